@@ -1,0 +1,1 @@
+"""The bundled networks and the contract that every network file must honour."""

@@ -1,0 +1,96 @@
+"""What an expression network promises in its own ONNX metadata, and how that is read and written.
+
+Every value is JSON text under a ``fastfer.`` key of the file's metadata, so that any ONNX tool shows
+it. The *preprocessing fingerprint* (size, channels, scale, bias, gray formula, resize filter) must be
+one that :func:`fastfer.preprocess.pack_faces` computes; else the network would see other pixels in
+use than in training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+from fastfer.errors import ModelError
+from fastfer.labels import EMOTIONS
+
+PREFIX: Final = "fastfer."
+SCHEMA: Final = 1
+GRAY: Final = "bt601"
+RESIZE: Final = "area-down bilinear-up half-pixel edge-repeat"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContract:
+    """The metadata of one network file."""
+
+    name: str
+    labels: tuple[str, ...] = EMOTIONS
+    input_size: int = 48
+    """Side of the square input in pixels."""
+    channels: int = 1
+    scale: float = 1 / 255
+    bias: float = 0.0
+    """The input is ``pixel * scale + bias``."""
+    gray: str = GRAY
+    resize: str = RESIZE
+    temperature: float = 1.0
+    """Softmax temperature fitted on validation data; the graph applies it already."""
+    trained_on: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Measured figures by name, for instance ``accuracy/PublicTest``, as fractions of 1."""
+    outputs: dict[str, str] = field(default_factory=lambda: {"probabilities": "softmax"})
+    """Output names of the graph and what each means; the first is the default."""
+    schema: int = SCHEMA
+
+    def to_metadata(self) -> dict[str, str]:
+        """Key-value strings for ``onnx.ModelProto.metadata_props``."""
+        return {PREFIX + key: json.dumps(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], source: str) -> ModelContract:
+        """Read and check the metadata of the file called ``source``.
+
+        Raises:
+            ModelError: no contract, an unreadable one, or one this version cannot honour.
+        """
+        known = {f.name for f in fields(cls)}
+        values: dict[str, Any] = {}
+        for key, text in metadata.items():
+            name = key.removeprefix(PREFIX)
+            if not key.startswith(PREFIX) or name not in known:
+                continue
+            try:
+                values[name] = json.loads(text)
+            except json.JSONDecodeError:
+                raise ModelError(f"{source}: metadata {key} is {text!r}, not JSON") from None
+        missing = {"name", "labels", "input_size"} - values.keys()
+        if missing:
+            raise ModelError(
+                f"{source}: not a fastfer model, its metadata lacks "
+                f"{', '.join(PREFIX + m for m in sorted(missing))}. "
+                "Export it with python -m training.export."
+            )
+        if values.get("schema", SCHEMA) > SCHEMA:
+            raise ModelError(
+                f"{source}: written for metadata schema {values['schema']}, this fastfer reads "
+                f"schema {SCHEMA}. Upgrade fastfer."
+            )
+        values["labels"] = tuple(values["labels"])
+        contract = cls(**values)
+        contract._check(source)
+        return contract
+
+    def _check(self, source: str) -> None:
+        for what, have, can in (
+            ("labels", self.labels, EMOTIONS),
+            ("channels", self.channels, 1),
+            ("gray formula", self.gray, GRAY),
+            ("resize filter", self.resize, RESIZE),
+        ):
+            if have != can:
+                raise ModelError(f"{source}: {what} {have!r}; this fastfer computes {can!r}.")
+        if not 16 <= self.input_size <= 256:
+            raise ModelError(f"{source}: input size {self.input_size}; 16 to 256 can be packed.")

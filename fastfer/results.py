@@ -1,0 +1,64 @@
+"""What an analysis returns: plain data that turns into native JSON types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+SCHEMA_VERSION: Final = 1
+"""Version of the dictionaries made by :meth:`FrameResult.to_dict`; it grows when a key changes."""
+
+Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face and what its expression reads as."""
+
+    box: Box
+    """x, y, width, height in pixels of the original frame, after EXIF rotation."""
+    det_score: float
+    """Confidence of the detector; its scale depends on the detector."""
+    emotion: str
+    """The most probable of :data:`fastfer.labels.EMOTIONS`."""
+    score: float
+    """Probability of :attr:`emotion`, 0 to 1."""
+    probabilities: dict[str, float]
+    """Probability of every emotion, in label order; they add up to 1."""
+    landmarks: tuple[Point, ...] | None = None
+    """Right eye, left eye, nose, right and left mouth corner in frame pixels, where known."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Native JSON types only."""
+        return {
+            "box": list(self.box),
+            "det_score": self.det_score,
+            "emotion": self.emotion,
+            "score": self.score,
+            "probabilities": dict(self.probabilities),
+            "landmarks": None if self.landmarks is None else [list(p) for p in self.landmarks],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """All faces of one frame."""
+
+    faces: tuple[Face, ...]
+    width: int
+    """Of the original frame in pixels."""
+    height: int
+    """Of the original frame in pixels."""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    """Milliseconds per stage: ``detect``, ``pack``, ``classify``, and ``total``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Native JSON types only, with the schema's version."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_dict() for face in self.faces],
+            "timings_ms": dict(self.timings_ms),
+        }
