@@ -1,0 +1,113 @@
+"""Random changes to training faces, outside the graph, the same for the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may happen to a face; the defaults are the field's classic set."""
+
+    rotation: float = 10.0
+    """Largest turn in degrees, either way."""
+    shift: float = 0.10
+    """Largest shift as a share of the side, each axis."""
+    zoom: float = 0.10
+    """Largest change of size, either way."""
+    flip: bool = True
+    brightness: float = 0.0
+    """Largest offset as a share of full scale."""
+    contrast: float = 0.0
+    """Largest change of contrast around the face's mean."""
+    blur: float = 0.0
+    """Chance of losing resolution: brought down by up to 2.5 and up again, or smoothed."""
+    erase: float = 0.0
+    """Chance of a rectangle of 4 to 25 % of the area being replaced by noise."""
+    mixup: float = 0.0
+    """Alpha of the Beta distribution that blends pairs of faces; 0 for none."""
+
+    @classmethod
+    def none(cls) -> Augmentation:
+        """Leave every face as it is."""
+        return cls(rotation=0, shift=0, zoom=0, flip=False)
+
+    def apply(self, faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Changed faces (n, h, w) in [0, 1]; mixup is apart, in :meth:`mix`."""
+        n, height, width = faces.shape
+        out = np.empty((n, height, width), np.float32)
+        angle = rng.uniform(-self.rotation, self.rotation, n)
+        zoom = 1 + rng.uniform(-self.zoom, self.zoom, n)
+        shift = rng.uniform(-self.shift, self.shift, (n, 2)) * (width, height)
+        flip = rng.random(n) < (0.5 if self.flip else 0)
+        gain = 1 + rng.uniform(-self.contrast, self.contrast, n)
+        offset = rng.uniform(-self.brightness, self.brightness, n)
+        blur = rng.random(n) < self.blur
+        erase = rng.random(n) < self.erase
+        for i in range(n):
+            face = faces[i]
+            if blur[i]:
+                face = _lose_resolution(face, rng)
+            matrix = cv2.getRotationMatrix2D(
+                ((width - 1) / 2, (height - 1) / 2), float(angle[i]), float(zoom[i])
+            )
+            matrix[:, 2] += shift[i]
+            if flip[i]:
+                # x -> width - 1 - x before the turn.
+                matrix[:, 2] += matrix[:, 0] * (width - 1)
+                matrix[:, 0] *= -1
+            out[i] = cv2.warpAffine(
+                face, matrix, (width, height), flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )  # fmt: skip
+        out /= 255
+        mean = out.mean(axis=(1, 2), keepdims=True)
+        out = (out - mean) * gain[:, None, None].astype(np.float32) + mean
+        out += offset[:, None, None].astype(np.float32)
+        np.clip(out, 0, 1, out=out)
+        for i in np.flatnonzero(erase):
+            _erase(out[i], rng)
+        return out
+
+    def mix(
+        self,
+        faces: NDArray[np.float32],
+        targets: dict[str, NDArray[np.float32]],
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """Blend each face and its targets with another's (Zhang et al., mixup, 2018)."""
+        if self.mixup <= 0:
+            return faces, targets
+        share = np.float32(rng.beta(self.mixup, self.mixup))
+        other = rng.permutation(len(faces))
+        return (
+            share * faces + (1 - share) * faces[other],
+            {k: share * v + (1 - share) * v[other] for k, v in targets.items()},
+        )
+
+
+def _lose_resolution(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = face.shape
+    if rng.random() < 0.5:
+        scale = rng.uniform(1.2, 2.5)
+        small = cv2.resize(
+            face, (round(width / scale), round(height / scale)), interpolation=cv2.INTER_AREA
+        )
+        blurred = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    else:
+        blurred = cv2.GaussianBlur(face, (0, 0), float(rng.uniform(0.4, 1.2)))
+    return np.asarray(blurred, np.uint8)
+
+
+def _erase(face: NDArray[np.float32], rng: np.random.Generator) -> None:
+    height, width = face.shape
+    area = rng.uniform(0.04, 0.25) * height * width
+    aspect = np.exp(rng.uniform(np.log(0.4), np.log(2.5)))
+    h = int(np.clip(round(np.sqrt(area * aspect)), 1, height - 1))
+    w = int(np.clip(round(np.sqrt(area / aspect)), 1, width - 1))
+    top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    face[top : top + h, left : left + w] = rng.random((h, w), dtype=np.float32)

@@ -1,0 +1,505 @@
+"""FER-2013 in the shapes people have it: the Kaggle CSV, image folders, FER+ votes.
+
+A :class:`FaceSource` hands out uint8 faces (n, 48, 48) by index, so that training never needs to know
+whether they lie in memory (CSV, 83 MB) or are read from disk batch by batch (folders).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.errors import InputError, UsageError
+from fastfer.labels import EMOTIONS
+
+SIDE = 48
+FIVE_CLASSES = ("angry", "happy", "sad", "surprise", "neutral")
+TRAIN_SPLITS = ("Training", "train")
+VALIDATION_SPLITS = ("PublicTest", "validation", "val", "test")
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+# What folders of the field call the classes, beside our own names.
+FOLDER_ALIASES = {
+    "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear",
+    "happiness": "happy", "sadness": "sad", "surprised": "surprise",
+}  # fmt: skip
+FERPLUS_COLUMNS = (
+    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
+    "unknown", "NF",
+)  # fmt: skip
+# The FER+ column of each of our classes, in label order.
+FERPLUS_ORDER = tuple(
+    FERPLUS_COLUMNS.index(c)
+    for c in ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+)
+READ_CHUNK = 256
+
+
+class FaceSource(Protocol):
+    """Labelled faces that can be loaded by index."""
+
+    labels: NDArray[np.int64]
+    """(N,) class numbers."""
+    votes: NDArray[np.float32] | None
+    """(N, classes) shares of the crowd's votes, a row of zeros where too few voted; or None."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Faces (n, 48, 48)."""
+        ...
+
+    def where(self, index: int) -> str:
+        """The line or path that the face came from."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Faces in memory."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    votes: NDArray[np.float32] | None
+    lines: NDArray[np.int64]
+    path: Path
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self.images[indices]
+
+    def where(self, index: int) -> str:
+        return f"{self.path}:{self.lines[index]}"
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Image files, read when asked for."""
+
+    paths: Sequence[Path]
+    labels: NDArray[np.int64]
+    votes: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return np.stack([read_face(self.paths[i]) for i in indices])
+
+    def where(self, index: int) -> str:
+        return str(self.paths[index])
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some faces of another source, their classes renumbered by ``classes``."""
+
+    source: FaceSource
+    indices: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    votes: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self.source.load(self.indices[indices])
+
+    def where(self, index: int) -> str:
+        return self.source.where(int(self.indices[index]))
+
+
+@dataclass
+class BadRows:
+    """What was wrong in the data: collected, then either told as one error or skipped."""
+
+    found: list[str] = field(default_factory=list)
+
+    def add(self, where: str, what: str) -> None:
+        self.found.append(f"{where}: {what}")
+
+    def settle(self, skip: bool) -> None:
+        """Raise InputError naming the rows, unless they may be skipped."""
+        if not self.found or skip:
+            return
+        shown = "\n  ".join(self.found[:20])
+        more = f"\n  ... and {len(self.found) - 20} more" if len(self.found) > 20 else ""
+        raise InputError(
+            f"{len(self.found)} bad rows:\n  {shown}{more}\nMend them, or pass --skip-bad."
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Named splits of one data set."""
+
+    splits: Mapping[str, FaceSource]
+    classes: tuple[str, ...]
+    bad: BadRows
+
+    def split(self, name: str) -> FaceSource:
+        """The split called ``name``; UsageError names those that exist."""
+        if name not in self.splits:
+            raise UsageError(f"no split {name!r} in the data; it has {', '.join(self.splits)}")
+        return self.splits[name]
+
+    def training_and_validation(
+        self, val_fraction: float | None = None, seed: int = 0
+    ) -> tuple[FaceSource, FaceSource]:
+        """Splits as the data names them, or a stratified share of the training faces."""
+        train = self._first(TRAIN_SPLITS, "training")
+        if val_fraction is None:
+            return train, self._first(VALIDATION_SPLITS, "validation")
+        if not 0 < val_fraction < 1:
+            raise UsageError(f"--val-fraction must lie between 0 and 1, got {val_fraction}")
+        rng = np.random.default_rng(seed)
+        held: list[NDArray[np.int64]] = []
+        for label in range(len(self.classes)):
+            members = np.flatnonzero(train.labels == label)
+            held.append(rng.permutation(members)[: round(len(members) * val_fraction)])
+        val = np.sort(np.concatenate(held))
+        rest = np.setdiff1d(np.arange(len(train)), val)
+        return take(train, rest), take(train, val)
+
+    def _first(self, names: Sequence[str], role: str) -> FaceSource:
+        for name in names:
+            if name in self.splits:
+                return self.splits[name]
+        raise UsageError(
+            f"the data has no {role} split (one of {', '.join(names)}); it has "
+            f"{', '.join(self.splits)}. Use --val-fraction where only training faces exist."
+        )
+
+
+def take(source: FaceSource, indices: NDArray[np.int64]) -> Subset:
+    """The faces at ``indices`` as a source of their own."""
+    votes = None if source.votes is None else source.votes[indices]
+    return Subset(source, indices, source.labels[indices], votes)
+
+
+def load_dataset(
+    path: str | Path,
+    *,
+    votes: str | Path | None = None,
+    classes: int = 7,
+    skip_bad: bool = False,
+) -> Dataset:
+    """Read FER-2013 from a CSV file or an image folder.
+
+    Args:
+        path: Kaggle CSV (plain, .gz, .xz, .zip) or a folder with ``train/<emotion>/*``.
+        votes: FER+ ``fer2013new.csv``, row for row with the CSV.
+        classes: 7, or 5 for angry, happy, sad, surprise, neutral.
+        skip_bad: leave bad rows out instead of raising.
+
+    Raises:
+        InputError: the data is missing or unreadable, or has bad rows.
+        UsageError: votes for a folder, or a number of classes other than 5 and 7.
+    """
+    path = Path(path)
+    if classes not in (5, 7):
+        raise UsageError(f"--classes is 5 or 7, got {classes}")
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; see training/README.md for the data")
+    bad = BadRows()
+    splits: Mapping[str, FaceSource]
+    if path.is_dir():
+        if votes is not None:
+            raise UsageError("FER+ votes match the rows of the CSV; a folder has no rows")
+        splits = _read_folders(path, bad)
+    else:
+        splits = _read_csv_cached(path, None if votes is None else Path(votes), bad)
+    bad.settle(skip_bad)
+    names = EMOTIONS
+    if classes == 5:
+        names = FIVE_CLASSES
+        splits = {name: _restrict(s, names) for name, s in splits.items()}
+    return Dataset(splits, names, bad)
+
+
+def class_counts(source: FaceSource, classes: Sequence[str]) -> dict[str, int]:
+    """Number of faces by class name."""
+    counts = np.bincount(source.labels, minlength=len(classes))
+    return {name: int(n) for name, n in zip(classes, counts, strict=True)}
+
+
+def balanced_weights(source: FaceSource, n_classes: int) -> NDArray[np.float32]:
+    """(classes,) weights inverse to the class counts, of mean 1 over the faces."""
+    counts = np.bincount(source.labels, minlength=n_classes)
+    return (len(source) / (n_classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+def straddling_duplicates(splits: Mapping[str, FaceSource]) -> list[tuple[str, ...]]:
+    """Groups of places with pixel-identical faces that lie in more than one split."""
+    seen: dict[bytes, list[tuple[str, str]]] = {}
+    for name, source in splits.items():
+        for index, face in _faces(source):
+            digest = hashlib.blake2b(face.tobytes(), digest_size=16).digest()
+            seen.setdefault(digest, []).append((name, source.where(index)))
+    return [
+        tuple(where for _, where in group)
+        for group in seen.values()
+        if len({split for split, _ in group}) > 1
+    ]
+
+
+def read_face(path: Path) -> NDArray[np.uint8]:
+    """One image file as a gray face (48, 48), through the engine that serves it in use."""
+    import cv2
+
+    image = (
+        cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        if (path.stat().st_size)
+        else None
+    )
+    if image is None:
+        raise InputError(f"{path}: not a readable image")
+    if image.shape[:2] == (SIDE, SIDE):
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+    from fastfer.preprocess import pack_faces
+
+    height, width = image.shape[:2]
+    packed = pack_faces(image, np.array([[0, 0, width, height]]), size=SIDE, scale=1.0)
+    return np.rint(packed[0, :, :, 0]).astype(np.uint8)
+
+
+def _faces(source: FaceSource) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    for start in range(0, len(source), READ_CHUNK):
+        indices = np.arange(start, min(start + READ_CHUNK, len(source)))
+        yield from zip(indices.tolist(), source.load(indices), strict=True)
+
+
+def _restrict(source: FaceSource, names: Sequence[str]) -> Subset:
+    keep = [EMOTIONS.index(n) for n in names]
+    indices = np.flatnonzero(np.isin(source.labels, keep))
+    number = np.full(len(EMOTIONS), -1)
+    number[keep] = np.arange(len(keep))
+    votes = source.votes
+    if votes is not None:
+        votes = votes[indices][:, keep]
+        total = votes.sum(axis=1, keepdims=True)
+        votes = np.divide(votes, total, out=np.zeros_like(votes), where=total > 0)
+    return Subset(source, indices, number[source.labels[indices]], votes)
+
+
+# --- image folders -------------------------------------------------------------------------------
+
+
+def _read_folders(root: Path, bad: BadRows) -> dict[str, FaceSource]:
+    splits: dict[str, FaceSource] = {}
+    for folder in sorted(p for p in root.iterdir() if p.is_dir()):
+        if folder.name not in (*TRAIN_SPLITS, *VALIDATION_SPLITS):
+            continue
+        paths: list[Path] = []
+        labels: list[int] = []
+        for emotion in sorted(p for p in folder.iterdir() if p.is_dir()):
+            name = FOLDER_ALIASES.get(emotion.name.lower(), emotion.name.lower())
+            if name not in EMOTIONS:
+                bad.add(str(emotion), f"unknown label {emotion.name!r}")
+                continue
+            for file in sorted(emotion.iterdir()):
+                if file.suffix.lower() not in IMAGE_SUFFIXES:
+                    continue
+                try:
+                    read_face(file)
+                except InputError:
+                    bad.add(str(file), "not a readable image")
+                    continue
+                paths.append(file)
+                labels.append(EMOTIONS.index(name))
+        splits[folder.name] = FolderSource(paths, np.array(labels, np.int64))
+    if not any(len(s) for s in splits.values()) and not bad.found:
+        raise InputError(
+            f"{root}: no faces found. Expected train/<emotion>/*.jpg with test/ or validation/ "
+            f"beside it, emotions being {', '.join(EMOTIONS)}."
+        )
+    return splits
+
+
+# --- CSV -----------------------------------------------------------------------------------------
+
+
+def cache_dir() -> Path:
+    """Where parsed data is kept: ``FASTFER_HOME``, else the user's cache folder."""
+    home = os.environ.get("FASTFER_HOME")
+    base = Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return base / ("training" if home else "fastfer/training")
+
+
+def _read_csv_cached(path: Path, votes: Path | None, bad: BadRows) -> dict[str, FaceSource]:
+    stat = path.stat()
+    key = f"1|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    cached = cache_dir() / (hashlib.blake2b(key.encode(), digest_size=12).hexdigest() + ".npz")
+    if cached.exists():
+        with np.load(cached) as f:
+            table = {name: f[name] for name in f.files}
+    else:
+        table = _parse_csv(path, bad)
+        if not bad.found:
+            _write_cache(cached, table)
+    shares = None if votes is None else _read_votes(votes, int(table["rows"]), table["row"])
+    splits: dict[str, FaceSource] = {}
+    for usage in dict.fromkeys(table["usage"].tolist()):
+        members = np.flatnonzero(table["usage"] == usage)
+        splits[usage] = ArraySource(
+            table["images"][members],
+            table["labels"][members],
+            None if shares is None else shares[members],
+            # Line 1 is the header.
+            table["row"][members] + 2,
+            path,
+        )
+    return splits
+
+
+def _write_cache(target: Path, table: dict[str, Any]) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as f:
+            np.savez(f, **table)
+        part.replace(target)
+    except OSError:
+        return  # A cache that cannot be written costs seconds, nothing else.
+
+
+def _open_text(path: Path) -> IO[str]:
+    raw: IO[bytes]
+    match path.suffix.lower():
+        case ".gz":
+            raw = gzip.open(path)
+        case ".xz":
+            raw = lzma.open(path)
+        case ".zip":
+            archive = zipfile.ZipFile(path)
+            names = [n for n in archive.namelist() if n.lower().endswith(".csv")]
+            if len(names) != 1:
+                raise InputError(f"{path}: expected one .csv inside, found {names or 'none'}")
+            raw = archive.open(names[0])
+        case _:
+            raw = path.open("rb")
+    return io.TextIOWrapper(raw, encoding="utf-8", newline="")
+
+
+def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    usages: list[str] = []
+    rows: list[int] = []
+    number = -1
+    try:
+        with _open_text(path) as text:
+            reader = csv.reader(text)
+            header = [h.strip().lower() for h in next(reader, [])]
+            if not {"emotion", "pixels"} <= set(header):
+                raise InputError(
+                    f"{path}: the header is {header}; expected emotion,pixels,Usage as on Kaggle"
+                )
+            i_label, i_pixels = header.index("emotion"), header.index("pixels")
+            i_usage = header.index("usage") if "usage" in header else None
+            for number, row in enumerate(reader):
+                problem = _row_problem(row, len(header), i_label)
+                if not problem:
+                    face = _parse_pixels(row[i_pixels])
+                    if isinstance(face, str):
+                        problem = face
+                    else:
+                        images.append(face)
+                        labels.append(int(row[i_label]))
+                        usages.append(row[i_usage].strip() if i_usage is not None else "Training")
+                        rows.append(number)
+                if problem:
+                    bad.add(f"{path}:{number + 2}", problem)
+    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, UnicodeDecodeError) as e:
+        raise InputError(f"{path}: cannot be read: {e}") from e
+    if not images and not bad.found:
+        raise InputError(f"{path}: no rows after the header")
+    return {
+        "images": np.stack(images) if images else np.zeros((0, SIDE, SIDE), np.uint8),
+        "labels": np.array(labels, np.int64),
+        "usage": np.array(usages, dtype=np.str_),
+        "row": np.array(rows, np.int64),
+        "rows": np.int64(number + 1),
+    }
+
+
+def _row_problem(row: list[str], columns: int, i_label: int) -> str:
+    if len(row) != columns:
+        return f"{len(row)} columns instead of {columns}"
+    label = row[i_label].strip()
+    if not label.isdigit() or int(label) >= len(EMOTIONS):
+        return f"unknown label {label!r}, expected 0 to {len(EMOTIONS) - 1}"
+    return ""
+
+
+def _parse_pixels(text: str) -> NDArray[np.uint8] | str:
+    """The face (48, 48), or what is wrong with the text."""
+    try:
+        with warnings.catch_warnings():
+            # NumPy only warns where text follows the last number it could read.
+            warnings.simplefilter("error", DeprecationWarning)
+            values = np.fromstring(text, np.int64, sep=" ")
+    except (ValueError, DeprecationWarning):
+        return "pixels are not all whole numbers"
+    if values.size != SIDE * SIDE:
+        return f"{values.size} pixels instead of {SIDE * SIDE}"
+    if values.min() < 0 or values.max() > 255:
+        return f"a pixel of {values.max() if values.max() > 255 else values.min()}, not 0 to 255"
+    return values.astype(np.uint8).reshape(SIDE, SIDE)
+
+
+def _read_votes(path: Path, n_rows: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """FER+ shares (n, 7) of the rows asked for.
+
+    A single vote for a class is noise (Barsoum et al., ICPR 2016) and dropped; votes for contempt,
+    unknown and not-a-face are left out; rows where fewer than half of the votes remain are zeros.
+    """
+    try:
+        with _open_text(path) as text:
+            reader = csv.reader(text)
+            header = [h.strip() for h in next(reader, [])]
+            columns = [header.index(c) for c in FERPLUS_COLUMNS]
+            table = np.array([[int(row[c]) for c in columns] for row in reader], np.int64)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (ValueError, IndexError) as e:
+        raise InputError(f"{path}: not FER+ votes ({e}); columns {FERPLUS_COLUMNS} needed") from e
+    if len(table) < n_rows:
+        raise InputError(f"{path}: {len(table)} rows of votes for {n_rows} rows of faces")
+    counts = table[rows]
+    total = counts.sum(axis=1)
+    counts = np.where(counts > 1, counts, 0)[:, FERPLUS_ORDER].astype(np.float32)
+    kept = counts.sum(axis=1)
+    usable = (kept * 2 >= total) & (kept > 0)
+    shares = counts / np.maximum(kept, 1)[:, None]
+    return np.where(usable[:, None], shares, 0).astype(np.float32)
+
+
+def describe(dataset: Dataset) -> str:
+    """Class counts of every split as text."""
+    lines = []
+    for name, source in dataset.splits.items():
+        counts = Counter(class_counts(source, dataset.classes))
+        parts = ", ".join(f"{k} {v}" for k, v in counts.items())
+        voted = (
+            "" if source.votes is None else f"; {int(source.votes.any(axis=1).sum())} with votes"
+        )
+        lines.append(f"{name}: {len(source)} faces ({parts}{voted})")
+    if dataset.bad.found:
+        lines.append(f"skipped {len(dataset.bad.found)} bad rows, first: {dataset.bad.found[0]}")
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""Pictures of data and runs, as PNG; drawn without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from training.augment import Augmentation
+from training.data import FaceSource
+
+DPI = 110
+
+
+def curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Loss, accuracy and learning rate by epoch."""
+    if not log:
+        return
+    epochs = [row["epoch"] for row in log]
+    groups = [("loss", "loss"), ("accuracy", "accuracy"), ("learning_rate", "learning rate")]
+    shown = [(part, title) for part, title in groups if any(part in k for k in log[-1])]
+    figure, axes = plt.subplots(1, len(shown), figsize=(4.6 * len(shown), 3.6), squeeze=False)
+    for axis, (part, title) in zip(axes[0], shown, strict=True):
+        for key in log[-1]:
+            if part in key:
+                style = "-" if key.startswith("val_") else "--"
+                axis.plot(epochs, [row.get(key, np.nan) for row in log], style, label=key)
+        axis.set_xlabel("epoch")
+        axis.set_title(title)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7)
+        if part == "learning_rate":
+            axis.set_yscale("log")
+    _save(figure, path)
+
+
+def class_counts(sources: Mapping[str, FaceSource], classes: Sequence[str], path: Path) -> None:
+    """Faces of each class, a bar for every split."""
+    figure, axis = plt.subplots(figsize=(6.4, 3.6))
+    width = 0.8 / len(sources)
+    for i, (name, source) in enumerate(sources.items()):
+        counts = np.bincount(source.labels, minlength=len(classes))
+        at = np.arange(len(classes)) + i * width - 0.4 + width / 2
+        bars = axis.bar(at, counts, width, label=f"{name} ({len(source)})")
+        axis.bar_label(bars, fontsize=6)
+    axis.set_xticks(range(len(classes)), classes)
+    axis.set_ylabel("faces")
+    axis.legend()
+    _save(figure, path)
+
+
+def preview(source: FaceSource, augmentation: Augmentation, seed: int, path: Path) -> None:
+    """A row for each of ten faces: as it is, then eleven times as training may see it."""
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(len(source), min(10, len(source)), replace=False))
+    faces = source.load(chosen)
+    columns = [faces.astype(np.float32) / 255]
+    columns += [augmentation.apply(faces, rng) for _ in range(11)]
+    figure, axes = plt.subplots(
+        len(chosen), len(columns), figsize=(len(columns) * 0.9, len(chosen) * 0.9), squeeze=False
+    )
+    for row in range(len(chosen)):
+        for column, images in enumerate(columns):
+            axes[row][column].imshow(images[row], cmap="gray", vmin=0, vmax=1)
+            axes[row][column].set_axis_off()
+    axes[0][0].set_title("original", fontsize=8)
+    figure.subplots_adjust(wspace=0.04, hspace=0.04)
+    _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=DPI, bbox_inches="tight")
+    plt.close(figure)

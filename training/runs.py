@@ -1,0 +1,159 @@
+"""The run folder: what a training run writes, epoch by epoch, and what a resume reads back."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+from tqdm import tqdm
+
+from fastfer.errors import InputError
+
+CONFIG, STATE, LOG = "config.json", "state.json", "log.csv"
+LAST, BEST = "last.keras", "best.keras"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Written beside and renamed, so that a reader never sees half a file."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; is {path.parent} a run folder?") from None
+
+
+def environment() -> dict[str, Any]:
+    """Versions, backend and git revision, to find out later what a run ran on."""
+    versions = {"python": platform.python_version()}
+    for package in ("fastfer", "keras", keras.backend.backend(), "numpy", "opencv-python"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "git": _git("rev-parse", "HEAD"),
+        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "backend": keras.backend.backend(),
+        "versions": versions,
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def _git(*arguments: str) -> str:
+    root = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes checkpoint, state and log after every epoch, and brings them back on resume.
+
+    It stands last in the list of callbacks: what it saves includes what the others did, and what it
+    restores is not reset by them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        epochs: int,
+        seed: int,
+        stateful: Sequence[keras.callbacks.Callback],
+        state: dict[str, Any] | None = None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        super().__init__()
+        self._folder = folder
+        self._epochs = epochs
+        self._seed = seed
+        self._stateful = stateful
+        self._state: dict[str, Any] = state or {"epoch": 0, "log": [], "callbacks": {}}
+        self._say = say
+        self._bar: tqdm[Any] | None = None
+
+    @property
+    def log(self) -> list[dict[str, float]]:
+        """One row of figures for every finished epoch."""
+        rows: list[dict[str, float]] = self._state["log"]
+        return rows
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        for callback in self._stateful:
+            saved = self._state["callbacks"].get(type(callback).__name__, {})
+            for name, value in saved.items():
+                setattr(callback, name, value)
+        if not self._state["epoch"]:
+            self._save()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._started = time.perf_counter()
+        # Dropout draws from generators that a checkpoint does not hold.
+        for number, layer in enumerate(self.model._flatten_layers()):
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                generator.state.assign([self._seed * 1000 + number, epoch])
+        self._bar = tqdm(
+            total=self.params.get("steps"), desc=f"epoch {epoch + 1}/{self._epochs}",
+            leave=False, disable=None, unit="batch",
+        )  # fmt: skip
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        seconds = time.perf_counter() - self._started
+        row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
+        row["seconds"] = round(seconds, 1)
+        self.log.append(row)
+        self._state["epoch"] = epoch + 1
+        self._state["callbacks"] = {
+            type(c).__name__: {
+                name: getattr(c, name)
+                for name in ("wait", "best", "cooldown_counter", "best_epoch")
+                if isinstance(getattr(c, name, None), (int, float))
+            }
+            for c in self._stateful
+        }
+        self._save()
+        left = seconds * (self._epochs - epoch - 1) / 60
+        figures = "  ".join(
+            f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "seconds", "learning_rate")
+        )
+        self._say(
+            f"epoch {epoch + 1}/{self._epochs}  {figures}  {seconds:.0f} s, {left:.0f} min left"
+        )
+
+    def _save(self) -> None:
+        part = self._folder / "last.part.keras"
+        self.model.save(part)
+        part.replace(self._folder / LAST)
+        write_json(self._folder / STATE, self._state)
+        if self.log:
+            # A figure may first appear in a later epoch (a schedule's learning rate, say).
+            columns = list(dict.fromkeys(k for row in self.log for k in row))
+            with (self._folder / LOG).open("w", newline="", encoding="utf-8") as f:
+                writer = csv.DictWriter(f, columns)
+                writer.writeheader()
+                writer.writerows(self.log)
