@@ -37,6 +37,12 @@ class InputError(FastferError):
     exit_code = 3
 
 
+class OutputError(FastferError):
+    """A result that cannot be written: a full disk, a place without permission."""
+
+    exit_code = 1
+
+
 class ModelError(FastferError):
     """A model file that is missing, damaged, or does not honour the contract."""
 

@@ -1,14 +1,15 @@
-"""What an expression network promises in its own ONNX metadata, and how that is read and written.
+"""What an expression network promises in its ONNX metadata, and how that is read and written.
 
-Every value is JSON text under a ``fastfer.`` key of the file's metadata, so that any ONNX tool shows
-it. The *preprocessing fingerprint* (size, channels, scale, bias, gray formula, resize filter) must be
-one that :func:`fastfer.preprocess.pack_faces` computes; else the network would see other pixels in
-use than in training.
+Every value is JSON text under a ``fastfer.`` key of the file's metadata, so that any ONNX tool
+shows it. The *preprocessing fingerprint* (size, channels, scale, bias, gray formula, resize filter)
+must be one that :func:`fastfer.preprocess.pack_faces` computes; else the network would see other
+pixels in use than in training.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
@@ -66,13 +67,14 @@ class ModelContract:
                 values[name] = json.loads(text)
             except json.JSONDecodeError:
                 raise ModelError(f"{source}: metadata {key} is {text!r}, not JSON") from None
-        missing = {"name", "labels", "input_size"} - values.keys()
+        missing = _REQUIRED - values.keys()
         if missing:
             raise ModelError(
                 f"{source}: not a fastfer model, its metadata lacks "
                 f"{', '.join(PREFIX + m for m in sorted(missing))}. "
                 "Export it with python -m training.export."
             )
+        _check_types(values, source)
         if values.get("schema", SCHEMA) > SCHEMA:
             raise ModelError(
                 f"{source}: written for metadata schema {values['schema']}, this fastfer reads "
@@ -94,3 +96,38 @@ class ModelContract:
                 raise ModelError(f"{source}: {what} {have!r}; this fastfer computes {can!r}.")
         if not 16 <= self.input_size <= 256:
             raise ModelError(f"{source}: input size {self.input_size}; 16 to 256 can be packed.")
+        if not self.outputs:
+            raise ModelError(f"{source}: metadata {PREFIX}outputs names no output.")
+
+
+_REQUIRED: Final = frozenset(
+    ("name", "labels", "input_size", "channels", "scale", "bias", "gray", "resize")
+)
+"""What a file must say of itself; a guessed fingerprint would be wrong in silence."""
+
+
+def _check_types(values: Mapping[str, Any], source: str) -> None:
+    """Metadata is text from outside: see that every value has the JSON type its field needs."""
+    for name, value in values.items():
+        match name:
+            case "labels":
+                wanted = "a list of texts"
+                good = isinstance(value, list) and all(isinstance(v, str) for v in value)
+            case "input_size" | "channels" | "schema":
+                wanted = "a whole number"
+                good = isinstance(value, int) and not isinstance(value, bool)
+            case "scale" | "bias" | "temperature":
+                wanted = "a finite number"
+                good = (
+                    isinstance(value, (int, float))
+                    and not isinstance(value, bool)
+                    and math.isfinite(value)
+                )
+            case "metrics" | "outputs":
+                wanted = "an object"
+                good = isinstance(value, dict)
+            case _:
+                wanted = "a text"
+                good = isinstance(value, str)
+        if not good:
+            raise ModelError(f"{source}: metadata {PREFIX}{name} is {value!r}, not {wanted}.")

@@ -1,0 +1,207 @@
+"""The slow, obvious NumPy twin of every kernel in ``cext/``: the oracle of the tests.
+
+The C kernels must give the same bytes as this file, so this file *defines* what they compute. It
+also runs in their place under ``FASTFER_PURE=1``.
+
+How a crop becomes a tile
+-------------------------
+Every output sample is the mean of one interval of pixels per axis. Shrinking (side > size), output
+``j`` averages ``[start + j * side / size, start + (j + 1) * side / size)``: the whole area. Growing,
+it averages the one pixel long interval whose middle is the half-pixel centre of ``j``, kept inside
+the box: that is bilinear interpolation. So both are one formula, and at ``side == size`` they agree.
+
+All of it is integer arithmetic until the last line:
+
+1. Boxes are rounded to 1/256 px. Positions are counted in units of ``1 / (512 * size)`` px, in which
+   every interval begins and ends on a whole number.
+2. Rows are summed first, with integer weights that add up to ``2**bits``, and rounded once to 7
+   fractional bits: ``255`` becomes ``32640``, which fits ``int16``.
+3. Columns are summed with weights that carry the gray coefficients of BT.601 and add up to
+   ``2**14``, exactly, in ``int32``.
+4. ``float32(sum) * float32(scale / 2**21) + float32(bias)``, each step rounded once to ``float32``.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SUBPIXEL: Final = 256
+"""Boxes are rounded to this fraction of a pixel."""
+MAX_SIDE: Final = 65535
+"""Longest side of a box in pixels; up to here every weight keeps its precision."""
+GRAY: Final = {1: (16384,), 3: (1868, 9617, 4899)}
+"""BT.601 in 14 bits, by number of channels: gray as it is, or blue, green, red."""
+INVERSE_BITS: Final = 46
+ROW_BITS: Final = 7
+COLUMN_BITS: Final = 14
+
+
+class Intervals(NamedTuple):
+    """The intervals of one axis, in units of which ``pixel`` make one pixel."""
+
+    starts: list[int]
+    length: int
+    pixel: int
+
+    @property
+    def inverse(self) -> int:
+        """``2**46 / length``, rounded down: divisions become multiplications."""
+        return (1 << INVERSE_BITS) // self.length
+
+
+def intervals(start: int, side: int, size: int) -> Intervals:
+    """What each of ``size`` outputs averages of a box from ``start``, ``side`` long, in 1/256 px."""
+    pixel = 2 * SUBPIXEL * size
+    origin = 2 * size * start
+    if side > SUBPIXEL * size:
+        return Intervals([origin + 2 * j * side for j in range(size)], 2 * side, pixel)
+    middle = origin + size * (side - SUBPIXEL)
+    first, last = (origin, 2 * middle - origin) if side > SUBPIXEL else (middle, middle)
+    raw = (origin + (2 * j + 1) * side - SUBPIXEL * size for j in range(size))
+    return Intervals([min(max(a, first), last) for a in raw], pixel, pixel)
+
+
+def row_weights(axis: Intervals) -> tuple[int, NDArray[np.int64], int]:
+    """Weights of the vertical pass.
+
+    Returns the number of the first row, a matrix (size, rows), and ``bits``: every line of the matrix
+    adds up to ``2**bits``. Rows inside an interval share one weight, the last takes what is left.
+    """
+    bits = min(13 + (axis.length // axis.pixel).bit_length(), 22)
+    down = INVERSE_BITS - bits
+    inside = axis.pixel * axis.inverse >> down
+    top = axis.starts[0] // axis.pixel
+    bottom = (axis.starts[-1] + axis.length - 1) // axis.pixel
+    weights = np.zeros((len(axis.starts), bottom - top + 1), np.int64)
+    for line, a in zip(weights, axis.starts, strict=True):
+        first = a // axis.pixel
+        last = (a + axis.length - 1) // axis.pixel
+        if first < last:
+            line[first - top] = ((first + 1) * axis.pixel - a) * axis.inverse >> down
+            line[first + 1 - top : last - top] = inside
+        line[last - top] = (1 << bits) - line.sum()
+    return top, weights, bits
+
+
+def column_weights(axis: Intervals, gray: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
+    """Weights of the horizontal pass, the gray coefficients included.
+
+    Returns the number of the first column and a matrix (size, columns, channels). The weights of a
+    line are differences of a rounded running sum, so no rounding error adds up.
+    """
+    left = axis.starts[0] // axis.pixel
+    right = (axis.starts[-1] + axis.length - 1) // axis.pixel
+    weights = np.zeros((len(axis.starts), right - left + 1, len(gray)), np.int64)
+    for line, a in zip(weights, axis.starts, strict=True):
+        before = [0] * len(gray)
+        for column in range(a // axis.pixel, (a + axis.length - 1) // axis.pixel + 1):
+            reached = min((column + 1) * axis.pixel - a, axis.length)
+            share = reached * axis.inverse >> (INVERSE_BITS - 24)
+            until = [(g * share + (1 << 23)) >> 24 for g in gray]
+            line[column - left] = [u - b for u, b in zip(until, before, strict=True)]
+            before = until
+    return left, weights
+
+
+def to_subpixels(
+    boxes: NDArray[np.float64], height: int, width: int
+) -> tuple[NDArray[np.int64], int]:
+    """Boxes in 1/256 px, and the index of the first that cannot be packed, or -1."""
+    fixed = np.zeros((len(boxes), 4), np.int64)
+    for i, box in enumerate(boxes):
+        if not (np.abs(box) < 2.0**40).all():
+            return fixed, i
+        fixed[i] = np.floor(box * SUBPIXEL + 0.5)
+        x, y, w, h = fixed[i].tolist()
+        sized = 0 < w <= MAX_SIDE * SUBPIXEL and 0 < h <= MAX_SIDE * SUBPIXEL
+        inside = -w < x < width * SUBPIXEL and -h < y < height * SUBPIXEL
+        if not (sized and inside):
+            return fixed, i
+    return fixed, -1
+
+
+def pack(
+    frame: NDArray[np.uint8],
+    boxes: NDArray[np.float64],
+    size: int,
+    scale: float,
+    bias: float,
+    out: NDArray[np.float32],
+) -> int:
+    """Fill ``out`` (N, size, size, 1) from ``boxes`` (N, 4) of ``frame`` (H, W) or (H, W, 3).
+
+    Returns -1, or the index of the first box that cannot be packed, with ``out`` untouched.
+    """
+    pixels = frame.reshape(*frame.shape[:2], -1)
+    height, width, channels = pixels.shape
+    fixed, bad = to_subpixels(boxes, height, width)
+    if bad >= 0:
+        return bad
+    for (x, y, w, h), tile in zip(fixed.tolist(), out, strict=True):
+        top, vertical, bits = row_weights(intervals(y, h, size))
+        left, horizontal = column_weights(intervals(x, w, size), GRAY[channels])
+        # Outside the frame its edge repeats.
+        rows = np.clip(np.arange(top, top + vertical.shape[1]), 0, height - 1)
+        columns = np.clip(np.arange(left, left + horizontal.shape[1]), 0, width - 1)
+        crop = pixels[rows[:, None], columns].reshape(len(rows), -1)
+        # float64 holds every one of these integers exactly, and its product is the fast one.
+        down = 1 << (bits - ROW_BITS)
+        lines = np.floor((vertical.astype(float) @ crop.astype(float) + down // 2) / down)
+        sums = lines @ horizontal.reshape(size, -1).T.astype(float)
+        factor = np.float32(scale / (1 << (ROW_BITS + COLUMN_BITS)))
+        tile[..., 0] = sums.astype(np.int32).astype(np.float32) * factor + np.float32(bias)
+    return -1
+
+
+def pack_faces(
+    frame: NDArray[np.uint8],
+    boxes: NDArray[np.float64],
+    *,
+    size: int = 48,
+    scale: float = 1 / 255,
+    bias: float = 0.0,
+) -> NDArray[np.float32]:
+    """:func:`fastfer.preprocess.pack_faces` for valid arguments only: what tests compare with."""
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    out = np.empty((len(boxes), size, size, 1), np.float32)
+    bad = pack(frame, boxes, size, scale, bias, out)
+    if bad >= 0:
+        raise ValueError(f"boxes[{bad}] = {boxes[bad].tolist()} cannot be packed")
+    return out
+
+
+def iou(a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """Fill ``out`` (N, M) with the overlap of every box of ``a`` (N, 4) with every one of ``b``."""
+    for i, (ax, ay, aw, ah) in enumerate(a.tolist()):
+        for j, (bx, by, bw, bh) in enumerate(b.tolist()):
+            wide = min(ax + aw, bx + bw) - max(ax, bx)
+            high = min(ay + ah, by + bh) - max(ay, by)
+            both = wide * high if wide > 0 and high > 0 else 0.0
+            union = aw * ah + bw * bh - both
+            out[i, j] = both / union if both > 0 and union > 0 else 0.0
+
+
+def nms(
+    boxes: NDArray[np.float64],
+    order: NDArray[np.int64],
+    threshold: float,
+    keep: NDArray[np.int64],
+) -> int:
+    """Walk ``boxes`` in ``order``, keep those that overlap no kept one by more than ``threshold``.
+
+    Writes the kept indices to ``keep`` and returns how many there are.
+    """
+    overlap = np.empty((1, 1))
+    kept: list[int] = []
+    for i in order.tolist():
+        for j in kept:
+            iou(boxes[j : j + 1], boxes[i : i + 1], overlap)
+            if overlap[0, 0] > threshold:
+                break
+        else:
+            kept.append(i)
+    keep[: len(kept)] = kept
+    return len(kept)
