@@ -6,14 +6,15 @@ also runs in their place under ``FASTFER_PURE=1``.
 How a crop becomes a tile
 -------------------------
 Every output sample is the mean of one interval of pixels per axis. Shrinking (side > size), output
-``j`` averages ``[start + j * side / size, start + (j + 1) * side / size)``: the whole area. Growing,
-it averages the one pixel long interval whose middle is the half-pixel centre of ``j``, kept inside
-the box: that is bilinear interpolation. So both are one formula, and at ``side == size`` they agree.
+``j`` averages ``[start + j * side / size, start + (j + 1) * side / size)``: the whole area.
+Growing, it averages the one pixel long interval whose middle is the half-pixel centre of ``j``,
+kept inside the box: that is bilinear interpolation. So both are one formula, and at ``side ==
+size`` they agree.
 
 All of it is integer arithmetic until the last line:
 
-1. Boxes are rounded to 1/256 px. Positions are counted in units of ``1 / (512 * size)`` px, in which
-   every interval begins and ends on a whole number.
+1. Boxes are rounded to 1/256 px. Positions are counted in units of ``1 / (512 * size)`` px, in
+   which every interval begins and ends on a whole number.
 2. Rows are summed first, with integer weights that add up to ``2**bits``, and rounded once to 7
    fractional bits: ``255`` becomes ``32640``, which fits ``int16``.
 3. Columns are summed with weights that carry the gray coefficients of BT.601 and add up to
@@ -53,7 +54,7 @@ class Intervals(NamedTuple):
 
 
 def intervals(start: int, side: int, size: int) -> Intervals:
-    """What each of ``size`` outputs averages of a box from ``start``, ``side`` long, in 1/256 px."""
+    """What each of ``size`` outputs averages; ``start`` and ``side`` are in 1/256 px."""
     pixel = 2 * SUBPIXEL * size
     origin = 2 * size * start
     if side > SUBPIXEL * size:
@@ -67,8 +68,9 @@ def intervals(start: int, side: int, size: int) -> Intervals:
 def row_weights(axis: Intervals) -> tuple[int, NDArray[np.int64], int]:
     """Weights of the vertical pass.
 
-    Returns the number of the first row, a matrix (size, rows), and ``bits``: every line of the matrix
-    adds up to ``2**bits``. Rows inside an interval share one weight, the last takes what is left.
+    Returns the number of the first row, a matrix (size, rows), and ``bits``: every line of the
+    matrix adds up to ``2**bits``. Rows inside an interval share one weight, the last takes what is
+    left.
     """
     bits = min(13 + (axis.length // axis.pixel).bit_length(), 22)
     down = INVERSE_BITS - bits

@@ -1,0 +1,44 @@
+"""Chooses who runs the kernels: the compiled engine, or NumPy where ``FASTFER_PURE=1`` asks for it.
+
+There is no fallback: without the engine everything would work, hundreds of times slower, and nobody
+would know why.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from fastfer.errors import ExtensionMissingError
+
+PURE: Final = os.environ.get("FASTFER_PURE", "0") not in ("", "0")
+"""Whether the NumPy reference runs in place of the engine."""
+
+_HOW_TO_BUILD: Final = (
+    "fastfer's compiled engine (fastfer._native) cannot be loaded: {reason}. Build it with "
+    "`pip install .` in the root of the repository, or `pip install -e .` to work on it; a C "
+    "compiler is needed. Without one, FASTFER_PURE=1 runs the NumPy reference: same results, far "
+    "slower."
+)
+
+if TYPE_CHECKING:
+    from fastfer._native import iou, nms, pack
+elif PURE:
+    from fastfer.reference import iou, nms, pack
+else:
+    try:
+        from fastfer._native import iou, nms, pack
+    except ImportError as error:
+        raise ExtensionMissingError(_HOW_TO_BUILD.format(reason=error)) from error
+
+
+def isa() -> str:
+    """What runs: ``scalar``, ``avx2``, ``avx512`` or ``neon``; ``numpy`` under ``FASTFER_PURE``."""
+    if PURE:
+        return "numpy"
+    from fastfer import _native
+
+    return _native.isa()
+
+
+__all__ = ["PURE", "iou", "isa", "nms", "pack"]

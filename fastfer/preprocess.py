@@ -1,0 +1,136 @@
+"""From faces in a frame to the batch a network reads: crop, gray, resize, normalise in one pass."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Final, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastfer import kernels
+from fastfer.boxes import as_boxes
+from fastfer.errors import BoxError, FrameError, UsageError
+
+MIN_SIZE: Final = 16
+MAX_SIZE: Final = 256
+MAX_SIDE: Final = 65535
+"""Longest side of a box, in pixels."""
+
+
+def pack_faces(
+    frame: NDArray[np.uint8],
+    boxes: ArrayLike,
+    *,
+    size: int = 48,
+    scale: float = 1 / 255,
+    bias: float = 0.0,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Cut ``boxes`` out of ``frame`` as gray tiles of ``size`` x ``size``, ready for a network.
+
+    Shrinking averages the whole area under each output pixel, growing is bilinear with half-pixel
+    centres, each axis for itself. Boxes are honoured to 1/256 px. A box may reach outside the
+    frame: the frame's edge repeats there. Every instruction set, and the NumPy reference, gives the
+    same bytes.
+
+    Args:
+        frame: uint8, (H, W, 3) blue-green-red or (H, W) gray. The pixels of a row must lie side by
+            side; rows may be any distance apart, so a slice of a larger frame is read in place.
+        boxes: (N, 4) x, y, width, height in pixels of ``frame``; integers or floats.
+        size: side of a tile in pixels, 16 to 256.
+        scale: what a gray value, 0 to 255, is multiplied with.
+        bias: what is added after that.
+        out: float32 (N, size, size, 1), C-contiguous, to write to instead of a new array. It must
+            not share memory with ``frame``.
+
+    Returns:
+        float32 (N, size, size, 1), each value ``gray * scale + bias``; ``out`` where it was given.
+
+    Raises:
+        FrameError: the frame has another dtype, shape or memory layout.
+        BoxError: a box is not finite, empty, wholly outside the frame, or longer than 65535 px.
+        UsageError: ``size``, ``scale``, ``bias`` or ``out`` cannot be used.
+        (All of them are ``ValueError``.)
+    """
+    check_frame(frame)
+    rows = as_boxes(boxes)
+    side = operator.index(size)
+    if not MIN_SIZE <= side <= MAX_SIZE:
+        raise UsageError(f"size must be {MIN_SIZE} to {MAX_SIZE} pixels; got {size}.")
+    if not (abs(scale) < _FLOAT32_MAX and abs(bias) < _FLOAT32_MAX):
+        raise UsageError(f"scale and bias must be finite in float32; got {scale} and {bias}.")
+    if out is None:
+        out = np.empty((len(rows), side, side, 1), np.float32)
+    else:
+        _check_out(out, (len(rows), side, side, 1), frame)
+    bad = kernels.pack(frame, rows, side, scale, bias, out)
+    if bad >= 0:
+        _refuse_box(rows, bad, frame)
+    return out
+
+
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+
+def check_frame(frame: Any) -> None:
+    """Raise :class:`FrameError` unless ``frame`` is one that :func:`pack_faces` reads."""
+    if not isinstance(frame, np.ndarray):
+        raise FrameError(
+            f"frame must be a NumPy array of uint8; got {type(frame).__name__}. "
+            "Use fastfer.read_image to open a picture."
+        )
+    shape = frame.shape
+    what = f"got shape {shape}, dtype {frame.dtype}, strides {frame.strides}"
+    if frame.dtype != np.uint8:
+        raise FrameError(
+            f"frame must be uint8, 0 to 255; {what}. Scale and convert it, for instance with "
+            "(frame * 255).astype(np.uint8) for floats from 0 to 1."
+        )
+    if not (frame.ndim == 2 or (frame.ndim == 3 and shape[2] == 3)):
+        raise FrameError(
+            f"frame must be (H, W, 3) blue-green-red or (H, W) gray; {what}. "
+            "Drop an alpha channel with frame[:, :, :3], a single channel with frame[:, :, 0]."
+        )
+    if 0 in shape:
+        raise FrameError(f"frame has no pixels; {what}.")
+    packed = (3, 1) if frame.ndim == 3 else (1,)
+    # NumPy leaves the stride of an axis of length one arbitrary.
+    if any(n > 1 and s != p for n, s, p in zip(shape[1:], frame.strides[1:], packed, strict=True)):
+        raise FrameError(
+            f"the pixels of a row must lie side by side, in ascending order; {what}. "
+            "Pass a slice of rows and columns, or np.ascontiguousarray(frame)."
+        )
+
+
+def _check_out(out: Any, shape: tuple[int, ...], frame: NDArray[np.uint8]) -> None:
+    if not isinstance(out, np.ndarray):
+        raise UsageError(f"out must be a float32 array of shape {shape}; got {type(out).__name__}.")
+    if out.shape != shape or out.dtype != np.float32:
+        raise UsageError(
+            f"out must be float32 of shape {shape}; got {out.dtype} of shape {out.shape}."
+        )
+    if not (out.flags.c_contiguous and out.flags.aligned and out.flags.writeable):
+        raise UsageError(
+            f"out must be C-contiguous, aligned and writeable; got strides {out.strides}, "
+            f"writeable={out.flags.writeable}. Pass a fresh np.empty({shape}, np.float32)."
+        )
+    if np.may_share_memory(out, frame):
+        raise UsageError("out shares memory with the frame. Pass a buffer of its own.")
+
+
+def _refuse_box(boxes: NDArray[np.float64], index: int, frame: NDArray[np.uint8]) -> NoReturn:
+    x, y, w, h = boxes[index].tolist()
+    height, width = frame.shape[:2]
+    if not np.isfinite(boxes[index]).all():
+        why = "is not finite"
+    elif w < 1 / 512 or h < 1 / 512:
+        why = "has no area: width and height must be positive"
+    elif x >= width or y >= height or x + w <= 0 or y + h <= 0:
+        why = f"lies wholly outside the frame of {width} x {height} pixels"
+    else:
+        why = f"is too large: a side may be {MAX_SIDE} pixels at most"
+    raise BoxError(
+        f"boxes[{index}] = (x, y, width, height) = ({x:g}, {y:g}, {w:g}, {h:g}) {why}. "
+        "Boxes are x, y, width, height in pixels of this frame."
+    )
