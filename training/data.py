@@ -1,6 +1,6 @@
 """FER-2013 in the shapes people have it: the Kaggle CSV, image folders, FER+ votes.
 
-A :class:`FaceSource` hands out uint8 faces (n, 48, 48) by index, so that training never needs to know
+A :class:`FaceSource` hands out uint8 faces (n, 48, 48) by index, so that training need not know
 whether they lie in memory (CSV, 83 MB) or are read from disk batch by batch (folders).
 """
 
@@ -382,9 +382,9 @@ def _open_text(path: Path) -> IO[str]:
     raw: IO[bytes]
     match path.suffix.lower():
         case ".gz":
-            raw = gzip.open(path)
+            raw = gzip.open(path)  # noqa: SIM115  (closed by the wrapper)
         case ".xz":
-            raw = lzma.open(path)
+            raw = lzma.open(path)  # noqa: SIM115
         case ".zip":
             archive = zipfile.ZipFile(path)
             names = [n for n in archive.namelist() if n.lower().endswith(".csv")]

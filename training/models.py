@@ -1,7 +1,7 @@
 """The architectures: each a function from the number of classes to a Keras model of logits.
 
-Input is gray (N, 48, 48, 1) in [0, 1]; the output is float32 logits, so that losses, temperature and
-export all start from the same numbers.
+Input is gray (N, 48, 48, 1) in [0, 1]; the output is float32 logits, so that losses, temperature
+and export all start from the same numbers.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def simple(classes: int, weights: Weights = None) -> keras.Model:
     x = inputs = _input()
     for filters in (32, 64, 128):
         x = _conv_relu(_conv_relu(x, filters), filters)
-        x = L.Dropout(0.25)(L.MaxPooling2D()(x))
+        x = L.Dropout(0.1)(L.MaxPooling2D()(x))
     x = L.Dense(512, use_bias=False, kernel_initializer="he_normal")(L.Flatten()(x))
     x = L.ReLU()(BatchNormalization(momentum=0.95)(x))
     return keras.Model(inputs, _logits(L.Dropout(0.5)(x), classes), name="simple")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.typing import NDArray
 
 from training.augment import Augmentation
 from training.data import FaceSource
 
 DPI = 110
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 
 def curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -51,6 +56,65 @@ def class_counts(sources: Mapping[str, FaceSource], classes: Sequence[str], path
     axis.set_xticks(range(len(classes)), classes)
     axis.set_ylabel("faces")
     axis.legend()
+    _save(figure, path)
+
+
+def confusion(table: Sequence[Sequence[int]], classes: Sequence[str], path: Path) -> None:
+    """Rows are true classes; colour and per cent are shares of the row."""
+    counts = np.asarray(table, np.float64)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axis = plt.subplots(figsize=(5.6, 5))
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for i, j in np.ndindex(shares.shape):
+        colour = "white" if shares[i, j] > 0.55 else "black"
+        text = f"{shares[i, j]:.0%}\n{counts[i, j]:.0f}"
+        axis.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
+    axis.set_xticks(range(len(classes)), classes, rotation=35, ha="right")
+    axis.set_yticks(range(len(classes)), classes)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    axis.set_title(f"accuracy {np.trace(counts) / max(counts.sum(), 1):.2%}")
+    _save(figure, path)
+
+
+def reliability(
+    confidence: Floats, accuracy: Floats, count: Ints, error: float, path: Path
+) -> None:
+    """Accuracy by confidence; a calibrated model lies on the diagonal."""
+    used = count > 0
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(4.6, 5), sharex=True, height_ratios=[3, 1], layout="constrained"
+    )
+    top.plot([0, 1], [0, 1], "--", color="gray", label="perfect")
+    top.plot(confidence[used], accuracy[used], "o-", label="model")
+    top.set_ylabel("accuracy")
+    top.set_title(f"expected calibration error {error:.4f}")
+    top.grid(alpha=0.3)
+    top.legend()
+    bottom.bar(confidence[used], count[used], width=0.05)
+    bottom.set_xlabel("confidence")
+    bottom.set_ylabel("faces")
+    _save(figure, path)
+
+
+def accuracy_against_latency(reports: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """One point for each model: milliseconds a face at batch 8, and accuracy."""
+    figure, axis = plt.subplots(figsize=(6, 4))
+    for name, report in reports.items():
+        x, y = report["ms_per_face"]["8"], 100 * report["accuracy"]
+        axis.scatter(x, y, s=40)
+        axis.annotate(
+            f"{name} ({report['bytes'] / 1e6:.1f} MB)",
+            (x, y),
+            xytext=(6, 4),
+            textcoords="offset points",
+            fontsize=8,
+        )
+    axis.set_xscale("log")
+    axis.margins(0.2)
+    axis.set_xlabel("ms a face, batch 8")
+    axis.set_ylabel("accuracy, %")
+    axis.grid(alpha=0.3, which="both")
     _save(figure, path)
 
 

@@ -1,0 +1,43 @@
+"""What teachers say about the training faces: the soft targets of distillation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.errors import ModelError
+from training.batches import CROWD, FER2013
+from training.data import FaceSource
+from training.metrics import softmax
+from training.predictors import KerasPredictor, load_predictor
+
+CHUNK = 1024
+
+
+def teach(
+    teachers: Sequence[str], source: FaceSource, classes: Sequence[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Probabilities (N, classes) of every head, averaged over the teachers and over mirror images.
+
+    A teacher with one output speaks for both heads.
+    """
+    total = {head: np.zeros((len(source), len(classes)), np.float32) for head in (FER2013, CROWD)}
+    for path in teachers:
+        predictor = load_predictor(path.strip())
+        for start in range(0, len(source), CHUNK):
+            part = np.arange(start, min(start + CHUNK, len(source)))
+            faces = source.load(part).astype(np.float32)[..., None] / 255
+            both = np.concatenate([faces, faces[:, :, ::-1]])
+            for head, table in total.items():
+                if isinstance(predictor, KerasPredictor):
+                    said = softmax(predictor.logits(both, head))
+                else:
+                    said = predictor.predict(both)
+                if said.shape[1] != len(classes):
+                    raise ModelError(
+                        f"{path}: the teacher knows {said.shape[1]} classes, the run {len(classes)}"
+                    )
+                table[part] += (said[: len(part)] + said[len(part) :]) / 2
+    return {head: table / len(teachers) for head, table in total.items()}

@@ -1,0 +1,188 @@
+"""Measure and compare networks: ``python -m training.evaluate MODEL [MODEL ...] --data PATH``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastfer.errors import FastferError, UsageError
+from training import metrics
+from training.data import FaceSource, load_dataset
+from training.predictors import Floats, Predictor, load_predictor, with_flips
+from training.runs import LOG, write_json
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+TIMED_BATCHES = (1, 8, 32)
+TIMED_SECONDS = 1.0
+CHUNK = 1024
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    p = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
+    p.add_argument("models", nargs="+", help="run folders, .keras or .onnx files")
+    p.add_argument("--data", required=True, help="CSV or folder, as for training")
+    p.add_argument("--votes", help="FER+ fer2013new.csv: adds the accuracy against its majority")
+    p.add_argument("--split", default="PublicTest", help="usage or folder name (PublicTest)")
+    p.add_argument("--classes", type=int, default=7)
+    p.add_argument("--skip-bad", action="store_true")
+    p.add_argument("--tta", choices=("none", "flip"), default="none", help="average mirrored faces")
+    p.add_argument("--threads", type=int, default=1, help="of ONNX Runtime (1)")
+    p.add_argument("--out", type=Path, help="folder of the report (MODEL's folder)")
+    options = p.parse_args(arguments)
+    try:
+        return _run(options)
+    except FastferError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return e.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    from training import plots
+
+    dataset = load_dataset(
+        options.data, votes=options.votes, classes=options.classes, skip_bad=options.skip_bad
+    )
+    source = dataset.split(options.split)
+    predictors = [load_predictor(path, options.threads) for path in options.models]
+    first = predictors[0].path
+    out: Path = options.out or (first.parent if first.suffix == ".keras" else Path("report"))
+    out.mkdir(parents=True, exist_ok=True)
+    names = _names(options.models)
+    reports: dict[str, dict[str, Any]] = {}
+    for name, predictor in zip(names, predictors, strict=True):
+        probabilities = predict(predictor, source, flip=options.tta == "flip")
+        if probabilities.shape[1] != len(dataset.classes):
+            raise UsageError(
+                f"{predictor.path} knows {probabilities.shape[1]} classes, the data "
+                f"{len(dataset.classes)}; see --classes"
+            )
+        report = figures(probabilities, source, dataset.classes)
+        report |= {
+            "split": options.split,
+            "tta": options.tta,
+            "bytes": predictor.path.stat().st_size,
+            "ms_per_face": time_per_face(predictor, source),
+        }
+        reports[name] = report
+        suffix = "" if len(predictors) == 1 else f"-{name}"
+        plots.confusion(report["confusion"], dataset.classes, out / f"confusion{suffix}.png")
+        plots.reliability(
+            *metrics.reliability(probabilities, source.labels),
+            report["ece"],
+            out / f"reliability{suffix}.png",
+        )
+        log = predictor.path.parent / LOG
+        if predictor.path.suffix == ".keras" and log.exists():
+            plots.curves(_read_log(log), out / f"curves{suffix}.png")
+    write_json(out / "report.json", reports)
+    text = markdown(reports, dataset.classes)
+    (out / "report.md").write_text(text, encoding="utf-8")
+    if len(reports) > 1:
+        plots.accuracy_against_latency(reports, out / "comparison.png")
+    print(text)
+    print(f"wrote {out}/report.json, report.md and the plots beside them", file=sys.stderr)
+    return 0
+
+
+def predict(predictor: Predictor, source: FaceSource, flip: bool = False) -> Floats:
+    """Probabilities (N, classes) of all faces, read in chunks."""
+    parts = []
+    for start in range(0, len(source), CHUNK):
+        indices = np.arange(start, min(start + CHUNK, len(source)))
+        faces = source.load(indices).astype(np.float32)[..., None] / 255
+        parts.append(with_flips(predictor, faces) if flip else predictor.predict(faces))
+    return np.concatenate(parts)
+
+
+def figures(probabilities: Floats, source: FaceSource, classes: Sequence[str]) -> dict[str, Any]:
+    """Accuracy and its kin; against the crowd's majority too, where votes are known."""
+    report = metrics.summary(probabilities, source.labels, classes)
+    if source.votes is not None:
+        voted = source.votes.any(axis=1)
+        majority = source.votes[voted].argmax(axis=1)
+        crowd = metrics.summary(probabilities[voted], majority, classes)
+        report["ferplus"] = {k: crowd[k] for k in ("faces", "accuracy", "macro_f1", "ece")}
+    return report
+
+
+def time_per_face(predictor: Predictor, source: FaceSource) -> dict[str, float]:
+    """Median milliseconds a face at batch 1, 8 and 32."""
+    faces = source.load(np.arange(min(32, len(source)))).astype(np.float32)[..., None] / 255
+    result = {}
+    for batch in TIMED_BATCHES:
+        part = np.ascontiguousarray(np.resize(faces, (batch, *faces.shape[1:])))
+        predictor.predict(part)
+        times: list[float] = []
+        while sum(times) < TIMED_SECONDS and len(times) < 200:
+            start = time.perf_counter()
+            predictor.predict(part)
+            times.append(time.perf_counter() - start)
+        result[str(batch)] = round(float(np.median(times)) * 1000 / batch, 4)
+    return result
+
+
+def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
+    """A comparison table, and for each model its figures by class."""
+    voted = all("ferplus" in r for r in reports.values())
+    head = ["model", "accuracy", "macro-F1", "ECE", "ms a face at batch 1 / 8 / 32", "MB"]
+    if voted:
+        head.insert(4, "FER+ majority")
+    any_report = next(iter(reports.values()))
+    tta = ", mirrored faces averaged in" if any_report["tta"] == "flip" else ""
+    lines = [
+        f"Measured on {any_report['split']} ({any_report['faces']} faces{tta}).",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + " --- |" * len(head),
+    ]
+    for name, r in reports.items():
+        row = [
+            name,
+            f"{r['accuracy']:.2%}",
+            f"{r['macro_f1']:.4f}",
+            f"{r['ece']:.4f}",
+            " / ".join(f"{r['ms_per_face'][str(b)]:.2f}" for b in TIMED_BATCHES),
+            f"{r['bytes'] / 1e6:.2f}",
+        ]
+        if voted:
+            row.insert(4, f"{r['ferplus']['accuracy']:.2%}")
+        lines.append("| " + " | ".join(row) + " |")
+    for name, r in reports.items():
+        lines += ["", f"**{name}**", "", "| emotion | faces | precision | recall | F1 |"]
+        lines.append("|" + " --- |" * 5)
+        for c in classes:
+            k = r["per_class"][c]
+            lines.append(
+                f"| {c} | {k['faces']} | {k['precision']:.3f} | {k['recall']:.3f} | {k['f1']:.3f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """Short names, made different where two models share one."""
+    names = [Path(p).name if Path(p).is_dir() else Path(p).stem for p in paths]
+    return [
+        n if names.count(n) == 1 else f"{Path(p).parent.name}-{n}"
+        for n, p in zip(names, paths, strict=True)
+    ]
+
+
+def _read_log(path: Path) -> list[dict[str, float]]:
+    with path.open(newline="", encoding="utf-8") as f:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(f)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
