@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 SCHEMA_VERSION: Final = 1
@@ -51,7 +51,14 @@ class FrameResult:
     height: int
     """Of the original frame in pixels."""
     timings_ms: dict[str, float] = field(default_factory=dict)
-    """Milliseconds per stage: ``detect``, ``pack``, ``classify``, and ``total``."""
+    """Milliseconds per stage: ``detect``, ``pack``, ``classify``; ``read`` for a file and ``load``
+    where the network had to be waited for; and their sum, ``total``."""
+
+    def after(self, stage: str, ms: float) -> FrameResult:
+        """The same result with one more stage, gone through before the others."""
+        timings = {stage: round(ms, 3)} | self.timings_ms
+        timings["total"] = round(self.timings_ms.get("total", 0.0) + ms, 3)
+        return replace(self, timings_ms=timings)
 
     def to_dict(self) -> dict[str, Any]:
         """Native JSON types only, with the schema's version."""

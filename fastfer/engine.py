@@ -1,0 +1,239 @@
+"""From a frame to labelled faces: detect, pack, classify."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.classifier import EmotionClassifier
+from fastfer.detectors import Detections, Detector, create_detector
+from fastfer.errors import UsageError
+from fastfer.labels import EMOTIONS
+from fastfer.preprocess import check_frame, pack_faces
+from fastfer.results import Face, FrameResult
+from fastfer.sources import read_image
+
+Frame = NDArray[np.uint8]
+
+
+class Engine:
+    """A detector and a network, ready for any number of frames, from any number of threads."""
+
+    def __init__(
+        self,
+        detector: str | Detector = "haar",
+        model: str | os.PathLike[str] | EmotionClassifier | None = None,
+        *,
+        threads: int | None = None,
+        min_face: float = 0.0,
+        lazy: bool = False,
+    ) -> None:
+        """Load what is needed.
+
+        Args:
+            detector: name of a detector, or one that was made before.
+            model: path of a network, or a classifier that was made before; ``None`` takes the
+                bundled one.
+            threads: for the network; see :class:`EmotionClassifier`.
+            min_face: side in pixels of the smallest face to report; 0 leaves it to the detector.
+            lazy: load the network in the background, while the first frame is read and searched.
+                Its errors then come from the first use.
+
+        Raises:
+            ModelError: the network cannot be used (unless ``lazy``).
+            UsageError: an unknown detector, or an option that does not go with an object given.
+        """
+        self._classifier = self._provide(model, threads, lazy)
+        if isinstance(detector, str):
+            self.detector = create_detector(detector, min_face=min_face)
+        elif min_face:
+            raise UsageError("min_face belongs to the detector, which was given ready made.")
+        else:
+            self.detector = detector
+
+    @staticmethod
+    def _provide(
+        model: str | os.PathLike[str] | EmotionClassifier | None, threads: int | None, lazy: bool
+    ) -> Callable[[], EmotionClassifier]:
+        if isinstance(model, EmotionClassifier):
+            if threads is not None:
+                raise UsageError("threads belongs to the classifier, which was given ready made.")
+            classifier = model
+        elif lazy:
+            return _in_background(lambda: EmotionClassifier(model, threads))
+        else:
+            classifier = EmotionClassifier(model, threads)
+        return lambda: classifier
+
+    @property
+    def classifier(self) -> EmotionClassifier:
+        """The network; waits for it, and raises its :class:`ModelError`, after ``lazy``."""
+        return self._classifier()
+
+    def analyze(self, frame: Frame) -> FrameResult:
+        """The faces of one frame and what their expressions read as.
+
+        Args:
+            frame: uint8, (H, W, 3) blue-green-red or (H, W) gray, upright. Rows may be any distance
+                apart; the frame is not changed, nor kept.
+
+        Raises:
+            FrameError: another dtype, shape or memory layout.
+            ModelError: the network cannot be used (only after ``lazy``).
+        """
+        return self.analyze_batch([frame])[0]
+
+    def analyze_batch(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        """As :meth:`analyze`, for several frames; all their faces go to the network at once.
+
+        ``timings_ms`` of a frame has its share of the common classification, by number of faces.
+        """
+        for frame in frames:
+            check_frame(frame)
+        clock = _Clock()
+        found: list[Detections] = []
+        timings: list[dict[str, float]] = []
+        for frame in frames:
+            found.append(self.detector.detect(frame))
+            timings.append({"detect": clock.lap()})
+
+        classifier = self.classifier
+        waited = clock.lap()
+        contract = classifier.contract
+        size = contract.input_size
+        ends = np.cumsum([0, *map(len, found)]).tolist()
+        batch = np.empty((ends[-1], size, size, 1), np.float32)
+        for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
+            pack_faces(
+                frame,
+                self.detector.framing.crops(faces.boxes),
+                size=size,
+                scale=contract.scale,
+                bias=contract.bias,
+                out=batch[ends[i] : ends[i + 1]],
+            )
+            timings[i]["pack"] = clock.lap()
+
+        probabilities = classifier.predict(batch)
+        per_face = clock.lap() / max(1, len(batch))
+        results = []
+        for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
+            times = timings[i]
+            times["classify"] = per_face * len(faces)
+            if waited >= 1:  # Only where the network was still loading.
+                times["load"] = waited
+            times["total"] = sum(times.values())
+            results.append(
+                FrameResult(
+                    faces=_faces(faces, probabilities[ends[i] : ends[i + 1]]),
+                    width=frame.shape[1],
+                    height=frame.shape[0],
+                    timings_ms={stage: round(ms, 3) for stage, ms in times.items()},
+                )
+            )
+        return results
+
+
+def analyze(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame,
+    *,
+    engine: Engine | None = None,
+) -> FrameResult:
+    """The faces of one picture: its path, its bytes as in the file, or its pixels.
+
+    Args:
+        source: what :func:`fastfer.read_image` or :meth:`Engine.analyze` takes.
+        engine: whose detector and network to use; by default one with default settings, which is
+            made by the first call and kept.
+
+    Raises:
+        InputError: the file cannot be read.
+        FrameError: the array is not a frame.
+        ModelError: the network cannot be used.
+    """
+    engine = engine or default_engine()
+    if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
+        return engine.analyze(source)
+    clock = _Clock()
+    frame = read_image(source)
+    read = clock.lap()
+    return engine.analyze(frame).after("read", read)
+
+
+def default_engine() -> Engine:
+    """The engine behind :func:`analyze`, made once for the process."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = Engine(lazy=True)
+        return _default
+
+
+_default: Engine | None = None
+_default_lock: Final = threading.Lock()
+
+
+def _faces(found: Detections, probabilities: NDArray[np.float32]) -> tuple[Face, ...]:
+    """Plain Python values, rounded to what is meaningful: 0.01 px, a millionth of certainty."""
+    boxes = found.boxes.astype(np.float64).round(2).tolist()
+    scores = found.scores.astype(np.float64).round(4).tolist()
+    rows = probabilities.astype(np.float64).round(6).tolist()
+    marks: list[Any] = [None] * len(found)
+    if found.landmarks is not None:
+        marks = found.landmarks.astype(np.float64).round(2).tolist()
+    faces = []
+    for box, score, row, points in zip(boxes, scores, rows, marks, strict=True):
+        best = max(range(len(row)), key=row.__getitem__)
+        faces.append(
+            Face(
+                box=tuple(box),
+                det_score=score,
+                emotion=EMOTIONS[best],
+                score=row[best],
+                probabilities=dict(zip(EMOTIONS, row, strict=True)),
+                landmarks=None if points is None else tuple(map(tuple, points)),
+            )
+        )
+    return tuple(faces)
+
+
+def _in_background(make: Callable[[], EmotionClassifier]) -> Callable[[], EmotionClassifier]:
+    """Start ``make`` in a thread; the function returned waits for its result, or its error."""
+    outcome: list[EmotionClassifier | Exception] = []
+
+    def run() -> None:
+        try:
+            outcome.append(make())
+        except Exception as error:
+            outcome.append(error)
+
+    # Not a daemon: one that is cut off inside ONNX Runtime at exit takes the process with it.
+    thread = threading.Thread(target=run, name="fastfer-load")
+    thread.start()
+
+    def result() -> EmotionClassifier:
+        thread.join()
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    return result
+
+
+class _Clock:
+    """Measures laps in milliseconds."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        """Milliseconds since the last lap."""
+        now = time.perf_counter()
+        lap, self._last = (now - self._last) * 1e3, now
+        return lap
