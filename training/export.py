@@ -1,4 +1,4 @@
-"""Turn a training run into a checked ONNX file: ``python -m training.export RUN --out model.onnx``."""
+"""Turn a run into a checked ONNX file: ``python -m training.export RUN --out model.onnx``."""
 
 from __future__ import annotations
 
@@ -154,9 +154,8 @@ def probability_model(
     model = predictor.model
     raw = model.output
     if not isinstance(raw, dict):
-        t = fit_temperature(
-            predictor.logits(faces), np.eye(raw.shape[1], dtype=np.float32)[val.labels]
-        )
+        one_hot = np.eye(raw.shape[1], dtype=np.float32)
+        t = fit_temperature(predictor.logits(faces), one_hot[val.labels])
         out = keras.layers.Softmax(name=DEFAULT_OUTPUT)(raw / t)
         return keras.Model(model.input, {DEFAULT_OUTPUT: out}), {FER2013: t}
     if val.votes is None:

@@ -1,8 +1,8 @@
 """The one layer that Keras has not: batch normalisation at full speed on TensorFlow.
 
 Keras 3 normalises with separate reductions and element-wise passes; TensorFlow's fused kernel does
-it in one. On a two-core server with AMX the tutorial CNN trains 2.6 times faster with it in bfloat16
-(34 against 90 seconds an epoch).
+it in one. On a two-core server with AMX the tutorial CNN trains 2.6 times faster with it in
+bfloat16 (34 against 90 seconds an epoch).
 """
 
 from __future__ import annotations
