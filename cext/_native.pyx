@@ -1,0 +1,222 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=False
+# cython: freethreading_compatible=True
+"""The one file that knows both Python and ff.h.
+
+Every function checks what memory safety needs, makes one call without the GIL, and turns a bad status
+into an exception. Explaining arguments to users is the business of fastfer/preprocess.py and
+fastfer/boxes.py. See _native.pyi for signatures.
+"""
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS,
+    PyBUF_FORMAT,
+    PyBUF_STRIDES,
+    PyBUF_WRITABLE,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from libc.stdint cimport int64_t, uint8_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport strchr
+
+from ff cimport (
+    FF_EBOX,
+    FF_ENAME,
+    FF_MAX_SIZE,
+    FF_MIN_SIZE,
+    FF_OK,
+    ff_box,
+    ff_boxes_round,
+    ff_frame,
+    ff_iou,
+    ff_isa_name,
+    ff_kernels,
+    ff_kernels_get,
+    ff_kernels_name,
+    ff_nms,
+    ff_pack_faces,
+    ff_pack_workspace,
+    ff_status,
+)
+
+import os
+
+from fastfer.errors import UsageError
+
+# Chosen when the module is imported; only force_isa, a hook of the tests, changes it afterwards.
+cdef const ff_kernels *kernels = NULL
+
+
+def available():
+    cdef size_t i = 0
+    cdef const char *name = ff_isa_name(0)
+    cdef const ff_kernels *found
+    names = []
+    while name != NULL:
+        if ff_kernels_get(name, &found) == FF_OK:
+            names.append(name.decode())
+        i += 1
+        name = ff_isa_name(i)
+    return tuple(names)
+
+
+def isa():
+    return ff_kernels_name(kernels).decode()
+
+
+def force_isa(str name):
+    global kernels
+    before = isa()
+    _choose(name, "force_isa")
+    return before
+
+
+cdef _choose(str name, str source):
+    global kernels
+    cdef bytes text = (name or "").encode()
+    cdef const char *wanted = NULL
+    if text:
+        wanted = text
+    cdef ff_status status = ff_kernels_get(wanted, &kernels)
+    if status != FF_OK:
+        why = ("there is no such instruction set" if status == FF_ENAME
+               else "this build or this processor does not have it")
+        raise UsageError(f"{source}={name!r}: {why}. Here run: {', '.join(available())}.")
+
+
+_choose(os.environ.get("FASTFER_ISA"), "FASTFER_ISA")
+
+
+cdef class _View:
+    """A buffer, held as long as this object lives."""
+
+    cdef Py_buffer view
+    cdef bint held
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+
+cdef _View _view(object array, str name, int flags, const char *formats, Py_ssize_t itemsize):
+    """The buffer of an array; ValueError unless its items are aligned and of one of these formats."""
+    cdef _View self = _View.__new__(_View)
+    PyObject_GetBuffer(array, &self.view, flags | PyBUF_FORMAT)
+    self.held = True
+    cdef const char *format = self.view.format
+    if (format == NULL or format[0] == 0 or format[1] != 0 or strchr(formats, format[0]) == NULL
+            or self.view.itemsize != itemsize or <uintptr_t>self.view.buf % <size_t>itemsize != 0):
+        raise ValueError(f"{name}: another type of items, or not aligned")
+    return self
+
+
+cdef _View _array(object array, str name, int flags, const char *formats, Py_ssize_t itemsize,
+                  int ndim, Py_ssize_t n, Py_ssize_t m):
+    """The same for a C-contiguous array of shape (n,) or (n, m); a negative length may be any."""
+    cdef _View self = _view(array, name, flags | PyBUF_C_CONTIGUOUS, formats, itemsize)
+    if (self.view.ndim != ndim or (n >= 0 and self.view.shape[0] != n)
+            or (ndim > 1 and m >= 0 and self.view.shape[1] != m)):
+        raise ValueError(f"{name}: wrong shape")
+    return self
+
+
+cdef _View _frame(object array, ff_frame *frame):
+    """Fill ``frame`` from an array (H, W) or (H, W, 3) whose pixels lie side by side in a row."""
+    cdef _View self = _view(array, "frame", PyBUF_STRIDES, b"B", 1)
+    cdef const Py_ssize_t *shape = self.view.shape
+    cdef const Py_ssize_t *strides = self.view.strides
+    cdef Py_ssize_t channels = 1
+    if self.view.ndim == 3 and shape[2] == 3 and strides[2] == 1:
+        channels = 3
+    elif self.view.ndim != 2:
+        raise ValueError("frame: must be (H, W) or (H, W, 3)")
+    if shape[0] < 1 or shape[1] < 1 or (shape[1] > 1 and strides[1] != channels):
+        raise ValueError("frame: no pixels, or not side by side")
+    frame.data = <const uint8_t *>self.view.buf
+    frame.height = <size_t>shape[0]
+    frame.width = <size_t>shape[1]
+    frame.stride = strides[0]
+    frame.channels = <int>channels
+    return self
+
+
+cdef bint _overlap(const ff_frame *frame, const Py_buffer *out) noexcept:
+    """Whether the memory from a frame's first to its last byte touches that of ``out``."""
+    cdef const uint8_t *first = frame.data
+    cdef const uint8_t *last = frame.data + <Py_ssize_t>(frame.height - 1) * frame.stride
+    if last < first:
+        first, last = last, first
+    last += frame.width * <size_t>frame.channels
+    return first < <const uint8_t *>out.buf + out.len and <const uint8_t *>out.buf < last
+
+
+def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out):
+    cdef ff_frame pixels
+    cdef _View held = _frame(frame, &pixels)
+    cdef _View xywh = _array(boxes, "boxes", 0, b"d", sizeof(double), 2, -1, 4)
+    cdef _View tiles = _view(out, "out", PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE, b"f", sizeof(float))
+    cdef const Py_ssize_t *shape = tiles.view.shape
+    cdef size_t n = <size_t>xywh.view.shape[0]
+    cdef size_t bad = 0
+    cdef size_t bytes = 0
+    cdef ff_box *rounded
+    cdef void *workspace
+    cdef ff_status status
+    if not FF_MIN_SIZE <= size <= FF_MAX_SIZE:
+        raise ValueError(f"size: must be {FF_MIN_SIZE} to {FF_MAX_SIZE}")
+    if (tiles.view.ndim != 4 or <size_t>shape[0] != n or shape[1] != size or shape[2] != size
+            or shape[3] != 1):
+        raise ValueError("out: wrong shape")
+    if _overlap(&pixels, &tiles.view):
+        raise ValueError("out: overlaps the frame")
+    if n == 0:
+        return -1
+    # The checked copy of the boxes is what is used: other threads may write to the array.
+    rounded = <ff_box *>calloc(n, sizeof(ff_box))
+    if rounded == NULL:
+        raise MemoryError
+    try:
+        status = ff_boxes_round(<const double *>xywh.view.buf, n, &pixels, rounded, &bad)
+        if status == FF_EBOX:
+            return bad
+        if status == FF_OK:
+            status = ff_pack_workspace(&pixels, rounded, n, <size_t>size, &bytes)
+        if status != FF_OK:
+            raise RuntimeError(f"ff_pack_workspace: status {<int>status}")
+        workspace = malloc(bytes)
+        if workspace == NULL:
+            raise MemoryError
+        with nogil:
+            status = ff_pack_faces(kernels, &pixels, rounded, n, <size_t>size, scale, bias, workspace,
+                                   <float *>tiles.view.buf)
+            free(workspace)
+        if status != FF_OK:
+            raise RuntimeError(f"ff_pack_faces: status {<int>status}")
+        return -1
+    finally:
+        free(rounded)
+
+
+def iou(a, b, out):
+    cdef _View rows = _array(a, "a", 0, b"d", sizeof(double), 2, -1, 4)
+    cdef _View columns = _array(b, "b", 0, b"d", sizeof(double), 2, -1, 4)
+    cdef size_t n = <size_t>rows.view.shape[0]
+    cdef size_t m = <size_t>columns.view.shape[0]
+    cdef _View matrix = _array(out, "out", PyBUF_WRITABLE, b"d", sizeof(double), 2, n, m)
+    with nogil:
+        ff_iou(<const double *>rows.view.buf, n, <const double *>columns.view.buf, m,
+               <double *>matrix.view.buf)
+
+
+def nms(boxes, order, double threshold, keep):
+    cdef _View xywh = _array(boxes, "boxes", 0, b"d", sizeof(double), 2, -1, 4)
+    cdef Py_ssize_t n = xywh.view.shape[0]
+    cdef _View walk = _array(order, "order", 0, b"lq", sizeof(int64_t), 1, n, 0)
+    cdef _View indices = _array(keep, "keep", PyBUF_WRITABLE, b"lq", sizeof(int64_t), 1, n, 0)
+    cdef size_t kept = 0
+    cdef ff_status status
+    with nogil:
+        status = ff_nms(<const double *>xywh.view.buf, <const int64_t *>walk.view.buf, <size_t>n,
+                        threshold, <int64_t *>indices.view.buf, &kept)
+    if status != FF_OK:
+        raise ValueError("order: must number the boxes")
+    return kept

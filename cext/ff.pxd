@@ -1,0 +1,51 @@
+# Mirror of ff.h, and nothing else: what each of these means stands there.
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int64_t, uint8_t
+
+cdef extern from "ff.h" nogil:
+    enum ff_status:
+        FF_OK
+        FF_EINVAL
+        FF_EBOX
+        FF_EOVERFLOW
+        FF_ENAME
+        FF_ENOTSUP
+
+    enum:
+        FF_MIN_SIZE
+        FF_MAX_SIZE
+        FF_SUBPIXEL
+        FF_MAX_SIDE
+        FF_ISA_COUNT
+
+    struct ff_kernels:
+        pass
+
+    ff_status ff_kernels_get(const char *name, const ff_kernels **kernels)
+    const char *ff_kernels_name(const ff_kernels *kernels)
+    const char *ff_isa_name(size_t i)
+
+    struct ff_frame:
+        const uint8_t *data
+        size_t height
+        size_t width
+        ptrdiff_t stride
+        int channels
+
+    struct ff_box:
+        int64_t x
+        int64_t y
+        int64_t w
+        int64_t h
+
+    ff_status ff_boxes_round(const double *xywh, size_t n, const ff_frame *frame, ff_box *boxes,
+                             size_t *bad)
+    ff_status ff_pack_workspace(const ff_frame *frame, const ff_box *boxes, size_t n, size_t size,
+                                size_t *bytes)
+    ff_status ff_pack_faces(const ff_kernels *kernels, const ff_frame *frame, const ff_box *boxes,
+                            size_t n, size_t size, double scale, double bias, void *workspace,
+                            float *out)
+
+    ff_status ff_iou(const double *a, size_t n, const double *b, size_t m, double *out)
+    ff_status ff_nms(const double *boxes, const int64_t *order, size_t n, double threshold,
+                     int64_t *keep, size_t *kept)

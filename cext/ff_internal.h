@@ -1,0 +1,85 @@
+/* What the engine's own files share; nobody else includes this. */
+#ifndef FF_INTERNAL_H
+#define FF_INTERNAL_H
+
+#include "ff.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define FF_X86 1
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define FF_ARM 1
+#endif
+
+/* ---- Processor ------------------------------------------------------------------------------- */
+
+enum ff_cpu { FF_CPU_AVX2 = 1, FF_CPU_AVX512 = 2 };
+
+/* The instruction sets that processor and operating system both support, as bits of enum ff_cpu. */
+unsigned ff_cpu_probe(void);
+
+/* ---- Kernels --------------------------------------------------------------------------------- */
+
+enum {
+    FF_ROW_BITS = 7,     /* fractional bits of a summed row: 255 becomes 32640 */
+    FF_COLUMN_BITS = 14, /* the column weights of an output add up to 2^14 */
+    FF_BLOCK = 16,       /* column weights come in blocks of so many values, */
+    FF_GROUP = 16,       /* for outputs in groups of so many; both are padded with zeros */
+    FF_INSIDE_MAX = 128, /* so many rows of bytes add up to less than 2^15 */
+    FF_SLACK = 64,       /* values behind a summed row that a kernel may overwrite */
+};
+
+/* Weights of the rows of one output line: the first, the last, and each of those between. They add up
+ * to 2^(shift + FF_ROW_BITS). */
+struct ff_row_weights {
+    int16_t first, inside, last;
+    int shift;
+};
+
+struct ff_kernels {
+    const char *name;
+
+    /* dst[i] = sum over r of weight(r) * rows[r][i], rounded and shifted, for n bytes of count rows.
+     * count is 1 or more; a single row is both first and last. */
+    void (*sum_rows)(const uint8_t *const *restrict rows, size_t count, struct ff_row_weights weights,
+                     size_t n, int16_t *restrict dst);
+
+    /* dst[j] = scale * (float)sum over t of weights(j, t) * src[start[j] + t] + bias for size outputs.
+     * t runs over blocks * FF_BLOCK values; weights(j, t) stands at
+     * ((t / FF_BLOCK) * padded + j) * FF_BLOCK + t % FF_BLOCK, where padded is size rounded up to
+     * FF_GROUP. Padded outputs have start 0 and zero weights. */
+    void (*sum_columns)(const int16_t *restrict src, const int32_t *restrict start,
+                        const int16_t *restrict weights, size_t blocks, size_t size, float scale,
+                        float bias, float *restrict dst);
+};
+
+extern const struct ff_kernels ff_scalar_kernels;
+#ifdef FF_X86
+extern const struct ff_kernels ff_avx2_kernels, ff_avx512_kernels;
+#endif
+#ifdef FF_ARM
+extern const struct ff_kernels ff_neon_kernels;
+#endif
+
+static inline size_t ff_round_up(size_t n, size_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+/* sum_rows for the columns from begin to end: the definition, and what is left over at the end of a
+ * row that is shorter than a vector. */
+static inline void ff_sum_rows_plain(const uint8_t *const *restrict rows, size_t count,
+                                     struct ff_row_weights weights, size_t begin, size_t end,
+                                     int16_t *restrict dst)
+{
+    const int32_t half = (int32_t)1 << weights.shift >> 1;
+    for (size_t i = begin; i < end; i++) {
+        int32_t inside = 0;
+        for (size_t r = 1; r + 1 < count; r++)
+            inside += rows[r][i];
+        const int32_t sum = rows[0][i] * weights.first + inside * weights.inside
+                            + rows[count - 1][i] * weights.last + half;
+        dst[i] = (int16_t)(sum >> weights.shift);
+    }
+}
+
+#endif

@@ -1,0 +1,49 @@
+/* The kernels in plain C: what runs where nothing better does, written so that a compiler can use the
+ * vectors of the baseline. */
+#include "ff_internal.h"
+
+static void sum_rows(const uint8_t *const *restrict rows, size_t count,
+                     struct ff_row_weights weights, size_t n, int16_t *restrict dst)
+{
+    enum { STEP = 32 };
+    const uint8_t *const first = rows[0], *const last = rows[count - 1];
+    const int32_t half = (int32_t)1 << weights.shift >> 1;
+    size_t i = 0;
+    for (; i + STEP <= n; i += STEP) {
+        int32_t sum[STEP];
+        for (size_t k = 0; k < STEP; k++)
+            sum[k] = (int16_t)first[i + k] * weights.first + (int16_t)last[i + k] * weights.last
+                     + half;
+        for (size_t r = 1; r + 1 < count;) {
+            const size_t stop = count - 1 - r > FF_INSIDE_MAX ? r + FF_INSIDE_MAX : count - 1;
+            int16_t inside[STEP] = {0};
+            for (; r < stop; r++)
+                for (size_t k = 0; k < STEP; k++)
+                    inside[k] = (int16_t)(inside[k] + rows[r][i + k]);
+            for (size_t k = 0; k < STEP; k++)
+                sum[k] += inside[k] * weights.inside;
+        }
+        for (size_t k = 0; k < STEP; k++)
+            dst[i + k] = (int16_t)(sum[k] >> weights.shift);
+    }
+    ff_sum_rows_plain(rows, count, weights, i, n, dst);
+}
+
+static void sum_columns(const int16_t *restrict src, const int32_t *restrict start,
+                        const int16_t *restrict weights, size_t blocks, size_t size, float scale,
+                        float bias, float *restrict dst)
+{
+    const size_t padded = ff_round_up(size, FF_GROUP);
+    for (size_t j = 0; j < size; j++) {
+        int32_t sum = 0;
+        for (size_t b = 0; b < blocks; b++) {
+            const int16_t *const values = src + start[j] + b * FF_BLOCK;
+            const int16_t *const factors = weights + (b * padded + j) * FF_BLOCK;
+            for (size_t t = 0; t < FF_BLOCK; t++)
+                sum += values[t] * factors[t];
+        }
+        dst[j] = (float)sum * scale + bias;
+    }
+}
+
+const struct ff_kernels ff_scalar_kernels = {"scalar", sum_rows, sum_columns};
