@@ -1,1 +1,119 @@
+/* The kernels for processors with AVX-512 F, BW, DQ, VL and VNNI (Ice Lake, Zen 4 and later). */
 #include "ff_internal.h"
+
+#ifdef FF_X86
+
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), \
+                             apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#endif
+
+/* 32 columns of the rows in mask, see ff_kernels.sum_rows. */
+static inline __m512i widen(const uint8_t *p, __mmask32 mask)
+{
+    return _mm512_cvtepu8_epi16(mask == 0xffffffff ? _mm256_loadu_si256((const __m256i *)p)
+                                                   : _mm256_maskz_loadu_epi8(mask, p));
+}
+
+static inline __m512i sum_32(const uint8_t *const *restrict rows, size_t count, size_t i,
+                             __mmask32 mask, __m512i ends, __m512i between, __m512i half,
+                             __m128i shift)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i first = widen(rows[0] + i, mask), last = widen(rows[count - 1] + i, mask);
+    /* 16 columns of 32 bits each: unpacking and packing both work within 128 bits, so the order is
+     * restored in the end. */
+    __m512i low = _mm512_dpwssd_epi32(half, _mm512_unpacklo_epi16(first, last), ends);
+    __m512i high = _mm512_dpwssd_epi32(half, _mm512_unpackhi_epi16(first, last), ends);
+    for (size_t r = 1; r + 1 < count;) {
+        const size_t stop = count - 1 - r > FF_INSIDE_MAX ? r + FF_INSIDE_MAX : count - 1;
+        __m512i inside = widen(rows[r] + i, mask);
+        for (r++; r < stop; r++)
+            inside = _mm512_add_epi16(inside, widen(rows[r] + i, mask));
+        low = _mm512_dpwssd_epi32(low, _mm512_unpacklo_epi16(inside, zero), between);
+        high = _mm512_dpwssd_epi32(high, _mm512_unpackhi_epi16(inside, zero), between);
+    }
+    return _mm512_packs_epi32(_mm512_sra_epi32(low, shift), _mm512_sra_epi32(high, shift));
+}
+
+static void sum_rows(const uint8_t *const *restrict rows, size_t count,
+                     struct ff_row_weights weights, size_t n, int16_t *restrict dst)
+{
+    const __m512i ends = _mm512_set1_epi32((int32_t)((uint32_t)weights.last << 16
+                                                     | (uint16_t)weights.first));
+    const __m512i between = _mm512_set1_epi32(weights.inside);
+    const __m512i half = _mm512_set1_epi32((int32_t)1 << weights.shift >> 1);
+    const __m128i shift = _mm_cvtsi32_si128(weights.shift);
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32)
+        _mm512_storeu_si512(dst + i, sum_32(rows, count, i, 0xffffffff, ends, between, half, shift));
+    if (i < n)
+        _mm512_storeu_si512(dst + i, sum_32(rows, count, i, ((__mmask32)1 << (n - i)) - 1, ends,
+                                            between, half, shift));
+}
+
+/* Two outputs, 8 partial sums each. */
+static inline __m512i two_outputs(const int16_t *restrict src, const int32_t *restrict start,
+                                  const int16_t *restrict weights, size_t blocks, size_t stride)
+{
+    const int16_t *const a = src + start[0], *const b = src + start[1];
+    __m512i sum = _mm512_setzero_si512();
+    for (size_t k = 0; k < blocks; k++) {
+        const __m512i values = _mm512_inserti64x4(
+            _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(a + k * FF_BLOCK))),
+            _mm256_loadu_si256((const __m256i *)(b + k * FF_BLOCK)), 1);
+        sum = _mm512_dpwssd_epi32(sum, values, _mm512_loadu_si512(weights + k * stride));
+    }
+    return sum;
+}
+
+/* Adds neighbours: of each output's partial sums in a and b, half as many are left. */
+static inline __m512i halve_32(__m512i a, __m512i b)
+{
+    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+
+static inline __m512i halve_64(__m512i a, __m512i b)
+{
+    return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+
+static void sum_columns(const int16_t *restrict src, const int32_t *restrict start,
+                        const int16_t *restrict weights, size_t blocks, size_t size, float scale,
+                        float bias, float *restrict dst)
+{
+    const size_t stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
+    /* The tree leaves 0 2 4 6, 1 3 5 7, 8 10 12 14 and 9 11 13 15 in its four lanes. */
+    const __m512i order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+    const __m512 factor = _mm512_set1_ps(scale), offset = _mm512_set1_ps(bias);
+    for (size_t j = 0; j < size; j += FF_GROUP) {
+        __m512i part[8];
+        for (size_t k = 0; k < 8; k++)
+            part[k] = two_outputs(src, start + j + 2 * k, weights + (j + 2 * k) * FF_BLOCK, blocks,
+                                  stride);
+        /* Lanes of 128 bits: even outputs twice, odd outputs twice. */
+        const __m512i a = halve_64(halve_32(part[0], part[1]), halve_32(part[2], part[3]));
+        const __m512i b = halve_64(halve_32(part[4], part[5]), halve_32(part[6], part[7]));
+        const __m512i sums = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88),
+                                              _mm512_shuffle_i64x2(a, b, 0xdd));
+        const __m512 real = _mm512_cvtepi32_ps(_mm512_permutexvar_epi32(order, sums));
+        const __m512 result = _mm512_add_ps(_mm512_mul_ps(real, factor), offset);
+        const size_t left = size - j;
+        if (left >= FF_GROUP)
+            _mm512_storeu_ps(dst + j, result);
+        else
+            _mm512_mask_storeu_ps(dst + j, (__mmask16)((1u << left) - 1), result);
+    }
+}
+
+const struct ff_kernels ff_avx512_kernels = {"avx512", sum_rows, sum_columns};
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

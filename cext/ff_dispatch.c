@@ -10,8 +10,8 @@ static const struct {
     unsigned needs;
 } isas[FF_ISA_COUNT] = {
 #ifdef FF_X86
-    {"avx512", NULL, FF_CPU_AVX512},
-    {"avx2", NULL, FF_CPU_AVX2},
+    {"avx512", &ff_avx512_kernels, FF_CPU_AVX512},
+    {"avx2", &ff_avx2_kernels, FF_CPU_AVX2},
 #else
     {"avx512", NULL, 0},
     {"avx2", NULL, 0},
