@@ -1,0 +1,359 @@
+"""Pictures of results: box, label and probability bars, legible on small and on huge photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer import text
+from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.results import Face, FrameResult
+
+Color = tuple[int, int, int]
+"""Blue, green, red."""
+
+COLORS: Final[dict[str, Color]] = {
+    "angry": (77, 72, 229),
+    "disgust": (88, 167, 70),
+    "fear": (210, 110, 170),
+    "happy": (61, 197, 255),
+    "sad": (245, 140, 62),
+    "surprise": (190, 215, 60),
+    "neutral": (190, 182, 176),
+}
+"""One colour for each emotion, told apart by lightness too."""
+
+_PANEL: Final[Color] = (28, 24, 22)
+_TRACK: Final[Color] = (88, 84, 80)
+_PAPER: Final[Color] = (250, 250, 250)
+
+
+class _Rect(NamedTuple):
+    """Whole pixels of the picture."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+    def overlap(self, other: _Rect) -> int:
+        """Common area."""
+        w = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
+        h = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
+        return max(0, w) * max(0, h)
+
+    def inside(self, width: int, height: int) -> _Rect:
+        """The same rectangle moved, and cut where it is too large, to lie in the picture."""
+        w, h = min(self.w, width), min(self.h, height)
+        return _Rect(min(max(0, self.x), width - w), min(max(0, self.y), height - h), w, h)
+
+
+class _Style(NamedTuple):
+    """All measures in pixels; they grow together with ``font``, the size of the letters."""
+
+    font: float
+    line: int
+    pad: int
+    row: int
+    """Height of a chip, and of a line of the panel."""
+
+    @classmethod
+    def of(cls, font: float) -> _Style:
+        return cls(font, max(1, round(font / 8)), max(2, round(font * 0.35)), round(font * 1.45))
+
+
+def draw_result(
+    frame: NDArray[np.uint8], result: FrameResult, *, lang: Language = "en", bars: bool = True
+) -> NDArray[np.uint8]:
+    """A copy of ``frame`` with the faces of ``result`` marked.
+
+    Each face gets a box and a label with its percentage. With ``bars`` it also gets the
+    probabilities of all seven emotions: a panel with names beside the face where every face has
+    room for one, else small coloured columns at its box and one legend. Nothing is drawn outside
+    the picture, and what can be kept off other faces is.
+
+    Args:
+        frame: uint8 (H, W, 3) blue-green-red or (H, W) gray; left as it is.
+        result: of this very frame.
+        lang: language of the names.
+        bars: whether to draw the probabilities.
+
+    Returns:
+        uint8 (H, W, 3), a new array.
+    """
+    picture: Any = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) if frame.ndim == 2 else frame.copy()
+    height, width = picture.shape[:2]
+    faces = result.faces
+    boxes = [_visible(face, width, height) for face in faces]
+    chips, panels = _layout(faces, boxes, width, height, lang, bars)
+
+    style = chips.style
+    if bars and panels is None:
+        strips = _place_strips(boxes, chips.rects, height, style)
+        for face, strip in zip(faces, strips, strict=True):
+            _draw_columns(picture, face, strip)
+        if faces:
+            _draw_legend(picture, [*boxes, *chips.rects, *strips], style, lang)
+    for face, box in zip(faces, boxes, strict=True):
+        _draw_box(picture, box, COLORS[face.emotion], style)
+    for face, rect in zip(faces, chips.rects, strict=True):
+        _draw_chip(picture, _label(face, lang), rect, COLORS[face.emotion], style)
+    if panels is not None:
+        for face, rect in zip(faces, panels, strict=True):
+            _draw_panel(picture, face, rect, style, lang)
+    return picture  # type: ignore[no-any-return]
+
+
+# --- Where things go -----------------------------------------------------------------------------
+
+
+class _Chips(NamedTuple):
+    style: _Style
+    rects: list[_Rect]
+
+
+def _layout(
+    faces: Sequence[Face],
+    boxes: list[_Rect],
+    width: int,
+    height: int,
+    lang: Language,
+    bars: bool,
+) -> tuple[_Chips, list[_Rect] | None]:
+    """The letters' size and the places of labels and panels; no panels if they do not all fit."""
+    long = max(width, height)
+    smallest, largest = max(10.0, long / 110), max(13.0, long / 45)
+    face = float(np.median([box.w for box in boxes])) if boxes else 0.0
+    wanted = min(max(face * 0.14, smallest), largest)
+    # Try panels with ever smaller letters before giving them up.
+    for font in dict.fromkeys((wanted, (wanted + smallest) / 2, smallest)):
+        style = _Style.of(font)
+        chips = _place_chips(faces, boxes, width, height, style, lang)
+        panels = _place_panels(boxes, chips, width, height, style, lang) if bars else None
+        if panels is not None or not bars:
+            return _Chips(style, chips), panels
+    style = _Style.of(min(max(face * 0.12, smallest), largest))
+    return _Chips(style, _place_chips(faces, boxes, width, height, style, lang)), None
+
+
+def _place_chips(
+    faces: Sequence[Face],
+    boxes: list[_Rect],
+    width: int,
+    height: int,
+    style: _Style,
+    lang: Language,
+) -> list[_Rect]:
+    """A place for each label: above its box, else below or inside, wherever it hides least."""
+    placed: list[_Rect] = []
+    for face, box in zip(faces, boxes, strict=True):
+        w = text.width(_label(face, lang), style.font) + 2 * style.pad
+        h = style.row
+        right = box.x + box.w - w
+        options = [
+            _Rect(x, y, w, h).inside(width, height)
+            for y in (box.y - h, box.y + box.h, box.y, box.y + box.h - h)
+            for x in (box.x, right)
+        ]
+        others = [other for other in boxes if other is not box]
+        cost = [
+            sum(map(option.overlap, others))
+            + 2 * sum(map(option.overlap, placed))
+            + 0.5 * option.overlap(box)
+            for option in options
+        ]
+        placed.append(options[cost.index(min(cost))])
+    return placed
+
+
+def _place_panels(
+    boxes: list[_Rect],
+    chips: list[_Rect],
+    width: int,
+    height: int,
+    style: _Style,
+    lang: Language,
+) -> list[_Rect] | None:
+    """A place for each panel close to its box and clear of all faces; None if one has none."""
+    w, h = _panel_size(style, lang)
+    gap = style.pad
+    placed: list[_Rect] = []
+    if w > width or h > height:
+        return None
+    for box in boxes:
+        right, left = box.x + box.w + gap, box.x - w - gap
+        below, above = box.y + box.h + gap, box.y - h - gap - style.row
+        options = [
+            _Rect(x, y, w, h).inside(width, height)
+            for x, y in (
+                (right, box.y),
+                (left, box.y),
+                (right, box.y + box.h - h),
+                (left, box.y + box.h - h),
+                (box.x, below),
+                (box.x + box.w - w, below),
+                (box.x, above),
+                (box.x + box.w - w, above),
+            )
+        ]
+        taken = [*boxes, *chips, *placed]
+        cost = [sum(map(option.overlap, taken)) for option in options]
+        if min(cost) > 0:
+            return None
+        placed.append(options[cost.index(0)])
+    return placed
+
+
+def _place_strips(
+    boxes: list[_Rect], chips: list[_Rect], height: int, style: _Style
+) -> list[_Rect]:
+    """A place for each face's columns: under its box, or inside where others are in the way."""
+    strips = []
+    taken = [*boxes, *chips]
+    for box, chip in zip(boxes, chips, strict=True):
+        tall = round(min(max(8, box.h * 0.35), style.font * 2.2))
+        # Outside, so that no mouth is hidden: under the box, or under its label.
+        for top in (box.y + box.h, chip.y + chip.h):
+            strip = _Rect(box.x, top, box.w, tall)
+            inside = box.y + box.h <= top <= height - tall
+            if inside and not any(map(strip.overlap, taken)):
+                break
+        else:
+            tall = max(1, min(tall, box.h // 4))
+            strip = _Rect(box.x, box.y + box.h - tall, box.w, tall)
+        strips.append(strip)
+        taken.append(strip)
+    return strips
+
+
+def _visible(face: Face, width: int, height: int) -> _Rect:
+    """The part of a face's box that lies in the picture, at least one pixel."""
+    x, y, w, h = face.box
+    left, top = min(max(0, round(x)), width - 1), min(max(0, round(y)), height - 1)
+    right, bottom = min(width, round(x + w)), min(height, round(y + h))
+    return _Rect(left, top, max(1, right - left), max(1, bottom - top))
+
+
+# --- How things look -----------------------------------------------------------------------------
+
+
+def _label(face: Face, lang: Language) -> str:
+    return f"{NAMES[lang][face.emotion]} {face.score:.0%}"
+
+
+def _draw_box(picture: Any, box: _Rect, color: Color, style: _Style) -> None:
+    corner, opposite = (box.x, box.y), (box.x + box.w - 1, box.y + box.h - 1)
+    # A dark rim keeps the line visible on a background of its own colour.
+    cv2.rectangle(picture, corner, opposite, _PANEL, style.line + 2 * max(1, style.line // 3))
+    cv2.rectangle(picture, corner, opposite, color, style.line)
+
+
+def _draw_chip(picture: Any, label: str, rect: _Rect, color: Color, style: _Style) -> None:
+    _fill(picture, rect, color, 1.0)
+    font = style.font
+    room = rect.w - 2 * style.pad
+    if (wide := text.width(label, font)) > room:  # Only in pictures narrower than the label.
+        font *= max(room, 1) / wide
+    _write(picture, label, rect.x + style.pad, rect, font, _ink_on(color))
+
+
+def _panel_size(style: _Style, lang: Language) -> tuple[int, int]:
+    names = max(text.width(name, style.font) for name in NAMES[lang].values())
+    number = text.width("100%", style.font)
+    bar = round(style.font * 4)
+    return names + bar + number + 4 * style.pad, style.row * len(EMOTIONS) + 2 * style.pad
+
+
+def _draw_panel(picture: Any, face: Face, rect: _Rect, style: _Style, lang: Language) -> None:
+    _fill(picture, rect, _PANEL, 0.72)
+    pad, font = style.pad, style.font
+    names = max(text.width(name, font) for name in NAMES[lang].values())
+    number = text.width("100%", font)
+    bar_x = rect.x + names + 2 * pad
+    bar_w = rect.w - names - number - 4 * pad
+    thick = max(2, round(font * 0.5))
+    for i, (emotion, probability) in enumerate(face.probabilities.items()):
+        line = _Rect(rect.x, rect.y + pad + i * style.row, rect.w, style.row)
+        ink = _PAPER if emotion == face.emotion else (205, 200, 196)
+        _write(picture, NAMES[lang][emotion], rect.x + pad, line, font, ink)
+        bar = _Rect(bar_x, line.y + (style.row - thick) // 2, bar_w, thick)
+        _fill(picture, bar, _TRACK, 1.0)
+        full = round(bar_w * probability)
+        if full:
+            _fill(picture, bar._replace(w=full), COLORS[emotion], 1.0)
+        percent = f"{probability:.0%}"
+        end = rect.x + rect.w - pad
+        _write(picture, percent, end - text.width(percent, font), line, font, ink)
+
+
+def _draw_columns(picture: Any, face: Face, strip: _Rect) -> None:
+    """The seven probabilities as columns that fill ``strip`` at 100 percent."""
+    _fill(picture, strip, _PANEL, 0.72)
+    count = len(face.probabilities)
+    for i, (emotion, probability) in enumerate(face.probabilities.items()):
+        left = strip.x + round(strip.w * (i + 0.15) / count)
+        right = max(left + 1, strip.x + round(strip.w * (i + 0.85) / count))
+        tall = max(1, round(strip.h * probability))
+        column = _Rect(left, strip.y + strip.h - tall, right - left, tall)
+        _fill(picture, column, COLORS[emotion], 1.0)
+
+
+def _draw_legend(picture: Any, taken: list[_Rect], style: _Style, lang: Language) -> None:
+    """What the colours mean, in the corner where it hides least; left out if it hides much."""
+    height, width = picture.shape[:2]
+    font, pad = style.font, style.pad
+    names = [NAMES[lang][emotion] for emotion in EMOTIONS]
+    swatch = round(font * 0.7)
+    w = max(text.width(name, font) for name in names) + swatch + 3 * pad
+    h = style.row * len(names) + 2 * pad
+    if w > width // 2 or h > height // 2:
+        return
+    corners = [_Rect(x, y, w, h) for y in (0, height - h) for x in (width - w, 0)]
+    cost = [sum(map(corner.overlap, taken)) for corner in corners]
+    rect = corners[cost.index(min(cost))]
+    if min(cost) > 0.1 * w * h:
+        return
+    _fill(picture, rect, _PANEL, 0.72)
+    for i, (emotion, name) in enumerate(zip(EMOTIONS, names, strict=True)):
+        line = _Rect(rect.x, rect.y + pad + i * style.row, w, style.row)
+        square = _Rect(rect.x + pad, line.y + (style.row - swatch) // 2, swatch, swatch)
+        _fill(picture, square, COLORS[emotion], 1.0)
+        _write(picture, name, rect.x + swatch + 2 * pad, line, font, _PAPER)
+
+
+def _ink_on(color: Color) -> Color:
+    """Black or white, whichever reads better on ``color``."""
+    blue, green, red = color
+    return (20, 20, 20) if 0.114 * blue + 0.587 * green + 0.299 * red > 120 else _PAPER
+
+
+def _fill(picture: Any, rect: _Rect, color: Color, opacity: float) -> None:
+    part = picture[rect.y : rect.y + rect.h, rect.x : rect.x + rect.w]
+    if part.size == 0:
+        return
+    if opacity >= 1:
+        part[:] = color
+    else:
+        flat = np.full_like(part, color)
+        cv2.addWeighted(flat, opacity, part, 1 - opacity, 0, dst=part)
+
+
+def _write(picture: Any, words: str, x: int, line: _Rect, font: float, color: Color) -> None:
+    """Write ``words`` from ``x`` on, capitals centred in the height of ``line``."""
+    mask = text.render(words, font)
+    middle = (text.ASCENT - text.CAP_HEIGHT / 2) * font
+    y = round(line.y + line.h / 2 - middle)
+    height, width = picture.shape[:2]
+    # The letters' own margins may reach past the picture: cut them there.
+    top, left = max(0, -y), max(0, -x)
+    mask = mask[top : max(top, height - y), left : max(left, width - x)]
+    y, x = y + top, x + left
+    part = picture[y : y + mask.shape[0], x : x + mask.shape[1]]
+    if part.size == 0:
+        return
+    cover = mask[:, :, None].astype(np.uint16)
+    part[:] = (part * (255 - cover) + np.array(color, np.uint16) * cover + 127) // 255
