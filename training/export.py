@@ -32,6 +32,10 @@ PARITY_FACES = 512
 PARITY = 1e-4
 INT8_DROP = 0.005
 CALIBRATION_FACES = 1024
+# Softmax and what follows it stay in float32: probabilities in steps of 1/255 would be no use.
+QUANTISED = [
+    "Conv", "MatMul", "Gemm", "Add", "Relu", "MaxPool", "GlobalAveragePool", "ReduceMean",
+]  # fmt: skip
 TRAINING_ONLY = {"Dropout", "RandomUniform", "RandomNormal", "BatchNormalization", "Bernoulli"}
 
 
@@ -152,12 +156,14 @@ def probability_model(
 
     faces = val.load(np.arange(len(val))).astype(np.float32)[..., None] / 255
     model = predictor.model
-    raw = model.output
+    # Called as one layer, so that the names inside it cannot meet those of the operations after it.
+    inputs = keras.Input(model.input_shape[1:], name=INPUT)
+    raw = model(inputs)
     if not isinstance(raw, dict):
         one_hot = np.eye(raw.shape[1], dtype=np.float32)
         t = fit_temperature(predictor.logits(faces), one_hot[val.labels])
         out = keras.layers.Softmax(name=DEFAULT_OUTPUT)(raw / t)
-        return keras.Model(model.input, {DEFAULT_OUTPUT: out}), {FER2013: t}
+        return keras.Model(inputs, {DEFAULT_OUTPUT: out}), {FER2013: t}
     if val.votes is None:
         raise UsageError("a two-headed network is calibrated on votes: give --votes")
     voted = val.votes.any(axis=1)
@@ -170,7 +176,7 @@ def probability_model(
     fer = keras.layers.Softmax(name=FER2013)(raw[FER2013] / t_fer)
     mixed = crowd_share * crowd + (1 - crowd_share) * fer
     outputs = {DEFAULT_OUTPUT: keras.layers.Identity(name=DEFAULT_OUTPUT)(mixed), FER2013: fer}
-    return keras.Model(model.input, outputs), {CROWD: t_crowd, FER2013: t_fer}
+    return keras.Model(inputs, outputs), {CROWD: t_crowd, FER2013: t_fer}
 
 
 def parity(graph: Any, path: Path, source: FaceSource) -> float:
@@ -213,8 +219,27 @@ def quantise(path: Path, source: FaceSource) -> None:
         quantize_static(
             ready, path, Faces(), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            op_types_to_quantize=QUANTISED, nodes_to_exclude=_heads(ready),
             extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
         )  # fmt: skip
+
+
+def _heads(path: Path) -> list[str]:
+    """Names of the nodes from the last dense layers on: their few products stay in float32."""
+    import onnx
+
+    nodes = list(onnx.load(path).graph.node)
+    made_by = {name: node for node in nodes for name in node.output}
+    heads = [node for node in nodes if node.op_type == "Softmax"]
+    for node in heads:  # grows while it is walked: back to the dense layers ...
+        if node.op_type not in ("MatMul", "Gemm"):
+            heads += [made_by[name] for name in node.input if name in made_by]
+    known = {name for node in heads for name in node.output}
+    for node in nodes:  # ... and, in the graph's order, on to the outputs.
+        if known.intersection(node.input):
+            heads.append(node)
+            known.update(node.output)
+    return list(dict.fromkeys(node.name for node in heads))
 
 
 def _convert(graph: Any, path: Path) -> None:

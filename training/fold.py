@@ -58,6 +58,8 @@ def _fold(model: keras.Model, config: dict[str, Any], weights: dict[str, Weights
                 registered_name=None,
                 config={"name": layer.name, "activation": "linear"},
             )
+            for node in entry["inbound_nodes"]:
+                node["kwargs"] = {}
             entry.pop("build_config", None)
             entries[source.name].pop("build_config", None)
         elif layer.get_weights():

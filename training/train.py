@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("--out", required=True, type=Path, help="folder of the run")
     p.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    p.add_argument("--arch", default="simple", help="simple, se_resnet, vgg16, resnet50")
+    p.add_argument("--arch", default="simple", help="simple, fastfer, se_resnet, vgg16, resnet50")
     p.add_argument("--weights", help="backbone of vgg16 and resnet50: none, imagenet or FILE")
     p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear")
     p.add_argument("--val-fraction", type=float, help="stratified share instead of Usage")
@@ -178,7 +178,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
 
     from training import plots
     from training.batches import FaceBatches
-    from training.models import build, count_macs
+    from training.models import ONE_HEAD, build, count_macs
     from training.runs import BEST, LAST, STATE, RunKeeper, write_json
 
     keras.utils.set_random_seed(config["seed"])
@@ -202,7 +202,12 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     if state:
         model = keras.saving.load_model(folder / LAST)
     else:
-        model = build(config["arch"], len(dataset.classes), config["weights"])
+        model = build(
+            config["arch"],
+            len(dataset.classes),
+            tuple(targets) if len(targets) > 1 else ONE_HEAD,
+            config["weights"],
+        )
         _compile(model, config, len(batches))
     print(
         f"{config['arch']}: {model.count_params():,} parameters, {count_macs(model) / 1e6:.1f} M "
