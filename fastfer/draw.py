@@ -154,9 +154,10 @@ def _place_chips(
         w = text.width(_label(face, lang), style.font) + 2 * style.pad
         h = style.row
         right = box.x + box.w - w
+        places = (box.y - h, 0.0), (box.y + box.h, 0.3), (box.y, 0.0), (box.y + box.h - h, 0.3)
         options = [
-            _Rect(x, y, w, h).inside(width, height)
-            for y in (box.y - h, box.y + box.h, box.y, box.y + box.h - h)
+            (_Rect(x, y, w, h).inside(width, height), dislike)
+            for y, dislike in places
             for x in (box.x, right)
         ]
         others = [other for other in boxes if other is not box]
@@ -164,9 +165,10 @@ def _place_chips(
             sum(map(option.overlap, others))
             + 2 * sum(map(option.overlap, placed))
             + 0.5 * option.overlap(box)
-            for option in options
+            + dislike * w * h
+            for option, dislike in options
         ]
-        placed.append(options[cost.index(min(cost))])
+        placed.append(options[cost.index(min(cost))][0])
     return placed
 
 

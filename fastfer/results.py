@@ -69,3 +69,24 @@ class FrameResult:
             "faces": [face.to_dict() for face in self.faces],
             "timings_ms": dict(self.timings_ms),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoResult:
+    """What became of one photo of many: a result, or the reason why there is none."""
+
+    path: str
+    """As the user wrote it; ``-`` for standard input."""
+    result: FrameResult | None
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Native JSON types only; the same keys for every photo.
+
+        Where it could not be read, ``error`` says why and all else is null: an empty list of faces
+        would be read as a photo without any.
+        """
+        head = {"schema": SCHEMA_VERSION, "path": self.path, "error": self.error}
+        if self.result is None:
+            return head | dict.fromkeys(("width", "height", "faces", "timings_ms"))
+        return head | self.result.to_dict()

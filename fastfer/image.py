@@ -1,0 +1,237 @@
+"""The command ``fastfer image``: photos in, a table, JSON, CSV or annotated pictures out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from fastfer import __version__, terminal
+from fastfer.errors import InputError, OutputError, UsageError
+from fastfer.labels import NAMES
+from fastfer.results import PhotoResult
+from fastfer.sources import MAX_PIXELS, STDIN, Loaded, Photo, find_photos, read_photos
+
+if TYPE_CHECKING:
+    from fastfer.engine import Engine
+    from fastfer.sinks import Csv, JsonLines, PictureFolder, Table
+    from fastfer.sources import Frame
+    from fastfer.window import Window
+
+EPILOG = """\
+examples:
+  fastfer image photo.jpg                        a table of its faces
+  fastfer image photos/ --recursive --save out/  annotated copies of a whole archive
+  fastfer image *.jpg --json > faces.jsonl       one JSON object for each photo
+  curl -s https://example.org/a.jpg | fastfer image -
+
+exit codes: 0 done, also where no face was found; 1 the output could not be written; 2 wrong usage;
+3 some input could not be read (all others were done); 4 the model is missing or was refused;
+130 interrupted. Results go to standard output, all else to standard error."""
+
+
+def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """The options of the command; ends the process on a wrong one, with exit code 2."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Find the faces in photos and say what their expressions read as.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="a picture, a directory, a pattern such as '**/*.jpg', or - for standard input",
+    )
+    parser.add_argument("--demo", action="store_true", help="analyse a photo that comes along")
+    parser.add_argument("--version", action="version", version=f"fastfer {__version__}")
+
+    search = parser.add_argument_group("what to do")
+    search.add_argument(
+        "--recursive", action="store_true", help="look into the directories of directories too"
+    )
+    search.add_argument(
+        "--detector", default="haar", metavar="NAME", help="how to find faces (default: haar)"
+    )
+    search.add_argument(
+        "--model", type=Path, metavar="FILE", help="another network, an .onnx file made for fastfer"
+    )
+    search.add_argument(
+        "--min-face",
+        type=_number(0),
+        default=0,
+        metavar="PX",
+        help="report no face smaller than this, and search finely enough to see one as small",
+    )
+    search.add_argument(
+        "--threads", type=_number(1), metavar="N", help="processors to use (default: all granted)"
+    )
+    search.add_argument(
+        "--max-pixels",
+        type=_number(1),
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"refuse larger pictures before decoding them (default: {MAX_PIXELS:,})",
+    )
+
+    output = parser.add_argument_group("what to give")
+    output.add_argument(
+        "--json", action="store_true", help="JSON Lines on standard output instead of the table"
+    )
+    output.add_argument(
+        "--csv", metavar="FILE", help="also write a CSV file; - for standard output, not the table"
+    )
+    output.add_argument(
+        "--save", type=Path, metavar="DIR", help="also save annotated copies of the photos"
+    )
+    output.add_argument("--show", action="store_true", help="also show each photo in a window")
+    output.add_argument(
+        "--top", type=_number(1, 7), default=1, metavar="K", help="emotions per face in the table"
+    )
+    output.add_argument(
+        "--lang", choices=list(NAMES), default="en", help="language of table and pictures"
+    )
+    args = parser.parse_args(argv)
+    if bool(args.paths) == args.demo:
+        parser.error("give one PATH or more, or --demo")
+    if args.json and args.csv == STDIN:
+        parser.error("--json and --csv - both want standard output")
+    if args.paths.count(STDIN) > 1:
+        parser.error("standard input (-) can be read once only")
+    return args
+
+
+def _number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A parser of whole numbers from ``low`` to ``high``."""
+
+    def parse_number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low or (high is not None and value > high):
+            limits = f"{low} or more" if high is None else f"{low} to {high}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {limits}")
+        return value
+
+    return parse_number
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.image") -> int:
+    """Run the command; returns its exit code."""
+    args = parse(argv, prog)
+    return terminal.run(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.max_pixels > MAX_PIXELS:  # OpenCV has a limit too, which it reads when it is loaded.
+        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)
+    engine = _engine(args)
+    photos = (
+        [Photo("astronaut")] if args.demo else find_photos(args.paths, recursive=args.recursive)
+    )
+    loads = _demo() if args.demo else read_photos(photos, max_pixels=args.max_pixels)
+    failed = False
+    with ExitStack() as stack:
+        sinks, pictures = _outputs(args, [photo.name for photo in photos], stack)
+        progress = stack.enter_context(terminal.Progress(len(photos)))
+        window = _window(args)
+        for loaded in loads:
+            photo, frame = _analyze(engine, loaded)
+            with progress.aside():
+                if photo.error is not None:
+                    failed = True
+                    terminal.say(photo.error)
+                for sink in sinks:
+                    sink.write(photo)
+            if frame is not None and pictures is not None:
+                pictures.write(photo, frame)
+            if frame is not None and window is not None:
+                window = window if window.show(photo, frame, args.lang) else None
+            progress.advance()
+    engine.classifier  # noqa: B018 - a refused model is an error even where no photo needed it.
+    return InputError.exit_code if failed else 0
+
+
+def _engine(args: argparse.Namespace) -> Engine:
+    from fastfer.engine import Engine
+
+    # The network loads in the background while OpenCV loads, decodes and searches here.
+    engine = Engine(
+        args.detector, args.model, threads=args.threads, min_face=args.min_face, lazy=True
+    )
+    import cv2
+
+    from fastfer import cpus
+
+    cv2.setNumThreads(args.threads or cpus.available())
+    return engine
+
+
+def _analyze(engine: Engine, loaded: Loaded) -> tuple[PhotoResult, Frame | None]:
+    """The result of one photo, and its pixels where it could be analysed."""
+    name, error = loaded.photo.name, loaded.error
+    if loaded.frame is not None:
+        import cv2
+
+        try:
+            result = engine.analyze(loaded.frame).after("read", loaded.read_ms)
+            return PhotoResult(name, result), loaded.frame
+        except (MemoryError, cv2.error) as caught:  # Of this photo; the next may be smaller.
+            error = InputError(f"{name}: cannot be analysed: {str(caught).strip()}")
+    return PhotoResult(name, None, str(error)), None
+
+
+def _demo() -> Iterator[Loaded]:
+    """A public-domain portrait by NASA, from scikit-image."""
+    try:
+        from skimage.data import astronaut
+    except ImportError:
+        raise UsageError('--demo needs a photo: pip install "fastfer[demo]"') from None
+    pixels: Frame = astronaut()[:, :, ::-1].copy()  # type: ignore[no-untyped-call]
+    yield Loaded(Photo("astronaut"), pixels, None, 0.0)
+
+
+def _outputs(
+    args: argparse.Namespace, names: list[str], stack: ExitStack
+) -> tuple[list[JsonLines | Csv | Table], PictureFolder | None]:
+    """Everything that takes results; ``stack`` closes what must be closed."""
+    from fastfer.sinks import Csv, JsonLines, PictureFolder, Table
+
+    sinks: list[JsonLines | Csv | Table] = []
+    if args.json:
+        sinks.append(JsonLines(terminal.stdout_for_data()))
+    elif args.csv == STDIN:
+        sinks.append(Csv(terminal.stdout_for_data()))
+    else:
+        sinks.append(Table(terminal.stdout_for_people(), names, top=args.top, lang=args.lang))
+    if args.csv not in (None, STDIN):
+        sinks.append(Csv(stack.enter_context(_open_for_writing(args.csv))))
+    return sinks, PictureFolder(args.save, names, lang=args.lang) if args.save else None
+
+
+def _open_for_writing(path: str) -> TextIO:
+    try:
+        return Path(path).open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}.") from None
+
+
+def _window(args: argparse.Namespace) -> Window | None:
+    if not args.show:
+        return None
+    from fastfer.window import Window
+
+    window = Window.open()
+    if window is None:
+        terminal.say("--show: there is no display to open a window on; going on without.")
+    return window
+
+
+if __name__ == "__main__":
+    sys.exit(main())
