@@ -1,0 +1,179 @@
+"""YuNet, a small convolutional detector with five landmarks, run by ONNX Runtime.
+
+Nothing here needs OpenCV's own ``FaceDetectorYN``, which comes and goes with OpenCV's versions; the
+results are the same. The network looks at three grids with cells of 8, 16 and 32 pixels. For every
+cell it tells how sure it is of a face there (the geometric mean of two scores), the box, and the
+landmarks, relative to the cell.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.boxes import nms
+from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.reduce import (
+    Frame,
+    as_bgr,
+    check_range,
+    check_share,
+    fit_within,
+    no_smaller_than,
+    searched_size,
+    shrink,
+    to_frame,
+)
+from fastfer.errors import ModelError
+from fastfer.models import store
+from fastfer.models.free_input import free_input
+from fastfer.runtime import open_session, pick_threads, read_model
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+STRIDES: Final = (8, 16, 32)
+_KINDS: Final = ("cls", "obj", "bbox", "kps")
+_SMALLEST: Final = 10.0
+"""Side in pixels of the searched picture below which YuNet sees next to nothing."""
+
+
+def is_yunet(session: onnxruntime.InferenceSession) -> bool:
+    """Whether the outputs of ``session`` are YuNet's."""
+    names = {node.name for node in session.get_outputs()}
+    return {f"{kind}_{stride}" for kind in _KINDS for stride in STRIDES} <= names
+
+
+class YuNetDetector:
+    """Faces with landmarks; the default of :class:`~fastfer.detectors.auto.AutoDetector`."""
+
+    name = "yunet"
+    framing = Framing(width=1.3, square=True)
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        *,
+        min_face: float = 0.0,
+        detect_size: int = 640,
+        score: float = 0.7,
+        nms: float = 0.3,
+        threads: int | None = None,
+    ) -> None:
+        """Load the network.
+
+        Args:
+            file: an ONNX file of YuNet, with fixed or free input size; ``None`` takes the store's.
+            min_face: side in pixels of the frame of the smallest face to report. Where
+                ``detect_size`` would make such a face too small to see, a larger frame is searched.
+            detect_size: long side of the searched picture in pixels; smaller frames stay as they
+                are.
+            score: how sure the network must be, 0 to 1.
+            nms: overlap (intersection over union) up to which two boxes are two faces, 0 to 1.
+            threads: of the runtime; ``None`` takes what the machine grants, at most four.
+
+        Raises:
+            ModelError: the file is missing, damaged or not a YuNet.
+            UsageError: a value out of its range.
+        """
+        check_range(min_face=(min_face, 0), detect_size=(detect_size, 32))
+        check_share(score=score, nms=nms)
+        self._min_face = min_face
+        self._detect_size = detect_size
+        self._score = score
+        self._nms = nms
+        if file is None:
+            data, source = store.load("yunet"), str(store.path_of("yunet"))
+        else:
+            data, source = read_model(Path(file)), str(file)
+        self._network = _Network(data, source, pick_threads(threads))
+
+    def detect(self, frame: NDArray[np.uint8]) -> Detections:
+        """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
+
+        Scores are 0 to 1.
+        """
+        size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
+        size = fit_within(size, self._network.limit)
+        outputs, shape = self._network.run(as_bgr(shrink(frame, size)))
+        found = decode(outputs, shape, self._score)
+        found = found.take(nms(found.boxes, found.scores, self._nms))
+        found = no_smaller_than(to_frame(found, size, frame), self._min_face)
+        return found.left_to_right()
+
+
+def decode(
+    outputs: dict[str, NDArray[np.float32]], shape: tuple[int, int], score: float
+) -> Detections:
+    """Faces, unsorted and overlapping, from the network's outputs.
+
+    Args:
+        outputs: by name, ``cls_8`` (1, cells, 1), ``obj_8``, ``bbox_8`` (1, cells, 4), ``kps_8``
+            (1, cells, 10), and so on for every stride.
+        shape: height and width of the network's input.
+        score: cells less sure than this are left out, before anything else is computed.
+    """
+    boxes, scores, marks = [], [], []
+    for stride in STRIDES:
+        sure = np.clip(outputs[f"cls_{stride}"].ravel(), 0, 1)
+        sure = np.sqrt(sure * np.clip(outputs[f"obj_{stride}"].ravel(), 0, 1))
+        cells = np.flatnonzero(sure >= score)
+        corner = np.stack(np.divmod(cells, shape[1] // stride)[::-1], axis=1).astype(np.float32)
+        box = outputs[f"bbox_{stride}"][0, cells]
+        centre = (corner + box[:, :2]) * stride
+        side = np.exp(box[:, 2:]) * stride
+        boxes.append(np.concatenate([centre - side / 2, side], axis=1))
+        points = outputs[f"kps_{stride}"][0, cells].reshape(-1, 5, 2)
+        marks.append((corner[:, None] + points) * stride)
+        scores.append(sure[cells])
+    return Detections(np.concatenate(boxes), np.concatenate(scores), np.concatenate(marks))
+
+
+class _Network:
+    """The session, and how large its input has to be."""
+
+    def __init__(self, data: bytes, source: str, threads: int) -> None:
+        self._session = open_session(data, source, threads)
+        if not is_yunet(self._session):
+            names = ", ".join(node.name for node in self._session.get_outputs())
+            raise ModelError(f"{source} is not a YuNet: it has {names}, not cls_8 to kps_32.")
+        node = self._session.get_inputs()[0]
+        self._input = node.name
+        self._names = [f"{kind}_{stride}" for kind in _KINDS for stride in STRIDES]
+        self.limit: tuple[int, int] | None = None
+        """Width and height of a fixed input; ``None`` where it is free."""
+        if all(isinstance(side, int) for side in node.shape[2:]):
+            freed = _freed(data, node.name, threads)
+            if freed is None:
+                self.limit = (node.shape[3], node.shape[2])
+            else:
+                self._session = freed
+
+    def run(self, image: Frame) -> tuple[dict[str, NDArray[np.float32]], tuple[int, int]]:
+        """Outputs by name for ``image`` (H, W, 3), and the input's height and width.
+
+        The image, within :attr:`limit`, lies in the upper left corner, black around it, as OpenCV
+        does it.
+        """
+        height, width = image.shape[:2]
+        shape = (-(-height // 32) * 32, -(-width // 32) * 32)
+        if self.limit is not None:
+            shape = self.limit[::-1]
+        canvas = np.zeros((1, 3, *shape), np.float32)
+        canvas[0, :, :height, :width] = image.transpose(2, 0, 1)
+        values = self._session.run(self._names, {self._input: canvas})
+        return dict(zip(self._names, values, strict=True)), shape
+
+
+def _freed(data: bytes, name: str, threads: int) -> onnxruntime.InferenceSession | None:
+    """The network with a free input size, or ``None`` where its graph insists on one."""
+    try:
+        session = open_session(free_input(data, name), "with free input", threads)
+        (probe,) = session.run(["cls_8"], {name: np.zeros((1, 3, 64, 96), np.float32)})
+    except Exception:  # Whatever it is, the file as it came still works.
+        return None
+    return session if probe.size == 8 * 12 else None

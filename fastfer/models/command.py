@@ -1,0 +1,80 @@
+"""``fastfer models``: what the store has, and getting more."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from fastfer.errors import FastferError, ModelError
+from fastfer.models import store
+from fastfer.models.catalogue import CATALOGUE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except FastferError as error:
+        print(f"fastfer models: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastfer models",
+        description="Networks that do not come with fastfer. Nothing is fetched unless you ask. "
+        "FASTFER_HOME moves the store, FASTFER_OFFLINE=1 forbids the network.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="what there is, and what of it is stored")
+    listing.set_defaults(run=_list)
+    for name, run, text in (
+        ("download", _download, "fetch a network, check it, store it"),
+        ("path", _path, "print where a stored network lies"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("name", metavar="NAME", choices=sorted(CATALOGUE))
+        command.set_defaults(run=run)
+    verify = commands.add_parser("verify", help="check the hash of every stored network")
+    verify.set_defaults(run=_verify)
+    return parser
+
+
+def _list(args: argparse.Namespace) -> int:
+    for entry in CATALOGUE.values():
+        state = "stored" if store.is_stored(entry.name) else "not stored"
+        print(f"{entry.name}\t{state}\t{entry.size:,} bytes\t{entry.licence}\t{entry.what}")
+        print(f"\tinput: {entry.takes}\n\tfrom: {entry.url}\n\tsha256: {entry.sha256}")
+    return 0
+
+
+def _download(args: argparse.Namespace) -> int:
+    print(store.download(args.name))
+    return 0
+
+
+def _path(args: argparse.Namespace) -> int:
+    store.load(args.name)
+    print(store.path_of(args.name))
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    code = 0
+    for name in CATALOGUE:
+        if not store.is_stored(name):
+            print(f"{name}\tnot stored")
+            continue
+        try:
+            store.load(name)
+            print(f"{name}\tsound")
+        except ModelError as error:
+            print(f"{name}\tdamaged")
+            print(f"fastfer models: {error}", file=sys.stderr)
+            code = error.exit_code
+    return code

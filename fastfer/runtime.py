@@ -1,0 +1,65 @@
+"""Opening networks in ONNX Runtime: one way for all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fastfer import cpus
+from fastfer.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+MAX_THREADS: Final = 4
+"""Threads unless told otherwise: networks this small gain nothing from more."""
+
+
+def pick_threads(threads: int | None) -> int:
+    """``threads``, or where it is ``None`` what the affinity mask and the cgroup quota grant, at
+    most :data:`MAX_THREADS`.
+
+    Raises:
+        UsageError: below 1.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be 1 or more; got {threads}.")
+    return threads or min(cpus.available(), MAX_THREADS)
+
+
+def read_model(path: Path, advice: str = "Give the path of an .onnx file.") -> bytes:
+    """The bytes of a model file.
+
+    Raises:
+        ModelError: it is missing or cannot be read; the message ends with ``advice``.
+    """
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise ModelError(f"model {path} {what}. {advice}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"model {path} cannot be read: {error.strerror}. {advice}") from None
+
+
+def open_session(
+    data: bytes, name: str, threads: int, advice: str = "Give another .onnx file."
+) -> onnxruntime.InferenceSession:
+    """A session on the processor for the ONNX file with the bytes ``data``, called ``name``.
+
+    Raises:
+        ModelError: not ONNX, or of a kind that the runtime cannot run; ends with ``advice``.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads wait for the next call at full load: they would eat the time of the others.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # Whatever matters comes as an exception.
+    try:
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # The runtime's own classes share no public base but this one.
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"model {name} cannot be loaded as ONNX: {reason} {advice}") from error
