@@ -1,7 +1,7 @@
-"""OpenCV's Haar cascade for frontal faces.
+"""OpenCV's Haar cascades for frontal faces, and the one for profiles.
 
-Its boxes are the framing of FER-2013, whose pictures were once cut out with the same cascade, so
-they go to the network as they are.
+The boxes of the default cascade are the framing of FER-2013, whose pictures were once cut out with
+it, so they go to the network as they are. The others frame a little differently.
 """
 
 from __future__ import annotations
@@ -10,14 +10,30 @@ import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.reduce import (
+    check_range,
+    no_smaller_than,
+    searched_size,
+    shrink,
+    to_frame,
+)
 from fastfer.errors import FastferError, UsageError
+
+CASCADES: Final = {
+    "default": ("haarcascade_frontalface_default.xml", 2.0, Framing()),
+    "alt": ("haarcascade_frontalface_alt.xml", 0.0, Framing()),
+    "alt2": ("haarcascade_frontalface_alt2.xml", 0.0, Framing()),
+    "alt_tree": ("haarcascade_frontalface_alt_tree.xml", 0.0, Framing()),
+    "profile": ("haarcascade_profileface.xml", 0.0, Framing()),
+}
+"""By name: OpenCV's file, the default of ``minScore``, and the framing of its boxes."""
 
 
 class HaarDetector:
@@ -28,81 +44,74 @@ class HaarDetector:
     false alarm where a higher ``minNeighbors`` would cost two.
     """
 
-    name = "haar"
-    framing = Framing()
-
     def __init__(
         self,
+        cascade: str = "default",
         *,
         min_face: float = 0.0,
         detect_size: int = 640,
         scaleFactor: float = 1.1,
         minNeighbors: int = 5,
         minSize: int = 24,
-        minScore: float = 2.0,
+        minScore: float | None = None,
     ) -> None:
         """Set up the search.
 
         Args:
+            cascade: one of :data:`CASCADES`.
             min_face: side in pixels of the frame of the smallest face to report. Where
                 ``detect_size`` would make such a face too small to see, a larger frame is searched.
             detect_size: long side of the reduced frame in pixels; smaller frames stay as they are.
             scaleFactor: step between the sizes searched, above 1; smaller finds more and is slower.
             minNeighbors: overlapping hits that make a face.
             minSize: side in pixels of the reduced frame of the smallest face searched.
-            minScore: level weight of the last stage below which a hit is not reported.
+            minScore: level weight of the last stage below which a hit is not reported; ``None``
+                takes the cascade's own in :data:`CASCADES`.
 
         Raises:
             UsageError: a value out of its range.
             FastferError: this OpenCV has no cascades (5.0 dropped them).
         """
-        for what, value, low in (
-            ("min_face", min_face, 0),
-            ("detect_size", detect_size, 24),
-            ("minNeighbors", minNeighbors, 0),
-            ("minSize", minSize, 1),
-        ):
-            if value < low:
-                raise UsageError(f"{what} must be {low} or more; got {value}.")
+        if cascade not in CASCADES:
+            raise UsageError(f"no cascade is called {cascade!r}; there is {', '.join(CASCADES)}.")
+        check_range(
+            min_face=(min_face, 0),
+            detect_size=(detect_size, 24),
+            minNeighbors=(minNeighbors, 0),
+            minSize=(minSize, 1),
+        )
         if scaleFactor <= 1:
             raise UsageError(f"scaleFactor must be above 1; got {scaleFactor}.")
         self._min_face = min_face
         self._detect_size = detect_size
         self._min_size = minSize
         self._search = {"scaleFactor": scaleFactor, "minNeighbors": minNeighbors}
-        self._min_score = minScore
+        self._file, self._min_score, self.framing = CASCADES[cascade]
+        if minScore is not None:
+            self._min_score = minScore
+        self.name = "haar" if cascade == "default" else f"haar:{cascade}"
         # A cascade keeps scratch memory, so each may serve one thread at a time. Idle ones wait
         # here; the first is loaded now, so that a broken installation shows at once.
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._idle.put(_load_cascade())
+        self._idle.put(_load_cascade(self._file))
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
 
         Scores are the level weights of the cascade's last stage: about 2 to 10, not probabilities.
         """
-        height, width = frame.shape[:2]
-        scale = self._detect_size / max(height, width)
-        if self._min_face:
-            scale = max(scale, self._min_size / self._min_face)
-        scale = min(scale, 1.0)
-        # The side searched is a whole number of pixels, so each axis has a ratio of its own.
-        size = max(1, round(width * scale)), max(1, round(height * scale))
+        size = searched_size(frame, self._detect_size, self._min_face, self._min_size)
         gray = _reduced_gray(frame, size)
-        smallest = max(self._min_size, int(self._min_face * scale))
+        smallest = max(self._min_size, int(self._min_face * size[0] / frame.shape[1]))
         with self._cascade() as cascade:
             found, _, weights = cascade.detectMultiScale3(
                 gray, minSize=(smallest, smallest), outputRejectLevels=True, **self._search
             )
         if len(found) == 0:
             return Detections.none()
-        boxes = np.asarray(found, np.float32) * np.array(
-            [width / size[0], height / size[1]] * 2, np.float32
-        )
         scores = np.asarray(weights, np.float32).ravel()
-        # Half a pixel of tolerance, for a face of just the side asked for.
-        keep = (scores >= self._min_score) & (boxes[:, 2:].min(axis=1) >= self._min_face - 0.5)
-        return Detections(boxes, scores).take(keep).left_to_right()
+        faces = Detections(np.asarray(found, np.float32), scores).take(scores >= self._min_score)
+        return no_smaller_than(to_frame(faces, size, frame), self._min_face).left_to_right()
 
     @contextmanager
     def _cascade(self) -> Iterator[Any]:
@@ -110,7 +119,7 @@ class HaarDetector:
         try:
             cascade = self._idle.get_nowait()
         except queue.Empty:
-            cascade = _load_cascade()
+            cascade = _load_cascade(self._file)
         try:
             yield cascade
         finally:
@@ -120,17 +129,15 @@ class HaarDetector:
 def _reduced_gray(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """``frame`` as gray of ``size`` (width, height), equal to or smaller than its own."""
     gray: Any = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) if frame.ndim == 3 else frame
-    if size != (frame.shape[1], frame.shape[0]):
-        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(gray)
+    return shrink(np.asarray(gray), size)
 
 
-def _load_cascade() -> Any:
+def _load_cascade(file: str) -> Any:
     fix = 'Install one that has them: pip install "opencv-python>=4.10,<5".'
     folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
     if folder is None or not hasattr(cv2, "CascadeClassifier"):
         raise FastferError(f"OpenCV {cv2.__version__} has no Haar cascades. {fix}")
-    path = Path(folder) / "haarcascade_frontalface_default.xml"
+    path = Path(folder) / file
     # Read through a string: OpenCV cannot open paths with other scripts in them on every system.
     try:
         storage = cv2.FileStorage(

@@ -1,16 +1,36 @@
-"""Detectors by name. A new one is one file and one line here."""
+"""Detectors by name. A new one is one file and one line here.
+
+A detector is asked for by a text, the same on the command line and in Python::
+
+    yunet                              a name
+    haar:alt2                          a name, and which of its networks or cascades
+    haar:alt2,scaleFactor=1.2          and options, named as in its class
+    faces/yolov8n-face.onnx            a file
+    faces/yolov8n-face.onnx:score=0.5  and options
+"""
 
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from fastfer.detectors.base import Detector
 from fastfer.errors import UsageError
 
-_BUILT_IN: Final = {"haar": "fastfer.detectors.haar:HaarDetector"}
-"""Name to ``module:class``; the module is loaded when its detector is first asked for."""
+_BUILT_IN: Final = {
+    "auto": ("fastfer.detectors.auto:auto", None),
+    "haar": ("fastfer.detectors.haar:HaarDetector", "cascade"),
+    "yolo": ("fastfer.detectors.yolo:YoloDetector", "file"),
+    "yunet": ("fastfer.detectors.yunet:YuNetDetector", "file"),
+}
+"""Name to ``module:class``, loaded when its detector is first asked for, and to the option that a
+value without a name sets."""
+
+_FILE: Final = re.compile(r"(?P<file>.*\.onnx)(?::(?P<options>[^/\\]*))?", re.IGNORECASE)
 
 _registered: dict[str, Callable[..., Detector]] = {}
 
@@ -25,19 +45,84 @@ def available() -> list[str]:
     return sorted({*_BUILT_IN, *_registered})
 
 
-def create_detector(name: str, **options: Any) -> Detector:
-    """Make the detector called ``name``.
+def create_detector(spec: str, **options: Any) -> Detector:
+    """Make the detector that ``spec`` asks for: ``NAME``, ``NAME:OPTIONS``, ``FILE.onnx`` or
+    ``FILE.onnx:OPTIONS``, as shown at the top of this module.
 
     Every detector takes ``min_face``, the side of the smallest face to report in pixels of the
-    frame (0: whatever it can see); its own options are in its class.
+    frame (0: whatever it can see), and ``detect_size``, the long side of the picture that it
+    searches; its own options are in its class. What ``spec`` says goes before ``options``.
 
     Raises:
-        UsageError: no detector has this name.
+        UsageError: no such detector or option, or a value out of its range.
+        ModelError: its network is not in the store, damaged, or of another kind.
     """
+    name, file, given = _parse(spec)
     if name in _registered:
-        return _registered[name](**options)
-    if name not in _BUILT_IN:
-        raise UsageError(f"no detector is called {name!r}; there is {', '.join(available())}.")
-    module, _, factory = _BUILT_IN[name].partition(":")
-    detector: Detector = getattr(importlib.import_module(module), factory)(**options)
-    return detector
+        factory, bare = _registered[name], None
+    elif name in _BUILT_IN:
+        where, bare = _BUILT_IN[name]
+        module, _, attribute = where.partition(":")
+        factory = getattr(importlib.import_module(module), attribute)
+    else:
+        raise UsageError(
+            f"no detector is called {name!r}; there is {', '.join(available())}, or a file whose "
+            "name ends with .onnx."
+        )
+    if file is not None:
+        options["file"] = file
+    for key, value in given:
+        if not key and bare is None:
+            raise UsageError(f"detector {spec!r}: {name} takes options as name=value only.")
+        options[key or str(bare)] = value
+    known = inspect.signature(factory).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        for key in options.keys() - known.keys():
+            raise UsageError(
+                f"detector {spec!r}: {name} has no option {key!r}; it has {', '.join(known)}."
+            )
+    try:
+        return factory(**options)
+    except TypeError as error:  # A text where a number is needed, or an option left out.
+        raise UsageError(f"detector {spec!r}: {error}.") from None
+
+
+def needed_network(spec: str) -> str | None:
+    """The network of the store without which ``spec`` cannot be made, or ``None``."""
+    name, file, given = _parse(spec)
+    own_file = file is not None or any(key in ("", "file") for key, _ in given)
+    return "yunet" if name == "yunet" and not own_file else None
+
+
+def _parse(spec: str) -> tuple[str, str | None, list[tuple[str, Any]]]:
+    """The name, the file and the options of ``spec``; one without a name is called ``""``."""
+    match = _FILE.fullmatch(spec)
+    name, _, rest = spec.partition(":")
+    file = None
+    if match and name not in (*_BUILT_IN, *_registered):
+        file, rest = match["file"], match["options"] or ""
+        name = _kind_of(Path(file))
+    parts = [part.partition("=") for part in rest.split(",") if part]
+    return (
+        name,
+        file,
+        [(key, _value(value)) if equals else ("", key) for key, equals, value in parts],
+    )
+
+
+def _kind_of(path: Path) -> str:
+    """Which detector reads the file at ``path``: YuNet's outputs have telling names."""
+    try:
+        return "yunet" if b"kps_32" in path.read_bytes() else "yolo"
+    except OSError:
+        return "yolo"  # It will say what is wrong.
+
+
+def _value(text: str) -> Any:
+    """A number where ``text`` is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,264 @@
+"""YOLOv8-style face detectors in ONNX files of the user's.
+
+fastfer brings no such weights and names no place to get them: those in circulation derive from
+Ultralytics' code and carry its licence, AGPL-3.0 (or a commercial one). Who uses them settles that.
+
+Exports come in two kinds, told apart by the shapes of their outputs:
+
+- *decoded*: one output (1, C, N), or (1, N, C), with C = 4 + classes + keypoints: the box's centre,
+  width and height in pixels of the input, scores from 0 to 1, then the keypoints.
+- *raw*: one output (1, C, H, W) for each of the strides 8, 16 and 32, with C = 64 + classes +
+  keypoints. Each side of a box is a distribution over 16 distances from the cell's centre, in
+  cells; scores are logits; keypoints are relative to the cell.
+
+Five keypoints have 10 or, with a visibility each, 15 values.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.boxes import nms
+from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.reduce import (
+    Frame,
+    as_bgr,
+    check_range,
+    check_share,
+    no_smaller_than,
+    searched_size,
+    shrink,
+)
+from fastfer.errors import ModelError
+from fastfer.runtime import open_session, pick_threads, read_model
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Floats = NDArray[np.float32]
+
+_BINS: Final = 16
+"""Distances in the distribution of one side."""
+_GRAY: Final = 114
+"""What surrounds the picture, as in these networks' training."""
+_KEYPOINTS: Final = {0: 0, 10: 2, 15: 3}
+"""Values of all keypoints to values of one."""
+_COCO: Final = 80
+"""Classes of the data set that YOLO's own weights are trained on."""
+_SMALLEST: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What the channels of the outputs mean."""
+
+    raw: bool
+    across: bool
+    """Decoded as (1, N, C), so that a transposition is due."""
+    keypoint: int
+    """Values of one keypoint: 2, 3, or 0 for none."""
+
+
+class YoloDetector:
+    """A YOLOv8-style face detector from an ONNX file."""
+
+    name = "yolo"
+    # Trained on WIDER FACE, as YuNet is, so its boxes are framed alike; there are no weights here
+    # to measure it by.
+    framing = Framing(width=1.3, square=True)
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        min_face: float = 0.0,
+        detect_size: int = 640,
+        score: float = 0.4,
+        nms: float = 0.45,
+        threads: int | None = None,
+    ) -> None:
+        """Load the network.
+
+        Args:
+            file: path of the ONNX file.
+            min_face: side in pixels of the frame of the smallest face to report. Where
+                ``detect_size`` would make such a face too small to see, a larger frame is searched
+                (if the file's input size is free).
+            detect_size: long side of the searched picture in pixels; a fixed input overrides it.
+            score: how sure the network must be, 0 to 1.
+            nms: overlap (intersection over union) up to which two boxes are two faces, 0 to 1.
+            threads: of the runtime; ``None`` takes what the machine grants, at most four.
+
+        Raises:
+            ModelError: the file is missing or damaged, or does not look for faces.
+            UsageError: a value out of its range.
+        """
+        check_range(min_face=(min_face, 0), detect_size=(detect_size, 32))
+        check_share(score=score, nms=nms)
+        self._min_face = min_face
+        self._detect_size = detect_size
+        self._score = score
+        self._nms = nms
+        self._session = open_session(read_model(Path(file)), str(file), pick_threads(threads))
+        self._layout = _find_layout(self._session, str(file))
+        node = self._session.get_inputs()[0]
+        self._input = node.name
+        self._fixed: tuple[int, int] | None = None
+        if all(isinstance(side, int) for side in node.shape[2:]):
+            self._fixed = (node.shape[2], node.shape[3])
+
+    def detect(self, frame: NDArray[np.uint8]) -> Detections:
+        """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
+
+        Scores are 0 to 1.
+        """
+        canvas, ratio, offset = self._letterbox(frame)
+        batch = np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)
+        outputs = self._session.run(None, {self._input: batch / np.float32(255)})
+        decode = _decode_raw if self._layout.raw else _decode_plain
+        found = decode(outputs, self._layout, canvas.shape[0], self._score)
+        found = found.take(nms(found.boxes, found.scores, self._nms))
+        boxes = (found.boxes - np.array([*offset, 0, 0], np.float32)) / np.tile(ratio, 2)
+        marks = found.landmarks
+        if marks is not None:
+            marks = (marks - np.array(offset, np.float32)) / ratio
+        found = Detections(boxes.astype(np.float32), found.scores, marks)
+        return no_smaller_than(found, self._min_face).left_to_right()
+
+    def _letterbox(self, frame: Frame) -> tuple[Frame, Floats, tuple[int, int]]:
+        """``frame`` in the middle of a picture of the input's size.
+
+        Returns the picture (H, W, 3), the ratio of its pixels to the frame's per axis, and where
+        the frame begins in it (x, y).
+        """
+        height, width = frame.shape[:2]
+        if self._fixed is None:
+            size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
+            canvas_size = (-(-size[1] // 32) * 32, -(-size[0] // 32) * 32)
+        else:
+            canvas_size = self._fixed
+            scale = min(canvas_size[0] / height, canvas_size[1] / width)
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+        image = as_bgr(frame)
+        if size[0] > width:  # Only up to a fixed input.
+            enlarged: Any = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+            image = np.asarray(enlarged)
+        else:
+            image = shrink(image, size)
+        canvas = np.full((*canvas_size, 3), _GRAY, np.uint8)
+        x, y = (canvas_size[1] - size[0]) // 2, (canvas_size[0] - size[1]) // 2
+        canvas[y : y + size[1], x : x + size[0]] = image
+        return canvas, np.array([size[0] / width, size[1] / height], np.float32), (x, y)
+
+
+def _find_layout(session: onnxruntime.InferenceSession, source: str) -> _Layout:
+    """How to read the outputs; ModelError where they are not those of a face detector."""
+    inputs = session.get_inputs()
+    shapes = [output.shape for output in session.get_outputs()]
+    told = ", ".join(str(tuple(shape)) for shape in shapes)
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3:
+        raise ModelError(f"{source}: not a detector: inputs {[tuple(i.shape) for i in inputs]}.")
+    if len(shapes) == 1 and len(shapes[0]) == 3:
+        raw, across = False, _is_channels(shapes[0][2]) and not _is_channels(shapes[0][1])
+        channels = shapes[0][2 if across else 1]
+        boxes = 4
+    elif len(shapes) == 3 and all(len(shape) == 4 for shape in shapes):
+        raw, across, channels, boxes = True, False, shapes[0][1], 4 * _BINS
+    else:
+        channels = None
+    if not isinstance(channels, int):
+        raise ModelError(
+            f"{source}: outputs {told}; a YOLOv8 face detector has one output (1, C, N), or three "
+            "(1, C, H, W). Export it without its own NMS."
+        )
+    rest = channels - boxes
+    names = _class_names(session)
+    classes = len(names) or (_COCO if rest == _COCO else 1)
+    if classes > 1 or any("face" not in name.lower() for name in names):
+        what = ", ".join(names[:3]) + ("..." if len(names) > 3 else "") or "those of COCO"
+        raise ModelError(
+            f"{source}: this network finds {what} ({classes} classes), not faces. A box around a "
+            "person is mostly body: an expression read from it would be made up. Give a detector "
+            "trained on faces, with face as its only class."
+        )
+    if rest - classes not in _KEYPOINTS:
+        raise ModelError(
+            f"{source}: outputs {told} leave {rest - classes} values for keypoints; five keypoints "
+            "have 10 or 15, a detector without them has 0."
+        )
+    return _Layout(raw, across, _KEYPOINTS[rest - classes])
+
+
+def _is_channels(side: Any) -> bool:
+    """Whether a side of a decoded output could be its channels: few, and known beforehand."""
+    return isinstance(side, int) and side <= 4 + _COCO + 15
+
+
+def _class_names(session: onnxruntime.InferenceSession) -> list[str]:
+    """The classes that the exporter noted, for instance ``{0: 'face'}``; empty where it did not."""
+    text = session.get_modelmeta().custom_metadata_map.get("names", "")
+    try:
+        names = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return []
+    return [str(name) for name in (names.values() if isinstance(names, dict) else names)]
+
+
+def _decode_plain(
+    outputs: Sequence[Floats], layout: _Layout, height: int, score: float
+) -> Detections:
+    """Faces, overlapping, in pixels of the input; of one decoded output."""
+    rows = outputs[0][0] if layout.across else outputs[0][0].T
+    rows = rows[rows[:, 4] >= score]
+    side = rows[:, 2:4]
+    boxes = np.concatenate([rows[:, :2] - side / 2, side], axis=1)
+    return Detections(boxes, rows[:, 4].copy(), _points(rows[:, 5:], layout))
+
+
+def _decode_raw(
+    outputs: Sequence[Floats], layout: _Layout, height: int, score: float
+) -> Detections:
+    """The same, of the raw outputs of three strides; ``height`` is that of the input."""
+    logit = np.log(score / (1 - score)) if 0 < score < 1 else np.inf * (score - 0.5)
+    boxes, scores, marks = [], [], []
+    for grid in outputs:
+        stride = height // grid.shape[2]
+        rows = grid[0].reshape(grid.shape[1], -1)
+        cells = np.flatnonzero(rows[4 * _BINS] >= logit)
+        rows = rows[:, cells].T
+        centre = np.stack(np.divmod(cells, grid.shape[3])[::-1], axis=1).astype(np.float32) + 0.5
+        distances = _expected(rows[:, : 4 * _BINS].reshape(-1, 4, _BINS))
+        low, high = centre - distances[:, :2], centre + distances[:, 2:]
+        boxes.append(np.concatenate([low, high - low], axis=1) * stride)
+        scores.append(1 / (1 + np.exp(-rows[:, 4 * _BINS])))
+        points = _points(rows[:, 4 * _BINS + 1 :], layout)
+        if points is not None:
+            marks.append((points * 2 + (centre - 0.5)[:, None]) * stride)
+    return Detections(
+        np.concatenate(boxes).astype(np.float32),
+        np.concatenate(scores).astype(np.float32),
+        np.concatenate(marks).astype(np.float32) if marks else None,
+    )
+
+
+def _points(values: Floats, layout: _Layout) -> Floats | None:
+    """(N, 5, 2) from the keypoints' values, their visibility left out."""
+    if not layout.keypoint:
+        return None
+    return values.reshape(len(values), 5, layout.keypoint)[:, :, :2].copy()
+
+
+def _expected(logits: Floats) -> Floats:
+    """The mean of the distribution over distances 0 to 15 along the last axis."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    mean: Floats = weights @ np.arange(_BINS, dtype=np.float32) / weights.sum(axis=-1)
+    return mean
