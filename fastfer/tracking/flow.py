@@ -1,0 +1,99 @@
+"""Carrying a face from one frame to the next by sparse optical flow.
+
+Each face keeps a small gray patch of its surroundings, cut and reduced by the same kernel that
+packs faces for the network; the next frame is cut at the same place. So the cost depends neither on
+the size of the frame nor on that of the face, and no earlier frame has to be kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.preprocess import pack_faces
+
+Boxes = NDArray[np.float64]
+Patches = NDArray[np.uint8]
+
+SIDE: Final = 64
+"""Pixels of a patch's side."""
+SURROUND: Final = 1.8
+"""Side of the patch over that of the face: how far a face may move between two frames."""
+MAX_ERROR: Final = 1.0
+"""Pixels of the patch between a point and where forward and backward flow bring it."""
+MIN_POINTS: Final = 8
+"""Points that must have texture to follow at all."""
+
+
+class Motion(NamedTuple):
+    """What became of one face."""
+
+    box: NDArray[np.float64]
+    """(4,): x, y, width, height in the new frame; only meaningful with some ``inliers``."""
+    inliers: float
+    """Share of its points, 0 to 1, whose flow is the same forwards and backwards."""
+
+
+def windows(boxes: Boxes) -> Boxes:
+    """The surroundings of ``boxes``, both (N, 4), that patches are cut from."""
+    sides = boxes[:, 2:] * SURROUND
+    return np.hstack([boxes[:, :2] + (boxes[:, 2:] - sides) / 2, sides])
+
+
+def cut(frame: NDArray[np.uint8], where: Boxes) -> Patches:
+    """Patches (N, SIDE, SIDE) uint8 of ``frame`` at the windows ``where``, which must touch it."""
+    tiles = pack_faces(frame, where, size=SIDE, scale=1.0, bias=0.5)
+    return tiles[..., 0].astype(np.uint8)
+
+
+def carry(before: Patches, after: Patches, boxes: Boxes) -> list[Motion]:
+    """Where the faces ``boxes`` (N, 4) went between two sets of patches of ``windows(boxes)``.
+
+    The motion of a face is the median of its points' shifts and the median of the ratios of their
+    distances: half of the points may go astray without harm.
+    """
+    return [_carry_one(*each) for each in zip(before, after, boxes, strict=True)]
+
+
+def _carry_one(before: Any, after: Any, box: NDArray[np.float64]) -> Motion:
+    flow: Any = cv2.calcOpticalFlowPyrLK
+    there, found, _ = flow(before, after, _GRID, None, **_FLOW)
+    back, returned, _ = flow(after, before, there, None, **_FLOW)
+    textured = found.ravel() == 1
+    count = int(textured.sum())
+    if count < MIN_POINTS:
+        return Motion(box, 0.0)
+    error = np.abs(back - _GRID).max(axis=2).ravel()
+    good = textured & (returned.ravel() == 1) & (error < MAX_ERROR)
+    inliers = float(good.sum() / count)
+    if good.sum() < MIN_POINTS:
+        return Motion(box, 0.0)
+    old, new = _GRID[good, 0].astype(np.float64), there[good, 0].astype(np.float64)
+    shift = np.median(new - old, axis=0)
+    spread = np.median(np.linalg.norm(new - np.median(new, axis=0), axis=1))
+    scale = float(spread / np.median(np.linalg.norm(old - np.median(old, axis=0), axis=1)))
+    # From the patch's pixels to the frame's; points move about the patch's middle.
+    size = box[2:] * scale
+    centre = box[:2] + box[2:] / 2 + shift * box[2:] * (SURROUND / SIDE)
+    return Motion(np.concatenate([centre - size / 2, size]), inliers)
+
+
+def _grid() -> NDArray[np.float32]:
+    """Points on the face, (N, 1, 2) in pixels of the patch; the corners show background."""
+    steps = np.linspace(-0.42, 0.42, 7) * SIDE / SURROUND
+    x, y = np.meshgrid(steps, steps)
+    inside = np.hypot(x, y) < 0.52 * SIDE / SURROUND
+    points = np.stack([x[inside], y[inside]], axis=1) + (SIDE - 1) / 2
+    return points.astype(np.float32)[:, None]
+
+
+_GRID: Final = _grid()
+_FLOW: Final[dict[str, Any]] = {
+    "winSize": (11, 11),
+    "maxLevel": 2,
+    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03),
+    "minEigThreshold": 1e-4,
+}

@@ -1,0 +1,276 @@
+"""Faces through time: carried by flow, corrected by the detector, known by a number."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.boxes import iou
+from fastfer.capture.base import VideoFrame
+from fastfer.detectors import Detector
+from fastfer.tracking import flow
+from fastfer.tracking.association import associate
+from fastfer.tracking.policy import DetectPolicy
+from fastfer.tracking.scene import CutDetector
+
+Box = NDArray[np.float64]
+
+MIN_IOU: Final = 0.3
+"""Overlap of a track and a detection that may be the same face."""
+GOOD_IOU: Final = 0.6
+"""Overlap below which a track had gone astray, so that the next look comes sooner."""
+MIN_INLIERS: Final = 0.5
+"""Share of flow's points that must hold; below it the detector is asked at once."""
+MAX_SHIFT: Final = 0.5
+"""Of a face's side, between two frames; what moves farther is not the face."""
+MAX_SCALE: Final = 1.4
+"""Growth or shrinking between two frames."""
+CONFIRMED: Final = 2
+"""Detections that make a face certain."""
+MAX_MISSES: Final = 3
+"""Detections in a row that may overlook a certain face which flow still holds."""
+PATIENCE: Final = 2.0
+"""Seconds that a lost face is remembered, so that it gets its number back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One face in one frame."""
+
+    track: int
+    """Number of the face, from 1; the same through the whole recording."""
+    box: Box
+    """(4,) float64: x, y, width, height in pixels of the frame."""
+    score: float
+    """Of the detector, when it last saw the face."""
+    landmarks: NDArray[np.float64] | None
+    """(5, 2), carried along with the box."""
+    detected: bool
+    """Seen by the detector in this very frame; else carried by flow."""
+    confirmed: bool
+    """Whether the detector has seen it more than once."""
+
+
+@dataclass(slots=True)
+class Step:
+    """What tracking found in one frame."""
+
+    frame: VideoFrame
+    faces: list[Observation]
+    detected: bool
+    """Whether the detector looked at this frame."""
+    cut: bool
+    """Whether a new scene begins here."""
+    opened: list[int]
+    """Tracks that begin here."""
+    settled: bool
+    """Whether every reported face is certain or refuted, so that nothing earlier will change."""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Track:
+    number: int
+    box: Box
+    score: float
+    landmarks: NDArray[np.float64] | None
+    seen: float
+    hits: int = 1
+    misses: int = 0
+    velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """Of the centre, in pixels per second."""
+    adrift: bool = False
+    """Flow has lost it: the place is a guess by constant velocity."""
+
+    @property
+    def confirmed(self) -> bool:
+        return self.hits >= CONFIRMED
+
+    def move(self, box: Box, seconds: float) -> None:
+        """Go to ``box``, which is reached ``seconds`` after the last."""
+        if self.landmarks is not None:
+            relative = (self.landmarks - self.box[:2]) / self.box[2:]
+            self.landmarks = box[:2] + relative * box[2:]
+        if seconds > 0:
+            velocity = (box[:2] + box[2:] / 2 - self.box[:2] - self.box[2:] / 2) / seconds
+            self.velocity = (self.velocity + velocity) / 2
+        self.box = box
+
+    def observed(self, *, detected: bool) -> Observation:
+        return Observation(
+            self.number, self.box, self.score, self.landmarks, detected, self.confirmed
+        )
+
+
+class Tracker:
+    """Follows the faces of one source; frames must come in order."""
+
+    def __init__(self, detector: Detector, policy: DetectPolicy) -> None:
+        self.detections = 0
+        """How often the detector was asked."""
+        self._detector = detector
+        self._policy = policy
+        self._cuts = CutDetector()
+        self._tracks: list[_Track] = []
+        self._patches: flow.Patches | None = None
+        self._next = 1
+        self._pts = 0.0
+
+    def step(self, frame: VideoFrame) -> Step:
+        """Find the faces of the next frame."""
+        start = time.perf_counter()
+        cut = self._cuts.is_cut(frame.image)
+        if cut:
+            self._tracks.clear()
+        astray = not self._policy.always and self._carry(frame)
+        unconfirmed = any(not track.confirmed for track in self._tracks)
+        tracked = time.perf_counter()
+
+        detect = self._policy.due(frame.pts, unconfirmed=unconfirmed, urgent=cut or astray)
+        step = Step(frame, [], detect, cut, [], settled=True)
+        if detect:
+            eventful = self._detect(frame, step)
+            self._policy.detected(frame.pts, eventful=eventful or cut or astray)
+        else:
+            step.faces = [t.observed(detected=False) for t in self._tracks if _shown(t)]
+        detected = time.perf_counter()
+
+        self._tracks = [t for t in self._tracks if _inside(t.box, frame)]
+        if self._tracks and not self._policy.always:
+            self._patches = flow.cut(frame.image, flow.windows(self._boxes()))
+        self._pts = frame.pts
+        step.settled = self._policy.always or all(t.confirmed for t in self._tracks)
+        step.timings_ms = {
+            "track": (tracked - start + time.perf_counter() - detected) * 1e3,
+            "detect": (detected - tracked) * 1e3,
+        }
+        return step
+
+    def _boxes(self) -> Box:
+        return np.array([track.box for track in self._tracks]).reshape(-1, 4)
+
+    def _carry(self, frame: VideoFrame) -> bool:
+        """Move all tracks on to ``frame``; True if flow has just lost one."""
+        if not self._tracks or self._patches is None:
+            return False
+        seconds = frame.pts - self._pts
+        boxes = self._boxes()
+        after = flow.cut(frame.image, flow.windows(boxes))
+        astray = False
+        for track, motion in zip(
+            self._tracks, flow.carry(self._patches, after, boxes), strict=True
+        ):
+            if motion.inliers >= MIN_INLIERS and _plausible(track.box, motion.box):
+                track.adrift = False if track.misses == 0 else track.adrift
+                track.move(motion.box, seconds)
+            else:
+                astray |= not track.adrift
+                track.adrift = True
+                shift = np.concatenate([track.velocity * seconds, np.zeros(2)])
+                track.move(track.box + shift, 0.0)
+        return astray
+
+    def _detect(self, frame: VideoFrame, step: Step) -> bool:
+        """Correct the tracks by what the detector sees; True if that was not as expected."""
+        found = self._detector.detect(frame.image)
+        self.detections += 1
+        boxes = found.boxes.astype(np.float64)
+        before = self._boxes()
+        pairs = dict(associate(before, boxes, MIN_IOU))
+        overlap = iou(before, boxes)
+        eventful = False
+        shown: dict[int, _Track] = {}
+        missed: list[_Track] = []
+        for i, track in enumerate(self._tracks):
+            if i not in pairs:
+                track.misses += 1
+                missed.append(track)
+                continue
+            j = pairs[i]
+            eventful |= bool(overlap[i, j] < GOOD_IOU) and not self._policy.always
+            track.move(boxes[j], frame.pts - self._pts if self._policy.always else 0.0)
+            track.score = float(found.scores[j])
+            track.hits, track.misses, track.adrift, track.seen = track.hits + 1, 0, False, frame.pts
+            shown[j] = track
+        for j in range(len(boxes)):
+            if j not in shown:
+                shown[j] = _Track(self._next, boxes[j], float(found.scores[j]), None, frame.pts)
+                step.opened.append(self._next)
+                self._next += 1
+                eventful = True
+        for j, track in shown.items():
+            if found.landmarks is not None:
+                track.landmarks = found.landmarks[j].astype(np.float64)
+        missed = [t for t in missed if self._remembered(t, frame.pts, boxes)]
+        # In the detector's order, so that every frame on its own gives the same rows.
+        step.faces = [shown[j].observed(detected=True) for j in range(len(boxes))]
+        if not self._policy.always:
+            step.faces += [t.observed(detected=False) for t in missed if _shown(t)]
+        self._tracks = [shown[j] for j in range(len(boxes))] + missed
+        return eventful
+
+    def _remembered(self, track: _Track, pts: float, found: Box) -> bool:
+        """Whether a track that the detector has just missed is kept."""
+        if track.confirmed:
+            # What it shares its place with has taken it over.
+            taken = len(found) > 0 and iou(track.box[None], found).max() > MIN_IOU
+            return pts - track.seen <= PATIENCE and not taken
+        return track.misses < CONFIRMED
+
+
+def backfill(steps: list[Step]) -> None:
+    """Carry the faces that open within ``steps``, and were confirmed, back to where they came from.
+
+    ``steps`` are consecutive frames. Faces are followed backwards by flow until it loses them, they
+    leave the frame, run into a face that is known there, or the scene begins.
+    """
+    certain = {face.track for step in steps for face in step.faces if face.confirmed}
+    for at in range(len(steps) - 1, 0, -1):
+        for face in steps[at].faces:
+            if face.track in steps[at].opened and face.track in certain:
+                _carry_back(steps[: at + 1], face)
+
+
+def _carry_back(steps: list[Step], face: Observation) -> None:
+    box, marks = face.box, face.landmarks
+    for later, step in zip(steps[::-1], steps[-2::-1], strict=False):
+        if later.cut:
+            return
+        where = flow.windows(box[None])
+        before = flow.cut(later.frame.image, where)
+        (motion,) = flow.carry(before, flow.cut(step.frame.image, where), box[None])
+        if motion.inliers < MIN_INLIERS or not _plausible(box, motion.box):
+            return
+        if marks is not None:
+            marks = motion.box[:2] + (marks - box[:2]) / box[2:] * motion.box[2:]
+        box = motion.box
+        known = np.array([other.box for other in step.faces]).reshape(-1, 4)
+        if not _inside(box, step.frame) or (iou(box[None], known) > MIN_IOU).any():
+            return
+        step.faces.append(
+            Observation(face.track, box, face.score, marks, detected=False, confirmed=True)
+        )
+
+
+def _shown(track: _Track) -> bool:
+    """Whether a track that was not detected in this frame is reported all the same."""
+    if track.misses == 0:
+        return True
+    return track.confirmed and not track.adrift and track.misses <= MAX_MISSES
+
+
+def _plausible(old: Box, new: Box) -> bool:
+    shift = np.abs(new[:2] + new[2:] / 2 - old[:2] - old[2:] / 2)
+    scale = new[2] / old[2]
+    return bool((shift < MAX_SHIFT * old[2:]).all()) and 1 / MAX_SCALE < scale < MAX_SCALE
+
+
+def _inside(box: Box, frame: VideoFrame) -> bool:
+    """Whether the middle of ``box`` lies in the frame, and it is large enough to follow."""
+    height, width = frame.image.shape[:2]
+    x, y = box[:2] + box[2:] / 2
+    return bool(0 <= x < width and 0 <= y < height and box[2:].min() >= 4)
