@@ -56,17 +56,18 @@ static void sum_rows(const uint8_t *const *restrict rows, size_t count,
                                             between, half, shift));
 }
 
-/* Two outputs, 8 partial sums each. */
+/* Two outputs of one line, 8 partial sums each. */
 static inline __m512i two_outputs(const int16_t *restrict src, const int32_t *restrict start,
-                                  const int16_t *restrict weights, size_t blocks, size_t stride)
+                                  const int16_t *restrict weights, const size_t blocks,
+                                  size_t stride)
 {
-    const int16_t *const a = src + start[0], *const b = src + start[1];
     __m512i sum = _mm512_setzero_si512();
     for (size_t k = 0; k < blocks; k++) {
-        const __m512i values = _mm512_inserti64x4(
-            _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(a + k * FF_BLOCK))),
-            _mm256_loadu_si256((const __m256i *)(b + k * FF_BLOCK)), 1);
-        sum = _mm512_dpwssd_epi32(sum, values, _mm512_loadu_si512(weights + k * stride));
+        const __m256i low = _mm256_loadu_si256((const void *)(src + start[0] + k * FF_BLOCK));
+        const __m256i high = _mm256_loadu_si256((const void *)(src + start[1] + k * FF_BLOCK));
+        const __m512i values = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+        const __m512i factors = _mm512_load_si512(weights + k * stride);
+        sum = k ? _mm512_dpwssd_epi32(sum, values, factors) : _mm512_madd_epi16(values, factors);
     }
     return sum;
 }
@@ -82,31 +83,55 @@ static inline __m512i halve_64(__m512i a, __m512i b)
     return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
-static void sum_columns(const int16_t *restrict src, const int32_t *restrict start,
-                        const int16_t *restrict weights, size_t blocks, size_t size, float scale,
-                        float bias, float *restrict dst)
+/* Sixteen outputs of one line. */
+static inline __m512i group(const int16_t *restrict src, const int32_t *restrict start,
+                            const int16_t *restrict weights, const size_t blocks, size_t stride)
 {
-    const size_t stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
-    /* The tree leaves 0 2 4 6, 1 3 5 7, 8 10 12 14 and 9 11 13 15 in its four lanes. */
-    const __m512i order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+#define TWO(k) two_outputs(src, start + (k), weights + (k) * FF_BLOCK, blocks, stride)
+    const __m512i a = halve_64(halve_32(TWO(0), TWO(2)), halve_32(TWO(4), TWO(6)));
+    const __m512i b = halve_64(halve_32(TWO(8), TWO(10)), halve_32(TWO(12), TWO(14)));
+#undef TWO
+    /* Lanes of 128 bits: outputs 0 2 4 6, 1 3 5 7, 8 10 12 14, 9 11 13 15. */
+    const __m512i sums = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88),
+                                          _mm512_shuffle_i64x2(a, b, 0xdd));
+    return _mm512_permutexvar_epi32(
+        _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15), sums);
+}
+
+static inline void columns_in(const size_t blocks, const int16_t *restrict src, size_t pitch,
+                              size_t lines, const struct ff_columns *columns, float scale,
+                              float bias, float *restrict dst)
+{
+    const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
     const __m512 factor = _mm512_set1_ps(scale), offset = _mm512_set1_ps(bias);
     for (size_t j = 0; j < size; j += FF_GROUP) {
-        __m512i part[8];
-        for (size_t k = 0; k < 8; k++)
-            part[k] = two_outputs(src, start + j + 2 * k, weights + (j + 2 * k) * FF_BLOCK, blocks,
-                                  stride);
-        /* Lanes of 128 bits: even outputs twice, odd outputs twice. */
-        const __m512i a = halve_64(halve_32(part[0], part[1]), halve_32(part[2], part[3]));
-        const __m512i b = halve_64(halve_32(part[4], part[5]), halve_32(part[6], part[7]));
-        const __m512i sums = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88),
-                                              _mm512_shuffle_i64x2(a, b, 0xdd));
-        const __m512 real = _mm512_cvtepi32_ps(_mm512_permutexvar_epi32(order, sums));
-        const __m512 result = _mm512_add_ps(_mm512_mul_ps(real, factor), offset);
+        const int32_t *const start = columns->start + j;
+        const int16_t *const weights = columns->weights + j * FF_BLOCK;
         const size_t left = size - j;
-        if (left >= FF_GROUP)
-            _mm512_storeu_ps(dst + j, result);
-        else
-            _mm512_mask_storeu_ps(dst + j, (__mmask16)((1u << left) - 1), result);
+        const __mmask16 mask = left >= FF_GROUP ? 0xffff : (__mmask16)((1u << left) - 1);
+        for (size_t l = 0; l < lines; l++) {
+            const __m512i sums = group(src + l * pitch, start, weights, blocks, stride);
+            const __m512 real = _mm512_cvtepi32_ps(sums);
+            _mm512_mask_storeu_ps(dst + l * size + j, mask,
+                                  _mm512_add_ps(_mm512_mul_ps(real, factor), offset));
+        }
+    }
+}
+
+static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
+                        const struct ff_columns *columns, float scale, float bias,
+                        float *restrict dst)
+{
+    /* Most faces need one or two blocks: spare them the loop. */
+    switch (columns->blocks) {
+    case 1:
+        columns_in(1, src, pitch, lines, columns, scale, bias, dst);
+        break;
+    case 2:
+        columns_in(2, src, pitch, lines, columns, scale, bias, dst);
+        break;
+    default:
+        columns_in(columns->blocks, src, pitch, lines, columns, scale, bias, dst);
     }
 }
 

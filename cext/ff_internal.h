@@ -35,6 +35,15 @@ struct ff_row_weights {
     int shift;
 };
 
+/* The weights of the columns. weight(j, t), t < blocks * FF_BLOCK, stands at
+ * ((t / FF_BLOCK) * padded + j) * FF_BLOCK + t % FF_BLOCK, where padded is size rounded up to FF_GROUP.
+ * Padded outputs have start 0 and no weight. weights is aligned to 64 bytes. */
+struct ff_columns {
+    const int32_t *start;
+    const int16_t *weights;
+    size_t blocks, size;
+};
+
 struct ff_kernels {
     const char *name;
 
@@ -43,13 +52,12 @@ struct ff_kernels {
     void (*sum_rows)(const uint8_t *const *restrict rows, size_t count, struct ff_row_weights weights,
                      size_t n, int16_t *restrict dst);
 
-    /* dst[j] = scale * (float)sum over t of weights(j, t) * src[start[j] + t] + bias for size outputs.
-     * t runs over blocks * FF_BLOCK values; weights(j, t) stands at
-     * ((t / FF_BLOCK) * padded + j) * FF_BLOCK + t % FF_BLOCK, where padded is size rounded up to
-     * FF_GROUP. Padded outputs have start 0 and zero weights. */
-    void (*sum_columns)(const int16_t *restrict src, const int32_t *restrict start,
-                        const int16_t *restrict weights, size_t blocks, size_t size, float scale,
-                        float bias, float *restrict dst);
+    /* For each line l and output j < size:
+     * dst[l * size + j] = scale * (float)(sum over t of weight(j, t) * src[l * pitch + start[j] + t])
+     * + bias. There are lines + 1 lines to read. */
+    void (*sum_columns)(const int16_t *restrict src, size_t pitch, size_t lines,
+                        const struct ff_columns *columns, float scale, float bias,
+                        float *restrict dst);
 };
 
 extern const struct ff_kernels ff_scalar_kernels;

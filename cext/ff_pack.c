@@ -9,7 +9,12 @@
 
 #include <string.h>
 
-enum { INVERSE_BITS = 46, SHARE_BITS = 24, MAX_ROW_BITS = 22 };
+enum { INVERSE_BITS = 46, SHARE_BITS = 16, MAX_ROW_BITS = 22 };
+enum {
+    ALIGNMENT = 64,
+    BATCH = 4, /* lines that are summed before the first of them is read again: a load that spans two
+                * stores must wait until they have left the store buffer */
+};
 
 /* BT.601 in FF_COLUMN_BITS bits. */
 static const int32_t gray_bgr[3] = {1868, 9617, 4899};
@@ -107,7 +112,7 @@ struct line {
 struct workspace {
     const uint8_t **rows;  /* the rows of a box, from top to bottom */
     struct line *lines;    /* size */
-    int32_t *start;        /* see ff_kernels.sum_columns; the padded size */
+    int32_t *start;        /* see struct ff_columns; the padded size */
     int16_t *weights;
     int16_t *summed;       /* one summed row */
 };
@@ -116,18 +121,18 @@ static size_t lay_out(struct workspace *parts, char *memory, size_t rows, size_t
                       size_t blocks, size_t size)
 {
     const size_t padded = ff_round_up(size, FF_GROUP);
-    size_t at = 0;
+    size_t at = (ALIGNMENT - (uintptr_t)memory % ALIGNMENT) % ALIGNMENT;
     parts->rows = (const uint8_t **)(memory + at);
-    at += ff_round_up(rows * sizeof *parts->rows, 64);
+    at += ff_round_up(rows * sizeof *parts->rows, ALIGNMENT);
     parts->lines = (struct line *)(memory + at);
-    at += ff_round_up(size * sizeof *parts->lines, 64);
+    at += ff_round_up(size * sizeof *parts->lines, ALIGNMENT);
     parts->start = (int32_t *)(memory + at);
-    at += ff_round_up(padded * sizeof *parts->start, 64);
+    at += ff_round_up(padded * sizeof *parts->start, ALIGNMENT);
     parts->weights = (int16_t *)(memory + at);
     at += padded * blocks * FF_BLOCK * sizeof *parts->weights;
     parts->summed = (int16_t *)(memory + at);
-    at += (values + blocks * FF_BLOCK + FF_SLACK) * sizeof *parts->summed;
-    return at;
+    at += (BATCH + 1) * ff_round_up(values + blocks * FF_BLOCK + FF_SLACK, 32) * sizeof *parts->summed;
+    return at + ALIGNMENT;
 }
 
 /* What the largest of the boxes needs: rows, values of a summed row, blocks of column weights. */
@@ -234,10 +239,10 @@ static void make_lines(const struct axis *axis, struct line *restrict lines)
 /* Fills start and weights, and returns how many blocks of weights there are. The weights of an output
  * are differences of a rounded running sum, so that no rounding error adds up; the share of columns
  * outside the frame falls to the column at its edge. */
-static size_t make_columns(const struct axis *axis, size_t channels, int32_t *restrict start,
-                           int16_t *restrict weights)
+static inline size_t make_columns(const struct axis *axis, const size_t channels,
+                                  const int32_t *gray, int32_t *restrict start,
+                                  int16_t *restrict weights)
 {
-    const int32_t *const gray = channels == 3 ? gray_bgr : gray_one;
     const size_t padded = ff_round_up(axis->size, FF_GROUP);
     const size_t left = in_frame(axis, axis->first);
     size_t widest = 0;
@@ -254,25 +259,29 @@ static size_t make_columns(const struct axis *axis, size_t channels, int32_t *re
     memset(weights, 0, padded * blocks * FF_BLOCK * sizeof *weights);
     for (size_t j = 0; j < axis->size; j++) {
         const uint64_t begin = interval(axis, j);
-        uint32_t column = pixel_at(axis, begin);
-        const size_t first = in_frame(axis, column);
-        uint64_t reached = (column + 1) * axis->pixel - begin;
+        int64_t column = axis->base + pixel_at(axis, begin);
+        uint64_t reached = (uint64_t)(column + 1 - axis->base) * axis->pixel - begin;
+        int16_t *at = weights + j * FF_BLOCK; /* weight of the column's first channel */
+        size_t t = 0;                         /* and its place in the block */
         int32_t before[3] = {0};
         for (;; reached += axis->pixel, column++) {
             const uint64_t to = reached < axis->length ? reached : axis->length;
-            const int64_t share = (int64_t)(to * axis->inverse >> (INVERSE_BITS - SHARE_BITS));
-            const size_t tap = (in_frame(axis, column) - first) * channels;
+            const uint32_t share = (uint32_t)(to * axis->inverse >> (INVERSE_BITS - SHARE_BITS));
+            int16_t *weight = at;
+            size_t u = t;
             for (size_t k = 0; k < channels; k++) {
-                const int32_t until = (int32_t)((gray[k] * share + (1 << (SHARE_BITS - 1)))
-                                                >> SHARE_BITS);
-                const size_t t = tap + k;
-                int16_t *const weight = &weights[(t / FF_BLOCK * padded + j) * FF_BLOCK
-                                                 + t % FF_BLOCK];
+                const int32_t until = (int32_t)(((uint32_t)gray[k] * share
+                                                 + (1u << (SHARE_BITS - 1))) >> SHARE_BITS);
                 *weight = (int16_t)(*weight + until - before[k]);
                 before[k] = until;
+                weight += ++u % FF_BLOCK ? 1 : (padded - 1) * FF_BLOCK + 1;
             }
             if (to == axis->length)
                 break;
+            if (column >= 0 && column + 1 < axis->pixels) {
+                at = weight;
+                t = u;
+            }
         }
     }
     return blocks;
@@ -289,14 +298,16 @@ enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_f
     const float factor = (float)(scale / (1 << (FF_ROW_BITS + FF_COLUMN_BITS)));
     struct workspace ws;
     struct axis vertical = {0}, horizontal = {0};
-    size_t rows, values, most_blocks, blocks = 0;
+    size_t rows, values, most_blocks;
 
     if (size < FF_MIN_SIZE || size > FF_MAX_SIZE || (channels != 1 && channels != 3))
         return FF_EINVAL;
     largest(frame, boxes, n, size, &rows, &values, &most_blocks);
     lay_out(&ws, workspace, rows, values, most_blocks, size);
+    struct ff_columns columns = {ws.start, ws.weights, 0, size};
     /* Weights of zero meet what lies behind a summed row: let it be defined. */
-    memset(ws.summed, 0, (values + most_blocks * FF_BLOCK + FF_SLACK) * sizeof *ws.summed);
+    const size_t pitch = ff_round_up(values + most_blocks * FF_BLOCK + FF_SLACK, 32);
+    memset(ws.summed, 0, (BATCH + 1) * pitch * sizeof *ws.summed);
 
     for (size_t i = 0; i < n; i++) {
         const struct axis y = make_axis(boxes[i].y, boxes[i].h, frame->height, size);
@@ -304,7 +315,9 @@ enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_f
         if (i == 0 || !same_intervals(&y, &vertical))
             make_lines(&y, ws.lines);
         if (i == 0 || !same_columns(&x, &horizontal))
-            blocks = make_columns(&x, channels, ws.start, ws.weights);
+            columns.blocks = channels == 3
+                                 ? make_columns(&x, 3, gray_bgr, ws.start, ws.weights)
+                                 : make_columns(&x, 1, gray_one, ws.start, ws.weights);
         vertical = y;
         horizontal = x;
 
@@ -312,12 +325,15 @@ enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_f
         for (uint32_t r = y.first; r <= y.last; r++)
             ws.rows[r - y.first] = frame->data + (ptrdiff_t)in_frame(&y, r) * frame->stride
                                    + left * channels;
-        for (size_t j = 0; j < size; j++) {
-            const struct line *const line = &ws.lines[j];
-            kernels->sum_rows(ws.rows + line->first, line->count, line->weights,
-                              (right - left + 1) * channels, ws.summed);
-            kernels->sum_columns(ws.summed, ws.start, ws.weights, blocks, size, factor,
-                                 (float)bias, out + (i * size + j) * size);
+        for (size_t j = 0; j < size; j += BATCH) {
+            const size_t m = size - j < BATCH ? size - j : BATCH;
+            for (size_t k = 0; k < m; k++) {
+                const struct line *const line = &ws.lines[j + k];
+                kernels->sum_rows(ws.rows + line->first, line->count, line->weights,
+                                  (right - left + 1) * channels, ws.summed + k * pitch);
+            }
+            kernels->sum_columns(ws.summed, pitch, m, &columns, factor, (float)bias,
+                                 out + (i * size + j) * size);
         }
     }
     return FF_OK;

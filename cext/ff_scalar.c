@@ -29,21 +29,24 @@ static void sum_rows(const uint8_t *const *restrict rows, size_t count,
     ff_sum_rows_plain(rows, count, weights, i, n, dst);
 }
 
-static void sum_columns(const int16_t *restrict src, const int32_t *restrict start,
-                        const int16_t *restrict weights, size_t blocks, size_t size, float scale,
-                        float bias, float *restrict dst)
+static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
+                        const struct ff_columns *columns, float scale, float bias,
+                        float *restrict dst)
 {
-    const size_t padded = ff_round_up(size, FF_GROUP);
-    for (size_t j = 0; j < size; j++) {
-        int32_t sum = 0;
-        for (size_t b = 0; b < blocks; b++) {
-            const int16_t *const values = src + start[j] + b * FF_BLOCK;
-            const int16_t *const factors = weights + (b * padded + j) * FF_BLOCK;
-            for (size_t t = 0; t < FF_BLOCK; t++)
-                sum += values[t] * factors[t];
+    const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
+    for (size_t l = 0; l < lines; l++)
+        for (size_t j = 0; j < size; j++) {
+            const int16_t *values = src + l * pitch + columns->start[j];
+            const int16_t *weights = columns->weights + j * FF_BLOCK;
+            int32_t sum = 0;
+            for (size_t b = 0; b < columns->blocks; b++) {
+                for (size_t t = 0; t < FF_BLOCK; t++)
+                    sum += values[t] * weights[t];
+                values += FF_BLOCK;
+                weights += stride;
+            }
+            dst[l * size + j] = (float)sum * scale + bias;
         }
-        dst[j] = (float)sum * scale + bias;
-    }
 }
 
 const struct ff_kernels ff_scalar_kernels = {"scalar", sum_rows, sum_columns};

@@ -16,6 +16,8 @@ MIN_SIZE: Final = 16
 MAX_SIZE: Final = 256
 MAX_SIDE: Final = 65535
 """Longest side of a box, in pixels."""
+_UINT8: Final = np.dtype(np.uint8)
+_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
 def pack_faces(
@@ -70,37 +72,42 @@ def pack_faces(
     return out
 
 
-_FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
-
-
 def check_frame(frame: Any) -> None:
     """Raise :class:`FrameError` unless ``frame`` is one that :func:`pack_faces` reads."""
+    if isinstance(frame, np.ndarray) and frame.dtype == _UINT8 and frame.size and frame.ndim > 1:
+        # NumPy leaves the stride of an axis of length one arbitrary.
+        strides = frame.strides
+        narrow = frame.shape[1] == 1
+        if frame.ndim == 2 and (strides[1] == 1 or narrow):
+            return
+        if frame.ndim == 3 and strides[2] == 1 and (strides[1] == 3 or narrow) and frame.shape[2] == 3:
+            return
+    raise FrameError(_frame_problem(frame))
+
+
+def _frame_problem(frame: Any) -> str:
     if not isinstance(frame, np.ndarray):
-        raise FrameError(
+        return (
             f"frame must be a NumPy array of uint8; got {type(frame).__name__}. "
             "Use fastfer.read_image to open a picture."
         )
-    shape = frame.shape
-    what = f"got shape {shape}, dtype {frame.dtype}, strides {frame.strides}"
-    if frame.dtype != np.uint8:
-        raise FrameError(
-            f"frame must be uint8, 0 to 255; {what}. Scale and convert it, for instance with "
+    got = f"got shape {frame.shape}, dtype {frame.dtype}, strides {frame.strides}"
+    if frame.dtype != _UINT8:
+        return (
+            f"frame must be uint8, 0 to 255; {got}. Scale and convert it, for instance with "
             "(frame * 255).astype(np.uint8) for floats from 0 to 1."
         )
-    if not (frame.ndim == 2 or (frame.ndim == 3 and shape[2] == 3)):
-        raise FrameError(
-            f"frame must be (H, W, 3) blue-green-red or (H, W) gray; {what}. "
+    if not (frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)):
+        return (
+            f"frame must be (H, W, 3) blue-green-red or (H, W) gray; {got}. "
             "Drop an alpha channel with frame[:, :, :3], a single channel with frame[:, :, 0]."
         )
-    if 0 in shape:
-        raise FrameError(f"frame has no pixels; {what}.")
-    packed = (3, 1) if frame.ndim == 3 else (1,)
-    # NumPy leaves the stride of an axis of length one arbitrary.
-    if any(n > 1 and s != p for n, s, p in zip(shape[1:], frame.strides[1:], packed, strict=True)):
-        raise FrameError(
-            f"the pixels of a row must lie side by side, in ascending order; {what}. "
-            "Pass a slice of rows and columns, or np.ascontiguousarray(frame)."
-        )
+    if frame.size == 0:
+        return f"frame has no pixels; {got}."
+    return (
+        f"the pixels of a row must lie side by side, in ascending order; {got}. "
+        "Pass a slice of rows and columns, or np.ascontiguousarray(frame)."
+    )
 
 
 def _check_out(out: Any, shape: tuple[int, ...], frame: NDArray[np.uint8]) -> None:

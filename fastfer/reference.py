@@ -36,6 +36,7 @@ MAX_SIDE: Final = 65535
 GRAY: Final = {1: (16384,), 3: (1868, 9617, 4899)}
 """BT.601 in 14 bits, by number of channels: gray as it is, or blue, green, red."""
 INVERSE_BITS: Final = 46
+SHARE_BITS: Final = 16
 ROW_BITS: Final = 7
 COLUMN_BITS: Final = 14
 
@@ -101,8 +102,8 @@ def column_weights(axis: Intervals, gray: tuple[int, ...]) -> tuple[int, NDArray
         before = [0] * len(gray)
         for column in range(a // axis.pixel, (a + axis.length - 1) // axis.pixel + 1):
             reached = min((column + 1) * axis.pixel - a, axis.length)
-            share = reached * axis.inverse >> (INVERSE_BITS - 24)
-            until = [(g * share + (1 << 23)) >> 24 for g in gray]
+            share = reached * axis.inverse >> (INVERSE_BITS - SHARE_BITS)
+            until = [(g * share + (1 << SHARE_BITS - 1)) >> SHARE_BITS for g in gray]
             line[column - left] = [u - b for u, b in zip(until, before, strict=True)]
             before = until
     return left, weights
