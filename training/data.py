@@ -14,11 +14,12 @@ import lzma
 import os
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,16 +46,23 @@ FERPLUS_ORDER = tuple(
     FERPLUS_COLUMNS.index(c)
     for c in ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 )
+# Which of several tables in a .zip is FER-2013.
+KNOWN_TABLES = ("fer2013.csv", "icml_face_data.csv")
 READ_CHUNK = 256
 
 
 class FaceSource(Protocol):
     """Labelled faces that can be loaded by index."""
 
-    labels: NDArray[np.int64]
-    """(N,) class numbers."""
-    votes: NDArray[np.float32] | None
-    """(N, classes) shares of the crowd's votes, a row of zeros where too few voted; or None."""
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) class numbers."""
+        ...
+
+    @property
+    def votes(self) -> NDArray[np.float32] | None:
+        """(N, classes) shares of the crowd's votes, a row of zeros where too few voted; or None."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -139,9 +147,10 @@ class BadRows:
             return
         shown = "\n  ".join(self.found[:20])
         more = f"\n  ... and {len(self.found) - 20} more" if len(self.found) > 20 else ""
-        raise InputError(
-            f"{len(self.found)} bad rows:\n  {shown}{more}\nMend them, or pass --skip-bad."
-        )
+        raise InputError(f"{self}:\n  {shown}{more}\nMend them, or pass --skip-bad.")
+
+    def __str__(self) -> str:
+        return f"{len(self.found)} bad row{'' if len(self.found) == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,7 @@ class Dataset:
         """The split called ``name``; UsageError names those that exist."""
         if name not in self.splits:
             raise UsageError(f"no split {name!r} in the data; it has {', '.join(self.splits)}")
-        return self.splits[name]
+        return self._filled(name)
 
     def training_and_validation(
         self, val_fraction: float | None = None, seed: int = 0
@@ -179,11 +188,16 @@ class Dataset:
     def _first(self, names: Sequence[str], role: str) -> FaceSource:
         for name in names:
             if name in self.splits:
-                return self.splits[name]
+                return self._filled(name)
         raise UsageError(
             f"the data has no {role} split (one of {', '.join(names)}); it has "
             f"{', '.join(self.splits)}. Use --val-fraction where only training faces exist."
         )
+
+    def _filled(self, name: str) -> FaceSource:
+        if not len(self.splits[name]):
+            raise InputError(f"the split {name!r} holds no faces of {', '.join(self.classes)}")
+        return self.splits[name]
 
 
 def take(source: FaceSource, indices: NDArray[np.int64]) -> Subset:
@@ -225,7 +239,7 @@ def load_dataset(
     else:
         splits = _read_csv_cached(path, None if votes is None else Path(votes), bad)
     bad.settle(skip_bad)
-    names = EMOTIONS
+    names: tuple[str, ...] = EMOTIONS
     if classes == 5:
         names = FIVE_CLASSES
         splits = {name: _restrict(s, names) for name, s in splits.items()}
@@ -246,27 +260,31 @@ def balanced_weights(source: FaceSource, n_classes: int) -> NDArray[np.float32]:
 
 def straddling_duplicates(splits: Mapping[str, FaceSource]) -> list[tuple[str, ...]]:
     """Groups of places with pixel-identical faces that lie in more than one split."""
-    seen: dict[bytes, list[tuple[str, str]]] = {}
+    seen: dict[bytes, list[tuple[str, int]]] = {}
     for name, source in splits.items():
         for index, face in _faces(source):
             digest = hashlib.blake2b(face.tobytes(), digest_size=16).digest()
-            seen.setdefault(digest, []).append((name, source.where(index)))
+            seen.setdefault(digest, []).append((name, index))
     return [
-        tuple(where for _, where in group)
+        tuple(splits[name].where(index) for name, index in group)
         for group in seen.values()
-        if len({split for split, _ in group}) > 1
+        if len({name for name, _ in group}) > 1
     ]
 
 
 def read_face(path: Path) -> NDArray[np.uint8]:
-    """One image file as a gray face (48, 48), through the engine that serves it in use."""
+    """One image file as a gray face (48, 48), through the engine that serves it in use.
+
+    The whole picture is the face: one that is not square is squeezed to a square.
+
+    Raises:
+        InputError: the file is not an image that OpenCV reads.
+    """
     import cv2
 
-    image = (
-        cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-        if (path.stat().st_size)
-        else None
-    )
+    # Read by NumPy, so that any path will do on Windows too.
+    content = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
         raise InputError(f"{path}: not a readable image")
     if image.shape[:2] == (SIDE, SIDE):
@@ -343,16 +361,14 @@ def cache_dir() -> Path:
 
 def _read_csv_cached(path: Path, votes: Path | None, bad: BadRows) -> dict[str, FaceSource]:
     stat = path.stat()
-    key = f"1|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    key = f"2|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
     cached = cache_dir() / (hashlib.blake2b(key.encode(), digest_size=12).hexdigest() + ".npz")
-    if cached.exists():
-        with np.load(cached) as f:
-            table = {name: f[name] for name in f.files}
-    else:
+    table = _read_cache(cached)
+    if table is None:
         table = _parse_csv(path, bad)
         if not bad.found:
             _write_cache(cached, table)
-    shares = None if votes is None else _read_votes(votes, int(table["rows"]), table["row"])
+    shares = None if votes is None else _read_votes(votes, table)
     splits: dict[str, FaceSource] = {}
     for usage in dict.fromkeys(table["usage"].tolist()):
         members = np.flatnonzero(table["usage"] == usage)
@@ -360,11 +376,18 @@ def _read_csv_cached(path: Path, votes: Path | None, bad: BadRows) -> dict[str, 
             table["images"][members],
             table["labels"][members],
             None if shares is None else shares[members],
-            # Line 1 is the header.
-            table["row"][members] + 2,
+            table["line"][members],
             path,
         )
     return splits
+
+
+def _read_cache(source: Path) -> dict[str, Any] | None:
+    try:
+        with np.load(source) as f:
+            return {name: f[name] for name in f.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None  # Absent, or cut short by a full disk: parse again.
 
 
 def _write_cache(target: Path, table: dict[str, Any]) -> None:
@@ -378,30 +401,48 @@ def _write_cache(target: Path, table: dict[str, Any]) -> None:
         return  # A cache that cannot be written costs seconds, nothing else.
 
 
+UNREADABLE = (
+    OSError, EOFError, UnicodeDecodeError, csv.Error, lzma.LZMAError, zlib.error,
+    zipfile.BadZipFile, RuntimeError,  # an encrypted .zip
+)  # fmt: skip
+
+
 def _open_text(path: Path) -> IO[str]:
     raw: IO[bytes]
     match path.suffix.lower():
         case ".gz":
-            raw = gzip.open(path)  # noqa: SIM115  (closed by the wrapper)
+            raw = cast(IO[bytes], gzip.open(path))  # noqa: SIM115  (closed by the wrapper)
         case ".xz":
             raw = lzma.open(path)  # noqa: SIM115
         case ".zip":
             archive = zipfile.ZipFile(path)
-            names = [n for n in archive.namelist() if n.lower().endswith(".csv")]
-            if len(names) != 1:
-                raise InputError(f"{path}: expected one .csv inside, found {names or 'none'}")
-            raw = archive.open(names[0])
+            raw = archive.open(_table_in(archive, path))
         case _:
             raw = path.open("rb")
-    return io.TextIOWrapper(raw, encoding="utf-8", newline="")
+    # Some programs begin a file with a byte-order mark.
+    return io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+
+
+def _table_in(archive: zipfile.ZipFile, path: Path) -> str:
+    """The CSV to read: the only one, or the one that goes by a known name."""
+    names = [n for n in archive.namelist() if n.lower().endswith(".csv") and "__MACOSX" not in n]
+    known = [n for n in names if Path(n).name in KNOWN_TABLES]
+    for candidates in (names, known):
+        if len(candidates) == 1:
+            return candidates[0]
+    raise InputError(
+        f"{path}: expected one .csv inside, found {', '.join(names) or 'none'}. Unpack it, and "
+        "give the file or the folder with train/<emotion>/*."
+    )
 
 
 def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
+    """Faces with their labels, usages, row numbers (blank rows not counted) and line numbers."""
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     usages: list[str] = []
-    rows: list[int] = []
-    number = -1
+    rows: list[tuple[int, int]] = []
+    n_rows = 0
     try:
         with _open_text(path) as text:
             reader = csv.reader(text)
@@ -412,7 +453,7 @@ def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
                 )
             i_label, i_pixels = header.index("emotion"), header.index("pixels")
             i_usage = header.index("usage") if "usage" in header else None
-            for number, row in enumerate(reader):
+            for row in filter(None, reader):
                 problem = _row_problem(row, len(header), i_label)
                 if not problem:
                     face = _parse_pixels(row[i_pixels])
@@ -422,19 +463,23 @@ def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
                         images.append(face)
                         labels.append(int(row[i_label]))
                         usages.append(row[i_usage].strip() if i_usage is not None else "Training")
-                        rows.append(number)
+                        rows.append((n_rows, reader.line_num))
                 if problem:
-                    bad.add(f"{path}:{number + 2}", problem)
-    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, UnicodeDecodeError) as e:
+                    bad.add(f"{path}:{reader.line_num}", problem)
+                n_rows += 1
+    except UNREADABLE as e:
         raise InputError(f"{path}: cannot be read: {e}") from e
     if not images and not bad.found:
         raise InputError(f"{path}: no rows after the header")
+    places = np.array(rows, np.int64).reshape(-1, 2)
     return {
         "images": np.stack(images) if images else np.zeros((0, SIDE, SIDE), np.uint8),
         "labels": np.array(labels, np.int64),
         "usage": np.array(usages, dtype=np.str_),
-        "row": np.array(rows, np.int64),
-        "rows": np.int64(number + 1),
+        "row": places[:, 0],
+        "line": places[:, 1],
+        "rows": np.int64(n_rows),
+        "told_usage": np.bool_(i_usage is not None),
     }
 
 
@@ -442,7 +487,7 @@ def _row_problem(row: list[str], columns: int, i_label: int) -> str:
     if len(row) != columns:
         return f"{len(row)} columns instead of {columns}"
     label = row[i_label].strip()
-    if not label.isdigit() or int(label) >= len(EMOTIONS):
+    if not label.isdecimal() or int(label) >= len(EMOTIONS):
         return f"unknown label {label!r}, expected 0 to {len(EMOTIONS) - 1}"
     return ""
 
@@ -463,8 +508,8 @@ def _parse_pixels(text: str) -> NDArray[np.uint8] | str:
     return values.astype(np.uint8).reshape(SIDE, SIDE)
 
 
-def _read_votes(path: Path, n_rows: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """FER+ shares (n, 7) of the rows asked for.
+def _read_votes(path: Path, faces: Mapping[str, Any]) -> NDArray[np.float32]:
+    """FER+ shares (n, 7) for the faces of a parsed CSV.
 
     A single vote for a class is noise (Barsoum et al., ICPR 2016) and dropped; votes for contempt,
     unknown and not-a-face are left out; rows where fewer than half of the votes remain are zeros.
@@ -474,13 +519,27 @@ def _read_votes(path: Path, n_rows: int, rows: NDArray[np.int64]) -> NDArray[np.
             reader = csv.reader(text)
             header = [h.strip() for h in next(reader, [])]
             columns = [header.index(c) for c in FERPLUS_COLUMNS]
-            table = np.array([[int(row[c]) for c in columns] for row in reader], np.int64)
+            i_usage = header.index("Usage")
+            lines = list(filter(None, reader))
+            table = np.array([[int(line[c]) for c in columns] for line in lines], np.int64)
+            usage = [line[i_usage].strip() for line in lines]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except UNREADABLE as e:
+        raise InputError(f"{path}: cannot be read: {e}") from e
     except (ValueError, IndexError) as e:
-        raise InputError(f"{path}: not FER+ votes ({e}); columns {FERPLUS_COLUMNS} needed") from e
+        raise InputError(
+            f"{path}: not FER+ votes ({e}); columns {', '.join(('Usage', *FERPLUS_COLUMNS))} needed"
+        ) from e
+    rows, n_rows = faces["row"], int(faces["rows"])
     if len(table) < n_rows:
         raise InputError(f"{path}: {len(table)} rows of votes for {n_rows} rows of faces")
+    for row, expected in zip(rows.tolist(), faces["usage"].tolist(), strict=True):
+        if faces["told_usage"] and usage[row] != expected:
+            raise InputError(
+                f"{path}: row {row + 1} is of {usage[row]!r}, the face there of {expected!r}; the "
+                "votes belong to another file, or its rows are in another order"
+            )
     counts = table[rows]
     total = counts.sum(axis=1)
     counts = np.where(counts > 1, counts, 0)[:, FERPLUS_ORDER].astype(np.float32)
@@ -501,5 +560,5 @@ def describe(dataset: Dataset) -> str:
         )
         lines.append(f"{name}: {len(source)} faces ({parts}{voted})")
     if dataset.bad.found:
-        lines.append(f"skipped {len(dataset.bad.found)} bad rows, first: {dataset.bad.found[0]}")
+        lines.append(f"skipped {dataset.bad}, first: {dataset.bad.found[0]}")
     return "\n".join(lines)

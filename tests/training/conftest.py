@@ -1,0 +1,53 @@
+"""What tests of training share: drawn faces on disk, a cache of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# Training is no installed package: it is run from the repository's root.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from drawn_faces import FERPLUS_NAMES, csv_text, draw_faces, votes_text
+
+from fastfer.labels import EMOTIONS
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Parsed data goes to a folder of the test session, not to the user's cache."""
+    os.environ["FASTFER_HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def parts() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """210 faces to train on and 70 to validate on, as many of each class."""
+    return {"Training": draw_faces(210, 1), "PublicTest": draw_faces(70, 2)}
+
+
+@pytest.fixture(scope="session")
+def faces_csv(tmp_path_factory: pytest.TempPathFactory, parts: dict) -> Path:
+    """The drawn faces in the Kaggle layout."""
+    path = tmp_path_factory.mktemp("data") / "fer2013.csv"
+    path.write_text(csv_text(parts))
+    return path
+
+
+@pytest.fixture(scope="session")
+def votes_csv(faces_csv: Path, parts: dict) -> Path:
+    """Votes for ``faces_csv``: seven of ten for the label, three for neutral; every ninth face of
+    the last kind, too few usable votes."""
+    usages, counts = [], []
+    for usage, (_, labels) in parts.items():
+        for i, label in enumerate(labels):
+            name = FERPLUS_NAMES[EMOTIONS[label]]
+            votes = {"neutral": 3} | {name: 7 + 3 * (name == "neutral")}
+            usages.append(usage)
+            counts.append({"unknown": 8, name: 2} if i % 9 == 8 else votes)
+    path = faces_csv.with_name("fer2013new.csv")
+    path.write_text(votes_text(usages, counts))
+    return path
