@@ -72,18 +72,28 @@ def _carry_one(before: Any, after: Any, box: NDArray[np.float64]) -> Motion:
     if good.sum() < MIN_POINTS:
         return Motion(box, 0.0)
     old, new = _GRID[good, 0].astype(np.float64), there[good, 0].astype(np.float64)
-    shift = np.median(new - old, axis=0)
-    spread = np.median(np.linalg.norm(new - np.median(new, axis=0), axis=1))
-    scale = float(spread / np.median(np.linalg.norm(old - np.median(old, axis=0), axis=1)))
+    shift = _median(new - old)
+    scale = float(_spread(new) / _spread(old))
     # From the patch's pixels to the frame's; points move about the patch's middle.
     size = box[2:] * scale
     centre = box[:2] + box[2:] / 2 + shift * box[2:] * (SURROUND / SIDE)
     return Motion(np.concatenate([centre - size / 2, size]), inliers)
 
 
+def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median distance of ``points`` (N, 2) from their middle."""
+    x, y = (points - _median(points)).T
+    return _median(np.hypot(x, y))
+
+
+def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The upper median of the rows; many times faster on few values than NumPy's own."""
+    return np.asarray(np.sort(values, axis=0)[len(values) // 2])
+
+
 def _grid() -> NDArray[np.float32]:
     """Points on the face, (N, 1, 2) in pixels of the patch; the corners show background."""
-    steps = np.linspace(-0.42, 0.42, 7) * SIDE / SURROUND
+    steps = np.linspace(-0.42, 0.42, 6) * SIDE / SURROUND
     x, y = np.meshgrid(steps, steps)
     inside = np.hypot(x, y) < 0.52 * SIDE / SURROUND
     points = np.stack([x[inside], y[inside]], axis=1) + (SIDE - 1) / 2
@@ -92,8 +102,8 @@ def _grid() -> NDArray[np.float32]:
 
 _GRID: Final = _grid()
 _FLOW: Final[dict[str, Any]] = {
-    "winSize": (11, 11),
+    "winSize": (9, 9),
     "maxLevel": 2,
-    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03),
+    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 8, 0.03),
     "minEigThreshold": 1e-4,
 }

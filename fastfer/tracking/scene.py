@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,10 +42,8 @@ class CutDetector:
 
 def _samples(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Half the grid in each direction: means of 2 x 2 samples, so that noise counts less."""
-    height, width = frame.shape[:2]
-    rows = np.arange(GRID[0]) * height // GRID[0]
-    columns = np.arange(GRID[1]) * width // GRID[1]
-    picked = frame[rows[:, None], columns].astype(np.float32)
-    gray = picked.mean(axis=2) if picked.ndim == 3 else picked
-    blocks = gray.reshape(GRID[0] // 2, 2, GRID[1] // 2, 2)
-    return np.asarray(blocks.mean(axis=(1, 3)), np.float32)
+    picked: Any = cv2.resize(frame, GRID[::-1], interpolation=cv2.INTER_NEAREST)
+    if picked.ndim == 3:
+        picked = cv2.cvtColor(picked, cv2.COLOR_BGR2GRAY)
+    half = (GRID[1] // 2, GRID[0] // 2)
+    return np.asarray(cv2.resize(picked, half, interpolation=cv2.INTER_AREA), np.float32)
