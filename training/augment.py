@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.errors import UsageError
+
+
+def _range(default: float, largest: float, help: str) -> Any:
+    """A number of a recipe from 0 to ``largest``; ``help`` is what the command says of it."""
+    return field(default=default, metadata={"largest": largest, "help": help})
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a face; the defaults are the field's classic set."""
+    """What may happen to a face; the defaults are the field's classic set.
 
-    rotation: float = 10.0
-    """Largest turn in degrees, either way."""
-    shift: float = 0.10
-    """Largest shift as a share of the side, each axis."""
-    zoom: float = 0.10
-    """Largest change of size, either way."""
-    flip: bool = True
-    brightness: float = 0.0
-    """Largest offset as a share of full scale."""
-    contrast: float = 0.0
-    """Largest change of contrast around the face's mean."""
-    blur: float = 0.0
-    """Chance of losing resolution: brought down by up to 2.5 and up again, or smoothed."""
-    erase: float = 0.0
-    """Chance of a rectangle of 4 to 25 % of the area being replaced by noise."""
-    mixup: float = 0.0
-    """Alpha of the Beta distribution that blends pairs of faces; 0 for none."""
+    Raises:
+        UsageError: a number is negative, too large or not finite.
+    """
+
+    rotation: float = _range(10.0, 180, "largest turn in degrees, either way")
+    shift: float = _range(0.10, 1, "largest shift as a share of the side, each axis")
+    zoom: float = _range(0.10, 0.9, "largest change of size as a share, either way")
+    flip: bool = field(default=True, metadata={"help": "mirror every second face"})
+    brightness: float = _range(0.0, 1, "largest offset as a share of full scale")
+    contrast: float = _range(0.0, 1, "largest change of contrast around the face's mean")
+    blur: float = _range(
+        0.0, 1, "chance of lost resolution: shrunk by up to 2.5 and grown again, or smoothed"
+    )
+    erase: float = _range(0.0, 1, "chance of noise over a rectangle of 4 to 25 %% of the area")
+    mixup: float = _range(0.0, 10, "alpha of the Beta distribution that blends pairs; 0 for none")
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if not isinstance(value, bool) and not 0 <= value <= f.metadata["largest"]:
+                raise UsageError(
+                    f"--{f.name} must lie between 0 and {f.metadata['largest']}; got {value}"
+                )
 
     @classmethod
     def none(cls) -> Augmentation:
@@ -65,10 +79,11 @@ class Augmentation:
                 borderMode=cv2.BORDER_REPLICATE,
             )  # fmt: skip
         out /= 255
-        mean = out.mean(axis=(1, 2), keepdims=True)
-        out = (out - mean) * gain[:, None, None].astype(np.float32) + mean
-        out += offset[:, None, None].astype(np.float32)
-        np.clip(out, 0, 1, out=out)
+        if self.contrast or self.brightness:
+            mean = out.mean(axis=(1, 2), keepdims=True)
+            out = (out - mean) * gain[:, None, None].astype(np.float32) + mean
+            out += offset[:, None, None].astype(np.float32)
+            np.clip(out, 0, 1, out=out)
         for i in np.flatnonzero(erase):
             _erase(out[i], rng)
         return out
