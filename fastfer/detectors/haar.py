@@ -139,14 +139,15 @@ def _load_cascade(file: str) -> Any:
     if folder is None or not hasattr(cv2, "CascadeClassifier"):
         raise FastferError(f"OpenCV {cv2.__version__} has no Haar cascades. {fix}")
     path = Path(folder) / file
-    # Read through a string: OpenCV cannot open paths with other scripts in them on every system.
-    try:
-        storage = cv2.FileStorage(
-            path.read_text("ascii"), cv2.FileStorage_READ | cv2.FileStorage_MEMORY
-        )
-    except OSError as error:
-        raise FastferError(f"OpenCV {cv2.__version__} lacks {path.name}: {error}. {fix}") from None
+    if not path.is_file():
+        raise FastferError(f"OpenCV {cv2.__version__} lacks {path}. {fix}")
     cascade = cv2.CascadeClassifier()
-    if not cascade.read(storage.getFirstTopLevelNode()):
+    if str(path).isascii():
+        sound = cascade.load(str(path))
+    else:  # OpenCV cannot open paths in other scripts on every system; this way is slower.
+        mode = cv2.FileStorage_READ | cv2.FileStorage_MEMORY
+        storage = cv2.FileStorage(path.read_text("ascii"), mode)
+        sound = cascade.read(storage.getFirstTopLevelNode())
+    if not sound:
         raise FastferError(f"OpenCV {cv2.__version__} cannot read its own {path.name}. {fix}")
     return cascade
