@@ -9,7 +9,10 @@ from typing import Final
 
 from fastfer import __version__
 
-COMMANDS: Final = {"image": "photos in, a table, JSON, CSV or annotated pictures out"}
+COMMANDS: Final = {
+    "image": "photos in, a table, JSON, CSV or annotated pictures out",
+    "video": "a video, camera or stream in; rows, events, plots or annotated video out",
+}
 """Names of modules with ``main(argv, prog) -> exit code``, and what they do."""
 
 _USAGE: Final = "usage: fastfer COMMAND [OPTION ...]"
@@ -25,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fastfer {__version__}")
         return 0
     if name in ("-h", "--help"):
-        print(_USAGE, "\nFacial expressions from photos.\n\ncommands:")
+        print(_USAGE, "\nFacial expressions from photos, videos and cameras.\n\ncommands:")
         for command, what in COMMANDS.items():
             print(f"  {command:8}{what}")
         print("\nfastfer COMMAND --help says more.")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.boxes import iou
+from fastfer.capture import Source
+from fastfer.engine import Engine
+from fastfer.stream import Loop, LoopOptions
 from fastfer.tracking.association import associate
 from fastfer.video_results import VideoFace, VideoResult
 
-MIN_IOU = 0.5
+MIN_IOU: Final = 0.5
 """Overlap from which two boxes are the same face."""
 
 
@@ -55,9 +61,49 @@ class Audit:
         """How many times faster the run was."""
         return self.reference_ms / self.run_ms if self.run_ms else float("nan")
 
+    def table(self) -> str:
+        """All of it, to read."""
+        lines = {
+            "frames": f"{self.frames}",
+            "faces in the reference": f"{self.faces}",
+            "recall of faces (IoU 0.5)": f"{self.recall:.1%}",
+            f"  of faces in view for {CERTAIN} s": f"{self.recall_certain:.1%}",
+            "faces beyond the reference": f"{self.extra:.1%}",
+            "mean IoU": f"{self.mean_iou:.3f}",
+            "label agreement": f"{self.label_agreement:.1%}",
+            "  before smoothing": f"{self.raw_agreement:.1%}",
+            "mean difference of probabilities": f"{self.probability_difference:.4f}",
+            "identity switches": f"{self.identity_switches}",
+            "label flips per minute": f"{self.flips_per_minute:.1f} (reference "
+            f"{self.reference_flips_per_minute:.1f})",
+            "slowest new face": f"{self.slowest_appearance:.2f} s",
+            "faces never found": f"{self.missed_tracks}",
+            "ms per frame": f"{self.run_ms:.2f} (reference {self.reference_ms:.2f})",
+            "speed-up": f"{self.speed_up:.1f} times",
+        }
+        return "\n".join(f"{name:34}{value}" for name, value in lines.items())
 
-CERTAIN = 0.3
+
+CERTAIN: Final = 0.3
 """Seconds in view that tell a face from a detector's false alarm, in :class:`Audit`."""
+
+
+def audit(reopen: Callable[[], Source], engine: Engine, options: LoopOptions) -> Audit:
+    """Run a recording twice, with everything in every frame and as ``options`` say, and compare.
+
+    The reference has the same smoothing, for that skips nothing. ``reopen`` opens the recording.
+    """
+    everything = replace(options, detect_every=1, classify_every=1, budget_ms=None)
+    with closing(reopen()) as source:  # Whatever is loaded with the first frame counts in neither.
+        next(Loop(engine.detector, engine.classifier, options).run(source), None)
+    results, seconds = [], []
+    for settings in (everything, options):
+        loop = Loop(engine.detector, engine.classifier, settings)
+        with closing(reopen()) as source:
+            start = time.perf_counter()
+            results.append([result for _, result in loop.run(source)])
+            seconds.append(time.perf_counter() - start)
+    return compare(results[0], results[1], reference_seconds=seconds[0], run_seconds=seconds[1])
 
 
 def compare(

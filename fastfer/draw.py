@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastfer import text
 from fastfer.labels import EMOTIONS, NAMES, Language
 from fastfer.results import Face, FrameResult
+from fastfer.video_results import VideoFace
 
 Color = tuple[int, int, int]
 """Blue, green, red."""
@@ -32,24 +33,24 @@ _TRACK: Final[Color] = (88, 84, 80)
 _PAPER: Final[Color] = (250, 250, 250)
 
 
-class _Rect(NamedTuple):
-    """Whole pixels of the picture."""
+class Rect(NamedTuple):
+    """A place in a picture, in whole pixels."""
 
     x: int
     y: int
     w: int
     h: int
 
-    def overlap(self, other: _Rect) -> int:
+    def overlap(self, other: Rect) -> int:
         """Common area."""
         w = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
         h = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
         return max(0, w) * max(0, h)
 
-    def inside(self, width: int, height: int) -> _Rect:
+    def inside(self, width: int, height: int) -> Rect:
         """The same rectangle moved, and cut where it is too large, to lie in the picture."""
         w, h = min(self.w, width), min(self.h, height)
-        return _Rect(min(max(0, self.x), width - w), min(max(0, self.y), height - h), w, h)
+        return Rect(min(max(0, self.x), width - w), min(max(0, self.y), height - h), w, h)
 
 
 class _Style(NamedTuple):
@@ -67,20 +68,26 @@ class _Style(NamedTuple):
 
 
 def draw_result(
-    frame: NDArray[np.uint8], result: FrameResult, *, lang: Language = "en", bars: bool = True
+    frame: NDArray[np.uint8],
+    result: FrameResult,
+    *,
+    lang: Language = "en",
+    bars: bool = True,
+    panels: bool = True,
 ) -> NDArray[np.uint8]:
     """A copy of ``frame`` with the faces of ``result`` marked.
 
     Each face gets a box and a label with its percentage. With ``bars`` it also gets the
     probabilities of all seven emotions: a panel with names beside the face where every face has
     room for one, else small coloured columns at its box and one legend. Nothing is drawn outside
-    the picture, and what can be kept off other faces is.
+    the picture, and what can be kept off other faces is. Faces of a video also show their number.
 
     Args:
         frame: uint8 (H, W, 3) blue-green-red or (H, W) gray; left as it is.
         result: of this very frame.
         lang: language of the names.
         bars: whether to draw the probabilities.
+        panels: whether they may be panels; without, successive frames look alike.
 
     Returns:
         uint8 (H, W, 3), a new array.
@@ -89,10 +96,10 @@ def draw_result(
     height, width = picture.shape[:2]
     faces = result.faces
     boxes = [_visible(face, width, height) for face in faces]
-    chips, panels = _layout(faces, boxes, width, height, lang, bars)
+    chips, places = _layout(faces, boxes, width, height, lang, bars and panels)
 
     style = chips.style
-    if bars and panels is None:
+    if bars and places is None:
         strips = _place_strips(boxes, chips.rects, height, style)
         for face, strip in zip(faces, strips, strict=True):
             _draw_columns(picture, face, strip)
@@ -102,10 +109,23 @@ def draw_result(
         _draw_box(picture, box, COLORS[face.emotion], style)
     for face, rect in zip(faces, chips.rects, strict=True):
         _draw_chip(picture, _label(face, lang), rect, COLORS[face.emotion], style)
-    if panels is not None:
-        for face, rect in zip(faces, panels, strict=True):
+    if places is not None:
+        for face, rect in zip(faces, places, strict=True):
             _draw_panel(picture, face, rect, style, lang)
     return picture  # type: ignore[no-any-return]
+
+
+def draw_note(picture: NDArray[np.uint8], lines: Sequence[str]) -> None:
+    """Write ``lines`` into the upper left corner of ``picture`` (H, W, 3), on a dark ground."""
+    height, width = picture.shape[:2]
+    style = _Style.of(min(max(11.0, max(width, height) / 60), 22.0))
+    wide = max((text.width(line, style.font) for line in lines), default=0)
+    tall = style.row * len(lines)
+    ground = Rect(0, 0, wide + 2 * style.pad, tall + 2 * style.pad).inside(width, height)
+    fill(picture, ground, _PANEL, 0.72)
+    for i, line in enumerate(lines):
+        row = Rect(0, style.pad + i * style.row, wide, style.row)
+        write(picture, line, style.pad, row, style.font, _PAPER)
 
 
 # --- Where things go -----------------------------------------------------------------------------
@@ -113,17 +133,17 @@ def draw_result(
 
 class _Chips(NamedTuple):
     style: _Style
-    rects: list[_Rect]
+    rects: list[Rect]
 
 
 def _layout(
     faces: Sequence[Face],
-    boxes: list[_Rect],
+    boxes: list[Rect],
     width: int,
     height: int,
     lang: Language,
     bars: bool,
-) -> tuple[_Chips, list[_Rect] | None]:
+) -> tuple[_Chips, list[Rect] | None]:
     """The letters' size and the places of labels and panels; no panels if they do not all fit."""
     long = max(width, height)
     smallest, largest = max(10.0, long / 110), max(13.0, long / 45)
@@ -142,21 +162,21 @@ def _layout(
 
 def _place_chips(
     faces: Sequence[Face],
-    boxes: list[_Rect],
+    boxes: list[Rect],
     width: int,
     height: int,
     style: _Style,
     lang: Language,
-) -> list[_Rect]:
+) -> list[Rect]:
     """A place for each label: above its box, else below or inside, wherever it hides least."""
-    placed: list[_Rect] = []
+    placed: list[Rect] = []
     for face, box in zip(faces, boxes, strict=True):
         w = text.width(_label(face, lang), style.font) + 2 * style.pad
         h = style.row
         right = box.x + box.w - w
         places = (box.y - h, 0.0), (box.y + box.h, 0.3), (box.y, 0.0), (box.y + box.h - h, 0.3)
         options = [
-            (_Rect(x, y, w, h).inside(width, height), dislike)
+            (Rect(x, y, w, h).inside(width, height), dislike)
             for y, dislike in places
             for x in (box.x, right)
         ]
@@ -173,24 +193,24 @@ def _place_chips(
 
 
 def _place_panels(
-    boxes: list[_Rect],
-    chips: list[_Rect],
+    boxes: list[Rect],
+    chips: list[Rect],
     width: int,
     height: int,
     style: _Style,
     lang: Language,
-) -> list[_Rect] | None:
+) -> list[Rect] | None:
     """A place for each panel close to its box and clear of all faces; None if one has none."""
     w, h = _panel_size(style, lang)
     gap = style.pad
-    placed: list[_Rect] = []
+    placed: list[Rect] = []
     if w > width or h > height:
         return None
     for box in boxes:
         right, left = box.x + box.w + gap, box.x - w - gap
         below, above = box.y + box.h + gap, box.y - h - gap - style.row
         options = [
-            _Rect(x, y, w, h).inside(width, height)
+            Rect(x, y, w, h).inside(width, height)
             for x, y in (
                 (right, box.y),
                 (left, box.y),
@@ -210,9 +230,7 @@ def _place_panels(
     return placed
 
 
-def _place_strips(
-    boxes: list[_Rect], chips: list[_Rect], height: int, style: _Style
-) -> list[_Rect]:
+def _place_strips(boxes: list[Rect], chips: list[Rect], height: int, style: _Style) -> list[Rect]:
     """A place for each face's columns: under its box, or inside where others are in the way."""
     strips = []
     taken = [*boxes, *chips]
@@ -220,47 +238,48 @@ def _place_strips(
         tall = round(min(max(8, box.h * 0.35), style.font * 2.2))
         # Outside, so that no mouth is hidden: under the box, or under its label.
         for top in (box.y + box.h, chip.y + chip.h):
-            strip = _Rect(box.x, top, box.w, tall)
+            strip = Rect(box.x, top, box.w, tall)
             inside = box.y + box.h <= top <= height - tall
             if inside and not any(map(strip.overlap, taken)):
                 break
         else:
             tall = max(1, min(tall, box.h // 4))
-            strip = _Rect(box.x, box.y + box.h - tall, box.w, tall)
+            strip = Rect(box.x, box.y + box.h - tall, box.w, tall)
         strips.append(strip)
         taken.append(strip)
     return strips
 
 
-def _visible(face: Face, width: int, height: int) -> _Rect:
+def _visible(face: Face, width: int, height: int) -> Rect:
     """The part of a face's box that lies in the picture, at least one pixel."""
     x, y, w, h = face.box
     left, top = min(max(0, round(x)), width - 1), min(max(0, round(y)), height - 1)
     right, bottom = min(width, round(x + w)), min(height, round(y + h))
-    return _Rect(left, top, max(1, right - left), max(1, bottom - top))
+    return Rect(left, top, max(1, right - left), max(1, bottom - top))
 
 
 # --- How things look -----------------------------------------------------------------------------
 
 
 def _label(face: Face, lang: Language) -> str:
-    return f"{NAMES[lang][face.emotion]} {face.score:.0%}"
+    number = f"#{face.track} " if isinstance(face, VideoFace) else ""
+    return f"{number}{NAMES[lang][face.emotion]} {face.score:.0%}"
 
 
-def _draw_box(picture: Any, box: _Rect, color: Color, style: _Style) -> None:
+def _draw_box(picture: Any, box: Rect, color: Color, style: _Style) -> None:
     corner, opposite = (box.x, box.y), (box.x + box.w - 1, box.y + box.h - 1)
     # A dark rim keeps the line visible on a background of its own colour.
     cv2.rectangle(picture, corner, opposite, _PANEL, style.line + 2 * max(1, style.line // 3))
     cv2.rectangle(picture, corner, opposite, color, style.line)
 
 
-def _draw_chip(picture: Any, label: str, rect: _Rect, color: Color, style: _Style) -> None:
-    _fill(picture, rect, color, 1.0)
+def _draw_chip(picture: Any, label: str, rect: Rect, color: Color, style: _Style) -> None:
+    fill(picture, rect, color, 1.0)
     font = style.font
     room = rect.w - 2 * style.pad
     if (wide := text.width(label, font)) > room:  # Only in pictures narrower than the label.
         font *= max(room, 1) / wide
-    _write(picture, label, rect.x + style.pad, rect, font, _ink_on(color))
+    write(picture, label, rect.x + style.pad, rect, font, _ink_on(color))
 
 
 def _panel_size(style: _Style, lang: Language) -> tuple[int, int]:
@@ -270,8 +289,8 @@ def _panel_size(style: _Style, lang: Language) -> tuple[int, int]:
     return names + bar + number + 4 * style.pad, style.row * len(EMOTIONS) + 2 * style.pad
 
 
-def _draw_panel(picture: Any, face: Face, rect: _Rect, style: _Style, lang: Language) -> None:
-    _fill(picture, rect, _PANEL, 0.72)
+def _draw_panel(picture: Any, face: Face, rect: Rect, style: _Style, lang: Language) -> None:
+    fill(picture, rect, _PANEL, 0.72)
     pad, font = style.pad, style.font
     names = max(text.width(name, font) for name in NAMES[lang].values())
     number = text.width("100%", font)
@@ -279,32 +298,32 @@ def _draw_panel(picture: Any, face: Face, rect: _Rect, style: _Style, lang: Lang
     bar_w = rect.w - names - number - 4 * pad
     thick = max(2, round(font * 0.5))
     for i, (emotion, probability) in enumerate(face.probabilities.items()):
-        line = _Rect(rect.x, rect.y + pad + i * style.row, rect.w, style.row)
+        line = Rect(rect.x, rect.y + pad + i * style.row, rect.w, style.row)
         ink = _PAPER if emotion == face.emotion else (205, 200, 196)
-        _write(picture, NAMES[lang][emotion], rect.x + pad, line, font, ink)
-        bar = _Rect(bar_x, line.y + (style.row - thick) // 2, bar_w, thick)
-        _fill(picture, bar, _TRACK, 1.0)
+        write(picture, NAMES[lang][emotion], rect.x + pad, line, font, ink)
+        bar = Rect(bar_x, line.y + (style.row - thick) // 2, bar_w, thick)
+        fill(picture, bar, _TRACK, 1.0)
         full = round(bar_w * probability)
         if full:
-            _fill(picture, bar._replace(w=full), COLORS[emotion], 1.0)
+            fill(picture, bar._replace(w=full), COLORS[emotion], 1.0)
         percent = f"{probability:.0%}"
         end = rect.x + rect.w - pad
-        _write(picture, percent, end - text.width(percent, font), line, font, ink)
+        write(picture, percent, end - text.width(percent, font), line, font, ink)
 
 
-def _draw_columns(picture: Any, face: Face, strip: _Rect) -> None:
+def _draw_columns(picture: Any, face: Face, strip: Rect) -> None:
     """The seven probabilities as columns that fill ``strip`` at 100 percent."""
-    _fill(picture, strip, _PANEL, 0.72)
+    fill(picture, strip, _PANEL, 0.72)
     count = len(face.probabilities)
     for i, (emotion, probability) in enumerate(face.probabilities.items()):
         left = strip.x + round(strip.w * (i + 0.15) / count)
         right = max(left + 1, strip.x + round(strip.w * (i + 0.85) / count))
         tall = max(1, round(strip.h * probability))
-        column = _Rect(left, strip.y + strip.h - tall, right - left, tall)
-        _fill(picture, column, COLORS[emotion], 1.0)
+        column = Rect(left, strip.y + strip.h - tall, right - left, tall)
+        fill(picture, column, COLORS[emotion], 1.0)
 
 
-def _draw_legend(picture: Any, taken: list[_Rect], style: _Style, lang: Language) -> None:
+def _draw_legend(picture: Any, taken: list[Rect], style: _Style, lang: Language) -> None:
     """What the colours mean, in the corner where it hides least; left out if it hides much."""
     height, width = picture.shape[:2]
     font, pad = style.font, style.pad
@@ -314,17 +333,17 @@ def _draw_legend(picture: Any, taken: list[_Rect], style: _Style, lang: Language
     h = style.row * len(names) + 2 * pad
     if w > width // 2 or h > height // 2:
         return
-    corners = [_Rect(x, y, w, h) for y in (0, height - h) for x in (width - w, 0)]
+    corners = [Rect(x, y, w, h) for y in (0, height - h) for x in (width - w, 0)]
     cost = [sum(map(corner.overlap, taken)) for corner in corners]
     rect = corners[cost.index(min(cost))]
     if min(cost) > 0.1 * w * h:
         return
-    _fill(picture, rect, _PANEL, 0.72)
+    fill(picture, rect, _PANEL, 0.72)
     for i, (emotion, name) in enumerate(zip(EMOTIONS, names, strict=True)):
-        line = _Rect(rect.x, rect.y + pad + i * style.row, w, style.row)
-        square = _Rect(rect.x + pad, line.y + (style.row - swatch) // 2, swatch, swatch)
-        _fill(picture, square, COLORS[emotion], 1.0)
-        _write(picture, name, rect.x + swatch + 2 * pad, line, font, _PAPER)
+        line = Rect(rect.x, rect.y + pad + i * style.row, w, style.row)
+        square = Rect(rect.x + pad, line.y + (style.row - swatch) // 2, swatch, swatch)
+        fill(picture, square, COLORS[emotion], 1.0)
+        write(picture, name, rect.x + swatch + 2 * pad, line, font, _PAPER)
 
 
 def _ink_on(color: Color) -> Color:
@@ -333,7 +352,8 @@ def _ink_on(color: Color) -> Color:
     return (20, 20, 20) if 0.114 * blue + 0.587 * green + 0.299 * red > 120 else _PAPER
 
 
-def _fill(picture: Any, rect: _Rect, color: Color, opacity: float) -> None:
+def fill(picture: Any, rect: Rect, color: Color, opacity: float = 1.0) -> None:
+    """Paint ``rect`` of ``picture`` (H, W, 3), or as much as lies in it."""
     part = picture[rect.y : rect.y + rect.h, rect.x : rect.x + rect.w]
     if part.size == 0:
         return
@@ -344,7 +364,7 @@ def _fill(picture: Any, rect: _Rect, color: Color, opacity: float) -> None:
         cv2.addWeighted(flat, opacity, part, 1 - opacity, 0, dst=part)
 
 
-def _write(picture: Any, words: str, x: int, line: _Rect, font: float, color: Color) -> None:
+def write(picture: Any, words: str, x: int, line: Rect, font: float, color: Color) -> None:
     """Write ``words`` from ``x`` on, capitals centred in the height of ``line``."""
     mask = text.render(words, font)
     middle = (text.ASCENT - text.CAP_HEIGHT / 2) * font

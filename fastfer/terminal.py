@@ -113,13 +113,13 @@ def quiet_libraries() -> Iterator[None]:
 class Progress:
     """A progress bar on standard error, if that is a terminal and there is more than one thing."""
 
-    def __init__(self, total: int) -> None:
-        """A bar for ``total`` things."""
+    def __init__(self, total: int, unit: str = "photo") -> None:
+        """A bar for ``total`` things, each a ``unit``."""
         self._bar: Any = None
         if total > 1 and sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit="photo", file=sys.stderr, leave=False)
+            self._bar = tqdm(total=total, unit=unit, file=sys.stderr, leave=False)
 
     def __enter__(self) -> Progress:
         return self

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import cv2
 
@@ -31,7 +31,7 @@ class Window:
     _title = "fastfer"
 
     @classmethod
-    def open(cls) -> Window | None:
+    def open(cls) -> Self | None:
         """A window, or None where there is no display or OpenCV comes without windows."""
         if not _display_answers():
             return None

@@ -1,0 +1,1 @@
+"""Where the results of moving pictures go: rows, events, summaries, plots, annotated video."""

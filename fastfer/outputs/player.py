@@ -1,0 +1,95 @@
+"""A window in which the video plays while it is analysed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.draw import draw_note
+from fastfer.video_results import VideoResult
+from fastfer.window import Window
+
+_SCREEN: Final = (1280, 800)
+"""Size of the window in pixels, at most, when it opens."""
+
+
+class Player(Window):
+    """Shows annotated frames. Keys: q or Escape ends, space pauses, s saves a picture."""
+
+    _title = "fastfer video"
+
+    live = True
+    """Whether frames come in real time; else they are shown no faster than that."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        """What a key did that the user should hear of."""
+        self._fps = 0.0
+        self._last = 0.0
+        self._start: float | None = None
+        self._sized = False
+
+    def play(self, picture: NDArray[np.uint8], result: VideoResult) -> bool:
+        """Show an annotated frame; False once the user wants to end.
+
+        Writes to ``picture``: frames per second, faces, and milliseconds per stage.
+        """
+        now = time.monotonic()
+        if self._last:
+            rate = 1 / max(now - self._last, 1e-3)
+            self._fps += 0.1 * (rate - self._fps) if self._fps else rate
+        self._last = now
+        plain = picture.copy()
+        stages = "  ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items())
+        draw_note(picture, [f"{self._fps:.0f} fps  faces: {len(result.faces)}", f"ms: {stages}"])
+        if not self._sized:
+            height, width = picture.shape[:2]
+            scale = min(1.0, _SCREEN[0] / width, _SCREEN[1] / height)
+            cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
+            self._sized = True
+        cv2.imshow(self._title, picture)
+        return self._keys(plain, result)
+
+    def close(self) -> None:
+        """Close the window, if the user has not done so."""
+        if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1:
+            cv2.destroyWindow(self._title)
+
+    def _keys(self, picture: NDArray[np.uint8], result: VideoResult) -> bool:
+        paused = False
+        while True:
+            key = cv2.waitKey(50 if paused else self._wait(result.pts))
+            if (
+                key in (27, ord("q"))
+                or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+            ):
+                return False
+            if key == ord("s"):
+                self._save(picture, result)
+            if key == ord(" "):
+                paused = not paused
+                self._start = None
+            if not paused and key in (-1, ord(" ")):
+                return True
+
+    def _wait(self, pts: float) -> int:
+        """Milliseconds until the next frame may be shown; the least is 1, 0 would be for ever."""
+        if self.live:
+            return 1
+        if self._start is None:
+            self._start = time.monotonic() - pts
+        return max(1, min(1000, round(1e3 * (self._start + pts - time.monotonic()))))
+
+    def _save(self, picture: NDArray[np.uint8], result: VideoResult) -> None:
+        path = Path(f"fastfer-{time.strftime('%Y%m%d-%H%M%S')}-{result.index:06}.png")
+        ok, data = cv2.imencode(".png", picture)
+        try:
+            path.write_bytes(data.tobytes() if ok else b"")
+            self.notes.append(f"saved {path}")
+        except OSError as error:
+            self.notes.append(f"cannot save {path}: {error.strerror}")

@@ -1,0 +1,50 @@
+"""How long each face showed each emotion."""
+
+from __future__ import annotations
+
+from fastfer import terminal
+from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.sinks import display_width, pad
+from fastfer.video_results import VideoResult
+
+
+class Summary:
+    """Adds up seconds per track and emotion; each frame counts until the next one."""
+
+    def __init__(self, frame_seconds: float, *, lang: Language = "en") -> None:
+        """``frame_seconds``: how long a frame stays on; for the last one."""
+        self._lang: Language = lang
+        self._frame = frame_seconds
+        self._seconds: dict[int, dict[str, float]] = {}
+        self._last: VideoResult | None = None
+
+    def write(self, result: VideoResult) -> None:
+        """Take in the next frame."""
+        if self._last is not None:
+            self._count(self._last, min(result.pts - self._last.pts, 1.0))
+        self._last = result
+
+    def close(self) -> None:
+        """Count the last frame, and print the table."""
+        if self._last is not None:
+            self._count(self._last, self._frame)
+        print(self.table(), file=terminal.stdout_for_people())
+
+    def _count(self, result: VideoResult, seconds: float) -> None:
+        for face in result.faces:
+            if face.confirmed:
+                times = self._seconds.setdefault(face.track, dict.fromkeys(EMOTIONS, 0.0))
+                times[face.emotion] += seconds
+
+    def table(self) -> str:
+        """A table to read: seconds in view and share of each emotion, per track and in all."""
+        names = [NAMES[self._lang][emotion] for emotion in EMOTIONS]
+        widths = [5, 8, *(max(6, display_width(name)) for name in names)]
+        lines = [["TRACK", "SECONDS", *names]]
+        total = {e: sum(times[e] for times in self._seconds.values()) for e in EMOTIONS}
+        groups = [(f"#{track}", times) for track, times in sorted(self._seconds.items())]
+        for name, times in [*groups, ("all", total)]:
+            whole = sum(times.values())
+            shares = [f"{times[e] / whole:.1%}" if whole else "-" for e in EMOTIONS]
+            lines.append([name, f"{whole:.1f}", *shares])
+        return "\n".join("  ".join(map(pad, line, widths)).rstrip() for line in lines)
