@@ -40,6 +40,10 @@ class ImageHeader:
     """The file ends before the picture does."""
 
 
+_CUT: Final = (struct.error, IndexError, OverflowError)
+"""What is raised where an offset leads out of the file."""
+
+
 def read_header(data: bytes, name: str) -> ImageHeader:
     """Read the header of the picture in ``data``, the bytes of the file called ``name``.
 
@@ -52,7 +56,7 @@ def read_header(data: bytes, name: str) -> ImageHeader:
         header = parse(data)
         if header.width < 1 or header.height < 1:
             raise ValueError(f"its size is {header.width} x {header.height}")
-    except (struct.error, IndexError):
+    except _CUT:
         raise InputError(
             f"{name}: truncated {kind}: {len(data)} bytes, not even a whole header. "
             "Copy or download the file again."
@@ -222,7 +226,7 @@ def _exif_orientation(exif: bytes) -> int:
         return 1
     try:
         value = _ifd(exif).get(274, [1])[0]
-    except (struct.error, IndexError):
+    except _CUT:
         return 1
     return value if 1 <= value <= 8 else 1
 
