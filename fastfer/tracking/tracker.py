@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -52,7 +52,7 @@ class Observation:
     detected: bool
     """Seen by the detector in this very frame; else carried by flow."""
     confirmed: bool
-    """Whether the detector has seen it more than once."""
+    """Whether the detector has seen it more than once, as far as is known."""
 
 
 @dataclass(slots=True)
@@ -226,9 +226,12 @@ def backfill(steps: list[Step]) -> None:
     """Carry the faces that open within ``steps``, and were confirmed, back to where they came from.
 
     ``steps`` are consecutive frames. Faces are followed backwards by flow until it loses them, they
-    leave the frame, run into a face that is known there, or the scene begins.
+    leave the frame, run into a face that is known there, or the scene begins. What was seen of them
+    before their confirmation counts as confirmed, too.
     """
     certain = {face.track for step in steps for face in step.faces if face.confirmed}
+    for step in steps:
+        step.faces = [replace(f, confirmed=f.track in certain) for f in step.faces]
     for at in range(len(steps) - 1, 0, -1):
         for face in steps[at].faces:
             if face.track in steps[at].opened and face.track in certain:
