@@ -1,7 +1,8 @@
 """Builds the one extension module; everything else is in pyproject.toml.
 
-There is no -m or /arch flag: the kernels of each instruction set carry their own target, and one build
-runs on every processor of its architecture. FASTFER_ABI3=1 builds one wheel for Python 3.11 and later.
+There is no -m or /arch flag: the kernels of each instruction set carry their own target, and one
+build runs on every processor of its architecture. FASTFER_ABI3=1 builds one wheel for Python 3.11
+and later.
 """
 
 import os

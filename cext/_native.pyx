@@ -2,8 +2,8 @@
 # cython: freethreading_compatible=True
 """The one file that knows both Python and ff.h.
 
-Every function checks what memory safety needs, makes one call without the GIL, and turns a bad status
-into an exception. Explaining arguments to users is the business of fastfer/preprocess.py and
+Every function checks what memory safety needs, makes one call without the GIL, and turns a bad
+status into an exception. Explaining arguments to users is the business of fastfer/preprocess.py and
 fastfer/boxes.py. See _native.pyi for signatures.
 """
 from cpython.buffer cimport (
@@ -98,7 +98,7 @@ cdef class _View:
 
 
 cdef _View _view(object array, str name, int flags, const char *formats, Py_ssize_t itemsize):
-    """The buffer of an array; ValueError unless its items are aligned and of one of these formats."""
+    """The buffer of an array; ValueError unless its items are aligned and of these formats."""
     cdef _View self = _View.__new__(_View)
     PyObject_GetBuffer(array, &self.view, flags | PyBUF_FORMAT)
     self.held = True
@@ -186,8 +186,8 @@ def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out):
         if workspace == NULL:
             raise MemoryError
         with nogil:
-            status = ff_pack_faces(kernels, &pixels, rounded, n, <size_t>size, scale, bias, workspace,
-                                   <float *>tiles.view.buf)
+            status = ff_pack_faces(kernels, &pixels, rounded, n, <size_t>size, scale, bias,
+                                   workspace, <float *>tiles.view.buf)
             free(workspace)
         if status != FF_OK:
             raise RuntimeError(f"ff_pack_faces: status {<int>status}")

@@ -1,11 +1,11 @@
 /* fastfer's pixel engine: the contract between the kernels and whoever calls them.
  *
- * - Nothing here knows Python, allocates, prints or sets errno. The caller owns every buffer, also the
- *   workspace, and no buffer that is written may overlap another one.
- * - Sizes are counts of elements unless a name says bytes; strides are in bytes and may be negative.
+ * - Nothing here knows Python, allocates, prints or sets errno. The caller owns every buffer, also
+ *   the workspace, and no buffer that is written may overlap another one.
+ * - Sizes are counts of elements unless a name says bytes; strides are in bytes, of either sign.
  * - There is no mutable state: any number of threads may call at once.
- * - Every instruction set gives the same bytes, those of fastfer/reference.py, which defines what is
- *   computed. All arithmetic is integer up to one conversion, one product and one sum in float.
+ * - Every instruction set gives the same bytes, those of fastfer/reference.py, which defines what
+ *   is computed. All arithmetic is integer up to one conversion, one product and one sum in float.
  */
 #ifndef FF_H
 #define FF_H
@@ -15,10 +15,9 @@
 
 enum ff_status {
     FF_OK = 0,
-    FF_EINVAL,    /* an argument outside the range stated with the function */
-    FF_EBOX,      /* a box that cannot be packed; the function tells which one */
-    FF_EOVERFLOW, /* a size that does not fit size_t */
-    FF_ENAME,     /* no instruction set of this name */
+    FF_EINVAL,  /* an argument outside the range stated with the function */
+    FF_EBOX,    /* a box that cannot be packed; the function tells which one */
+    FF_ENAME,   /* no instruction set of this name */
     FF_ENOTSUP,   /* an instruction set that this build or this processor does not have */
 };
 
@@ -47,8 +46,8 @@ const char *ff_isa_name(size_t i);
 
 /* ---- Packing faces --------------------------------------------------------------------------- */
 
-/* Pixels in rows from top to bottom; channels is 1 (gray) or 3 (blue, green, red). The pixels of a row
- * lie side by side; row y begins at data + y * stride. */
+/* Pixels in rows from top to bottom; channels is 1 (gray) or 3 (blue, green, red). The pixels of a
+ * row lie side by side; row y begins at data + y * stride. */
 struct ff_frame {
     const uint8_t *data;
     size_t height, width;
@@ -62,8 +61,8 @@ struct ff_box {
 };
 
 /* Rounds n boxes (x, y, width, height in pixels) to 1/256 px.
- * Returns FF_OK; or FF_EBOX with the index of the first box that is not finite, has no area, lies
- * wholly outside the frame or is longer than FF_MAX_SIDE in *bad; or FF_EINVAL for an empty frame. */
+ * Returns FF_OK; FF_EINVAL for an empty frame; or FF_EBOX with, in *bad, the index of the first box
+ * that is not finite, has no area, lies wholly outside the frame or is longer than FF_MAX_SIDE. */
 enum ff_status ff_boxes_round(const double *restrict xywh, size_t n, const struct ff_frame *frame,
                               struct ff_box *restrict boxes, size_t *restrict bad);
 

@@ -7,7 +7,6 @@ cdef extern from "ff.h" nogil:
         FF_OK
         FF_EINVAL
         FF_EBOX
-        FF_EOVERFLOW
         FF_ENAME
         FF_ENOTSUP
 

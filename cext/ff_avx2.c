@@ -11,9 +11,9 @@
 #pragma GCC target("avx2")
 #endif
 
-static inline __m256i widen(const uint8_t *p)
+FF_INLINE __m256i widen(const uint8_t *p)
 {
-    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const void *)p));
 }
 
 struct constants {
@@ -21,17 +21,17 @@ struct constants {
     __m128i shift;
 };
 
-/* Adds 16 columns of first and last, 8 of them to each of the 32-bit sums. Unpacking, and packing in
- * the end, both work within 128 bits, so the order is restored. */
-static inline void add_weighted(__m256i *low, __m256i *high, __m256i a, __m256i b, __m256i weights)
+/* Adds 16 columns of a and b, 8 of them to each of the 32-bit sums. Unpacking, and packing in the
+ * end, both work within 128 bits, so the order is restored. */
+FF_INLINE void add_weighted(__m256i *low, __m256i *high, __m256i a, __m256i b, __m256i weights)
 {
     *low = _mm256_add_epi32(*low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), weights));
     *high = _mm256_add_epi32(*high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), weights));
 }
 
 /* 32 columns from i on, see ff_kernels.sum_rows. */
-static inline void sum_32(const uint8_t *const *restrict rows, size_t count, size_t i,
-                          const struct constants *c, int16_t *restrict dst)
+FF_INLINE void sum_32(const uint8_t *const *restrict rows, size_t count, size_t i,
+                      const struct constants *c, int16_t *restrict dst)
 {
     const __m256i zero = _mm256_setzero_si256();
     const uint8_t *const first = rows[0] + i, *const last = rows[count - 1] + i;
@@ -48,9 +48,10 @@ static inline void sum_32(const uint8_t *const *restrict rows, size_t count, siz
         add_weighted(&low0, &high0, inside0, zero, c->between);
         add_weighted(&low1, &high1, inside1, zero, c->between);
     }
-    _mm256_storeu_si256((__m256i *)(dst + i), _mm256_packs_epi32(_mm256_sra_epi32(low0, c->shift),
-                                                                 _mm256_sra_epi32(high0, c->shift)));
-    _mm256_storeu_si256((__m256i *)(dst + i + 16),
+    _mm256_storeu_si256((void *)(dst + i),
+                        _mm256_packs_epi32(_mm256_sra_epi32(low0, c->shift),
+                                           _mm256_sra_epi32(high0, c->shift)));
+    _mm256_storeu_si256((void *)(dst + i + 16),
                         _mm256_packs_epi32(_mm256_sra_epi32(low1, c->shift),
                                            _mm256_sra_epi32(high1, c->shift)));
 }
@@ -76,8 +77,8 @@ static void sum_rows(const uint8_t *const *restrict rows, size_t count,
 }
 
 /* One output, as 8 partial sums. */
-static inline __m256i one_output(const int16_t *restrict src, const int16_t *restrict weights,
-                                 const size_t blocks, size_t stride)
+FF_INLINE __m256i one_output(const int16_t *restrict src, const int16_t *restrict weights,
+                             const size_t blocks, size_t stride)
 {
     __m256i sum = _mm256_setzero_si256();
     for (size_t k = 0; k < blocks; k++) {
@@ -90,8 +91,8 @@ static inline __m256i one_output(const int16_t *restrict src, const int16_t *res
 }
 
 /* Eight outputs of one line. */
-static inline __m256i group(const int16_t *restrict src, const int32_t *restrict start,
-                            const int16_t *restrict weights, const size_t blocks, size_t stride)
+FF_INLINE __m256i group(const int16_t *restrict src, const int32_t *restrict start,
+                        const int16_t *restrict weights, const size_t blocks, size_t stride)
 {
 #define ONE(k) one_output(src + start[k], weights + (k) * FF_BLOCK, blocks, stride)
     /* Each lane of 128 bits: four outputs in order, half of each. */
@@ -104,9 +105,9 @@ static inline __m256i group(const int16_t *restrict src, const int32_t *restrict
                             _mm256_permute2x128_si256(a, b, 0x31));
 }
 
-static inline void columns_in(const size_t blocks, const int16_t *restrict src, size_t pitch,
-                              size_t lines, const struct ff_columns *columns, float scale,
-                              float bias, float *restrict dst)
+FF_INLINE void columns_in(const size_t blocks, const int16_t *restrict src, size_t pitch,
+                          size_t lines, const struct ff_columns *columns, float scale,
+                          float bias, float *restrict dst)
 {
     const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
     const __m256 factor = _mm256_set1_ps(scale), offset = _mm256_set1_ps(bias);

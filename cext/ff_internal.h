@@ -10,6 +10,13 @@
 #define FF_ARM 1
 #endif
 
+/* For helpers that must melt into their caller, where some arguments are constants. */
+#ifdef _MSC_VER
+#define FF_INLINE static __forceinline
+#else
+#define FF_INLINE static inline __attribute__((always_inline))
+#endif
+
 /* ---- Processor ------------------------------------------------------------------------------- */
 
 enum ff_cpu { FF_CPU_AVX2 = 1, FF_CPU_AVX512 = 2 };
@@ -28,16 +35,16 @@ enum {
     FF_SLACK = 64,       /* values behind a summed row that a kernel may overwrite */
 };
 
-/* Weights of the rows of one output line: the first, the last, and each of those between. They add up
- * to 2^(shift + FF_ROW_BITS). */
+/* Weights of the rows of one output line: the first, the last, and each of those between. They add
+ * up to 2^(shift + FF_ROW_BITS). */
 struct ff_row_weights {
     int16_t first, inside, last;
     int shift;
 };
 
 /* The weights of the columns. weight(j, t), t < blocks * FF_BLOCK, stands at
- * ((t / FF_BLOCK) * padded + j) * FF_BLOCK + t % FF_BLOCK, where padded is size rounded up to FF_GROUP.
- * Padded outputs have start 0 and no weight. weights is aligned to 64 bytes. */
+ * ((t / FF_BLOCK) * padded + j) * FF_BLOCK + t % FF_BLOCK, where padded is size rounded up to
+ * FF_GROUP. Padded outputs have start 0 and no weight. weights is aligned to 64 bytes. */
 struct ff_columns {
     const int32_t *start;
     const int16_t *weights;
@@ -47,14 +54,13 @@ struct ff_columns {
 struct ff_kernels {
     const char *name;
 
-    /* dst[i] = sum over r of weight(r) * rows[r][i], rounded and shifted, for n bytes of count rows.
-     * count is 1 or more; a single row is both first and last. */
-    void (*sum_rows)(const uint8_t *const *restrict rows, size_t count, struct ff_row_weights weights,
-                     size_t n, int16_t *restrict dst);
+    /* dst[i] = sum over r of weight(r) * rows[r][i], rounded and shifted, for n bytes of count
+     * rows. count is 1 or more; a single row is both first and last. */
+    void (*sum_rows)(const uint8_t *const *restrict rows, size_t count,
+                     struct ff_row_weights weights, size_t n, int16_t *restrict dst);
 
-    /* For each line l and output j < size:
-     * dst[l * size + j] = scale * (float)(sum over t of weight(j, t) * src[l * pitch + start[j] + t])
-     * + bias. There are lines + 1 lines to read. */
+    /* For each line l and output j < size: dst[l * size + j] = (float)sum * scale + bias, where sum
+     * is that over t of weight(j, t) * src[l * pitch + start[j] + t]. */
     void (*sum_columns)(const int16_t *restrict src, size_t pitch, size_t lines,
                         const struct ff_columns *columns, float scale, float bias,
                         float *restrict dst);

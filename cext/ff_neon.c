@@ -1,1 +1,95 @@
+/* The kernels for 64-bit ARM, where every processor has NEON. */
 #include "ff_internal.h"
+
+#ifdef FF_ARM
+
+#include <arm_neon.h>
+
+/* Adds weight times 8 columns to two 32-bit sums. */
+FF_INLINE void add_weighted(int32x4_t *low, int32x4_t *high, uint16x8_t columns, int16_t weight)
+{
+    const int16x8_t values = vreinterpretq_s16_u16(columns);
+    *low = vmlal_n_s16(*low, vget_low_s16(values), weight);
+    *high = vmlal_n_s16(*high, vget_high_s16(values), weight);
+}
+
+/* 8 columns from i on, see ff_kernels.sum_rows. */
+FF_INLINE void sum_8(const uint8_t *const *restrict rows, size_t count, size_t i,
+                     struct ff_row_weights weights, int16_t *restrict dst)
+{
+    int32x4_t low = vdupq_n_s32((int32_t)1 << weights.shift >> 1), high = low;
+    const int32x4_t shift = vdupq_n_s32(-weights.shift);
+    add_weighted(&low, &high, vmovl_u8(vld1_u8(rows[0] + i)), weights.first);
+    add_weighted(&low, &high, vmovl_u8(vld1_u8(rows[count - 1] + i)), weights.last);
+    for (size_t r = 1; r + 1 < count;) {
+        const size_t stop = count - 1 - r > FF_INSIDE_MAX ? r + FF_INSIDE_MAX : count - 1;
+        uint16x8_t inside = vmovl_u8(vld1_u8(rows[r] + i));
+        for (r++; r < stop; r++)
+            inside = vaddw_u8(inside, vld1_u8(rows[r] + i));
+        add_weighted(&low, &high, inside, weights.inside);
+    }
+    vst1q_s16(dst + i, vcombine_s16(vmovn_s32(vshlq_s32(low, shift)),
+                                    vmovn_s32(vshlq_s32(high, shift))));
+}
+
+static void sum_rows(const uint8_t *const *restrict rows, size_t count,
+                     struct ff_row_weights weights, size_t n, int16_t *restrict dst)
+{
+    if (n < 8) {
+        ff_sum_rows_plain(rows, count, weights, 0, n, dst);
+        return;
+    }
+    for (size_t i = 0; i + 8 <= n; i += 8)
+        sum_8(rows, count, i, weights, dst);
+    if (n % 8)
+        sum_8(rows, count, n - 8, weights, dst);
+}
+
+/* One output, as 4 partial sums. */
+FF_INLINE int32x4_t one_output(const int16_t *restrict src, const int16_t *restrict weights,
+                               size_t blocks, size_t stride)
+{
+    int32x4_t sum = vdupq_n_s32(0);
+    for (size_t k = 0; k < blocks; k++, src += FF_BLOCK, weights += stride)
+        for (size_t t = 0; t < FF_BLOCK; t += 8) {
+            const int16x8_t values = vld1q_s16(src + t), factors = vld1q_s16(weights + t);
+            sum = vmlal_s16(sum, vget_low_s16(values), vget_low_s16(factors));
+            sum = vmlal_s16(sum, vget_high_s16(values), vget_high_s16(factors));
+        }
+    return sum;
+}
+
+static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
+                        const struct ff_columns *columns, float scale, float bias,
+                        float *restrict dst)
+{
+    const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
+    const float32x4_t factor = vdupq_n_f32(scale), offset = vdupq_n_f32(bias);
+    for (size_t j = 0; j < size; j += 4) {
+        const int32_t *const start = columns->start + j;
+        const int16_t *const weights = columns->weights + j * FF_BLOCK;
+        for (size_t l = 0; l < lines; l++) {
+            const int16_t *const line = src + l * pitch;
+            int32x4_t part[4];
+            for (size_t k = 0; k < 4; k++)
+                part[k] = one_output(line + start[k], weights + k * FF_BLOCK, columns->blocks,
+                                     stride);
+            const int32x4_t sums = vpaddq_s32(vpaddq_s32(part[0], part[1]),
+                                              vpaddq_s32(part[2], part[3]));
+            const float32x4_t products = vmulq_f32(vcvtq_f32_s32(sums), factor);
+            const float32x4_t values = vaddq_f32(products, offset);
+            float last[4], *const to = dst + l * size + j;
+            if (size - j >= 4) {
+                vst1q_f32(to, values);
+            } else {
+                vst1q_f32(last, values);
+                for (size_t k = 0; k < size - j; k++)
+                    to[k] = last[k];
+            }
+        }
+    }
+}
+
+const struct ff_kernels ff_neon_kernels = {"neon", sum_rows, sum_columns};
+
+#endif

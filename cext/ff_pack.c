@@ -1,10 +1,10 @@
 /* Packing faces: from boxes to weights, and the loop over faces and output lines.
  *
  * Every output is the mean of an interval of pixels, per axis (fastfer/reference.py tells which and
- * why). Rows are summed first, on the interleaved bytes as they lie in the frame, because that needs
- * neither shuffling nor gray; each summed row then becomes one output line, the gray coefficients
- * being part of the column weights. Weights are made once and kept while boxes have the same size and
- * the same position within a pixel. */
+ * why). Rows are summed first, on the interleaved bytes as they lie in the frame, because that
+ * needs neither shuffling nor gray; each summed row then becomes one output line, the gray
+ * coefficients being part of the column weights. Weights are made once and kept while boxes have
+ * the same size and the same position within a pixel. */
 #include "ff_internal.h"
 
 #include <string.h>
@@ -12,8 +12,8 @@
 enum { INVERSE_BITS = 46, SHARE_BITS = 16, MAX_ROW_BITS = 22 };
 enum {
     ALIGNMENT = 64,
-    BATCH = 4, /* lines that are summed before the first of them is read again: a load that spans two
-                * stores must wait until they have left the store buffer */
+    BATCH = 4, /* lines that are summed before the first of them is read again: a load that spans
+                * two stores must wait until they have left the store buffer */
 };
 
 /* BT.601 in FF_COLUMN_BITS bits. */
@@ -22,9 +22,9 @@ static const int32_t gray_one[1] = {1 << FF_COLUMN_BITS};
 
 /* ---- Geometry -------------------------------------------------------------------------------- */
 
-/* The intervals of one axis. Positions are in units of 1 / (512 * size) px, in which all of them are
- * whole numbers, and count from the pixel number `base`, so that they are never negative. Pixels
- * outside [0, pixels) are outside the frame. */
+/* The intervals of one axis. Positions are in units of 1 / (512 * size) px, in which all of them
+ * are whole numbers, and count from the pixel number `base`, so that they are never negative.
+ * Pixels outside [0, pixels) are outside the frame. */
 struct axis {
     int64_t base;          /* of the frame's pixels */
     int64_t pixels;        /* that the frame has */
@@ -108,60 +108,50 @@ struct line {
     struct ff_row_weights weights;
 };
 
-/* The parts of the workspace, all cut for the largest box. */
-struct workspace {
-    const uint8_t **rows;  /* the rows of a box, from top to bottom */
-    struct line *lines;    /* size */
-    int32_t *start;        /* see struct ff_columns; the padded size */
-    int16_t *weights;
-    int16_t *summed;       /* one summed row */
+/* Where the parts of the workspace begin, in bytes from a multiple of ALIGNMENT, all cut for the
+ * largest box. No sum can overflow: sides of boxes are at most FF_MAX_SIDE. */
+struct layout {
+    size_t rows;    /* pointers to the rows of a box, from top to bottom */
+    size_t lines;   /* struct line, one for each output line */
+    size_t start;   /* see struct ff_columns */
+    size_t weights;
+    size_t summed;  /* BATCH summed rows, */
+    size_t pitch;   /* so many values apart */
+    size_t bytes;   /* the whole */
 };
 
-static size_t lay_out(struct workspace *parts, char *memory, size_t rows, size_t values,
-                      size_t blocks, size_t size)
-{
-    const size_t padded = ff_round_up(size, FF_GROUP);
-    size_t at = (ALIGNMENT - (uintptr_t)memory % ALIGNMENT) % ALIGNMENT;
-    parts->rows = (const uint8_t **)(memory + at);
-    at += ff_round_up(rows * sizeof *parts->rows, ALIGNMENT);
-    parts->lines = (struct line *)(memory + at);
-    at += ff_round_up(size * sizeof *parts->lines, ALIGNMENT);
-    parts->start = (int32_t *)(memory + at);
-    at += ff_round_up(padded * sizeof *parts->start, ALIGNMENT);
-    parts->weights = (int16_t *)(memory + at);
-    at += padded * blocks * FF_BLOCK * sizeof *parts->weights;
-    parts->summed = (int16_t *)(memory + at);
-    at += (BATCH + 1) * ff_round_up(values + blocks * FF_BLOCK + FF_SLACK, 32) * sizeof *parts->summed;
-    return at + ALIGNMENT;
-}
-
-/* What the largest of the boxes needs: rows, values of a summed row, blocks of column weights. */
-static void largest(const struct ff_frame *frame, const struct ff_box *boxes, size_t n, size_t size,
-                    size_t *rows, size_t *values, size_t *blocks)
+static struct layout lay_out(const struct ff_frame *frame, const struct ff_box *boxes, size_t n,
+                             size_t size)
 {
     int64_t w = 0, h = 0;
     for (size_t i = 0; i < n; i++) {
         w = boxes[i].w > w ? boxes[i].w : w;
         h = boxes[i].h > h ? boxes[i].h : h;
     }
-    const size_t channels = (size_t)frame->channels;
+    const size_t channels = (size_t)frame->channels, padded = ff_round_up(size, FF_GROUP);
+    const size_t rows = (size_t)h / FF_SUBPIXEL + 3;
     const size_t wide = (size_t)w / FF_SUBPIXEL + 3;
     const size_t columns = wide < frame->width ? wide : frame->width;
     const size_t taps = (size_t)w / (FF_SUBPIXEL * size) + 3;
-    *rows = (size_t)h / FF_SUBPIXEL + 3;
-    *values = columns * channels;
-    *blocks = (taps * channels + FF_BLOCK - 1) / FF_BLOCK;
+    const size_t window = ff_round_up(taps * channels, FF_BLOCK);
+
+    struct layout at;
+    at.rows = 0;
+    at.lines = ff_round_up(at.rows + rows * sizeof(const uint8_t *), ALIGNMENT);
+    at.start = ff_round_up(at.lines + size * sizeof(struct line), ALIGNMENT);
+    at.weights = ff_round_up(at.start + padded * sizeof(int32_t), ALIGNMENT);
+    at.summed = ff_round_up(at.weights + padded * window * sizeof(int16_t), ALIGNMENT);
+    at.pitch = ff_round_up(columns * channels + window + FF_SLACK, ALIGNMENT / sizeof(int16_t));
+    at.bytes = at.summed + BATCH * at.pitch * sizeof(int16_t);
+    return at;
 }
 
 enum ff_status ff_pack_workspace(const struct ff_frame *frame, const struct ff_box *boxes, size_t n,
                                  size_t size, size_t *bytes)
 {
-    struct workspace parts;
-    size_t rows, values, blocks;
     if (size < FF_MIN_SIZE || size > FF_MAX_SIZE)
         return FF_EINVAL;
-    largest(frame, boxes, n, size, &rows, &values, &blocks);
-    *bytes = lay_out(&parts, NULL, rows, values, blocks, size);
+    *bytes = lay_out(frame, boxes, n, size).bytes + ALIGNMENT;
     return FF_OK;
 }
 
@@ -236,9 +226,9 @@ static void make_lines(const struct axis *axis, struct line *restrict lines)
     }
 }
 
-/* Fills start and weights, and returns how many blocks of weights there are. The weights of an output
- * are differences of a rounded running sum, so that no rounding error adds up; the share of columns
- * outside the frame falls to the column at its edge. */
+/* Fills start and weights, and returns how many blocks of weights there are. The weights of an
+ * output are differences of a rounded running sum, so that no rounding error adds up; the share of
+ * columns outside the frame falls to the column at its edge. */
 static inline size_t make_columns(const struct axis *axis, const size_t channels,
                                   const int32_t *gray, int32_t *restrict start,
                                   int16_t *restrict weights)
@@ -296,43 +286,45 @@ enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_f
 {
     const size_t channels = (size_t)frame->channels;
     const float factor = (float)(scale / (1 << (FF_ROW_BITS + FF_COLUMN_BITS)));
-    struct workspace ws;
     struct axis vertical = {0}, horizontal = {0};
-    size_t rows, values, most_blocks;
 
     if (size < FF_MIN_SIZE || size > FF_MAX_SIZE || (channels != 1 && channels != 3))
         return FF_EINVAL;
-    largest(frame, boxes, n, size, &rows, &values, &most_blocks);
-    lay_out(&ws, workspace, rows, values, most_blocks, size);
-    struct ff_columns columns = {ws.start, ws.weights, 0, size};
+    const struct layout at = lay_out(frame, boxes, n, size);
+    char *const base = (char *)workspace + (ALIGNMENT - (uintptr_t)workspace % ALIGNMENT);
+    const uint8_t **const rows = (const uint8_t **)(base + at.rows);
+    struct line *const lines = (struct line *)(base + at.lines);
+    int32_t *const start = (int32_t *)(base + at.start);
+    int16_t *const weights = (int16_t *)(base + at.weights);
+    int16_t *const summed = (int16_t *)(base + at.summed);
+    struct ff_columns columns = {start, weights, 0, size};
     /* Weights of zero meet what lies behind a summed row: let it be defined. */
-    const size_t pitch = ff_round_up(values + most_blocks * FF_BLOCK + FF_SLACK, 32);
-    memset(ws.summed, 0, (BATCH + 1) * pitch * sizeof *ws.summed);
+    memset(summed, 0, BATCH * at.pitch * sizeof *summed);
 
     for (size_t i = 0; i < n; i++) {
         const struct axis y = make_axis(boxes[i].y, boxes[i].h, frame->height, size);
         const struct axis x = make_axis(boxes[i].x, boxes[i].w, frame->width, size);
         if (i == 0 || !same_intervals(&y, &vertical))
-            make_lines(&y, ws.lines);
+            make_lines(&y, lines);
         if (i == 0 || !same_columns(&x, &horizontal))
-            columns.blocks = channels == 3
-                                 ? make_columns(&x, 3, gray_bgr, ws.start, ws.weights)
-                                 : make_columns(&x, 1, gray_one, ws.start, ws.weights);
+            columns.blocks = channels == 3 ? make_columns(&x, 3, gray_bgr, start, weights)
+                                           : make_columns(&x, 1, gray_one, start, weights);
         vertical = y;
         horizontal = x;
 
         const size_t left = in_frame(&x, x.first), right = in_frame(&x, x.last);
+        const size_t values = (right - left + 1) * channels;
         for (uint32_t r = y.first; r <= y.last; r++)
-            ws.rows[r - y.first] = frame->data + (ptrdiff_t)in_frame(&y, r) * frame->stride
-                                   + left * channels;
+            rows[r - y.first] = frame->data + (ptrdiff_t)in_frame(&y, r) * frame->stride
+                                + left * channels;
         for (size_t j = 0; j < size; j += BATCH) {
-            const size_t m = size - j < BATCH ? size - j : BATCH;
-            for (size_t k = 0; k < m; k++) {
-                const struct line *const line = &ws.lines[j + k];
-                kernels->sum_rows(ws.rows + line->first, line->count, line->weights,
-                                  (right - left + 1) * channels, ws.summed + k * pitch);
+            const size_t count = size - j < BATCH ? size - j : BATCH;
+            for (size_t k = 0; k < count; k++) {
+                const struct line *const line = &lines[j + k];
+                kernels->sum_rows(rows + line->first, line->count, line->weights, values,
+                                  summed + k * at.pitch);
             }
-            kernels->sum_columns(ws.summed, pitch, m, &columns, factor, (float)bias,
+            kernels->sum_columns(summed, at.pitch, count, &columns, factor, (float)bias,
                                  out + (i * size + j) * size);
         }
     }

@@ -1,5 +1,5 @@
-/* The kernels in plain C: what runs where nothing better does, written so that a compiler can use the
- * vectors of the baseline. */
+/* The kernels in plain C: what runs where nothing better does, written so that a compiler can use
+ * the vectors of the baseline. */
 #include "ff_internal.h"
 
 static void sum_rows(const uint8_t *const *restrict rows, size_t count,

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Cross-compiles the engine for 64-bit ARM, compares NEON with the scalar kernels under an emulator,
+# and both with the kernels of the machine at hand.
+# Needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user (names of Debian's packages).
+set -eu
+cd "$(dirname "$0")/../.."
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+rounds=${1:-300}
+flags="-std=c11 -O3 -ffp-contract=off -Wall -Wextra -Werror -Icext"
+aarch64-linux-gnu-gcc $flags -static tests/c/check_kernels.c cext/ff_*.c -o "$build/arm"
+${CC:-cc} $flags tests/c/check_kernels.c cext/ff_*.c -o "$build/native"
+arm=$(qemu-aarch64 "$build/arm" "$rounds")
+native=$("$build/native" "$rounds")
+if [ "$arm" != "$native" ]; then
+    echo "64-bit ARM gives $arm, this machine $native" >&2
+    exit 1
+fi
+echo "same bytes on both: $arm"
