@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from fastfer.results import Face as Face
     from fastfer.results import FrameResult as FrameResult
     from fastfer.sources import read_image as read_image
+    from fastfer.stream import stream as stream
+    from fastfer.video_results import VideoFace as VideoFace
+    from fastfer.video_results import VideoResult as VideoResult
 
 __version__: Final = "0.1.0"
 
@@ -55,6 +58,8 @@ _HOME: Final = {
     "ModelError": "errors",
     "OutputError": "errors",
     "UsageError": "errors",
+    "VideoFace": "video_results",
+    "VideoResult": "video_results",
     "analyze": "engine",
     "create_detector": "detectors",
     "draw_result": "draw",
@@ -62,6 +67,7 @@ _HOME: Final = {
     "nms": "boxes",
     "pack_faces": "preprocess",
     "read_image": "sources",
+    "stream": "stream",
 }
 """Public names and the modules they live in."""
 

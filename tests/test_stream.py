@@ -1,0 +1,246 @@
+"""The loop: every frame answered, in order, the same each time, and equal to the reference."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from clips import empty_scene, moving_face, write_video
+from onnx_models import write_model
+
+import fastfer
+from fastfer.capture.base import ArraySource
+from fastfer.classifier import EmotionClassifier
+from fastfer.detectors import Detections, Framing
+from fastfer.engine import Engine
+from fastfer.errors import FrameError, InputError, UsageError
+from fastfer.stream import Loop, LoopOptions
+from fastfer.video_results import VideoResult
+
+EVERYTHING = LoopOptions(detect_every=1, classify_every=1, smooth=0)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    model = write_model(tmp_path_factory.mktemp("model") / "random.onnx")
+    return Engine("haar", model)
+
+
+def analyze(engine: Engine, frames: Any, fps: float = 12.5, **options: Any) -> list[VideoResult]:
+    loop = Loop(engine.detector, engine.classifier, LoopOptions(**options))
+    return [result for _, result in loop.run(ArraySource(frames, fps))]
+
+
+def without_times(results: list[VideoResult]) -> list[Any]:
+    rows = [result.to_dict() for result in results]
+    for row in rows:
+        del row["timings_ms"]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def clip() -> list[Any]:
+    return moving_face(30) + empty_scene(6) + moving_face(10)
+
+
+def test_everything_on_every_frame_equals_the_engine(engine: Engine, clip: list[Any]) -> None:
+    results = analyze(engine, clip, detect_every=1, classify_every=1, smooth=0)
+    for result, frame in zip(results, clip, strict=True):
+        expected = engine.analyze(frame)
+        assert [f.box for f in result.faces] == [f.box for f in expected.faces]
+        for got, want in zip(result.faces, expected.faces, strict=True):
+            assert (got.emotion, got.score) == (want.emotion, want.score)
+            assert got.probabilities == want.probabilities == got.raw
+            assert got.det_score == want.det_score
+            assert (got.status, got.classified) == ("detected", True)
+    assert sum(len(r.faces) for r in results) >= 36
+
+
+def test_every_frame_is_answered_in_order_and_faces_keep_their_number(
+    engine: Engine, clip: list[Any]
+) -> None:
+    results = analyze(engine, clip)
+    assert [r.index for r in results] == list(range(46))
+    assert [r.pts for r in results] == pytest.approx([i / 12.5 for i in range(46)])
+    tracks = [[f.track for f in r.faces if f.confirmed] for r in results]
+    assert tracks[:30] == [tracks[0]] * 30
+    assert len(tracks[0]) == 1
+    assert tracks[30:36] == [[]] * 6
+    assert tracks[36:] == [tracks[36]] * 10
+    assert tracks[36] != tracks[0]
+
+
+def test_work_is_skipped(engine: Engine) -> None:
+    loop = Loop(engine.detector, engine.classifier)
+    frames = moving_face(60)
+    list(loop.run(ArraySource(frames, 12.5)))
+    assert loop.counts.frames == 60
+    assert loop.counts.detections <= 12
+    assert loop.counts.classifications <= 40
+
+
+def test_a_recording_gives_the_same_every_time(engine: Engine, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", moving_face(30) + empty_scene(5) + moving_face(8))
+    first, second = ([*fastfer.stream(path, engine=engine)] for _ in range(2))
+    assert without_times(first) == without_times(second)
+    assert len(first) == 43
+
+
+def test_all_faces_of_a_group_are_read_in_one_batch(engine: Engine) -> None:
+    sizes = []
+
+    class Spy(EmotionClassifier):
+        def __init__(self) -> None:
+            super().__init__(engine.classifier.path)
+
+        def predict(self, batch: Any) -> Any:
+            sizes.append(len(batch))
+            return super().predict(batch)
+
+    loop = Loop(engine.detector, Spy(), LoopOptions(classify_every=1))
+    list(loop.run(ArraySource(moving_face(40), 12.5)))
+    assert sum(sizes) == 40
+    assert max(sizes) >= 8
+
+
+def test_a_live_source_is_answered_frame_by_frame(engine: Engine) -> None:
+    class Live(ArraySource):
+        live = True
+        given = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            for frame in super().__iter__():
+                self.given += 1
+                yield frame
+
+    source = Live(moving_face(20), 12.5)
+    for index, _ in enumerate(Loop(engine.detector, engine.classifier).run(source), start=1):
+        assert source.given == index
+
+
+def test_what_came_before_an_error_is_given_out(engine: Engine) -> None:
+    def broken() -> Iterator[Any]:
+        yield from moving_face(10)
+        raise InputError("the end")
+
+    seen = []
+    results = fastfer.stream(broken(), engine=engine)
+    with pytest.raises(InputError, match="the end"):
+        seen.extend(results)
+    assert len(seen) == 10
+
+
+def test_frames_may_be_gray_and_change_their_size(engine: Engine) -> None:
+    frames = [f[:, :, 1] for f in moving_face(6)] + moving_face(6, side=240)
+    results = analyze(engine, [np.ascontiguousarray(f) for f in frames])
+    assert [(r.width, r.height) for r in results] == [(288, 288)] * 6 + [(240, 240)] * 6
+    assert all(r.faces for r in results)
+
+
+def test_wrong_frames_and_options_are_refused(engine: Engine) -> None:
+    with pytest.raises(FrameError, match="uint8"):
+        list(fastfer.stream([np.zeros((8, 8, 3))], engine=engine))
+    for options in (
+        {"detect_every": 0},
+        {"classify_every": "often"},
+        {"smooth": -1},
+        {"smooth": float("nan")},
+        {"budget_ms": 0},
+    ):
+        with pytest.raises(UsageError):
+            fastfer.stream([], engine=engine, **options)
+    with pytest.raises(UsageError, match="not both"):
+        fastfer.stream([], engine=engine, options=EVERYTHING, smooth=1)
+
+
+def test_the_function_and_its_module_share_a_name(engine: Engine) -> None:
+    assert callable(sys.modules["fastfer.stream"])
+    assert callable(fastfer.stream)
+    assert list(fastfer.stream([], engine=engine)) == []
+
+
+def test_results_are_native_json(engine: Engine) -> None:
+    results = analyze(engine, moving_face(3) + empty_scene(1))
+    row = json.loads(json.dumps(results[0].to_dict()))
+    assert {"schema", "frame", "pts", "detected", "faces", "width", "height"} <= row.keys()
+    assert {"track", "status", "classified", "confirmed", "raw"} <= row["faces"][0].keys()
+    assert abs(sum(row["faces"][0]["probabilities"].values()) - 1) < 1e-4
+
+
+class Slow:
+    """A detector that takes its time."""
+
+    name = "slow"
+    framing = Framing()
+
+    def detect(self, frame: Any) -> Detections:
+        threading.Event().wait(0.03)
+        return Detections(np.array([[90, 40, 100, 100]], np.float32), np.ones(1, np.float32))
+
+
+def test_a_budget_stretches_the_interval_and_says_so(engine: Engine) -> None:
+    loop = Loop(Slow(), engine.classifier, LoopOptions(detect_every=1, budget_ms=10))
+    list(loop.run(ArraySource(moving_face(60), 25)))
+    assert loop.counts.detections < 30
+    assert loop.budget is not None
+    assert loop.budget.longest >= 4
+    assert "budget of 10 ms a frame held" in loop.budget.report()
+    tight = Loop(Slow(), engine.classifier, LoopOptions(budget_ms=0.001))
+    list(tight.run(ArraySource(moving_face(5), 25)))
+    assert tight.budget is not None
+    assert "missed" in tight.budget.report()
+
+
+def test_two_streams_in_two_threads_share_an_engine(engine: Engine) -> None:
+    frames = moving_face(25)
+    alone = without_times(analyze(engine, frames))
+    together: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: together.append(without_times(analyze(engine, frames))))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == [alone, alone]
+
+
+def resident() -> int:
+    """Bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_memory_does_not_grow(engine: Engine) -> None:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("reads its memory from /proc, which only Linux has")
+    frames = moving_face(80, side=144) + empty_scene(10, side=144)
+
+    def endless() -> Iterator[Any]:
+        while True:
+            yield from frames
+
+    memory = []
+    for index, _ in enumerate(fastfer.stream(endless(), engine=engine, detect_every=45)):
+        if index in (1000, 4000):
+            gc.collect()
+            memory.append(resident())
+        if index == 4000:
+            break
+    assert memory[1] - memory[0] < 5 << 20
+
+
+def test_real_people_are_followed(engine: Engine, shared: Path) -> None:
+    path = shared / "media" / "face-demographics-walking-and-pause.gif"
+    results = list(fastfer.stream(path, engine=engine))
+    assert len(results) == 41
+    first = results[0].faces[0].track
+    assert all(first in [face.track for face in result.faces] for result in results)

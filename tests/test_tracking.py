@@ -1,0 +1,324 @@
+"""Following faces: flow, assignment, cuts, when to look, when to read, smoothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from clips import empty_scene, moving_face, portrait
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastfer.capture import VideoFrame
+from fastfer.detectors import Detections, Framing
+from fastfer.tracking import DetectPolicy, Tracker, backfill, flow
+from fastfer.tracking.association import assign, associate
+from fastfer.tracking.policy import LONGEST_AHEAD, LONGEST_LIVE, START
+from fastfer.tracking.reuse import LONGEST, Reuse
+from fastfer.tracking.scene import CutDetector
+from fastfer.tracking.smoothing import Smoother
+
+FACE = np.array([170.0, 60.0, 100.0, 100.0])
+"""Of the portrait."""
+
+
+# --- Flow ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dx", "dy", "scale"), [(0, 0, 1), (9, -6, 1), (-14, 3, 1), (4, 5, 1.06)])
+def test_flow_finds_shift_and_scale(dx: float, dy: float, scale: float) -> None:
+    before = portrait()
+    x, y = FACE[:2] + FACE[2:] / 2
+    matrix = np.array([[scale, 0, x + dx - scale * x], [0, scale, y + dy - scale * y]])
+    after = cv2.warpAffine(before, matrix, before.shape[1::-1])
+    boxes = FACE[None]
+    where = flow.windows(boxes)
+    (motion,) = flow.carry(flow.cut(before, where), flow.cut(after, where), boxes)
+    size = FACE[2:] * scale
+    expected = [x + dx - size[0] / 2, y + dy - size[1] / 2, *size]
+    np.testing.assert_allclose(motion.box, expected, atol=1.5)
+    assert motion.inliers > 0.8
+
+
+def test_flow_does_not_follow_what_is_not_there() -> None:
+    where = flow.windows(FACE[None])
+    noise = np.random.default_rng(0).integers(0, 255, portrait().shape, np.uint8)
+    (motion,) = flow.carry(flow.cut(portrait(), where), flow.cut(noise, where), FACE[None])
+    assert motion.inliers < 0.5
+    flat = np.full_like(noise, 128)
+    (motion,) = flow.carry(flow.cut(flat, where), flow.cut(flat, where), FACE[None])
+    assert motion.inliers == 0
+
+
+# --- Assignment ----------------------------------------------------------------------------------
+
+
+@given(
+    st.integers(0, 5).flatmap(
+        lambda n: st.integers(0, 5).flatmap(
+            lambda m: st.lists(
+                st.lists(st.floats(0, 1), min_size=m, max_size=m), min_size=n, max_size=n
+            )
+        )
+    )
+)
+def test_assignment_is_the_best_of_all(rows: list[list[float]]) -> None:
+    n, m = len(rows), len(rows[0]) if rows else 0
+    gain = np.array(rows, np.float64).reshape(n, m)
+    chosen = assign(gain)
+    used = [j for j in chosen if j >= 0]
+    assert len(used) == len(set(used)) == min(n, m)
+    short, long = sorted((n, m))
+    table = gain if n <= m else gain.T
+    best = max(
+        (
+            sum(table[i, j] for i, j in enumerate(columns))
+            for columns in itertools.permutations(range(long), short)
+        ),
+        default=0.0,
+    )
+    assert sum(gain[i, j] for i, j in enumerate(chosen) if j >= 0) == pytest.approx(best)
+
+
+def test_passing_faces_keep_their_numbers() -> None:
+    # Greedy would pair the first track with the first box, and leave the second track alone.
+    tracks = np.array([[0.0, 0, 100, 100], [40, 0, 100, 100]])
+    found = np.array([[25.0, 0, 100, 100], [-30, 0, 100, 100]])
+    assert associate(tracks, found, 0.3) == [(0, 1), (1, 0)]
+
+
+def test_what_hardly_overlaps_is_not_paired() -> None:
+    tracks = np.array([[0.0, 0, 10, 10]])
+    assert associate(tracks, np.array([[8.0, 0, 10, 10]]), 0.3) == []
+    assert associate(tracks, np.empty((0, 4)), 0.3) == []
+    assert associate(np.empty((0, 4)), tracks, 0.3) == []
+
+
+# --- Cuts ----------------------------------------------------------------------------------------
+
+
+def test_a_cut_is_noticed_and_motion_is_none() -> None:
+    cuts = CutDetector()
+    face = moving_face(10)
+    assert [cuts.is_cut(f) for f in face] == [False] * 10
+    assert cuts.is_cut(empty_scene(1)[0])
+    assert cuts.is_cut(face[0])
+    assert cuts.is_cut(face[0][:200])
+
+
+def test_lights_going_on_are_no_cut() -> None:
+    cuts = CutDetector()
+    cuts.is_cut((portrait() * 0.4).astype(np.uint8))
+    assert not cuts.is_cut(portrait())
+
+
+# --- When to look --------------------------------------------------------------------------------
+
+
+def looks(policy: DetectPolicy, count: int, fps: float = 25, **happening: Any) -> list[int]:
+    seen = []
+    for i in range(count):
+        if policy.due(i / fps, unconfirmed=False, urgent=i in happening.get("urgent", ())):
+            seen.append(i)
+            policy.detected(i / fps, eventful=i in happening.get("events", ()))
+    return seen
+
+
+def test_a_fixed_interval() -> None:
+    assert looks(DetectPolicy(5), 20) == [0, 5, 10, 15]
+    assert looks(DetectPolicy(1), 4) == [0, 1, 2, 3]
+    assert looks(DetectPolicy(5), 20, urgent=[7]) == [0, 5, 7, 12, 17]
+
+
+@pytest.mark.parametrize(("ahead", "longest"), [(True, LONGEST_AHEAD), (False, LONGEST_LIVE)])
+def test_quiet_times_lengthen_the_interval_and_events_shorten_it(
+    ahead: bool, longest: float
+) -> None:
+    gaps = np.diff(looks(DetectPolicy(ahead=ahead), 300)) / 25
+    assert gaps[0] <= START * 1.5 + 0.04
+    assert list(gaps) == sorted(gaps)
+    assert longest - 0.04 <= gaps[-1] <= longest + 0.04
+    after = np.diff(looks(DetectPolicy(ahead=ahead), 300, events=range(300))) / 25
+    assert after.max() <= START + 0.04
+
+
+def test_a_budget_has_the_last_word() -> None:
+    policy = DetectPolicy(2)
+    policy.at_least = 6
+    assert looks(policy, 20, urgent=[1, 2]) == [0, 6, 12, 18]
+
+
+# --- When to read --------------------------------------------------------------------------------
+
+
+def test_an_unchanged_face_is_read_once_in_a_while() -> None:
+    reuse, tile = Reuse(), np.full((48, 48, 1), 0.5, np.float32)
+    read = [i for i in range(40) if reuse.needs(1, tile, i * 0.04)]
+    assert read[0] == 0
+    assert np.diff(read) * 0.04 == pytest.approx(LONGEST, abs=0.041)
+
+
+def test_small_changes_add_up() -> None:
+    reuse = Reuse()
+    tiles = [np.full((48, 48, 1), 0.5 + 0.005 * i, np.float32) for i in range(9)]
+    assert [reuse.needs(1, tile, 0.01 * i) for i, tile in enumerate(tiles)].count(True) == 2
+
+
+def test_every_nth_frame_and_every_face_for_itself() -> None:
+    reuse, tile = Reuse(3), np.zeros((48, 48, 1), np.float32)
+    assert [reuse.needs(1, tile, i) for i in range(7)] == [True, False, False] * 2 + [True]
+    assert reuse.needs(2, tile, 7)
+
+
+def test_faces_long_gone_are_forgotten() -> None:
+    reuse, smoother = Reuse(), Smoother(1)
+    reuse.needs(1, np.zeros((48, 48, 1), np.float32), 0)
+    smoother.update(1, np.eye(7, dtype=np.float32)[0], 0)
+    reuse.forget(60)
+    smoother.forget(60)
+    assert not reuse.known
+    assert smoother.update(1, np.eye(7, dtype=np.float32)[2], 60)[1] == 2
+
+
+# --- Smoothing -----------------------------------------------------------------------------------
+
+
+def test_smoothing_goes_by_time_not_by_frames() -> None:
+    sad, happy = np.eye(7, dtype=np.float32)[[4, 3]]
+    ends = []
+    for fps in (10, 50):
+        smoother = Smoother(0.5)
+        smoother.update(1, sad, 0)
+        ends += [smoother.update(1, happy, i / fps)[0] for i in range(1, fps + 1)][-1:]
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-9)
+    assert ends[0][3] == pytest.approx(1 - np.exp(-1 / 0.5))
+
+
+def test_the_label_holds_on_until_another_leads_clearly() -> None:
+    smoother = Smoother(0.001)
+    a, b = np.zeros((2, 7), np.float32)
+    a[:2], b[:2] = (0.52, 0.48), (0.48, 0.52)
+    assert [smoother.update(1, p, i)[1] for i, p in enumerate((a, b, a, b))] == [0] * 4
+    clear = np.eye(7, dtype=np.float32)[1]
+    assert smoother.update(1, clear, 9)[1] == 1
+
+
+def test_no_smoothing_passes_everything_through() -> None:
+    smoother = Smoother(0)
+    for i, row in enumerate(np.eye(7, dtype=np.float32)):
+        probabilities, label = smoother.update(1, row, i)
+        assert label == i
+        np.testing.assert_array_equal(probabilities, row)
+
+
+# --- The tracker ---------------------------------------------------------------------------------
+
+
+class Scripted:
+    """A detector that says what it is told, and counts how often it was asked."""
+
+    name = "scripted"
+    framing = Framing()
+
+    def __init__(self, boxes: Sequence[Sequence[Any]]) -> None:
+        self.calls = 0
+        self._boxes = boxes
+
+    def detect(self, frame: Any) -> Detections:
+        boxes = self._boxes[min(self.calls, len(self._boxes) - 1)]
+        self.calls += 1
+        rows = np.array(boxes, np.float32).reshape(-1, 4)
+        return Detections(rows, np.ones(len(rows), np.float32))
+
+
+def run(frames: Sequence[Any], detector: Any, policy: DetectPolicy, fps: float = 25) -> list[Any]:
+    tracker = Tracker(detector, policy)
+    return [tracker.step(VideoFrame(f, i, i / fps)) for i, f in enumerate(frames)]
+
+
+HERE = (90, 40, 100, 100)
+"""The face in the first of the moving frames."""
+
+
+def test_a_face_is_carried_between_detections() -> None:
+    steps = run(moving_face(12), Scripted([[HERE]]), DetectPolicy(100))
+    assert [s.detected for s in steps] == [True] + [False] * 11
+    assert all(len(s.faces) == 1 and s.faces[0].track == 1 for s in steps)
+    # The camera goes right, so the face goes left, by as much.
+    x = [s.faces[0].box[0] for s in steps]
+    expected = [90 - round(40 * np.sin(i * 3 / 40)) for i in range(12)]
+    np.testing.assert_allclose(x, expected, atol=2)
+
+
+def test_a_lost_face_makes_the_detector_look_at_once() -> None:
+    frames = moving_face(4) + [cv2.GaussianBlur(f, (0, 0), 25) for f in moving_face(2)]
+    detector = Scripted([[HERE], []])
+    steps = run(frames, detector, DetectPolicy(100))
+    assert [s.detected for s in steps] == [True, False, False, False, True, False]
+    assert [len(s.faces) for s in steps] == [1, 1, 1, 1, 0, 0]
+
+
+def test_a_cut_ends_all_tracks() -> None:
+    frames = moving_face(3) + empty_scene(2) + moving_face(3)
+    steps = run(frames, Scripted([[HERE], [], [HERE]]), DetectPolicy(100))
+    assert [s.cut for s in steps] == [i in (3, 5) for i in range(8)]
+    assert [s.detected for s in steps] == [i in (0, 3, 5) for i in range(8)]
+    assert [[f.track for f in s.faces] for s in steps] == [[1]] * 3 + [[]] * 2 + [[2]] * 3
+
+
+def test_a_single_sighting_stays_unconfirmed_and_goes() -> None:
+    steps = run(moving_face(8), Scripted([[HERE], []]), DetectPolicy(2))
+    assert [len(s.faces) for s in steps] == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert not any(f.confirmed for s in steps for f in s.faces)
+
+
+def test_a_certain_face_survives_detections_that_overlook_it() -> None:
+    script = [[HERE], [HERE], [], [], [HERE]]
+    steps = run(moving_face(1) * 10, Scripted(script), DetectPolicy(2))
+    assert [[f.track for f in s.faces] for s in steps] == [[1]] * 10
+    assert [s.faces[0].detected for s in steps] == [i in (0, 2, 8) for i in range(10)]
+
+
+def test_a_face_overlooked_for_long_is_dropped() -> None:
+    steps = run(moving_face(1) * 30, Scripted([[HERE], [HERE], []]), DetectPolicy(2))
+    assert len(steps[8].faces) == 1
+    assert all(not s.faces for s in steps[12:])
+
+
+def test_with_a_look_at_every_frame_the_detector_has_the_only_word() -> None:
+    script = [[HERE], [HERE], [], [HERE]]
+    steps = run(moving_face(1) * 4, Scripted(script), DetectPolicy(1))
+    assert [len(s.faces) for s in steps] == [1, 1, 0, 1]
+    assert steps[3].faces[0].track == 1
+
+
+def test_a_new_face_is_carried_back_to_where_it_came_from() -> None:
+    steps = run(moving_face(9), Scripted([[], [HERE]]), DetectPolicy(4))
+    backfill(steps)
+    assert [len(s.faces) for s in steps] == [1] * 9
+    assert all(f.confirmed and f.track == 1 for s in steps for f in s.faces)
+    assert not any(f.detected for s in steps[:4] for f in s.faces)
+
+
+def test_nothing_is_carried_back_past_a_cut() -> None:
+    frames = empty_scene(3) + moving_face(1) * 4
+    steps = run(frames, Scripted([[], [HERE]]), DetectPolicy(3))
+    backfill(steps)
+    assert [len(s.faces) for s in steps] == [0, 0, 0, 1, 1, 1, 1]
+
+
+def test_landmarks_move_with_their_face() -> None:
+    class WithMarks(Scripted):
+        def detect(self, frame: Any) -> Detections:
+            found = super().detect(frame)
+            middle = found.boxes[:, None, :2] + found.boxes[:, None, 2:] / 2
+            return Detections(found.boxes, found.scores, np.repeat(middle, 5, axis=1))
+
+    steps = run(moving_face(6), WithMarks([[HERE]]), DetectPolicy(100))
+    for step in steps:
+        (face,) = step.faces
+        np.testing.assert_allclose(face.landmarks[0], face.box[:2] + face.box[2:] / 2, atol=1e-6)
