@@ -1,0 +1,38 @@
+"""Runs Python and fastfer's commands as a user does: in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import fastfer
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment, in which ``fastfer`` is the very package that is tested."""
+    package = str(Path(fastfer.__file__).parents[1])
+    return os.environ | {"PYTHONPATH": package, "PYTHONIOENCODING": "utf-8"} | changes
+
+
+def python(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python with ``args``; text in UTF-8 on both outputs, no exception on failure."""
+    settings: dict[str, Any] = {
+        "capture_output": True,
+        "encoding": "utf-8",
+        "errors": "surrogateescape",
+        "env": environment(),
+        "cwd": tempfile.gettempdir(),
+        "timeout": 120,
+    }
+    if isinstance(options.get("input"), bytes):
+        settings |= {"encoding": None, "errors": None}
+    return subprocess.run([sys.executable, *map(str, args)], check=False, **(settings | options))
+
+
+def image(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m fastfer.image`` with ``args``."""
+    return python("-m", "fastfer.image", *args, **options)

@@ -1,0 +1,219 @@
+"""The network: what it takes, what it gives, and which files it refuses."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import python
+from numpy.typing import NDArray
+from onnx_models import write_model
+
+from fastfer import cpus
+from fastfer.classifier import BUNDLED, CHUNK, MAX_THREADS, EmotionClassifier
+from fastfer.errors import FrameError, ModelError, UsageError
+from fastfer.labels import EMOTIONS
+from fastfer.models.contract import PREFIX, ModelContract
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("models") / "random.onnx")
+
+
+@pytest.fixture(scope="module")
+def classifier(model: Path) -> EmotionClassifier:
+    return EmotionClassifier(model)
+
+
+def faces(count: int, size: int = 48) -> NDArray[np.float32]:
+    return np.random.default_rng(count).random((count, size, size, 1), np.float32)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+def test_probabilities_for_any_number_of_faces(classifier: EmotionClassifier, count: int) -> None:
+    batch = faces(count)
+    result = classifier.predict(batch)
+    assert result.shape == (count, len(EMOTIONS))
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result.sum(axis=1), 1, atol=1e-5)
+    for i in range(0, count, 17):
+        np.testing.assert_allclose(classifier.predict(batch[i : i + 1])[0], result[i], atol=1e-5)
+
+
+def test_batches_of_any_layout(classifier: EmotionClassifier) -> None:
+    batch = faces(6)
+    want = classifier.predict(batch)
+    np.testing.assert_array_equal(classifier.predict(batch[::-1])[::-1], want)
+    batch.flags.writeable = False
+    np.testing.assert_array_equal(classifier.predict(batch), want)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        np.zeros((1, 48, 48), np.float32),
+        np.zeros((1, 48, 48, 3), np.float32),
+        np.zeros((1, 64, 64, 1), np.float32),
+        np.zeros((1, 48, 48, 1), np.float64),
+        np.zeros((1, 48, 48, 1), np.uint8),
+        np.zeros(0, np.float32),
+    ],
+)
+def test_other_batches_are_refused(classifier: EmotionClassifier, batch: NDArray[Any]) -> None:
+    with pytest.raises(FrameError, match=r"\(N, 48, 48, 1\) float32; got shape"):
+        classifier.predict(batch)
+    with pytest.raises(ValueError, match="pack_faces"):
+        classifier.predict(batch)
+
+
+def test_other_input_sizes_work(tmp_path: Path) -> None:
+    contract = ModelContract(name="large", input_size=64)
+    classifier = EmotionClassifier(write_model(tmp_path / "m.onnx", contract=contract, size=64))
+    assert classifier.predict(faces(3, 64)).shape == (3, 7)
+
+
+def test_threads_share_one_classifier(classifier: EmotionClassifier) -> None:
+    batch = faces(40)
+    want = classifier.predict(batch)
+    results: list[NDArray[np.float32]] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(classifier.predict(batch))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        np.testing.assert_allclose(result, want, atol=1e-6)
+    assert len(results) == 8
+
+
+def test_number_of_threads(model: Path) -> None:
+    assert EmotionClassifier(model).threads == min(cpus.available(), MAX_THREADS)
+    assert EmotionClassifier(model, threads=3).threads == 3
+    for wrong in (0, -1):
+        with pytest.raises(UsageError, match="threads must be 1 or more"):
+            EmotionClassifier(model, threads=wrong)
+
+
+# --- Refused files -------------------------------------------------------------------------------
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.onnx does not exist"):
+        EmotionClassifier(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="is a directory"):
+        EmotionClassifier(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a model", bytes(1000), b"\x08\x07garbage" * 50])
+def test_files_that_are_not_onnx(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"bad\.onnx cannot be loaded as ONNX"):
+        EmotionClassifier(path)
+
+
+def test_a_truncated_model(tmp_path: Path, model: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(model.read_bytes()[:-2000])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        EmotionClassifier(path)
+
+
+def without(key: str) -> dict[str, str]:
+    return {k: v for k, v in ModelContract(name="x").to_metadata().items() if k != PREFIX + key}
+
+
+def having(**values: Any) -> dict[str, str]:
+    changed = {PREFIX + key: json.dumps(value) for key, value in values.items()}
+    return ModelContract(name="x").to_metadata() | changed
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({}, "not a fastfer model, its metadata lacks"),
+        ({"labels": "happy"}, "not a fastfer model"),
+        (without("labels"), "lacks fastfer.labels"),
+        (without("scale"), "lacks fastfer.scale"),
+        (having(labels=EMOTIONS[::-1]), r"labels \('neutral'.*this fastfer computes"),
+        (having(labels=EMOTIONS[:6]), "labels"),
+        (having(labels=[*EMOTIONS, "contempt"]), "contempt"),
+        (having(labels=7), "is 7, not a list of texts"),
+        (having(labels=[1, 2]), "not a list of texts"),
+        (having(gray="mean"), "gray formula 'mean'"),
+        (having(resize="nearest"), "resize filter 'nearest'"),
+        (having(channels=3), "channels 3"),
+        (having(input_size=15), "input size 15; 16 to 256"),
+        (having(input_size=4096), "input size 4096"),
+        (having(input_size="48"), "not a whole number"),
+        (having(input_size=True), "not a whole number"),
+        (having(scale=float("nan")), "not a finite number"),
+        (having(bias="none"), "not a finite number"),
+        (having(schema=99), "schema 99.*Upgrade fastfer"),
+        (having(schema="1"), "not a whole number"),
+        (having(outputs={}), "names no output"),
+        (having(outputs=["probabilities"]), "not an object"),
+        (having() | {PREFIX + "scale": "1/255"}, "'1/255', not JSON"),
+    ],
+)
+def test_other_contracts(tmp_path: Path, metadata: dict[str, str], message: str) -> None:
+    path = write_model(tmp_path / "odd.onnx", metadata=metadata)
+    with pytest.raises(ModelError, match=message) as caught:
+        EmotionClassifier(path)
+    assert "odd.onnx" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: write_model(path, size=64), r"inputs .*64.* one float32 input of shape"),
+        (lambda path: write_model(path, channels=3), r"inputs .*3"),
+        (lambda path: write_model(path, batch=1), "N free"),
+        (lambda path: write_model(path, classes=8), r"outputs .*8.*\(N, 7\)"),
+        (lambda path: write_model(path, output="scores"), r"output 'probabilities'"),
+    ],
+)
+def test_graphs_that_contradict_their_contract(
+    tmp_path: Path, make: Callable[[Path], Path], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        EmotionClassifier(make(tmp_path / "odd.onnx"))
+
+
+def test_metadata_round_trip() -> None:
+    contract = ModelContract(
+        name="test", input_size=64, temperature=1.3, metrics={"accuracy/PublicTest": 0.66}
+    )
+    assert ModelContract.from_metadata(contract.to_metadata(), "memory") == contract
+
+
+def test_nothing_is_printed(tmp_path: Path, model: Path) -> None:
+    """A library stays quiet, also about a file that it refuses."""
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"bad")
+    code = f"""
+from fastfer import EmotionClassifier, ModelError
+EmotionClassifier({str(model)!r})
+try:
+    EmotionClassifier({str(bad)!r})
+except ModelError:
+    pass
+"""
+    done = python("-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not BUNDLED.is_file(), reason="the bundled network is not trained yet")
+def test_the_bundled_network() -> None:
+    classifier = EmotionClassifier()
+    assert classifier.contract.labels == EMOTIONS
+    result = classifier.predict(faces(5))
+    np.testing.assert_allclose(result.sum(axis=1), 1, atol=1e-5)
