@@ -80,7 +80,8 @@ def check_frame(frame: Any) -> None:
         narrow = frame.shape[1] == 1
         if frame.ndim == 2 and (strides[1] == 1 or narrow):
             return
-        if frame.ndim == 3 and strides[2] == 1 and (strides[1] == 3 or narrow) and frame.shape[2] == 3:
+        packed = strides[1] == 3 or narrow
+        if frame.ndim == 3 and packed and strides[2] == 1 and frame.shape[2] == 3:
             return
     raise FrameError(_frame_problem(frame))
 
