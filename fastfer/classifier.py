@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastfer import cpus
-from fastfer.errors import FrameError, ModelError, UsageError
+from fastfer.errors import FrameError, ModelError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import ModelContract
+from fastfer.runtime import open_session, pick_threads, read_model
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -24,8 +24,7 @@ CHUNK: Final = 64
 """Faces per call of the runtime: past 8 the time per face no longer falls, while memory grows by
 about a megabyte a face."""
 
-MAX_THREADS: Final = 4
-"""Threads unless told otherwise: a network this small gains nothing from more."""
+_ADVICE: Final = "Give an .onnx file made by python -m training.export."
 
 
 class EmotionClassifier:
@@ -39,17 +38,17 @@ class EmotionClassifier:
         Args:
             model: path of the file; ``None`` takes the bundled network.
             threads: threads of the runtime; ``None`` takes the processors that the affinity mask
-                and the cgroup quota grant, at most :data:`MAX_THREADS`.
+                and the cgroup quota grant, at most :data:`fastfer.runtime.MAX_THREADS`.
 
         Raises:
             ModelError: the file is missing, not ONNX, or does not honour the contract.
             UsageError: ``threads`` is below 1.
         """
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads must be 1 or more; got {threads}.")
         self.path = BUNDLED if model is None else Path(model)
-        self.threads = threads or min(cpus.available(), MAX_THREADS)
-        self._session = _open_session(self.path, self.threads, bundled=model is None)
+        self.threads = pick_threads(threads)
+        advice = "Reinstall fastfer." if model is None else _ADVICE
+        data = read_model(self.path, advice)
+        self._session = open_session(data, str(self.path), self.threads, advice)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.contract = ModelContract.from_metadata(metadata, str(self.path))
         self._input, self._output = _check_graph(self._session, self.contract, str(self.path))
@@ -80,30 +79,6 @@ class EmotionClassifier:
             feed = {self._input: np.ascontiguousarray(faces[part])}
             result[part] = self._session.run([self._output], feed)[0]
         return result
-
-
-def _open_session(path: Path, threads: int, *, bundled: bool) -> onnxruntime.InferenceSession:
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        advice = "Reinstall fastfer." if bundled else "Give the path of an .onnx file."
-        raise ModelError(f"model {path} {what}. {advice}")
-
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Spinning threads wait for the next call at full load: they would eat the time of the detector.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # Whatever matters comes as an exception.
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # The runtime's own classes share no public base but this one.
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"model {path} cannot be loaded as ONNX: {reason} "
-            "Give an .onnx file made by python -m training.export."
-        ) from error
 
 
 def _check_graph(

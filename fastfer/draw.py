@@ -60,11 +60,14 @@ class _Style(NamedTuple):
     line: int
     pad: int
     row: int
-    """Height of a chip, and of a line of the panel."""
+    """Height of a label, and of a line of the legend."""
+    dense: int
+    """Height of a line of the panel."""
 
     @classmethod
     def of(cls, font: float) -> _Style:
-        return cls(font, max(1, round(font / 8)), max(2, round(font * 0.35)), round(font * 1.45))
+        line, pad = max(1, round(font / 8)), max(2, round(font * 0.35))
+        return cls(font, line, pad, round(font * 1.45), round(font * 1.3))
 
 
 def draw_result(
@@ -222,11 +225,13 @@ def _place_panels(
                 (box.x + box.w - w, above),
             )
         ]
-        taken = [*boxes, *chips, *placed]
-        cost = [sum(map(option.overlap, taken)) for option in options]
-        if min(cost) > 0:
+        cost = [
+            sum(map(option.overlap, [*boxes, *placed])) + 9 * sum(map(option.overlap, chips))
+            for option in options
+        ]
+        if min(cost) > 0.05 * w * h:  # A sliver of hair or chin is no loss.
             return None
-        placed.append(options[cost.index(0)])
+        placed.append(options[cost.index(min(cost))])
     return placed
 
 
@@ -285,8 +290,8 @@ def _draw_chip(picture: Any, label: str, rect: Rect, color: Color, style: _Style
 def _panel_size(style: _Style, lang: Language) -> tuple[int, int]:
     names = max(text.width(name, style.font) for name in NAMES[lang].values())
     number = text.width("100%", style.font)
-    bar = round(style.font * 4)
-    return names + bar + number + 4 * style.pad, style.row * len(EMOTIONS) + 2 * style.pad
+    bar = round(style.font * 3.5)
+    return names + bar + number + 4 * style.pad, style.dense * len(EMOTIONS) + 2 * style.pad
 
 
 def _draw_panel(picture: Any, face: Face, rect: Rect, style: _Style, lang: Language) -> None:
@@ -298,10 +303,10 @@ def _draw_panel(picture: Any, face: Face, rect: Rect, style: _Style, lang: Langu
     bar_w = rect.w - names - number - 4 * pad
     thick = max(2, round(font * 0.5))
     for i, (emotion, probability) in enumerate(face.probabilities.items()):
-        line = Rect(rect.x, rect.y + pad + i * style.row, rect.w, style.row)
+        line = Rect(rect.x, rect.y + pad + i * style.dense, rect.w, style.dense)
         ink = _PAPER if emotion == face.emotion else (205, 200, 196)
         write(picture, NAMES[lang][emotion], rect.x + pad, line, font, ink)
-        bar = Rect(bar_x, line.y + (style.row - thick) // 2, bar_w, thick)
+        bar = Rect(bar_x, line.y + (style.dense - thick) // 2, bar_w, thick)
         fill(picture, bar, _TRACK, 1.0)
         full = round(bar_w * probability)
         if full:

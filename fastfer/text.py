@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-ASCENT: Final = 1.07
+ASCENT: Final = 1.08
 """From the baseline to the top of the tallest letter, in units of the size: Vietnamese capitals."""
 DESCENT: Final = 0.25
 """From the baseline to the lowest point."""

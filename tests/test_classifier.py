@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from onnx_models import write_model
 
 from fastfer import cpus
-from fastfer.classifier import BUNDLED, CHUNK, MAX_THREADS, EmotionClassifier
+from fastfer.classifier import BUNDLED, CHUNK, EmotionClassifier
 from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import PREFIX, ModelContract
+from fastfer.runtime import MAX_THREADS
 
 
 @pytest.fixture(scope="module")

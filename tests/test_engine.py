@@ -1,0 +1,238 @@
+"""From frames to labelled faces, in Python."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from commands import python
+from numpy.typing import NDArray
+from onnx_models import write_model
+from pictures import astronaut, encode, portrait
+
+import fastfer
+from fastfer import EmotionClassifier, Engine
+from fastfer.detectors import Detections, Framing, create_detector
+from fastfer.errors import BoxError, FrameError, InputError, ModelError, UsageError
+from fastfer.labels import EMOTIONS
+from fastfer.preprocess import pack_faces
+
+
+class Boxes:
+    """A detector that sees what it is told."""
+
+    name = "boxes"
+
+    def __init__(self, *boxes: tuple[float, ...], framing: Framing | None = None) -> None:
+        self._boxes = np.array(boxes, np.float32).reshape(-1, 4)
+        self.framing = framing or Framing()
+
+    def detect(self, frame: NDArray[np.uint8]) -> Detections:
+        marks = np.repeat(self._boxes[:, None, :2], 5, axis=1)
+        return Detections(self._boxes, np.arange(len(self._boxes), dtype=np.float32), marks)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("models") / "random.onnx")
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> Engine:
+    return Engine("haar", model)
+
+
+def test_one_face(engine: Engine) -> None:
+    result = engine.analyze(astronaut())
+    assert (result.width, result.height) == (512, 512)
+    (face,) = result.faces
+    assert face.emotion in EMOTIONS
+    assert tuple(face.probabilities) == EMOTIONS
+    assert face.score == face.probabilities[face.emotion] == max(face.probabilities.values())
+    assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert face.landmarks is None
+    assert set(result.timings_ms) == {"detect", "pack", "classify", "total"}
+    parts = sum(ms for stage, ms in result.timings_ms.items() if stage != "total")
+    assert result.timings_ms["total"] == pytest.approx(parts, abs=0.01)
+    data = result.to_dict()
+    assert json.loads(json.dumps(data)) == data
+
+
+def test_the_network_sees_what_pack_faces_makes(model: Path) -> None:
+    classifier = EmotionClassifier(model)
+    boxes = [(170.0, 60.0, 100.0, 100.0), (-20.5, 10.25, 77.0, 33.0)]
+    result = Engine(Boxes(*boxes), classifier).analyze(astronaut())
+    want = classifier.predict(pack_faces(astronaut(), boxes))
+    got = [list(face.probabilities.values()) for face in result.faces]
+    np.testing.assert_allclose(got, want, atol=1e-6)
+    assert [face.box for face in result.faces] == boxes
+    assert result.faces[0].landmarks == ((170.0, 60.0),) * 5
+
+
+def test_framing_moves_the_crop_and_not_the_box(model: Path) -> None:
+    classifier = EmotionClassifier(model)
+    framing = Framing(width=1.3, height=1.1, shift_y=0.1, square=True)
+    box = (170.0, 60.0, 80.0, 100.0)
+    (face,) = Engine(Boxes(box, framing=framing), classifier).analyze(astronaut()).faces
+    crop = framing.crops(np.array([box], np.float32))
+    want = classifier.predict(pack_faces(astronaut(), crop))[0]
+    np.testing.assert_allclose(list(face.probabilities.values()), want, atol=1e-6)
+    assert face.box == box
+
+
+def test_a_batch_equals_its_frames(engine: Engine) -> None:
+    gray = cv2.cvtColor(astronaut(), cv2.COLOR_BGR2GRAY)
+    empty = np.zeros((60, 80, 3), np.uint8)
+    wide = np.hstack([astronaut(), astronaut()])
+    frames: list[Any] = [astronaut(), empty, gray, wide]
+    results = engine.analyze_batch(frames)
+    assert [len(result.faces) for result in results] == [1, 0, 1, 2]
+    assert [(r.width, r.height) for r in results] == [(512, 512), (80, 60), (512, 512), (1024, 512)]
+    for frame, together in zip(frames, results, strict=True):
+        alone = engine.analyze(frame)
+        for a, b in zip(alone.faces, together.faces, strict=True):
+            assert a.box == b.box
+            assert list(a.probabilities.values()) == pytest.approx(
+                list(b.probabilities.values()), abs=2e-6
+            )
+    assert results[1].timings_ms["classify"] == 0
+    assert engine.analyze_batch([]) == []
+
+
+def test_all_faces_go_to_the_network_at_once(model: Path) -> None:
+    sizes = []
+
+    class Counting(EmotionClassifier):
+        def predict(self, batch: Any) -> Any:
+            sizes.append(len(batch))
+            return super().predict(batch)
+
+    two = Boxes((10, 10, 50, 50), (80, 80, 60, 60))
+    Engine(two, Counting(model)).analyze_batch([astronaut()] * 3)
+    assert sizes == [6]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((20, 20), np.float32),
+        np.zeros((20, 20, 4), np.uint8),
+        np.zeros((20, 20, 1), np.uint8),
+        np.zeros((0, 20, 3), np.uint8),
+        np.zeros((20, 20, 3), np.uint8)[:, :, ::-1],
+        np.broadcast_to(np.zeros((20, 20, 1), np.uint8), (20, 20, 3)),
+        np.zeros((20, 40, 3), np.uint8)[:, ::2],
+        [[1, 2], [3, 4]],
+        None,
+    ],
+)
+def test_frames_that_are_none(engine: Engine, frame: Any) -> None:
+    for call in (engine.analyze, lambda f: fastfer.analyze(f, engine=engine)):
+        with pytest.raises(FrameError, match="got"):
+            call(frame)
+    with pytest.raises(ValueError, match="got"):
+        engine.analyze_batch([astronaut(), frame])
+
+
+def test_frames_are_not_changed(engine: Engine) -> None:
+    assert not astronaut().flags.writeable
+    before = astronaut().copy()
+    engine.analyze(astronaut())
+    np.testing.assert_array_equal(astronaut(), before)
+
+
+def test_boxes_that_a_detector_must_not_give(model: Path) -> None:
+    for box in ((600, 10, 40, 40), (10, 10, 0, 5), (np.nan, 0, 5, 5)):
+        with pytest.raises(BoxError, match=r"boxes\[0\]"):
+            Engine(Boxes(box), model).analyze(astronaut())
+
+
+def test_what_does_not_go_together(model: Path) -> None:
+    with pytest.raises(UsageError, match="min_face"):
+        Engine(create_detector("haar"), model, min_face=30)
+    with pytest.raises(UsageError, match="threads"):
+        Engine("haar", EmotionClassifier(model), threads=2)
+    with pytest.raises(UsageError, match="no detector is called"):
+        Engine("nose", model)
+
+
+def test_a_refused_model(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"bad")
+    with pytest.raises(ModelError, match=r"bad\.onnx"):
+        Engine("haar", bad)
+    later = Engine("haar", bad, lazy=True)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"bad\.onnx"):
+            later.analyze(np.zeros((50, 50, 3), np.uint8))
+    with pytest.raises(ModelError, match=r"bad\.onnx"):
+        later.classifier  # noqa: B018
+
+
+def test_lazy_gives_the_same(engine: Engine, model: Path) -> None:
+    lazy = Engine("haar", model, lazy=True)
+    assert lazy.analyze(astronaut()).faces == engine.analyze(astronaut()).faces
+
+
+def test_threads_share_one_engine(engine: Engine) -> None:
+    want = engine.analyze(astronaut()).faces
+    got: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: got.append(engine.analyze(astronaut()).faces))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 6
+    for faces in got:
+        assert [face.box for face in faces] == [face.box for face in want]
+        assert [f.emotion for f in faces] == [f.emotion for f in want]
+
+
+# --- The one-liner -------------------------------------------------------------------------------
+
+
+def test_analyze_takes_paths_bytes_and_arrays(engine: Engine, tmp_path: Path) -> None:
+    from PIL import Image
+
+    data = encode(Image.fromarray(astronaut()[:, :, ::-1].copy()), "PNG")
+    path = tmp_path / "người.png"
+    path.write_bytes(data)
+    want = fastfer.analyze(astronaut(), engine=engine).faces
+    for source in (path, str(path), data, bytearray(data), memoryview(data)):
+        result = fastfer.analyze(source, engine=engine)
+        assert result.faces == want
+        assert result.timings_ms["read"] > 0
+
+
+def test_analyze_says_what_it_cannot_read(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        fastfer.analyze(tmp_path / "absent.jpg", engine=engine)
+    with pytest.raises(InputError, match="truncated"):
+        fastfer.analyze(encode(portrait(), "JPEG")[:-200], engine=engine)
+
+
+def test_importing_is_cheap_and_names_are_complete() -> None:
+    code = """
+import sys
+import fastfer
+assert not {"numpy", "cv2", "onnxruntime"} & sys.modules.keys(), "loaded too early"
+assert fastfer.EMOTIONS[3] == "happy"
+assert "Engine" in dir(fastfer)
+for name in fastfer.__all__:
+    assert getattr(fastfer, name) is not None, name
+try:
+    fastfer.nothing
+except AttributeError as error:
+    print(error)
+"""
+    done = python("-c", code)
+    assert done.stderr == ""
+    assert done.stdout == "module 'fastfer' has no attribute 'nothing'\n"
