@@ -1,9 +1,11 @@
 """The compiled engine, built from cext/. Private: use fastfer.preprocess and fastfer.boxes.
 
-These functions check what memory safety needs, and raise plain ValueError with terse messages.
+These functions check what memory safety needs, and raise plain ValueError with terse messages. What
+pack, iou and nms compute stands with their twins in fastfer/reference.py.
 """
 
-from collections.abc import Buffer
+import numpy as np
+from numpy.typing import NDArray
 
 def available() -> tuple[str, ...]:
     """The instruction sets that this build and this processor have, best first."""
@@ -15,7 +17,17 @@ def force_isa(name: str) -> str:
     """For tests: use another one from here on, in all threads. Returns the one used before."""
 
 def pack(
-    frame: Buffer, boxes: Buffer, size: int, scale: float, bias: float, out: Buffer
+    frame: NDArray[np.uint8],
+    boxes: NDArray[np.float64],
+    size: int,
+    scale: float,
+    bias: float,
+    out: NDArray[np.float32],
 ) -> int: ...
-def iou(a: Buffer, b: Buffer, out: Buffer) -> None: ...
-def nms(boxes: Buffer, order: Buffer, threshold: float, keep: Buffer) -> int: ...
+def iou(a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]) -> None: ...
+def nms(
+    boxes: NDArray[np.float64],
+    order: NDArray[np.int64],
+    threshold: float,
+    keep: NDArray[np.int64],
+) -> int: ...

@@ -22,23 +22,17 @@ _HOW_TO_BUILD: Final = (
 )
 
 if TYPE_CHECKING:
-    from fastfer._native import iou, nms, pack
+    from fastfer import _native as _engine
 elif PURE:
-    from fastfer.reference import iou, nms, pack
+    from fastfer import reference as _engine
 else:
     try:
-        from fastfer._native import iou, nms, pack
+        from fastfer import _native as _engine
     except ImportError as error:
         raise ExtensionMissingError(_HOW_TO_BUILD.format(reason=error)) from error
 
-
-def isa() -> str:
-    """What runs: ``scalar``, ``avx2``, ``avx512`` or ``neon``; ``numpy`` under ``FASTFER_PURE``."""
-    if PURE:
-        return "numpy"
-    from fastfer import _native
-
-    return _native.isa()
-
-
-__all__ = ["PURE", "iou", "isa", "nms", "pack"]
+available = _engine.available
+isa = _engine.isa
+iou = _engine.iou
+nms = _engine.nms
+pack = _engine.pack

@@ -41,6 +41,16 @@ ROW_BITS: Final = 7
 COLUMN_BITS: Final = 14
 
 
+def available() -> tuple[str, ...]:
+    """What could run the kernels: here, NumPy alone."""
+    return ("numpy",)
+
+
+def isa() -> str:
+    """What runs the kernels."""
+    return "numpy"
+
+
 class Intervals(NamedTuple):
     """The intervals of one axis, in units of which ``pixel`` make one pixel."""
 
