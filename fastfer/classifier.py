@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastfer.errors import FrameError, ModelError
 from fastfer.labels import EMOTIONS
-from fastfer.models.contract import ModelContract
+from fastfer.models.contract import Labels, ModelContract
 from fastfer.runtime import open_session, pick_threads, read_model
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ class EmotionClassifier:
     """One network, loaded once; :meth:`predict` may be called from many threads at a time."""
 
     def __init__(
-        self, model: str | os.PathLike[str] | None = None, threads: int | None = None
+        self,
+        model: str | os.PathLike[str] | None = None,
+        threads: int | None = None,
+        labels: Labels | None = None,
     ) -> None:
         """Load ``model``, an ONNX file that honours :mod:`fastfer.models.contract`.
 
@@ -39,10 +42,13 @@ class EmotionClassifier:
             model: path of the file; ``None`` takes the bundled network.
             threads: threads of the runtime; ``None`` takes the processors that the affinity mask
                 and the cgroup quota grant, at most :data:`fastfer.runtime.MAX_THREADS`.
+            labels: which reading of a face to take from a network that learnt two: ``"crowd"``,
+                the votes of many, or ``"fer2013"``, the labels that the literature compares by;
+                ``None`` takes the network's own choice.
 
         Raises:
             ModelError: the file is missing, not ONNX, or does not honour the contract.
-            UsageError: ``threads`` is below 1.
+            UsageError: ``threads`` is below 1, or the network has no reading by ``labels``.
         """
         self.path = BUNDLED if model is None else Path(model)
         self.threads = pick_threads(threads)
@@ -51,7 +57,8 @@ class EmotionClassifier:
         self._session = open_session(data, str(self.path), self.threads, advice)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.contract = ModelContract.from_metadata(metadata, str(self.path))
-        self._input, self._output = _check_graph(self._session, self.contract, str(self.path))
+        self._output = self.contract.output_for(labels, str(self.path))
+        self._input = _check_graph(self._session, self.contract, self._output, str(self.path))
 
     def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
         """Probabilities of the seven emotions for every face.
@@ -82,9 +89,9 @@ class EmotionClassifier:
 
 
 def _check_graph(
-    session: onnxruntime.InferenceSession, contract: ModelContract, source: str
-) -> tuple[str, str]:
-    """Names of the input and the default output, once both have the shapes the contract implies."""
+    session: onnxruntime.InferenceSession, contract: ModelContract, output: str, source: str
+) -> str:
+    """Name of the input, once it and ``output`` have the shapes that the contract implies."""
     size, classes = contract.input_size, len(contract.labels)
     inputs = session.get_inputs()
     if len(inputs) != 1 or not _fits(inputs[0], (None, size, size, contract.channels)):
@@ -92,14 +99,13 @@ def _check_graph(
             f"{source}: inputs {_describe(inputs)}; one float32 input of shape "
             f"(N, {size}, {size}, {contract.channels}) with N free is needed."
         )
-    outputs = {output.name: output for output in session.get_outputs()}
-    name = next(iter(contract.outputs))
-    if name not in outputs or not _fits(outputs[name], (None, classes)):
+    outputs = {node.name: node for node in session.get_outputs()}
+    if output not in outputs or not _fits(outputs[output], (None, classes)):
         raise ModelError(
-            f"{source}: outputs {_describe(outputs.values())}; a float32 output {name!r} of shape "
-            f"(N, {classes}) with N free is needed."
+            f"{source}: outputs {_describe(outputs.values())}; a float32 output {output!r} of "
+            f"shape (N, {classes}) with N free is needed."
         )
-    return inputs[0].name, name
+    return str(inputs[0].name)
 
 
 def _fits(node: Any, shape: tuple[int | None, ...]) -> bool:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from fastfer.errors import ModelError
 from training.batches import CROWD, FER2013
 from training.data import FaceSource
-from training.metrics import softmax
-from training.predictors import KerasPredictor, load_predictor
+from training.predictors import load_predictor
 
 CHUNK = 1024
 
@@ -21,7 +20,8 @@ def teach(
 ) -> dict[str, NDArray[np.float32]]:
     """Probabilities (N, classes) of every head, averaged over the teachers and over mirror images.
 
-    A teacher with one output speaks for both heads.
+    A teacher with one output speaks for both heads; the default output of an ONNX file, for the
+    crowd's.
     """
     total = {head: np.zeros((len(source), len(classes)), np.float32) for head in (FER2013, CROWD)}
     for path in teachers:
@@ -31,10 +31,7 @@ def teach(
             faces = source.load(part).astype(np.float32)[..., None] / 255
             both = np.concatenate([faces, faces[:, :, ::-1]])
             for head, table in total.items():
-                if isinstance(predictor, KerasPredictor):
-                    said = softmax(predictor.logits(both, head))
-                else:
-                    said = predictor.predict(both)
+                said = predictor.predict(both, head if head in predictor.heads else None)
                 if said.shape[1] != len(classes):
                     raise ModelError(
                         f"{path}: the teacher knows {said.shape[1]} classes, the run {len(classes)}"

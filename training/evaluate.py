@@ -16,6 +16,7 @@ import numpy as np
 from fastfer.errors import FastferError, UsageError
 from training import metrics
 from training.data import FaceSource, load_dataset
+from training.options import whole
 from training.predictors import Floats, Predictor, load_predictor, with_flips
 from training.runs import LOG, write_json
 
@@ -32,12 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("models", nargs="+", help="run folders, .keras or .onnx files")
     p.add_argument("--data", required=True, help="CSV or folder, as for training")
     p.add_argument("--votes", help="FER+ fer2013new.csv: adds the accuracy against its majority")
-    p.add_argument("--split", default="PublicTest", help="usage or folder name (PublicTest)")
-    p.add_argument("--classes", type=int, default=7)
-    p.add_argument("--skip-bad", action="store_true")
-    p.add_argument("--tta", choices=("none", "flip"), default="none", help="average mirrored faces")
-    p.add_argument("--threads", type=int, default=1, help="of ONNX Runtime (1)")
-    p.add_argument("--out", type=Path, help="folder of the report (MODEL's folder)")
+    p.add_argument(
+        "--split", default="PublicTest", help="usage of the CSV, or name of a folder (PublicTest)"
+    )
+    p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear (7)")
+    p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
+    p.add_argument(
+        "--tta", choices=("none", "flip"), default="none",
+        help="flip: average the answers to a face and to its mirror image; the report says so",
+    )  # fmt: skip
+    p.add_argument("--threads", type=whole(1), default=1, help="of ONNX Runtime (1)")
+    p.add_argument(
+        "--out", type=Path,
+        help="folder of the report (that of a single Keras model, else ./report)",
+    )  # fmt: skip
     options = p.parse_args(arguments)
     try:
         return _run(options)
@@ -56,13 +65,18 @@ def _run(options: argparse.Namespace) -> int:
     )
     source = dataset.split(options.split)
     predictors = [load_predictor(path, options.threads) for path in options.models]
-    first = predictors[0].path
-    out: Path = options.out or (first.parent if first.suffix == ".keras" else Path("report"))
+    own = len(predictors) == 1 and predictors[0].path.suffix == ".keras"
+    out: Path = options.out or (predictors[0].path.parent if own else Path("report"))
     out.mkdir(parents=True, exist_ok=True)
-    names = _names(options.models)
+    heads = [
+        (f"{name}-{head}" if len(predictor.heads) > 1 else name, predictor, head)
+        for name, predictor in zip(_names(options.models), predictors, strict=True)
+        for head in predictor.heads
+    ]
+    times = {id(p): time_per_face(p, source) for p in predictors}
     reports: dict[str, dict[str, Any]] = {}
-    for name, predictor in zip(names, predictors, strict=True):
-        probabilities = predict(predictor, source, flip=options.tta == "flip")
+    for name, predictor, head in heads:
+        probabilities = predict(predictor, source, head, flip=options.tta == "flip")
         if probabilities.shape[1] != len(dataset.classes):
             raise UsageError(
                 f"{predictor.path} knows {probabilities.shape[1]} classes, the data "
@@ -70,13 +84,14 @@ def _run(options: argparse.Namespace) -> int:
             )
         report = figures(probabilities, source, dataset.classes)
         report |= {
+            "output": head,
             "split": options.split,
             "tta": options.tta,
             "bytes": predictor.path.stat().st_size,
-            "ms_per_face": time_per_face(predictor, source),
+            "ms_per_face": times[id(predictor)],
         }
         reports[name] = report
-        suffix = "" if len(predictors) == 1 else f"-{name}"
+        suffix = "" if len(heads) == 1 else f"-{name}"
         plots.confusion(report["confusion"], dataset.classes, out / f"confusion{suffix}.png")
         plots.reliability(
             *metrics.reliability(probabilities, source.labels),
@@ -89,20 +104,22 @@ def _run(options: argparse.Namespace) -> int:
     write_json(out / "report.json", reports)
     text = markdown(reports, dataset.classes)
     (out / "report.md").write_text(text, encoding="utf-8")
-    if len(reports) > 1:
+    if len(predictors) > 1:
         plots.accuracy_against_latency(reports, out / "comparison.png")
     print(text)
     print(f"wrote {out}/report.json, report.md and the plots beside them", file=sys.stderr)
     return 0
 
 
-def predict(predictor: Predictor, source: FaceSource, flip: bool = False) -> Floats:
+def predict(
+    predictor: Predictor, source: FaceSource, head: str | None = None, *, flip: bool = False
+) -> Floats:
     """Probabilities (N, classes) of all faces, read in chunks."""
     parts = []
     for start in range(0, len(source), CHUNK):
         indices = np.arange(start, min(start + CHUNK, len(source)))
         faces = source.load(indices).astype(np.float32)[..., None] / 255
-        parts.append(with_flips(predictor, faces) if flip else predictor.predict(faces))
+        parts.append(with_flips(predictor, faces, head) if flip else predictor.predict(faces, head))
     return np.concatenate(parts)
 
 
@@ -171,12 +188,13 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """Short names, made different where two models share one."""
+    """Short names, made different where models share one."""
     names = [Path(p).name if Path(p).is_dir() else Path(p).stem for p in paths]
-    return [
-        n if names.count(n) == 1 else f"{Path(p).parent.name}-{n}"
-        for n, p in zip(names, paths, strict=True)
-    ]
+    if len(set(names)) < len(names):
+        names = [f"{Path(p).resolve().parent.name}-{n}" for n, p in zip(names, paths, strict=True)]
+    if len(set(names)) < len(names):
+        names = [f"{i}-{n}" for i, n in enumerate(names, 1)]
+    return names
 
 
 def _read_log(path: Path) -> list[dict[str, float]]:

@@ -15,13 +15,13 @@ Weights = list[NDArray[np.float32]]
 _FOLDABLE = (L.Conv2D, L.Dense)
 
 
-def inference_twin(model: keras.Model) -> keras.Model:
-    """A model that computes what ``model`` computes in inference, without batch normalisation
-    wherever a convolution or dense layer alone feeds it, and without mixed precision.
+def inference_twin(model: keras.Model, *, fold: bool = True) -> keras.Model:
+    """A model that computes what ``model`` computes in inference, without mixed precision and,
+    with ``fold``, without batch normalisation where a convolution or dense layer alone feeds it.
     """
     config = _as_float32(model.get_config())
     weights: dict[str, Weights] = {}
-    _fold(model, config, weights)
+    _collect(model, config, weights, fold)
     twin = type(model).from_config(config)
     _assign(twin, weights)
     return twin
@@ -38,16 +38,19 @@ def _as_float32(value: Any) -> Any:
     return copy.copy(value)
 
 
-def _fold(model: keras.Model, config: dict[str, Any], weights: dict[str, Weights]) -> None:
-    """Rewrite ``config`` and collect the weights of every layer, by name."""
+def _collect(
+    model: keras.Model, config: dict[str, Any], weights: dict[str, Weights], fold: bool
+) -> None:
+    """Gather the weights of every layer by name; folding rewrites ``config`` as well."""
     entries = {entry["config"]["name"]: entry for entry in config["layers"]}
     for layer in model.layers:
         entry = entries[layer.name]
         if isinstance(layer, keras.Model):
-            _fold(layer, entry["config"], weights)
+            _collect(layer, entry["config"], weights, fold)
             continue
         source = _sole_source(layer)
-        if isinstance(layer, L.BatchNormalization) and isinstance(source, _FOLDABLE):
+        normalises = isinstance(layer, L.BatchNormalization)
+        if fold and normalises and isinstance(source, _FOLDABLE):
             scale, shift = _affine(layer)
             kernel, *bias = (np.asarray(w) for w in source.get_weights())
             weights[source.name] = [kernel * scale, (bias[0] if bias else 0) * scale + shift]

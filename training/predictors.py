@@ -12,52 +12,70 @@ from numpy.typing import NDArray
 from fastfer.errors import InputError, ModelError
 from training.batches import CROWD, FER2013
 from training.metrics import softmax
-from training.runs import BEST
+from training.runs import BEST, load_network
 
 Floats = NDArray[np.float32]
 BATCH = 256
+DEFAULT_OUTPUT = "probabilities"
 
 
 class Predictor(Protocol):
     """A network that can be asked."""
 
-    path: Path
+    @property
+    def path(self) -> Path:
+        """The file it came from."""
+        ...
 
-    def predict(self, faces: Floats) -> Floats:
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of its outputs, the default first."""
+        ...
+
+    def predict(self, faces: Floats, head: str | None = None) -> Floats:
         """Probabilities (N, classes) for gray faces (N, 48, 48, 1) in [0, 1]."""
         ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class KerasPredictor:
-    """A Keras file, computed in float32; ``head`` chooses among two outputs."""
+    """A Keras file, computed in float32 without batch normalisation."""
 
     path: Path
     model: Any
-    head: str | None = None
+    original: Any
+    """The network as it was trained, in float32 but not folded: what an export is held against."""
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        names = tuple(self.model.output_names)
+        return (FER2013, CROWD) if set(names) == {FER2013, CROWD} else (DEFAULT_OUTPUT,)
 
     def logits(self, faces: Floats, head: str | None = None) -> Floats:
         """Raw scores (N, classes) before softmax."""
         out = self.model.predict(faces, batch_size=BATCH, verbose=0)
         if isinstance(out, dict):
-            name = head or self.head or FER2013
-            out = out[name if name in out else CROWD]
+            out = out[head or self.heads[0]]
         return np.asarray(out, np.float32)
 
-    def predict(self, faces: Floats) -> Floats:
-        return softmax(self.logits(faces))
+    def predict(self, faces: Floats, head: str | None = None) -> Floats:
+        return softmax(self.logits(faces, head))
 
 
-@dataclass
+@dataclass(frozen=True)
 class OnnxPredictor:
-    """An ONNX file, through the classifier that serves users."""
+    """An ONNX file, through the classifier that serves users; one of them for each output."""
 
     path: Path
-    classifier: Any
+    classifiers: dict[str, Any]
 
-    def predict(self, faces: Floats) -> Floats:
-        parts = [self.classifier.predict(faces[i : i + BATCH]) for i in range(0, len(faces), BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, 7), np.float32)
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return tuple(self.classifiers)
+
+    def predict(self, faces: Floats, head: str | None = None) -> Floats:
+        result: Floats = self.classifiers[head or self.heads[0]].predict(faces)
+        return result
 
 
 def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
@@ -72,24 +90,31 @@ def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
         path = path / BEST
     if not path.exists():
         raise InputError(f"{path}: no such file; give a run folder, a .keras or an .onnx file")
-    if path.suffix == ".onnx":
-        from fastfer.classifier import EmotionClassifier
+    return _load_onnx(path, threads) if path.suffix == ".onnx" else _load_keras(path)
 
-        return OnnxPredictor(path, EmotionClassifier(path, threads=threads))
-    import keras
 
-    import training.layers
-    import training.schedules  # noqa: F401
+def _load_keras(path: Path) -> KerasPredictor:
     from training.fold import inference_twin
 
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError) as e:
-        raise ModelError(f"{path}: not a readable Keras model: {e}") from e
-    return KerasPredictor(path, inference_twin(model))
+    if path.suffix != ".keras":
+        raise InputError(f"{path}: neither a run folder nor a .keras nor an .onnx file")
+    model = load_network(path)
+    if model.input_shape[1:] != (48, 48, 1):
+        raise ModelError(f"{path}: input {model.input_shape}; (N, 48, 48, 1) is needed")
+    return KerasPredictor(path, inference_twin(model), inference_twin(model, fold=False))
 
 
-def with_flips(predictor: Predictor, faces: Floats) -> Floats:
+def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
+    from fastfer.classifier import EmotionClassifier
+
+    default = EmotionClassifier(path, threads=threads)
+    classifiers = {DEFAULT_OUTPUT: default}
+    if FER2013 in default.contract.outputs:
+        classifiers[FER2013] = EmotionClassifier(path, threads=threads, labels=FER2013)
+    return OnnxPredictor(path, classifiers)
+
+
+def with_flips(predictor: Predictor, faces: Floats, head: str | None = None) -> Floats:
     """Mean of the probabilities of each face and of its mirror image."""
     mirrored = np.ascontiguousarray(faces[:, :, ::-1])
-    return (predictor.predict(faces) + predictor.predict(mirrored)) / 2
+    return (predictor.predict(faces, head) + predictor.predict(mirrored, head)) / 2

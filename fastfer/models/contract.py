@@ -12,15 +12,20 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from fastfer.errors import ModelError
+from fastfer.errors import ModelError, UsageError
 from fastfer.labels import EMOTIONS
 
 PREFIX: Final = "fastfer."
 SCHEMA: Final = 1
 GRAY: Final = "bt601"
 RESIZE: Final = "area-down bilinear-up half-pixel edge-repeat"
+
+Labels = Literal["crowd", "fer2013"]
+MEANINGS: Final[dict[Labels, str]] = {"crowd": "FER+ votes", "fer2013": "FER-2013 labels"}
+"""What an output learnt from, as its entry in ``outputs`` says it; a blend that names both is the
+crowd's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,25 @@ class ModelContract:
         contract = cls(**values)
         contract._check(source)
         return contract
+
+    def output_for(self, labels: Labels | None, source: str) -> str:
+        """Name of the output that learnt from ``labels``; ``None`` takes the file's default.
+
+        Raises:
+            UsageError: there is no such kind of labels, or no output of this file learnt from it.
+        """
+        if labels is None:
+            return next(iter(self.outputs))
+        if labels not in MEANINGS:
+            raise UsageError(f"labels must be {' or '.join(map(repr, MEANINGS))}; got {labels!r}.")
+        for name, meaning in self.outputs.items():
+            if next((k for k, m in MEANINGS.items() if m in meaning), None) == labels:
+                return name
+        raise UsageError(
+            f"{source}: no output learnt from {MEANINGS[labels]}; it has "
+            f"{', '.join(f'{k} ({v})' for k, v in self.outputs.items())}. Leave labels out to take "
+            "the first."
+        )
 
     def _check(self, source: str) -> None:
         for what, have, can in (

@@ -1,0 +1,61 @@
+"""Which of two readings of a face the classifier gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from onnx_models import write_model
+
+from fastfer.classifier import EmotionClassifier
+from fastfer.errors import UsageError
+from fastfer.models.contract import ModelContract
+
+BLEND = "0.7 FER+ votes + 0.3 FER-2013 labels"
+BATCH = np.random.default_rng(0).random((5, 48, 48, 1)).astype(np.float32)
+
+
+def two_headed(path: Path) -> Path:
+    """``probabilities`` as usual, ``fer2013`` in reverse order of the classes."""
+    outputs = {"probabilities": BLEND, "fer2013": "FER-2013 labels"}
+    write_model(path, contract=ModelContract(name="two", outputs=outputs))
+    model = onnx.load(path)
+    graph = model.graph
+    graph.initializer.append(
+        helper.make_tensor("back", onnx.TensorProto.INT64, [7], range(6, -1, -1))
+    )
+    graph.node.append(helper.make_node("Gather", ["probabilities", "back"], ["fer2013"], axis=1))
+    graph.output.append(helper.make_tensor_value_info("fer2013", onnx.TensorProto.FLOAT, ["N", 7]))
+    onnx.save(model, path)
+    return path
+
+
+def test_two_readings_of_one_file(tmp_path):
+    path = two_headed(tmp_path / "two.onnx")
+    default = EmotionClassifier(path).predict(BATCH)
+    np.testing.assert_array_equal(EmotionClassifier(path, labels="crowd").predict(BATCH), default)
+    np.testing.assert_array_equal(
+        EmotionClassifier(path, labels="fer2013").predict(BATCH), default[:, ::-1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("meaning", "has", "lacks"),
+    [("FER-2013 labels", "fer2013", "crowd"), ("FER+ votes", "crowd", "fer2013")],
+)
+def test_one_reading_answers_to_its_name_alone(tmp_path, meaning, has, lacks):
+    contract = ModelContract(name="one", outputs={"probabilities": meaning})
+    path = write_model(tmp_path / "one.onnx", contract=contract)
+    EmotionClassifier(path, labels=has)
+    with pytest.raises(UsageError, match=r"no output learnt from.*probabilities \(FER.*Leave"):
+        EmotionClassifier(path, labels=lacks)
+
+
+def test_unknown_labels_are_refused(tmp_path):
+    path = write_model(tmp_path / "one.onnx")
+    with pytest.raises(UsageError, match="labels must be 'crowd' or 'fer2013'; got 'both'"):
+        EmotionClassifier(path, labels="both")  # type: ignore[arg-type]
+    EmotionClassifier(path)
