@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import platform
+import shutil
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,10 +19,16 @@ from typing import Any
 import keras
 from tqdm import tqdm
 
-from fastfer.errors import InputError
+# What a checkpoint may hold beside Keras's own classes: loading needs them registered.
+import training.layers
+import training.schedules  # noqa: F401
+from fastfer.errors import InputError, ModelError
 
-CONFIG, STATE, LOG = "config.json", "state.json", "log.csv"
+CONFIG, LOG = "config.json", "log.csv"
 LAST, BEST = "last.keras", "best.keras"
+WATCHED = "val_loss"
+# Inside last.keras, which is a zip: weights and state are replaced together or not at all.
+STATE = "run.json"
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -34,6 +43,31 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; is {path.parent} a run folder?") from None
+
+
+def read_state(folder: Path) -> dict[str, Any] | None:
+    """How far the run in ``folder`` has come: epoch, log, callbacks; None before its first save."""
+    path = folder / LAST
+    if not path.exists():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            state: dict[str, Any] = json.loads(archive.read(STATE))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
+        raise InputError(f"{path}: not the checkpoint of a run ({e})") from None
+    return state
+
+
+def load_network(path: Path, *, compile: bool = False) -> keras.Model:
+    """A Keras file; with ``compile``, its optimizer and loss as well.
+
+    Raises:
+        ModelError: the file is not a network of Keras 3.
+    """
+    try:
+        return keras.saving.load_model(path, compile=compile)
+    except (ValueError, OSError, TypeError, KeyError) as e:
+        raise ModelError(f"{path}: not a readable Keras model: {e}") from e
 
 
 def environment() -> dict[str, Any]:
@@ -66,7 +100,7 @@ def _git(*arguments: str) -> str:
 
 
 class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes checkpoint, state and log after every epoch, and brings them back on resume.
+    """Writes checkpoints, state and log after every epoch, and brings them back on resume.
 
     It stands last in the list of callbacks: what it saves includes what the others did, and what it
     restores is not reset by them.
@@ -81,6 +115,7 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         state: dict[str, Any] | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
+        """``stateful`` are the callbacks whose counters a resumed run needs."""
         super().__init__()
         self._folder = folder
         self._epochs = epochs
@@ -102,7 +137,7 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
             for name, value in saved.items():
                 setattr(callback, name, value)
         if not self._state["epoch"]:
-            self._save()
+            self._save(best=False)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._started = time.perf_counter()
@@ -126,17 +161,19 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         seconds = time.perf_counter() - self._started
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
         row["seconds"] = round(seconds, 1)
+        if not math.isfinite(row["loss"]):
+            raise ModelError(
+                f"the loss is {row['loss']} after epoch {epoch + 1}: the network has diverged. "
+                "Start again with a lower --learning-rate or --precision float32."
+            )
+        best = row[WATCHED] < min((r[WATCHED] for r in self.log), default=math.inf)
         self.log.append(row)
-        self._state["epoch"] = epoch + 1
-        self._state["callbacks"] = {
-            type(c).__name__: {
-                name: getattr(c, name)
-                for name in ("wait", "best", "cooldown_counter", "best_epoch")
-                if isinstance(getattr(c, name, None), (int, float))
-            }
-            for c in self._stateful
+        self._state |= {
+            "epoch": epoch + 1,
+            "stopped": bool(self.model.stop_training),
+            "callbacks": {type(c).__name__: _counters(c) for c in self._stateful},
         }
-        self._save()
+        self._save(best)
         left = seconds * (self._epochs - epoch - 1) / 60
         figures = "  ".join(
             f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "seconds", "learning_rate")
@@ -144,16 +181,33 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._say(
             f"epoch {epoch + 1}/{self._epochs}  {figures}  {seconds:.0f} s, {left:.0f} min left"
         )
+        if self._state["stopped"]:
+            self._say(f"stopped early: {WATCHED} has not fallen for long; see --patience")
 
-    def _save(self) -> None:
-        part = self._folder / "last.part.keras"
+    def _save(self, best: bool) -> None:
+        """Every file is written beside and renamed, so that an interruption harms none."""
+        part = self._folder / "part.keras"
         self.model.save(part)
+        with zipfile.ZipFile(part, "a") as archive:
+            archive.writestr(STATE, json.dumps(self._state))
+        if best:
+            copy = self._folder / "part.best.keras"
+            shutil.copyfile(part, copy)
+            copy.replace(self._folder / BEST)
         part.replace(self._folder / LAST)
-        write_json(self._folder / STATE, self._state)
         if self.log:
             # A figure may first appear in a later epoch (a schedule's learning rate, say).
             columns = list(dict.fromkeys(k for row in self.log for k in row))
-            with (self._folder / LOG).open("w", newline="", encoding="utf-8") as f:
+            table = self._folder / (LOG + ".part")
+            with table.open("w", newline="", encoding="utf-8") as f:
                 writer = csv.DictWriter(f, columns)
                 writer.writeheader()
                 writer.writerows(self.log)
+            table.replace(self._folder / LOG)
+
+
+def _counters(callback: keras.callbacks.Callback) -> dict[str, float]:
+    """What early stopping and plateau remember from epoch to epoch."""
+    names = ("wait", "best", "cooldown_counter", "best_epoch")
+    found = {name: getattr(callback, name, None) for name in names}
+    return {k: v if isinstance(v, int) else float(v) for k, v in found.items() if v is not None}

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from training.data import (
     load_dataset,
     straddling_duplicates,
 )
+from training.options import amount, momentum, share, whole
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+# What may be said again on --resume: where things lie now. All else comes from the run itself.
+RESUMED = ("out", "resume", "data", "votes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,24 +40,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        if options.resume:
+            return _resume(parser, options)
         return _run(options)
     except FastferError as e:
         print(f"error: {e}", file=sys.stderr)
         return e.exit_code
     except KeyboardInterrupt:
-        print(
-            f"\nstopped; {options.out} holds the last whole epoch. Go on with --resume --out "
-            f"{options.out}",
-            file=sys.stderr,
-        )
+        print(f"\nstopped; go on with: {_again(options)}", file=sys.stderr)
         return 130
+
+
+def _again(options: argparse.Namespace) -> str:
+    return f"python -m training.train --resume --out {options.out}"
 
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m training.train",
         description="Train an expression network on FER-2013.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
     )
     p.add_argument("--data", help="Kaggle CSV (.csv .gz .xz .zip) or folder with train/<emotion>/*")
     p.add_argument("--votes", help="FER+ fer2013new.csv, row for row with the CSV")
@@ -62,51 +67,91 @@ def _parser() -> argparse.ArgumentParser:
         "--targets", choices=("labels", "votes", "both"), default="labels",
         help="learn FER-2013's labels, the crowd's votes, or both with a head for each",
     )  # fmt: skip
-    p.add_argument("--out", required=True, type=Path, help="folder of the run")
-    p.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    p.add_argument("--arch", default="simple", help="simple, fastfer, se_resnet, vgg16, resnet50")
-    p.add_argument("--weights", help="backbone of vgg16 and resnet50: none, imagenet or FILE")
-    p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear")
-    p.add_argument("--val-fraction", type=float, help="stratified share instead of Usage")
-    p.add_argument("--skip-bad", action="store_true", help="leave bad rows out")
-    p.add_argument("--class-weight", choices=("none", "balanced"), default="none")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", type=Path, help="folder of the run")
     p.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="auto",
-        help="auto: bfloat16 where the processor has it",
+        "--resume", action="store_true",
+        help="go on with the run in --out by its own options (--data and --votes may be given "
+        "where the files were moved)",
+    )  # fmt: skip
+    p.add_argument("--arch", default="simple", help="simple, fastfer, se_resnet, vgg16 or resnet50")
+    p.add_argument(
+        "--weights", help="to start vgg16 and resnet50 from: none, imagenet (a download) or FILE"
+    )
+    p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear")
+    p.add_argument(
+        "--val-fraction", type=float, metavar="SHARE",
+        help="hold a stratified share of the training faces out, whatever Usage or folders say",
+    )  # fmt: skip
+    p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
+    p.add_argument(
+        "--class-weight", choices=("none", "balanced"), default="none",
+        help="balanced: a face counts inversely to the size of its class",
+    )  # fmt: skip
+    p.add_argument("--seed", type=whole(0), default=0, help="of weights, order and augmentation")
+    p.add_argument(
+        "--precision", choices=PRECISIONS, default="auto",
+        help="auto: bfloat16 where the processor computes in it, else float32",
+    )  # fmt: skip
+
+    g = p.add_argument_group("optimisation")
+    g.add_argument("--epochs", type=whole(1), help="the architecture's own unless given")
+    g.add_argument("--batch-size", type=whole(1), help="the architecture's own unless given")
+    g.add_argument(
+        "--optimizer", choices=("sgd", "adam", "adamw"),
+        help="the architecture's own unless given; sgd with Nesterov momentum 0.9",
+    )  # fmt: skip
+    g.add_argument(
+        "--learning-rate", type=amount, help="the largest; the architecture's own unless given"
+    )
+    g.add_argument("--weight-decay", type=amount, default=0.0, help="decoupled from the gradient")
+    g.add_argument(
+        "--schedule", choices=("plateau", "cosine", "one-cycle"), default="plateau",
+        help="plateau: a tenth after a quarter of --patience without a lower validation loss",
+    )  # fmt: skip
+    g.add_argument(
+        "--label-smoothing", type=momentum, default=0.0,
+        help="share of a label that is spread over all classes; votes stay as they are",
+    )  # fmt: skip
+    g.add_argument(
+        "--ema", type=momentum, default=0.0, metavar="MOMENTUM",
+        help="validate and keep the moving average of the weights; 0 for none",
+    )  # fmt: skip
+    g.add_argument(
+        "--patience", type=whole(1), default=50, metavar="EPOCHS",
+        help="stop after so many epochs without a lower validation loss",
+    )  # fmt: skip
+    g.add_argument(
+        "--distill", metavar="FILES", help="teachers, Keras or ONNX files, separated by commas"
+    )
+    g.add_argument(
+        "--distill-share", type=share, default=0.7, help="weight of the teachers in the targets"
     )
 
-    g = p.add_argument_group("optimisation (None: the architecture's own)")
-    g.add_argument("--epochs", type=int)
-    g.add_argument("--batch-size", type=int)
-    g.add_argument("--optimizer", choices=("sgd", "adam", "adamw"))
-    g.add_argument("--learning-rate", type=float)
-    g.add_argument("--weight-decay", type=float, default=0.0, help="decoupled")
-    g.add_argument("--schedule", choices=("plateau", "cosine", "one-cycle"), default="plateau")
-    g.add_argument("--label-smoothing", type=float, default=0.0)
-    g.add_argument("--ema", type=float, default=0.0, help="momentum of the averaged weights, 0 off")
-    g.add_argument("--patience", type=int, default=50, help="epochs of early stopping")
-    g.add_argument("--distill", help="teachers, Keras or ONNX files, separated by commas")
-    g.add_argument("--distill-share", type=float, default=0.7, help="weight of the teachers")
-
     g = p.add_argument_group("augmentation")
-    for name, default in asdict(Augmentation()).items():
-        if isinstance(default, bool):
-            g.add_argument(f"--no-{name}", dest=name, action="store_false", help=" ")
+    for f in fields(Augmentation):
+        about = f.metadata["help"]
+        if isinstance(f.default, bool):
+            action = argparse.BooleanOptionalAction
+            g.add_argument(f"--{f.name}", action=action, default=f.default, help=about)
         else:
-            g.add_argument(f"--{name}", type=float, default=default, help=" ")
+            g.add_argument(f"--{f.name}", type=float, default=f.default, help=about)
     g.add_argument("--preview", metavar="FILE", help="write a sheet of augmented faces and stop")
     return p
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Says the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False:
+            return action.help
+        return super()._get_help_string(action)
+
+
 def _run(options: argparse.Namespace) -> int:
-    if options.resume:
-        return _resume(options.out)
     if options.data is None:
         raise UsageError("--data is needed: the path of fer2013.csv or of an image folder")
-    augmentation = Augmentation(**{k: getattr(options, k) for k in asdict(Augmentation())})
+    augmentation = _augmentation(vars(options))
     if options.preview:
         from training.plots import preview
 
@@ -115,26 +160,49 @@ def _run(options: argparse.Namespace) -> int:
         preview(train, augmentation, options.seed, Path(options.preview))
         print(f"wrote {options.preview}")
         return 0
+    if options.out is None:
+        raise UsageError("--out is needed: the folder of the run")
 
-    from training.runs import CONFIG, STATE, environment, write_json
+    from training.runs import CONFIG, LAST, environment, write_json
 
-    if (options.out / STATE).exists():
-        raise UsageError(f"{options.out} holds a run already; --resume it or choose another --out")
+    if (options.out / LAST).exists():
+        raise UsageError(
+            f"{options.out} holds a run already. Go on with it by {_again(options)}, or choose "
+            "another --out"
+        )
     config = _configuration(options)
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / CONFIG, {**config, "environment": environment()})
     return _train(options.out, config, None)
 
 
-def _resume(folder: Path) -> int:
-    from training.runs import CONFIG, STATE, read_json
+def _resume(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.out is None:
+        raise UsageError("--resume needs --out: the folder of the run")
+    changed = [
+        "--" + name.replace("_", "-")
+        for name, value in vars(options).items()
+        if name not in RESUMED and value != parser.get_default(name)
+    ]
+    if changed:
+        raise UsageError(
+            f"a resumed run keeps its own options; leave {', '.join(changed)} out, or start "
+            "another run"
+        )
+    from training.runs import CONFIG, read_json, read_state
 
-    config = read_json(folder / CONFIG)
-    state = read_json(folder / STATE)
-    if state["epoch"] >= config["epochs"] or state.get("stopped"):
-        print(f"{folder}: finished after {state['epoch']} epochs")
+    config = read_json(options.out / CONFIG)
+    config |= {k: getattr(options, k) for k in ("data", "votes") if getattr(options, k)}
+    # None where the run was stopped before it had begun.
+    state = read_state(options.out)
+    if state and (state["epoch"] >= config["epochs"] or state.get("stopped")):
+        print(f"{options.out}: finished after {state['epoch']} epochs")
         return 0
-    return _train(folder, config, state)
+    return _train(options.out, config, state)
+
+
+def _augmentation(config: dict[str, Any]) -> Augmentation:
+    return Augmentation(**{f.name: config[f.name] for f in fields(Augmentation)})
 
 
 def _configuration(options: argparse.Namespace) -> dict[str, Any]:
@@ -179,7 +247,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     from training import plots
     from training.batches import FaceBatches
     from training.models import ONE_HEAD, build, count_macs
-    from training.runs import BEST, LAST, STATE, RunKeeper, write_json
+    from training.runs import LAST, WATCHED, RunKeeper, load_network
 
     keras.utils.set_random_seed(config["seed"])
     keras.config.set_dtype_policy(config["precision"])
@@ -188,19 +256,23 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     train, val = dataset.training_and_validation(config["val_fraction"], config["seed"])
     twins = straddling_duplicates({"training": train, "validation": val})
     if twins:
-        print(f"{len(twins)} faces stand in training and validation alike, first: {twins[0]}")
+        print(
+            f"{len(twins)} pictures stand in training and validation alike, the first: "
+            f"{' and '.join(twins[0])}"
+        )
     plots.class_counts(
         {"training": train, "validation": val}, dataset.classes, folder / "classes.png"
     )
 
     targets, val_targets = _targets(config, train, val, dataset.classes)
-    augmentation = Augmentation(**{k: config[k] for k in asdict(Augmentation())})
     start = state["epoch"] if state else 0
-    batches = FaceBatches(train, targets, config["batch_size"], augmentation, config["seed"], start)
+    batches = FaceBatches(
+        train, targets, config["batch_size"], _augmentation(config), config["seed"], start
+    )
     val_batches = FaceBatches(val, val_targets, 256)
 
     if state:
-        model = keras.saving.load_model(folder / LAST)
+        model = load_network(folder / LAST, compile=True)
     else:
         model = build(
             config["arch"],
@@ -212,17 +284,16 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     print(
         f"{config['arch']}: {model.count_params():,} parameters, {count_macs(model) / 1e6:.1f} M "
         f"multiply-accumulates a face, {model.count_params() * 4 / 1e6:.1f} MB in float32; "
-        f"{keras.backend.backend()}, {config['precision']}"
+        f"{keras.backend.backend()}, {config['precision']}",
+        flush=True,
     )
 
-    watched = "val_loss"
     patience = config["patience"]
-    stateful: list[Any] = [keras.callbacks.EarlyStopping(watched, patience=patience)]
+    stateful: list[Any] = [keras.callbacks.EarlyStopping(WATCHED, patience=patience)]
     if config["schedule"] == "plateau":
         stateful.append(
-            keras.callbacks.ReduceLROnPlateau(watched, factor=0.1, patience=max(patience // 4, 1))
+            keras.callbacks.ReduceLROnPlateau(WATCHED, factor=0.1, patience=max(patience // 4, 1))
         )
-    best = min((row[watched] for row in state["log"]), default=None) if state else None
     callbacks: list[Any] = []
     if config["ema"]:
         swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
@@ -230,28 +301,29 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         swap._ema_weights_in_model = start > 0
         callbacks.append(swap)
     keeper = RunKeeper(folder, config["epochs"], config["seed"], stateful, state)
-    callbacks += [
-        keras.callbacks.ModelCheckpoint(
-            folder / BEST, watched, save_best_only=True, initial_value_threshold=best
-        ),
-        *stateful,
-        keeper,
-    ]
-    model.fit(
-        batches,
-        validation_data=val_batches,
-        initial_epoch=start,
-        epochs=config["epochs"],
-        shuffle=False,
-        callbacks=callbacks,
-        verbose=0,
-    )
-    if keeper.log and keeper.log[-1]["epoch"] < config["epochs"]:
-        write_json(folder / STATE, {**keeper._state, "stopped": True})
-        print(f"stopped early: no better {watched} for {patience} epochs")
-    plots.curves(keeper.log, folder / "curves.png")
-    print(f"done; evaluate with: python -m training.evaluate {folder} --data {config['data']}")
+    try:
+        model.fit(
+            batches,
+            validation_data=val_batches,
+            initial_epoch=start,
+            epochs=config["epochs"],
+            shuffle=False,
+            callbacks=[*callbacks, *stateful, keeper],
+            verbose=0,
+        )
+    finally:
+        plots.curves(keeper.log, folder / "curves.png")
+    print(f"done; evaluate with: {_evaluation(folder, config)}")
     return 0
+
+
+def _evaluation(folder: Path, config: dict[str, Any]) -> str:
+    words = ["python -m training.evaluate", str(folder), "--data", config["data"]]
+    if config["votes"]:
+        words += ["--votes", config["votes"]]
+    if config["classes"] != 7:
+        words += ["--classes", str(config["classes"])]
+    return " ".join(words)
 
 
 def _targets(
@@ -290,16 +362,19 @@ def _compile(model: keras.Model, config: dict[str, Any], steps: int) -> None:
     from training.schedules import learning_rate
 
     rate = learning_rate(config["schedule"], config["learning_rate"], config["epochs"], steps)
-    shared: dict[str, Any] = {"weight_decay": config["weight_decay"] or None}
+    shared: dict[str, Any] = {}
     if config["ema"]:
-        shared |= {"use_ema": True, "ema_momentum": config["ema"]}
+        shared = {"use_ema": True, "ema_momentum": config["ema"]}
+    decay = config["weight_decay"] or None
     match config["optimizer"]:
         case "sgd":
-            optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **shared)
+            optimizer = keras.optimizers.SGD(
+                rate, momentum=0.9, nesterov=True, weight_decay=decay, **shared
+            )
         case "adam":
-            optimizer = keras.optimizers.Adam(rate, **shared)
+            optimizer = keras.optimizers.Adam(rate, weight_decay=decay, **shared)
         case _:
-            optimizer = keras.optimizers.AdamW(rate, **shared)
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=config["weight_decay"], **shared)
     jit: bool | str = "auto"
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -316,6 +391,8 @@ def _compile(model: keras.Model, config: dict[str, Any], steps: int) -> None:
         else ["categorical_accuracy"],
         jit_compile=jit,
     )
+    # A checkpoint written before the first step holds all the variables, too.
+    model.optimizer.build(model.trainable_variables)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 # Training is no installed package: it is run from the repository's root.
@@ -51,3 +53,25 @@ def votes_csv(faces_csv: Path, parts: dict) -> Path:
     path = faces_csv.with_name("fer2013new.csv")
     path.write_text(votes_text(usages, counts))
     return path
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, faces_csv: Path
+) -> Callable[[str], tuple[Path, str]]:
+    """The run of an architecture after one epoch, and what training printed: made once each."""
+    import contextlib
+    import io
+
+    from training.train import main
+
+    folder = tmp_path_factory.mktemp("trained")
+
+    @functools.cache
+    def run(arch: str) -> tuple[Path, str]:
+        words = f"--data {faces_csv} --out {folder / arch} --arch {arch} --epochs 1 --batch-size 70"
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            assert main(words.split()) == 0
+        return folder / arch, said.getvalue()
+
+    return run

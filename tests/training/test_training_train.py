@@ -1,0 +1,531 @@
+"""Training for real, on drawn faces: every architecture, and runs that are interrupted."""
+# ruff: noqa: E402  (what needs Keras comes after the skip)
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn_faces import csv_text, draw_faces, write_folders
+
+keras = pytest.importorskip("keras")
+
+import tiny_network  # noqa: F401  (adds the architecture "tiny")
+
+from training import runs
+from training.data import load_dataset
+from training.metrics import softmax
+from training.models import ARCHITECTURES, build, count_macs
+from training.predictors import load_predictor
+from training.runs import BEST, CONFIG, LAST, LOG, read_json, read_state
+from training.train import main
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--arch", "tiny", "--precision", "float32", "--seed", "7"]
+
+
+def train(*arguments: object) -> int:
+    return main([str(a) for a in arguments])
+
+
+def log_rows(folder: Path) -> list[dict]:
+    rows = read_state(folder)["log"]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def variables(path: Path) -> list[np.ndarray]:
+    """Weights of the network, and all that the optimizer remembers."""
+    model = keras.saving.load_model(path)
+    return [*model.get_weights(), *(np.asarray(v) for v in model.optimizer.variables)]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert log_rows(one) == log_rows(other)
+    for name in (LAST, BEST):
+        for a, b in zip(variables(one / name), variables(other / name), strict=True):
+            np.testing.assert_array_equal(a, b)
+    a, b = read_state(one), read_state(other)
+    assert a["callbacks"] == b["callbacks"]
+    assert a["stopped"] == b["stopped"]
+
+
+@pytest.mark.parametrize("arch", [a for a in ARCHITECTURES if a != "tiny"])
+def test_every_architecture_trains_an_epoch(trained, faces_csv, arch):
+    out, said = trained(arch)
+    assert "Training: 210 faces (angry 30, disgust 30" in said
+    parameters, macs = re.search(rf"{arch}: ([\d,]+) parameters, ([\d.]+) M", said).groups()
+    model = build(arch, 7)
+    assert int(parameters.replace(",", "")) == model.count_params()
+    assert float(macs) == pytest.approx(count_macs(model) / 1e6, abs=0.06)
+    assert "MB in float32" in said
+    assert f"python -m training.evaluate {out} --data {faces_csv}" in said
+    (row,) = log_rows(out)
+    assert np.isfinite([row["loss"], row["val_loss"]]).all()
+    config = read_json(out / CONFIG)
+    assert config["optimizer"] == ARCHITECTURES[arch].optimizer
+    assert config["environment"]["versions"]["keras"] == keras.__version__
+    assert {p.name for p in out.iterdir()} == {
+        CONFIG, LAST, BEST, LOG, "curves.png", "classes.png"
+    }  # fmt: skip
+    assert (out / "curves.png").stat().st_size > 5000
+    assert (out / "classes.png").stat().st_size > 5000
+
+
+def test_a_few_epochs_learn_the_drawn_faces(tmp_path, faces_csv):
+    out = tmp_path / "run"
+    assert (
+        train(
+            "--data",
+            faces_csv,
+            "--out",
+            out,
+            *SMALL,
+            "--epochs",
+            10,
+            "--rotation",
+            3,
+            "--schedule",
+            "one-cycle",
+            "--precision",
+            "mixed_bfloat16",
+        )
+        == 0
+    )
+    rows = log_rows(out)
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    assert rows[-1]["val_categorical_accuracy"] > 0.6
+    text = (out / LOG).read_text().splitlines()
+    assert text[0].startswith("epoch,categorical_accuracy,loss,val_categorical_accuracy,val_loss")
+    assert len(text) == 11
+
+
+@pytest.mark.parametrize(
+    ("arch", "low", "high"),
+    [
+        ("simple", 2e6, 3e6),
+        ("se_resnet", 4e6, 6e6),
+        ("fastfer", 3e5, 2e6),
+        ("vgg16", 14e6, 15e6),
+        ("resnet50", 23e6, 24e6),
+    ],
+)
+def test_sizes_of_the_architectures(arch, low, high):
+    model = build(arch, 5)
+    assert low < model.count_params() < high
+    assert model.output_shape == (None, 5)
+    assert count_macs(model) > 1e6
+
+
+def test_multiply_accumulates_by_hand():
+    L = keras.layers
+    inputs = keras.Input((8, 8, 3))
+    x = L.Conv2D(4, 3, padding="same")(inputs)  # 64 places, 4 filters of 27
+    x = L.DepthwiseConv2D(3, strides=2, padding="same")(x)  # 16 places, 4 channels of 9
+    x = L.Dense(5)(L.Flatten()(x))  # 64 by 5
+    assert count_macs(keras.Model(inputs, x)) == 64 * 4 * 27 + 16 * 4 * 9 + 64 * 5
+
+
+# --- interruption --------------------------------------------------------------------------------
+
+RECIPES = {
+    "plateau": ["--optimizer", "adam", "--learning-rate", "1e-3", "--patience", "4"],
+    "one-cycle, EMA": [
+        "--schedule", "one-cycle", "--ema", "0.9", "--weight-decay", "1e-3", "--mixup", "0.2",
+        "--label-smoothing", "0.1",
+    ],
+    "cosine, AdamW": [
+        "--schedule", "cosine", "--optimizer", "adamw", "--learning-rate", "1e-3", "--erase", "0.3",
+        "--precision", "mixed_bfloat16",
+    ],
+}  # fmt: skip
+
+
+class Interrupted(runs.RunKeeper):
+    """A keeper during whose third batch of an epoch the user presses Ctrl-C."""
+
+    epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._now = epoch
+        super().on_epoch_begin(epoch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        if self._now == self.epoch and batch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=list(RECIPES))
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, faces_csv, monkeypatch, recipe):
+    common = ["--data", faces_csv, *SMALL, "--epochs", 4, *RECIPES[recipe]]
+    assert train(*common, "--out", tmp_path / "whole") == 0
+    for epoch in (0, 2):  # in the first epoch, and in a later one
+        with monkeypatch.context() as m:
+            m.setattr(Interrupted, "epoch", epoch)
+            m.setattr(runs, "RunKeeper", Interrupted)
+            again = ["--resume"] if epoch else common
+            assert train(*again, "--out", tmp_path / "parts") == 130
+        assert read_state(tmp_path / "parts")["epoch"] == epoch
+    if "EMA" in recipe:  # nothing may hang on what this process has loaded
+        words = [sys.executable, "-m", "training.train", "--resume", "--out", tmp_path / "parts"]
+        subprocess.run(words, cwd=ROOT, check=True)
+    else:
+        keras.utils.set_random_seed(99)
+        assert train("--resume", "--out", tmp_path / "parts") == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_early_stopping_and_plateau_remember_across_a_resume(
+    tmp_path, faces_csv, monkeypatch, capsys
+):
+    """With a rate at which nothing is learnt, the counters alone decide."""
+    common = [
+        "--data", faces_csv, *SMALL, "--epochs", 30, "--patience", 4, "--optimizer", "sgd",
+        "--learning-rate", "30",
+    ]  # fmt: skip
+    assert train(*common, "--out", tmp_path / "whole") == 0
+    state = read_state(tmp_path / "whole")
+    assert state["stopped"]
+    assert state["epoch"] < 30
+    assert "stopped early" in capsys.readouterr().out
+    rates = [row["learning_rate"] for row in state["log"]]
+    assert rates[-1] < rates[0] / 50, "the plateau lowered the rate"
+
+    for epoch in range(1, state["epoch"] - 1, 2):
+        with monkeypatch.context() as m:
+            m.setattr(Interrupted, "epoch", epoch)
+            m.setattr(runs, "RunKeeper", Interrupted)
+            again = ["--resume"] if epoch > 1 else common
+            assert train(*again, "--out", tmp_path / "parts") == 130
+    assert train("--resume", "--out", tmp_path / "parts") == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+    before = (tmp_path / "parts" / LAST).read_bytes()
+    capsys.readouterr()
+    assert train("--resume", "--out", tmp_path / "parts") == 0
+    assert f"finished after {state['epoch']} epochs" in capsys.readouterr().out
+    assert (tmp_path / "parts" / LAST).read_bytes() == before
+
+
+def command(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", str(ROOT / "tests/training/tiny_network.py"), *map(str, arguments)],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process is a POSIX matter")
+def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path, faces_csv):
+    out = tmp_path / "run"
+    process = command(
+        "--data", faces_csv, "--out", out, *SMALL, "--epochs", 500, "--batch-size", 16
+    )
+    try:
+        for line in process.stdout:
+            if line.startswith("epoch 2/500"):
+                break
+        else:
+            pytest.fail(process.stderr.read())
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert f"stopped; go on with: python -m training.train --resume --out {out}" in errors
+    assert "Traceback" not in errors
+    state = read_state(out)
+    assert state["epoch"] >= 2
+    assert len((out / LOG).read_text().splitlines()) == state["epoch"] + 1
+    assert (out / "curves.png").stat().st_size > 5000
+    faces, _ = draw_faces(7)
+    for path in (out, out / LAST):
+        probabilities = load_predictor(path).predict(faces[..., None].astype(np.float32) / 255)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_run_stopped_before_it_began_can_be_resumed_or_started_again(
+    tmp_path, faces_csv, monkeypatch
+):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    common = ["--data", faces_csv, *SMALL, "--epochs", 1]
+    with monkeypatch.context() as m:
+        m.setattr("training.train.load_dataset", stop)
+        assert train(*common, "--out", out) == 130
+    assert (out / CONFIG).exists()
+    assert train("--resume", "--out", out) == 0
+    assert read_state(out)["epoch"] == 1
+
+
+def test_a_network_that_diverges_is_told(tmp_path, faces_csv, capsys):
+    out = tmp_path / "run"
+    code = train("--data", faces_csv, "--out", out, *SMALL, "--epochs", 9, "--learning-rate", 1e30)
+    assert code == 4
+    assert "diverged" in capsys.readouterr().err
+    assert not (out / BEST).exists()
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+NEW = "--data DATA --out x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ("--out x", "--data is needed"),
+        ("--data DATA", "--out is needed"),
+        ("--resume", "--resume needs --out"),
+        (f"{NEW} --arch lenet", "no architecture 'lenet'; there are simple"),
+        (f"{NEW} --targets both", "--targets both needs --votes"),
+        (f"{NEW} --weights imagenet", "--weights is for vgg16 and resnet50"),
+        (f"{NEW} --arch vgg16 --weights none.h5", "none.h5: no such file"),
+        (f"{NEW} --rotation -3", "--rotation must lie between 0 and 180"),
+        (f"{NEW} --classes 3", "--classes is 5 or 7"),
+        (f"{NEW} --distill none.onnx", "none.onnx: no such file"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    tmp_path, faces_csv, monkeypatch, capsys, arguments, what
+):
+    monkeypatch.chdir(tmp_path)
+    code = train(*arguments.replace("DATA", str(faces_csv)).split())
+    assert code in (2, 3)
+    assert what in capsys.readouterr().err
+    assert not (tmp_path / "x" / LAST).exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--epochs", "0"), ("--batch-size", "-1"), ("--ema", "1"), ("--label-smoothing", "nan"),
+     ("--learning-rate", "-1"), ("--distill-share", "1.5"), ("--seed", "-1"), ("--seed", "x")],
+)  # fmt: skip
+def test_numbers_that_cannot_be_are_refused(faces_csv, capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        train("--data", faces_csv, "--out", "x", *arguments)
+    assert caught.value.code == 2
+    assert f"argument {arguments[0]}: {arguments[1]!r} is not a" in capsys.readouterr().err
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_by_other_options(tmp_path, faces_csv, capsys):
+    out = tmp_path / "run"
+    common = ["--data", faces_csv, "--out", out, *SMALL, "--epochs", 1]
+    assert train(*common) == 0
+    assert train(*common) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert train("--resume", "--out", out, "--epochs", 9, "--ema", 0.9) == 2
+    assert "leave --epochs, --ema out" in capsys.readouterr().err
+    assert train("--resume", "--out", tmp_path / "nowhere") == 3
+    assert "is" in (said := capsys.readouterr().err)
+    assert "a run folder?" in said
+
+
+def test_the_preview_is_a_picture_and_needs_no_run(tmp_path, faces_csv):
+    import cv2
+
+    sheet = tmp_path / "sheet.png"
+    assert train("--data", faces_csv, "--preview", sheet, "--erase", 1) == 0
+    image = cv2.imread(str(sheet))
+    assert min(image.shape[:2]) > 500
+    assert image.std() > 20
+    again = tmp_path / "again.png"
+    assert train("--data", faces_csv, "--preview", again, "--erase", 1) == 0
+    np.testing.assert_array_equal(image, cv2.imread(str(again)))
+
+
+def test_trains_on_folders_with_a_validation_share(tmp_path, parts):
+    data = write_folders(tmp_path / "data", {"train": parts["Training"]}, ".png")
+    out = tmp_path / "run"
+    assert train("--data", data, "--out", out, *SMALL, "--epochs", 1, "--val-fraction", 0.2) == 0
+    assert read_state(out)["epoch"] == 1
+
+
+def test_duplicates_and_bad_rows_are_reported(tmp_path, parts, capsys):
+    faces, labels = parts["Training"]
+    data = tmp_path / "a.csv"
+    data.write_text(
+        csv_text(
+            {"Training": (faces[:32], labels[:32]), "PublicTest": (faces[30:64], labels[30:64])}
+        )
+        + "8,1 2 3,Training\n"
+    )
+    common = ["--data", data, "--out", tmp_path / "run", *SMALL, "--epochs", 1]
+    assert train(*common) == 3
+    assert f"{data}:68: unknown label '8'" in capsys.readouterr().err
+    assert train(*common, "--skip-bad") == 0
+    said = capsys.readouterr().out
+    assert "skipped 1 bad row" in said
+    assert (
+        f"2 pictures stand in training and validation alike, the first: {data}:32 and {data}:34"
+        in said
+    )
+
+
+# --- weights of others ---------------------------------------------------------------------------
+
+
+def test_imagenet_without_a_network_says_why(tmp_path, faces_csv):
+    process = subprocess.run(
+        [sys.executable, "-m", "training.train", "--data", faces_csv, "--out", tmp_path / "run",
+         "--arch", "vgg16", "--weights", "imagenet", "--epochs", "1"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={
+            **os.environ, "KERAS_HOME": str(tmp_path / "keras"), "CUDA_VISIBLE_DEVICES": "",
+            **dict.fromkeys(("https_proxy", "HTTPS_PROXY", "http_proxy"), "http://127.0.0.1:9"),
+            "no_proxy": "", "NO_PROXY": "",
+        },
+    )  # fmt: skip
+    assert process.returncode == 4
+    (line,) = [part for part in process.stderr.splitlines() if part.startswith("error: ")]
+    assert "the weights 'imagenet' of vgg16 could not be loaded" in line
+    assert "--weights none, or --weights FILE" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_weights_of_a_file_are_loaded(tmp_path, faces_csv):
+    keras.config.set_dtype_policy("float32")
+    backbone = keras.applications.VGG16(include_top=False, weights=None, input_shape=(48, 48, 3))
+    file = tmp_path / "vgg16.weights.h5"
+    backbone.save_weights(file)
+    model = build("vgg16", 7, weights=str(file))
+    nested = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    for a, b in zip(backbone.get_weights(), nested.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = tmp_path / "other.weights.h5"
+    build("fastfer", 7).save_weights(other)
+    code = train(
+        "--data", faces_csv, "--out", tmp_path / "run", "--arch", "vgg16", "--weights", other
+    )
+    assert code == 4
+
+
+# --- targets -------------------------------------------------------------------------------------
+
+
+def targets_of(config: dict, dataset) -> tuple[dict, dict]:
+    from training.train import _targets
+
+    defaults = {
+        "targets": "labels",
+        "class_weight": "none",
+        "label_smoothing": 0.0,
+        "distill": None,
+    }
+    return _targets({**defaults, **config}, *dataset.training_and_validation(), dataset.classes)
+
+
+def test_class_weights_and_smoothing_reach_the_training_targets_alone(tmp_path):
+    faces, labels = draw_faces(70, 3)
+    keep = np.flatnonzero((labels != 3) | (np.arange(70) % 2 == 0))
+    path = tmp_path / "a.csv"
+    path.write_text(
+        csv_text({"Training": (faces[keep], labels[keep]), "PublicTest": (faces, labels)})
+    )
+    dataset = load_dataset(path)
+    train_targets, val_targets = targets_of(
+        {"class_weight": "balanced", "label_smoothing": 0.07}, dataset
+    )
+    source = dataset.split("Training")
+    rows = train_targets["fer2013"]
+    weight = rows.sum(axis=1)
+    counts = np.bincount(source.labels)
+    np.testing.assert_allclose(weight, len(source) / (7 * counts[source.labels]), rtol=1e-5)
+    assert weight.mean() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(rows.max(axis=1) / weight, 0.93 + 0.01, rtol=1e-5)
+    np.testing.assert_array_equal(
+        val_targets["fer2013"], np.eye(7)[dataset.split("PublicTest").labels]
+    )
+
+
+def test_two_heads_learn_labels_and_votes(tmp_path, faces_csv, votes_csv):
+    out = tmp_path / "run"
+    assert (
+        train(
+            "--data",
+            faces_csv,
+            "--votes",
+            votes_csv,
+            "--targets",
+            "both",
+            "--out",
+            out,
+            *SMALL,
+            "--epochs",
+            2,
+            "--ema",
+            0.9,
+            "--schedule",
+            "one-cycle",
+        )
+        == 0
+    )
+    model = keras.saving.load_model(out / BEST)
+    assert sorted(model.output_names) == ["crowd", "fer2013"]
+    assert {"fer2013_loss", "val_crowd_loss"} <= set(log_rows(out)[0])
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory, faces_csv) -> list[Path]:
+    """A Keras run and an ONNX file."""
+    from training.export import main as export
+
+    folder = tmp_path_factory.mktemp("teachers")
+    assert train("--data", faces_csv, "--out", folder / "run", *SMALL, "--epochs", 2) == 0
+    assert export([str(folder / "run"), "--out", str(folder / "teacher.onnx")]) == 0
+    return [folder / "run", folder / "teacher.onnx"]
+
+
+def test_distillation_learns_from_the_mean_of_the_teachers(tmp_path, faces_csv, teachers):
+    dataset = load_dataset(faces_csv)
+    source = dataset.split("Training")
+    faces = source.load(np.arange(len(source))).astype(np.float32)[..., None] / 255
+    said = [
+        (p.predict(faces) + p.predict(np.ascontiguousarray(faces[:, :, ::-1]))) / 2
+        for p in map(load_predictor, teachers)
+    ]
+    distill = ",".join(map(str, teachers))
+    targets, val_targets = targets_of({"distill": distill, "distill_share": 0.7}, dataset)
+    np.testing.assert_allclose(
+        targets["fer2013"], 0.3 * np.eye(7)[source.labels] + 0.7 * np.mean(said, axis=0), atol=1e-5
+    )
+    np.testing.assert_array_equal(val_targets["fer2013"].max(axis=1), 1)
+
+    out = tmp_path / "run"
+    assert (
+        train("--data", faces_csv, "--out", out, *SMALL, "--epochs", 1, "--distill", distill) == 0
+    )
+
+
+def test_a_teacher_of_other_classes_is_refused(tmp_path, faces_csv, teachers, capsys):
+    out = tmp_path / "run"
+    code = train(
+        "--data", faces_csv, "--out", out, *SMALL, "--classes", 5, "--distill", teachers[0]
+    )
+    assert code == 4
+    assert "the teacher knows 7 classes, the run 5" in capsys.readouterr().err
+
+
+def test_softmax_of_the_run_matches_its_logits(teachers):
+    predictor = load_predictor(teachers[0])
+    faces = draw_faces(9)[0].astype(np.float32)[..., None] / 255
+    np.testing.assert_allclose(predictor.predict(faces), softmax(predictor.logits(faces)))
+
+
+def test_the_configuration_is_json_without_surprises(teachers):
+    config = json.loads((teachers[0] / CONFIG).read_text())
+    assert config["arch"] == "tiny"
+    assert config["environment"]["git"]
+    assert "resume" not in config
