@@ -77,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--weights", help="to start vgg16 and resnet50 from: none, imagenet (a download) or FILE"
     )
+    p.add_argument(
+        "--init", metavar="RUN",
+        help="begin with the weights of another run of the same architecture (its folder or a "
+        ".keras file): a second round, gentler than the first",
+    )  # fmt: skip
     p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear")
     p.add_argument(
         "--val-fraction", type=float, metavar="SHARE",
@@ -280,6 +285,8 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
             tuple(targets) if len(targets) > 1 else ONE_HEAD,
             config["weights"],
         )
+        if config["init"]:
+            _begin_with(model, Path(config["init"]))
         _compile(model, config, len(batches))
     print(
         f"{config['arch']}: {model.count_params():,} parameters, {count_macs(model) / 1e6:.1f} M "
@@ -324,6 +331,16 @@ def _evaluation(folder: Path, config: dict[str, Any]) -> str:
     if config["classes"] != 7:
         words += ["--classes", str(config["classes"])]
     return " ".join(words)
+
+
+def _begin_with(model: keras.Model, path: Path) -> None:
+    from training.runs import BEST, load_network
+
+    weights = load_network(path / BEST if path.is_dir() else path).get_weights()
+    try:
+        model.set_weights(weights)
+    except ValueError as e:
+        raise UsageError(f"--init {path}: not the weights of this network: {e}") from None
 
 
 def _targets(
