@@ -32,6 +32,7 @@ native = Extension(
         "cext/ff_cpu.c",
         "cext/ff_dispatch.c",
         "cext/ff_pack.c",
+        "cext/ff_turn.c",
         "cext/ff_boxes.c",
         "cext/ff_scalar.c",
         "cext/ff_avx2.c",

@@ -14,7 +14,7 @@ from cpython.buffer cimport (
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
-from libc.stdint cimport int64_t, uint8_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport strchr
 
@@ -36,6 +36,8 @@ from ff cimport (
     ff_pack_faces,
     ff_pack_workspace,
     ff_status,
+    ff_turn_faces,
+    ff_turn_workspace,
 )
 
 import os
@@ -149,7 +151,7 @@ cdef bint _overlap(const ff_frame *frame, const Py_buffer *out) noexcept:
     return first < <const uint8_t *>out.buf + out.len and <const uint8_t *>out.buf < last
 
 
-def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out):
+def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out, turns=None):
     cdef ff_frame pixels
     cdef _View held = _frame(frame, &pixels)
     cdef _View xywh = _array(boxes, "boxes", 0, b"d", sizeof(double), 2, -1, 4)
@@ -161,6 +163,11 @@ def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out):
     cdef ff_box *rounded
     cdef void *workspace
     cdef ff_status status
+    cdef _View turned = None
+    cdef const int32_t *angles = NULL
+    if turns is not None:
+        turned = _array(turns, "turns", 0, b"i", sizeof(int32_t), 2, <Py_ssize_t>n, 2)
+        angles = <const int32_t *>turned.view.buf
     if not FF_MIN_SIZE <= size <= FF_MAX_SIZE:
         raise ValueError(f"size: must be {FF_MIN_SIZE} to {FF_MAX_SIZE}")
     if (tiles.view.ndim != 4 or <size_t>shape[0] != n or shape[1] != size or shape[2] != size
@@ -178,16 +185,22 @@ def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out):
         status = ff_boxes_round(<const double *>xywh.view.buf, n, &pixels, rounded, &bad)
         if status == FF_EBOX:
             return bad
-        if status == FF_OK:
+        if status == FF_OK and angles == NULL:
             status = ff_pack_workspace(&pixels, rounded, n, <size_t>size, &bytes)
+        elif status == FF_OK:
+            status = ff_turn_workspace(&pixels, rounded, n, <size_t>size, &bytes)
         if status != FF_OK:
             raise RuntimeError(f"ff_pack_workspace: status {<int>status}")
         workspace = malloc(bytes)
         if workspace == NULL:
             raise MemoryError
         with nogil:
-            status = ff_pack_faces(kernels, &pixels, rounded, n, <size_t>size, scale, bias,
-                                   workspace, <float *>tiles.view.buf)
+            if angles == NULL:
+                status = ff_pack_faces(kernels, &pixels, rounded, n, <size_t>size, scale, bias,
+                                       workspace, <float *>tiles.view.buf)
+            else:
+                status = ff_turn_faces(kernels, &pixels, rounded, angles, n, <size_t>size, scale,
+                                       bias, workspace, <float *>tiles.view.buf)
             free(workspace)
         if status != FF_OK:
             raise RuntimeError(f"ff_pack_faces: status {<int>status}")

@@ -81,6 +81,19 @@ enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_f
                              double scale, double bias, void *restrict workspace,
                              float *restrict out);
 
+/* The same for ff_turn_faces. */
+enum ff_status ff_turn_workspace(const struct ff_frame *frame, const struct ff_box *boxes, size_t n,
+                                 size_t size, size_t *bytes);
+
+/* As ff_pack_faces, for turned faces: boxes[i] stands for the square around its middle whose side is
+ * the mean of its own, turned by the angle whose cosine and sine, in 1/65536, are turns[2i] and
+ * turns[2i + 1]; positive angles turn from x towards y. workspace is that of ff_turn_workspace.
+ * Returns FF_OK; or FF_EINVAL with out untouched, also for a cosine or sine beyond 65536. */
+enum ff_status ff_turn_faces(const struct ff_kernels *kernels, const struct ff_frame *frame,
+                             const struct ff_box *restrict boxes, const int32_t *restrict turns,
+                             size_t n, size_t size, double scale, double bias,
+                             void *restrict workspace, float *restrict out);
+
 /* ---- Boxes ----------------------------------------------------------------------------------- */
 
 /* out[i * m + j] = intersection over union of a[i] and b[j]; boxes are x, y, width, height in one

@@ -1,6 +1,6 @@
 # Mirror of ff.h, and nothing else: what each of these means stands there.
 from libc.stddef cimport ptrdiff_t
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef extern from "ff.h" nogil:
     enum ff_status:
@@ -44,6 +44,12 @@ cdef extern from "ff.h" nogil:
     ff_status ff_pack_faces(const ff_kernels *kernels, const ff_frame *frame, const ff_box *boxes,
                             size_t n, size_t size, double scale, double bias, void *workspace,
                             float *out)
+
+    ff_status ff_turn_workspace(const ff_frame *frame, const ff_box *boxes, size_t n, size_t size,
+                                size_t *bytes)
+    ff_status ff_turn_faces(const ff_kernels *kernels, const ff_frame *frame, const ff_box *boxes,
+                            const int32_t *turns, size_t n, size_t size, double scale, double bias,
+                            void *workspace, float *out)
 
     ff_status ff_iou(const double *a, size_t n, const double *b, size_t m, double *out)
     ff_status ff_nms(const double *boxes, const int64_t *order, size_t n, double threshold,

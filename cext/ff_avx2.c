@@ -111,7 +111,7 @@ FF_INLINE void columns_in(const size_t blocks, const int16_t *restrict src, size
 {
     const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
     const __m256 factor = _mm256_set1_ps(scale), offset = _mm256_set1_ps(bias);
-    for (size_t j = 0; j < size; j += 8)
+    for (size_t j = columns->begin; j < columns->end; j += 8)
         for (size_t l = 0; l < lines; l++) {
             const __m256i sums = group(src + l * pitch, columns->start + j,
                                        columns->weights + j * FF_BLOCK, blocks, stride);

@@ -116,7 +116,7 @@ FF_INLINE void columns_in(const size_t blocks, const int16_t *restrict src, size
 {
     const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
     const __m512 factor = _mm512_set1_ps(scale), offset = _mm512_set1_ps(bias);
-    for (size_t j = 0; j < size; j += FF_GROUP) {
+    for (size_t j = columns->begin; j < columns->end; j += FF_GROUP) {
         const int32_t *const start = columns->start + j;
         const int16_t *const weights = columns->weights + j * FF_BLOCK;
         const size_t left = size - j;

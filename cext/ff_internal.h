@@ -49,6 +49,8 @@ struct ff_columns {
     const int32_t *start;
     const int16_t *weights;
     size_t blocks, size;
+    size_t begin, end; /* the outputs wanted: begin is even, and end is either size or whole groups
+                        * of FF_GROUP further */
 };
 
 struct ff_kernels {
@@ -59,7 +61,7 @@ struct ff_kernels {
     void (*sum_rows)(const uint8_t *const *restrict rows, size_t count,
                      struct ff_row_weights weights, size_t n, int16_t *restrict dst);
 
-    /* For each line l and output j < size: dst[l * size + j] = (float)sum * scale + bias, where sum
+    /* For each line l and output j, begin <= j < end: dst[l * size + j] = (float)sum * scale + bias, where sum
      * is that over t of weight(j, t) * src[l * pitch + start[j] + t]. */
     void (*sum_columns)(const int16_t *restrict src, size_t pitch, size_t lines,
                         const struct ff_columns *columns, float scale, float bias,
@@ -73,6 +75,31 @@ extern const struct ff_kernels ff_avx2_kernels, ff_avx512_kernels;
 #ifdef FF_ARM
 extern const struct ff_kernels ff_neon_kernels;
 #endif
+
+/* ---- Packing one tile ------------------------------------------------------------------------ */
+
+/* Which outputs of a tile are wanted: those within a square turned around the middle of the tile.
+ * All in outputs; cosine and sine are those of the turn. */
+struct ff_turned_square {
+    double cosine, sine, middle_x, middle_y, half;
+};
+
+/* The parts of the workspace, and the weights made last. */
+struct ff_packer;
+
+/* What a packer needs for boxes of up to w x h (in 1/256 px) and tiles of size x size. */
+size_t ff_packer_bytes(const struct ff_frame *frame, int64_t w, int64_t h, size_t size);
+
+/* Makes a packer in workspace, which holds ff_packer_bytes for the same arguments. */
+struct ff_packer *ff_packer_open(void *workspace, const struct ff_kernels *kernels,
+                                 const struct ff_frame *frame, int64_t w, int64_t h, size_t size,
+                                 double scale, double bias);
+
+/* Fills out, size x size, from one box; where wanted is given, at least those outputs. */
+void ff_packer_fill(struct ff_packer *packer, const struct ff_box *box,
+                    const struct ff_turned_square *wanted, float *restrict out);
+
+/* ---- Helpers --------------------------------------------------------------------------------- */
 
 static inline size_t ff_round_up(size_t n, size_t step)
 {

@@ -65,7 +65,7 @@ static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
 {
     const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
     const float32x4_t factor = vdupq_n_f32(scale), offset = vdupq_n_f32(bias);
-    for (size_t j = 0; j < size; j += 4) {
+    for (size_t j = columns->begin; j < columns->end; j += 4) {
         const int32_t *const start = columns->start + j;
         const int16_t *const weights = columns->weights + j * FF_BLOCK;
         for (size_t l = 0; l < lines; l++) {

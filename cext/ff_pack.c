@@ -108,10 +108,24 @@ struct line {
     struct ff_row_weights weights;
 };
 
+struct ff_packer {
+    const struct ff_kernels *kernels;
+    const struct ff_frame *frame;
+    float factor, bias;
+    const uint8_t **rows;
+    struct line *lines;
+    int32_t *start;
+    int16_t *weights, *summed;
+    size_t pitch;
+    struct ff_columns columns;
+    struct axis vertical, horizontal; /* that lines and columns are made for, */
+    int ready;                        /* if they are */
+};
+
 /* Where the parts of the workspace begin, in bytes from a multiple of ALIGNMENT, all cut for the
  * largest box. No sum can overflow: sides of boxes are at most FF_MAX_SIDE. */
 struct layout {
-    size_t rows;    /* pointers to the rows of a box, from top to bottom */
+    size_t rows;    /* after the packer: pointers to the rows of a box, from top to bottom */
     size_t lines;   /* struct line, one for each output line */
     size_t start;   /* see struct ff_columns */
     size_t weights;
@@ -120,14 +134,8 @@ struct layout {
     size_t bytes;   /* the whole */
 };
 
-static struct layout lay_out(const struct ff_frame *frame, const struct ff_box *boxes, size_t n,
-                             size_t size)
+static struct layout lay_out(const struct ff_frame *frame, int64_t w, int64_t h, size_t size)
 {
-    int64_t w = 0, h = 0;
-    for (size_t i = 0; i < n; i++) {
-        w = boxes[i].w > w ? boxes[i].w : w;
-        h = boxes[i].h > h ? boxes[i].h : h;
-    }
     const size_t channels = (size_t)frame->channels, padded = ff_round_up(size, FF_GROUP);
     const size_t rows = (size_t)h / FF_SUBPIXEL + 3;
     const size_t wide = (size_t)w / FF_SUBPIXEL + 3;
@@ -136,7 +144,7 @@ static struct layout lay_out(const struct ff_frame *frame, const struct ff_box *
     const size_t window = ff_round_up(taps * channels, FF_BLOCK);
 
     struct layout at;
-    at.rows = 0;
+    at.rows = ff_round_up(sizeof(struct ff_packer), ALIGNMENT);
     at.lines = ff_round_up(at.rows + rows * sizeof(const uint8_t *), ALIGNMENT);
     at.start = ff_round_up(at.lines + size * sizeof(struct line), ALIGNMENT);
     at.weights = ff_round_up(at.start + padded * sizeof(int32_t), ALIGNMENT);
@@ -146,13 +154,33 @@ static struct layout lay_out(const struct ff_frame *frame, const struct ff_box *
     return at;
 }
 
-enum ff_status ff_pack_workspace(const struct ff_frame *frame, const struct ff_box *boxes, size_t n,
-                                 size_t size, size_t *bytes)
+size_t ff_packer_bytes(const struct ff_frame *frame, int64_t w, int64_t h, size_t size)
 {
-    if (size < FF_MIN_SIZE || size > FF_MAX_SIZE)
-        return FF_EINVAL;
-    *bytes = lay_out(frame, boxes, n, size).bytes + ALIGNMENT;
-    return FF_OK;
+    return lay_out(frame, w, h, size).bytes + ALIGNMENT;
+}
+
+struct ff_packer *ff_packer_open(void *workspace, const struct ff_kernels *kernels,
+                                 const struct ff_frame *frame, int64_t w, int64_t h, size_t size,
+                                 double scale, double bias)
+{
+    const struct layout at = lay_out(frame, w, h, size);
+    char *const base = (char *)workspace + (ALIGNMENT - (uintptr_t)workspace % ALIGNMENT);
+    struct ff_packer *const p = (struct ff_packer *)base;
+    p->kernels = kernels;
+    p->frame = frame;
+    p->factor = (float)(scale / (1 << (FF_ROW_BITS + FF_COLUMN_BITS)));
+    p->bias = (float)bias;
+    p->rows = (const uint8_t **)(base + at.rows);
+    p->lines = (struct line *)(base + at.lines);
+    p->start = (int32_t *)(base + at.start);
+    p->weights = (int16_t *)(base + at.weights);
+    p->summed = (int16_t *)(base + at.summed);
+    p->pitch = at.pitch;
+    p->columns = (struct ff_columns){p->start, p->weights, 0, size, 0, size};
+    p->ready = 0;
+    /* Weights of zero meet what lies behind a summed row: let it be defined. */
+    memset(p->summed, 0, BATCH * at.pitch * sizeof *p->summed);
+    return p;
 }
 
 /* ---- Boxes ----------------------------------------------------------------------------------- */
@@ -279,54 +307,129 @@ static inline size_t make_columns(const struct axis *axis, const size_t channels
 
 /* ---- Packing --------------------------------------------------------------------------------- */
 
+/* Lets rows[r], from <= r < to, point to byte skip of those rows of the box. */
+static void aim_rows(const struct ff_packer *p, size_t left, size_t skip, size_t from, size_t to)
+{
+    const struct axis *const y = &p->vertical;
+    const size_t at = left * (size_t)p->frame->channels + skip;
+    for (size_t r = from; r < to; r++)
+        p->rows[r] = p->frame->data
+                     + (ptrdiff_t)in_frame(y, y->first + (uint32_t)r) * p->frame->stride + at;
+}
+
+/* Cuts [*low, *high] down to where |a * x + b * y| <= half for some y between from and to. */
+static void cut(double a, double b, double half, double from, double to, double *low, double *high)
+{
+    if (a < 0) {
+        a = -a;
+        b = -b;
+    }
+    a = a > 1e-9 ? a : 1e-9;
+    const double one = b * from, two = b * to;
+    const double least = (-half - (one > two ? one : two)) / a;
+    const double most = (half - (one < two ? one : two)) / a;
+    *low = least > *low ? least : *low;
+    *high = most < *high ? most : *high;
+}
+
+/* Sets begin and end of the outputs wanted in lines j to j + count - 1; they may be none. */
+static void find_wanted(const struct ff_turned_square *wanted, size_t j, size_t count, size_t size,
+                        struct ff_columns *columns)
+{
+    const double from = (double)j - wanted->middle_y, to = from + (double)(count - 1);
+    double low = -wanted->middle_x, high = (double)(size - 1) - wanted->middle_x;
+    cut(wanted->cosine, wanted->sine, wanted->half, from, to, &low, &high);
+    cut(wanted->sine, -wanted->cosine, wanted->half, from, to, &low, &high);
+    columns->begin = columns->end = 0;
+    if (low <= high) {
+        const size_t padded = ff_round_up(size, FF_GROUP);
+        size_t begin = (size_t)(low + wanted->middle_x) & ~(size_t)1;
+        const size_t end = (size_t)(high + wanted->middle_x) + 1;
+        const size_t whole = ff_round_up(end - begin, FF_GROUP);
+        if (begin + whole > padded)
+            begin = padded - whole;
+        columns->begin = begin;
+        columns->end = begin + whole < size ? begin + whole : size;
+    }
+}
+
+void ff_packer_fill(struct ff_packer *p, const struct ff_box *box,
+                    const struct ff_turned_square *wanted, float *restrict out)
+{
+    struct ff_columns *const columns = &p->columns;
+    const size_t channels = (size_t)p->frame->channels, size = columns->size;
+    const struct axis y = make_axis(box->y, box->h, p->frame->height, size);
+    const struct axis x = make_axis(box->x, box->w, p->frame->width, size);
+    if (!p->ready || !same_intervals(&y, &p->vertical))
+        make_lines(&y, p->lines);
+    if (!p->ready || !same_columns(&x, &p->horizontal))
+        columns->blocks = channels == 3 ? make_columns(&x, 3, gray_bgr, p->start, p->weights)
+                                        : make_columns(&x, 1, gray_one, p->start, p->weights);
+    p->vertical = y;
+    p->horizontal = x;
+    p->ready = 1;
+
+    const size_t left = in_frame(&x, x.first), right = in_frame(&x, x.last);
+    size_t skip = 0, stop = (right - left + 1) * channels;
+    if (!wanted)
+        aim_rows(p, left, 0, 0, y.last - y.first + 1);
+    for (size_t j = 0; j < size; j += BATCH) {
+        const size_t count = size - j < BATCH ? size - j : BATCH;
+        const struct line *const lines = p->lines + j;
+        if (wanted) {
+            find_wanted(wanted, j, count, size, columns);
+            if (columns->begin == columns->end)
+                continue;
+            const size_t values = (right - left + 1) * channels;
+            skip = (size_t)p->start[columns->begin];
+            stop = (size_t)p->start[columns->end - 1] + columns->blocks * FF_BLOCK;
+            stop = stop < values ? stop : values;
+            aim_rows(p, left, skip, lines->first,
+                     lines[count - 1].first + lines[count - 1].count);
+        }
+        for (size_t k = 0; k < count; k++)
+            p->kernels->sum_rows(p->rows + lines[k].first, lines[k].count, lines[k].weights,
+                                 stop - skip, p->summed + k * p->pitch + skip);
+        p->kernels->sum_columns(p->summed, p->pitch, count, columns, p->factor, p->bias,
+                                out + j * size);
+    }
+    columns->begin = 0;
+    columns->end = size;
+}
+
+/* The largest width and height among boxes. */
+static void largest(const struct ff_box *boxes, size_t n, int64_t *w, int64_t *h)
+{
+    *w = *h = 0;
+    for (size_t i = 0; i < n; i++) {
+        *w = boxes[i].w > *w ? boxes[i].w : *w;
+        *h = boxes[i].h > *h ? boxes[i].h : *h;
+    }
+}
+
+enum ff_status ff_pack_workspace(const struct ff_frame *frame, const struct ff_box *boxes, size_t n,
+                                 size_t size, size_t *bytes)
+{
+    int64_t w, h;
+    if (size < FF_MIN_SIZE || size > FF_MAX_SIZE)
+        return FF_EINVAL;
+    largest(boxes, n, &w, &h);
+    *bytes = ff_packer_bytes(frame, w, h, size);
+    return FF_OK;
+}
+
 enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_frame *frame,
                              const struct ff_box *restrict boxes, size_t n, size_t size,
                              double scale, double bias, void *restrict workspace,
                              float *restrict out)
 {
-    const size_t channels = (size_t)frame->channels;
-    const float factor = (float)(scale / (1 << (FF_ROW_BITS + FF_COLUMN_BITS)));
-    struct axis vertical = {0}, horizontal = {0};
-
-    if (size < FF_MIN_SIZE || size > FF_MAX_SIZE || (channels != 1 && channels != 3))
+    int64_t w, h;
+    if (size < FF_MIN_SIZE || size > FF_MAX_SIZE || (frame->channels != 1 && frame->channels != 3))
         return FF_EINVAL;
-    const struct layout at = lay_out(frame, boxes, n, size);
-    char *const base = (char *)workspace + (ALIGNMENT - (uintptr_t)workspace % ALIGNMENT);
-    const uint8_t **const rows = (const uint8_t **)(base + at.rows);
-    struct line *const lines = (struct line *)(base + at.lines);
-    int32_t *const start = (int32_t *)(base + at.start);
-    int16_t *const weights = (int16_t *)(base + at.weights);
-    int16_t *const summed = (int16_t *)(base + at.summed);
-    struct ff_columns columns = {start, weights, 0, size};
-    /* Weights of zero meet what lies behind a summed row: let it be defined. */
-    memset(summed, 0, BATCH * at.pitch * sizeof *summed);
-
-    for (size_t i = 0; i < n; i++) {
-        const struct axis y = make_axis(boxes[i].y, boxes[i].h, frame->height, size);
-        const struct axis x = make_axis(boxes[i].x, boxes[i].w, frame->width, size);
-        if (i == 0 || !same_intervals(&y, &vertical))
-            make_lines(&y, lines);
-        if (i == 0 || !same_columns(&x, &horizontal))
-            columns.blocks = channels == 3 ? make_columns(&x, 3, gray_bgr, start, weights)
-                                           : make_columns(&x, 1, gray_one, start, weights);
-        vertical = y;
-        horizontal = x;
-
-        const size_t left = in_frame(&x, x.first), right = in_frame(&x, x.last);
-        const size_t values = (right - left + 1) * channels;
-        for (uint32_t r = y.first; r <= y.last; r++)
-            rows[r - y.first] = frame->data + (ptrdiff_t)in_frame(&y, r) * frame->stride
-                                + left * channels;
-        for (size_t j = 0; j < size; j += BATCH) {
-            const size_t count = size - j < BATCH ? size - j : BATCH;
-            for (size_t k = 0; k < count; k++) {
-                const struct line *const line = &lines[j + k];
-                kernels->sum_rows(rows + line->first, line->count, line->weights, values,
-                                  summed + k * at.pitch);
-            }
-            kernels->sum_columns(summed, at.pitch, count, &columns, factor, (float)bias,
-                                 out + (i * size + j) * size);
-        }
-    }
+    largest(boxes, n, &w, &h);
+    struct ff_packer *const packer = ff_packer_open(workspace, kernels, frame, w, h, size, scale,
+                                                    bias);
+    for (size_t i = 0; i < n; i++)
+        ff_packer_fill(packer, &boxes[i], NULL, out + i * size * size);
     return FF_OK;
 }

@@ -35,7 +35,7 @@ static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
 {
     const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
     for (size_t l = 0; l < lines; l++)
-        for (size_t j = 0; j < size; j++) {
+        for (size_t j = columns->begin; j < columns->end; j++) {
             const int16_t *values = src + l * pitch + columns->start[j];
             const int16_t *weights = columns->weights + j * FF_BLOCK;
             int32_t sum = 0;

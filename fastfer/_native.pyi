@@ -23,6 +23,7 @@ def pack(
     scale: float,
     bias: float,
     out: NDArray[np.float32],
+    turns: NDArray[np.int32] | None = None,
 ) -> int: ...
 def iou(a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]) -> None: ...
 def nms(

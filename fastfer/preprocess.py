@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastfer import kernels
 from fastfer.boxes import as_boxes
 from fastfer.errors import BoxError, FrameError, UsageError
+from fastfer.reference import TURN
 
 MIN_SIZE: Final = 16
 MAX_SIZE: Final = 256
@@ -28,6 +29,7 @@ def pack_faces(
     scale: float = 1 / 255,
     bias: float = 0.0,
     out: NDArray[np.float32] | None = None,
+    angles: ArrayLike | None = None,
 ) -> NDArray[np.float32]:
     """Cut ``boxes`` out of ``frame`` as gray tiles of ``size`` x ``size``, ready for a network.
 
@@ -45,6 +47,9 @@ def pack_faces(
         bias: what is added after that.
         out: float32 (N, size, size, 1), C-contiguous, to write to instead of a new array. It must
             not share memory with ``frame``.
+        angles: (N,) radians by which each face is turned from upright, clockwise as one looks at
+            the picture (from x towards y); its tile shows it upright. Where an angle is not 0, the
+            box stands for the square around its middle whose side is the mean of its own.
 
     Returns:
         float32 (N, size, size, 1), each value ``gray * scale + bias``; ``out`` where it was given.
@@ -52,7 +57,7 @@ def pack_faces(
     Raises:
         FrameError: the frame has another dtype, shape or memory layout.
         BoxError: a box is not finite, empty, wholly outside the frame, or longer than 65535 px.
-        UsageError: ``size``, ``scale``, ``bias`` or ``out`` cannot be used.
+        UsageError: ``size``, ``scale``, ``bias``, ``out`` or ``angles`` cannot be used.
         (All of them are ``ValueError``.)
     """
     check_frame(frame)
@@ -66,10 +71,43 @@ def pack_faces(
         out = np.empty((len(rows), side, side, 1), np.float32)
     else:
         _check_out(out, (len(rows), side, side, 1), frame)
-    bad = kernels.pack(frame, rows, side, scale, bias, out)
+    if angles is None:
+        bad = kernels.pack(frame, rows, side, scale, bias, out)
+    else:
+        bad = _pack_turned(frame, rows, side, scale, bias, out, angles)
     if bad >= 0:
         _refuse_box(rows, bad, frame)
     return out
+
+
+def _pack_turned(
+    frame: NDArray[np.uint8],
+    boxes: NDArray[np.float64],
+    size: int,
+    scale: float,
+    bias: float,
+    out: NDArray[np.float32],
+    angles: ArrayLike,
+) -> int:
+    """Pack those with an angle of 0 upright and the others turned; returns the first bad box."""
+    turn = np.asarray(angles, np.float64)
+    if turn.shape != (len(boxes),) or not np.isfinite(turn).all():
+        raise UsageError(
+            f"angles must be {len(boxes)} finite numbers, one per box; got shape {turn.shape}."
+        )
+    for turned in (False, True):
+        which = np.flatnonzero((turn != 0) == turned)
+        if not len(which):
+            continue
+        part = out if len(which) == len(out) else np.empty((len(which), *out.shape[1:]), np.float32)
+        turns = np.stack([np.cos(turn[which]), np.sin(turn[which])], axis=1) * TURN
+        whole = np.rint(turns).astype(np.int32) if turned else None
+        bad = kernels.pack(frame, boxes[which], size, scale, bias, part, whole)
+        if bad >= 0:
+            return int(which[bad])
+        if part is not out:
+            out[which] = part
+    return -1
 
 
 def check_frame(frame: Any) -> None:

@@ -20,6 +20,9 @@ All of it is integer arithmetic until the last line:
 3. Columns are summed with weights that carry the gray coefficients of BT.601 and add up to
    ``2**14``, exactly, in ``int32``.
 4. ``float32(sum) * float32(scale / 2**21) + float32(bias)``, each step rounded once to ``float32``.
+
+A turned face is first packed upright, as a larger tile of the same resolution around it; that tile
+is then looked at under the angle, bilinear between its pixels.
 """
 
 from __future__ import annotations
@@ -39,6 +42,10 @@ INVERSE_BITS: Final = 46
 SHARE_BITS: Final = 16
 ROW_BITS: Final = 7
 COLUMN_BITS: Final = 14
+TURN: Final = 1 << 16
+"""Cosines, and positions in a turned face's tile, are in units of one over this."""
+TILE_MARGIN: Final = 3
+"""Pixels by which such a tile is larger than what a turned square can cover."""
 
 
 def available() -> tuple[str, ...]:
@@ -143,30 +150,77 @@ def pack(
     scale: float,
     bias: float,
     out: NDArray[np.float32],
+    turns: NDArray[np.int32] | None = None,
 ) -> int:
     """Fill ``out`` (N, size, size, 1) from ``boxes`` (N, 4) of ``frame`` (H, W) or (H, W, 3).
+
+    ``turns`` (N, 2) are the cosine and sine of each face's angle in 1/65536; with it, each box
+    stands for the square around its middle whose side is the mean of its own.
 
     Returns -1, or the index of the first box that cannot be packed, with ``out`` untouched.
     """
     pixels = frame.reshape(*frame.shape[:2], -1)
-    height, width, channels = pixels.shape
-    fixed, bad = to_subpixels(boxes, height, width)
+    fixed, bad = to_subpixels(boxes, *frame.shape[:2])
     if bad >= 0:
         return bad
-    for (x, y, w, h), tile in zip(fixed.tolist(), out, strict=True):
-        top, vertical, bits = row_weights(intervals(y, h, size))
-        left, horizontal = column_weights(intervals(x, w, size), GRAY[channels])
-        # Outside the frame its edge repeats.
-        rows = np.clip(np.arange(top, top + vertical.shape[1]), 0, height - 1)
-        columns = np.clip(np.arange(left, left + horizontal.shape[1]), 0, width - 1)
-        crop = pixels[rows[:, None], columns].reshape(len(rows), -1)
-        # float64 holds every one of these integers exactly, and its product is the fast one.
-        down = 1 << (bits - ROW_BITS)
-        lines = np.floor((vertical.astype(float) @ crop.astype(float) + down // 2) / down)
-        sums = lines @ horizontal.reshape(size, -1).T.astype(float)
-        factor = np.float32(scale / (1 << (ROW_BITS + COLUMN_BITS)))
-        tile[..., 0] = sums.astype(np.int32).astype(np.float32) * factor + np.float32(bias)
+    for i, box in enumerate(fixed.tolist()):
+        if turns is None:
+            out[i, ..., 0] = upright(pixels, box, size, scale, bias)
+        else:
+            out[i, ..., 0] = turned(pixels, box, turns[i].tolist(), size, scale, bias)
     return -1
+
+
+def upright(
+    pixels: NDArray[np.uint8], box: list[int], size: int, scale: float, bias: float
+) -> NDArray[np.float32]:
+    """One tile (size, size) from ``box`` (in 1/256 px) of ``pixels`` (H, W, channels)."""
+    height, width, channels = pixels.shape
+    x, y, w, h = box
+    top, vertical, bits = row_weights(intervals(y, h, size))
+    left, horizontal = column_weights(intervals(x, w, size), GRAY[channels])
+    # Outside the frame its edge repeats.
+    rows = np.clip(np.arange(top, top + vertical.shape[1]), 0, height - 1)
+    columns = np.clip(np.arange(left, left + horizontal.shape[1]), 0, width - 1)
+    crop = pixels[rows[:, None], columns].reshape(len(rows), -1)
+    # float64 holds every one of these integers exactly, and its product is the fast one.
+    down = 1 << (bits - ROW_BITS)
+    lines = np.floor((vertical.astype(float) @ crop.astype(float) + down // 2) / down)
+    sums = lines @ horizontal.reshape(size, -1).T.astype(float)
+    factor = np.float32(scale / (1 << (ROW_BITS + COLUMN_BITS)))
+    tile: NDArray[np.float32] = sums.astype(np.int32).astype(np.float32) * factor
+    return tile + np.float32(bias)
+
+
+def turned(
+    pixels: NDArray[np.uint8], box: list[int], turn: list[int], size: int, scale: float, bias: float
+) -> NDArray[np.float32]:
+    """One tile (size, size) of a face turned by ``turn``: cosine and sine in 1/65536."""
+    x, y, w, h = box
+    side = max((w + h) // 2, SUBPIXEL)
+    tile_size = size * 1449 // 1024 + TILE_MARGIN  # A little more than the square root of two.
+    wide = (2 * side * tile_size + size) // (2 * size)
+    left, top = (2 * x + w - wide) // 2, (2 * y + h - wide) // 2
+    tile = upright(pixels, [left, top, wide, wide], tile_size, scale, bias)
+    # Positions in the tile of the middle of the box, and of half a step from output to output.
+    middle_x = (2 * (x - left) + w) * tile_size * (TURN // 2) // wide - TURN // 2
+    middle_y = (2 * (y - top) + h) * tile_size * (TURN // 2) // wide - TURN // 2
+    cosine, sine = (_toward_zero(v * side * tile_size, 2 * size * wide) for v in turn)
+    steps = 2 * np.arange(size) + 1 - size
+    across, down = steps[None, :], steps[:, None]
+    columns, right = np.divmod(middle_x + across * cosine - down * sine, TURN)
+    rows, below = np.divmod(middle_y + across * sine + down * cosine, TURN)
+    right, below = (v.astype(np.float32) * np.float32(1 / TURN) for v in (right, below))
+    first, second = (
+        tile[rows, c] + below * (tile[rows + 1, c] - tile[rows, c]) for c in (columns, columns + 1)
+    )
+    looked: NDArray[np.float32] = first + right * (second - first)
+    return looked
+
+
+def _toward_zero(a: int, b: int) -> int:
+    """``a / b`` as C divides."""
+    return a // b if a >= 0 else -(-a // b)
 
 
 def pack_faces(
@@ -176,11 +230,12 @@ def pack_faces(
     size: int = 48,
     scale: float = 1 / 255,
     bias: float = 0.0,
+    turns: NDArray[np.int32] | None = None,
 ) -> NDArray[np.float32]:
     """:func:`fastfer.preprocess.pack_faces` for valid arguments only: what tests compare with."""
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     out = np.empty((len(boxes), size, size, 1), np.float32)
-    bad = pack(frame, boxes, size, scale, bias, out)
+    bad = pack(frame, boxes, size, scale, bias, out, turns)
     if bad >= 0:
         raise ValueError(f"boxes[{bad}] = {boxes[bad].tolist()} cannot be packed")
     return out
