@@ -66,6 +66,16 @@ class Intervals(NamedTuple):
     pixel: int
 
     @property
+    def first(self) -> int:
+        """Number of the first pixel that any interval touches."""
+        return self.starts[0] // self.pixel
+
+    @property
+    def last(self) -> int:
+        """Number of the last one."""
+        return (self.starts[-1] + self.length - 1) // self.pixel
+
+    @property
     def inverse(self) -> int:
         """``2**46 / length``, rounded down: divisions become multiplications."""
         return (1 << INVERSE_BITS) // self.length
@@ -83,46 +93,45 @@ def intervals(start: int, side: int, size: int) -> Intervals:
     return Intervals([min(max(a, first), last) for a in raw], pixel, pixel)
 
 
-def row_weights(axis: Intervals) -> tuple[int, NDArray[np.int64], int]:
-    """Weights of the vertical pass.
+def row_weights(axis: Intervals, height: int) -> tuple[int, NDArray[np.int64], int]:
+    """Weights of the vertical pass, for a frame of ``height`` rows.
 
     Returns the number of the first row, a matrix (size, rows), and ``bits``: every line of the
     matrix adds up to ``2**bits``. Rows inside an interval share one weight, the last takes what is
-    left.
+    left; the share of rows outside the frame falls to the row at its edge.
     """
     bits = min(13 + (axis.length // axis.pixel).bit_length(), 22)
     down = INVERSE_BITS - bits
     inside = axis.pixel * axis.inverse >> down
-    top = axis.starts[0] // axis.pixel
-    bottom = (axis.starts[-1] + axis.length - 1) // axis.pixel
+    top, bottom = np.clip([axis.first, axis.last], 0, height - 1).tolist()
     weights = np.zeros((len(axis.starts), bottom - top + 1), np.int64)
     for line, a in zip(weights, axis.starts, strict=True):
-        first = a // axis.pixel
-        last = (a + axis.length - 1) // axis.pixel
-        if first < last:
-            line[first - top] = ((first + 1) * axis.pixel - a) * axis.inverse >> down
-            line[first + 1 - top : last - top] = inside
-        line[last - top] = (1 << bits) - line.sum()
+        rows = np.arange(a // axis.pixel, (a + axis.length - 1) // axis.pixel + 1)
+        shares = np.full(len(rows), inside)
+        if len(rows) > 1:
+            shares[0] = (int(rows[1]) * axis.pixel - a) * axis.inverse >> down
+        shares[-1] = (1 << bits) - shares[:-1].sum()
+        np.add.at(line, np.clip(rows, 0, height - 1) - top, shares)
     return top, weights, bits
 
 
-def column_weights(axis: Intervals, gray: tuple[int, ...]) -> tuple[int, NDArray[np.int64]]:
-    """Weights of the horizontal pass, the gray coefficients included.
+def column_weights(
+    axis: Intervals, width: int, gray: tuple[int, ...]
+) -> tuple[int, NDArray[np.int64]]:
+    """Weights of the horizontal pass, the gray coefficients included, for a frame of ``width``.
 
     Returns the number of the first column and a matrix (size, columns, channels). The weights of a
     line are differences of a rounded running sum, so no rounding error adds up.
     """
-    left = axis.starts[0] // axis.pixel
-    right = (axis.starts[-1] + axis.length - 1) // axis.pixel
+    left, right = np.clip([axis.first, axis.last], 0, width - 1).tolist()
     weights = np.zeros((len(axis.starts), right - left + 1, len(gray)), np.int64)
     for line, a in zip(weights, axis.starts, strict=True):
-        before = [0] * len(gray)
-        for column in range(a // axis.pixel, (a + axis.length - 1) // axis.pixel + 1):
-            reached = min((column + 1) * axis.pixel - a, axis.length)
-            share = reached * axis.inverse >> (INVERSE_BITS - SHARE_BITS)
-            until = [(g * share + (1 << SHARE_BITS - 1)) >> SHARE_BITS for g in gray]
-            line[column - left] = [u - b for u, b in zip(until, before, strict=True)]
-            before = until
+        columns = np.arange(a // axis.pixel, (a + axis.length - 1) // axis.pixel + 1)
+        reached = np.minimum((columns + 1) * axis.pixel - a, axis.length)
+        share = reached * axis.inverse >> (INVERSE_BITS - SHARE_BITS)
+        until = (share[:, None] * np.array(gray) + (1 << SHARE_BITS - 1)) >> SHARE_BITS
+        shares = np.diff(until, axis=0, prepend=np.zeros((1, len(gray)), np.int64))
+        np.add.at(line, np.clip(columns, 0, width - 1) - left, shares)
     return left, weights
 
 
@@ -177,15 +186,13 @@ def upright(
     """One tile (size, size) from ``box`` (in 1/256 px) of ``pixels`` (H, W, channels)."""
     height, width, channels = pixels.shape
     x, y, w, h = box
-    top, vertical, bits = row_weights(intervals(y, h, size))
-    left, horizontal = column_weights(intervals(x, w, size), GRAY[channels])
-    # Outside the frame its edge repeats.
-    rows = np.clip(np.arange(top, top + vertical.shape[1]), 0, height - 1)
-    columns = np.clip(np.arange(left, left + horizontal.shape[1]), 0, width - 1)
-    crop = pixels[rows[:, None], columns].reshape(len(rows), -1)
+    top, vertical, bits = row_weights(intervals(y, h, size), height)
+    left, horizontal = column_weights(intervals(x, w, size), width, GRAY[channels])
+    crop = pixels[top : top + vertical.shape[1], left : left + horizontal.shape[1]]
     # float64 holds every one of these integers exactly, and its product is the fast one.
     down = 1 << (bits - ROW_BITS)
-    lines = np.floor((vertical.astype(float) @ crop.astype(float) + down // 2) / down)
+    lines = vertical.astype(float) @ crop.reshape(len(crop), -1).astype(float)
+    lines = np.floor((lines + down // 2) / down)
     sums = lines @ horizontal.reshape(size, -1).T.astype(float)
     factor = np.float32(scale / (1 << (ROW_BITS + COLUMN_BITS)))
     tile: NDArray[np.float32] = sums.astype(np.int32).astype(np.float32) * factor
