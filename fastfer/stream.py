@@ -28,12 +28,12 @@ from fastfer.engine import Engine, default_engine
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.preprocess import check_frame, pack_faces
-from fastfer.tracking import AUTO, Auto, DetectPolicy, Observation, Step, Tracker, backfill
+from fastfer.tracking import AUTO, Auto, DetectPolicy, Observation, Step, Tracker, look_back
 from fastfer.tracking.reuse import Reuse
 from fastfer.tracking.smoothing import Smoother
 from fastfer.video_results import VideoFace, VideoResult
 
-SMOOTH: Final = 0.4
+SMOOTH: Final = 0.8
 """Seconds of smoothing by default."""
 MAX_GROUP: Final = 48
 """Frames held back at most."""
@@ -95,7 +95,7 @@ class Loop:
             FrameError: a frame of wrong dtype, shape or memory layout.
         """
         for group in self._groups(source):
-            backfill(group)
+            look_back(group)
             for step, result in zip(group, self._readings.read(group, self.counts), strict=True):
                 self.counts.frames += 1
                 self.counts.faces += len(result.faces)

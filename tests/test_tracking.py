@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fastfer.capture import VideoFrame
 from fastfer.detectors import Detections, Framing
-from fastfer.tracking import DetectPolicy, Tracker, backfill, flow
+from fastfer.tracking import DetectPolicy, Tracker, flow, look_back
 from fastfer.tracking.association import assign, associate
 from fastfer.tracking.policy import LONGEST_AHEAD, LONGEST_LIVE, START
 from fastfer.tracking.reuse import LONGEST, Reuse
@@ -164,7 +164,7 @@ def test_an_unchanged_face_is_read_once_in_a_while() -> None:
 
 def test_small_changes_add_up() -> None:
     reuse = Reuse()
-    tiles = [np.full((48, 48, 1), 0.5 + 0.005 * i, np.float32) for i in range(9)]
+    tiles = [np.full((48, 48, 1), 0.5 + 0.005 * i, np.float32) for i in range(8)]
     assert [reuse.needs(1, tile, 0.01 * i) for i, tile in enumerate(tiles)].count(True) == 2
 
 
@@ -298,7 +298,7 @@ def test_with_a_look_at_every_frame_the_detector_has_the_only_word() -> None:
 
 def test_a_new_face_is_carried_back_to_where_it_came_from() -> None:
     steps = run(moving_face(9), Scripted([[], [HERE]]), DetectPolicy(4))
-    backfill(steps)
+    look_back(steps)
     assert [len(s.faces) for s in steps] == [1] * 9
     assert all(f.confirmed and f.track == 1 for s in steps for f in s.faces)
     assert not any(f.detected for s in steps[:4] for f in s.faces)
@@ -307,7 +307,7 @@ def test_a_new_face_is_carried_back_to_where_it_came_from() -> None:
 def test_nothing_is_carried_back_past_a_cut() -> None:
     frames = empty_scene(3) + moving_face(1) * 4
     steps = run(frames, Scripted([[], [HERE]]), DetectPolicy(3))
-    backfill(steps)
+    look_back(steps)
     assert [len(s.faces) for s in steps] == [0, 0, 0, 1, 1, 1, 1]
 
 

@@ -13,9 +13,9 @@ from fastfer.tracking.policy import AUTO, Auto
 
 CELLS: Final = 12
 """A tile's signature is the means of this many cells a side."""
-THRESHOLD: Final = 0.02
+THRESHOLD: Final = 0.015
 """Mean change of a cell, as a share of the span from black to white, that is a change."""
-LONGEST: Final = 0.5
+LONGEST: Final = 0.3
 """Seconds after which a face is read again even if it did not change."""
 FORGET: Final = 10.0
 """Seconds after which a face that was not seen is forgotten."""

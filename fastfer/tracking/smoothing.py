@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-HYSTERESIS: Final = 0.05
+HYSTERESIS: Final = 0.1
 """Probability by which another emotion must lead before the label changes."""
 FORGET: Final = 10.0
 """Seconds after which a face that was not seen is forgotten."""

@@ -69,6 +69,8 @@ class Step:
     """Tracks that begin here."""
     settled: bool
     """Whether every reported face is certain or refuted, so that nothing earlier will change."""
+    corrections: dict[int, Box] = field(default_factory=dict)
+    """By track, (4,): how far the detector moved what flow had carried here."""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -191,8 +193,14 @@ class Tracker:
                 missed.append(track)
                 continue
             j = pairs[i]
-            eventful |= bool(overlap[i, j] < GOOD_IOU) and not self._policy.always
-            track.move(boxes[j], frame.pts - self._pts if self._policy.always else 0.0)
+            if self._policy.always:
+                track.move(boxes[j], frame.pts - self._pts)
+            else:
+                if overlap[i, j] >= GOOD_IOU:
+                    step.corrections[track.number] = boxes[j] - track.box
+                else:
+                    eventful = True
+                track.move(boxes[j], 0.0)
             track.score = float(found.scores[j])
             track.hits, track.misses, track.adrift, track.seen = track.hits + 1, 0, False, frame.pts
             shown[j] = track
@@ -222,12 +230,41 @@ class Tracker:
         return track.misses < CONFIRMED
 
 
-def backfill(steps: list[Step]) -> None:
+def look_back(steps: list[Step]) -> None:
+    """Improve ``steps``, consecutive frames, by what became known at their end."""
+    _correct(steps)
+    _backfill(steps)
+
+
+def _correct(steps: list[Step]) -> None:
+    """Spread each correction over the frames since the face was last detected.
+
+    Flow drifts little by little, so a correction at the end was due, in part, before.
+    """
+    for at, step in enumerate(steps):
+        for track, correction in step.corrections.items():
+            since = at - 1
+            while since >= 0 and not _detected(steps[since], track):
+                since -= 1
+            # ``since`` is -1 where it was the last frame of the steps before.
+            for i in range(since + 1, at):
+                share = (i - since) / (at - since)
+                steps[i].faces = [
+                    replace(f, box=f.box + share * correction) if f.track == track else f
+                    for f in steps[i].faces
+                ]
+
+
+def _detected(step: Step, track: int) -> bool:
+    return any(face.track == track and face.detected for face in step.faces)
+
+
+def _backfill(steps: list[Step]) -> None:
     """Carry the faces that open within ``steps``, and were confirmed, back to where they came from.
 
-    ``steps`` are consecutive frames. Faces are followed backwards by flow until it loses them, they
-    leave the frame, run into a face that is known there, or the scene begins. What was seen of them
-    before their confirmation counts as confirmed, too.
+    They are followed backwards by flow until it loses them, they leave the frame, run into a face
+    that is known there, or the scene begins. What was seen of them before their confirmation counts
+    as confirmed, too.
     """
     certain = {face.track for step in steps for face in step.faces if face.confirmed}
     for step in steps:
