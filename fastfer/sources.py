@@ -170,17 +170,16 @@ def read_photos(photos: Sequence[Photo], *, max_pixels: int = MAX_PIXELS) -> Ite
     from concurrent.futures import Future, ThreadPoolExecutor
 
     ahead: deque[Future[Loaded]] = deque()
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="fastfer-read") as pool:
-        try:
-            for photo in photos:
-                ahead.append(pool.submit(_load, photo, max_pixels))
-                if len(ahead) > 2:
-                    yield ahead.popleft().result()
-            while ahead:
+    pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fastfer-read")
+    try:
+        for photo in photos:
+            ahead.append(pool.submit(_load, photo, max_pixels))
+            if len(ahead) > 2:
                 yield ahead.popleft().result()
-        finally:  # The caller has had enough: do not read what nobody waits for.
-            for future in ahead:
-                future.cancel()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:  # Also where the caller has had enough; what is being read may take for ever.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _load(photo: Photo, max_pixels: int) -> Loaded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, TextIO
@@ -24,6 +25,8 @@ def run(command: Callable[[], int]) -> int:
         except KeyboardInterrupt:
             say("interrupted.")
             code = INTERRUPTED
+            if threading.active_count() > 1:  # One may be stuck in a read that never ends.
+                os._exit(code)
         except BrokenPipeError:
             # Whoever read our output has seen enough (head, a pager): that is no failure. Python
             # would still try to flush at exit, so what is left goes nowhere.
