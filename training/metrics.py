@@ -40,7 +40,10 @@ def calibration_error(probabilities: Floats, labels: Ints) -> float:
 
 
 def summary(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> dict[str, Any]:
-    """All figures of one model on one split, as fractions of 1."""
+    """All figures of one model on one split, as fractions of 1.
+
+    ``mean_recall`` is over the classes that have faces; ``macro_f1``, over all.
+    """
     table = confusion(probabilities, labels)
     hits = np.diag(table).astype(np.float64)
     recall = hits / np.maximum(table.sum(axis=1), 1)
@@ -50,7 +53,7 @@ def summary(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> dict
         "faces": len(labels),
         "accuracy": float(hits.sum() / max(table.sum(), 1)),
         "macro_f1": float(f1.mean()),
-        "mean_recall": float(recall.mean()),
+        "mean_recall": float(recall[table.any(axis=1)].mean()) if len(labels) else 0.0,
         "ece": calibration_error(probabilities, labels),
         "per_class": {
             name: {

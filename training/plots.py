@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.augment import Augmentation
-from training.data import FaceSource
+from training.data import SIDE, FaceSource
 
 DPI = 110
 
@@ -134,6 +134,57 @@ def preview(source: FaceSource, augmentation: Augmentation, seed: int, path: Pat
             axes[row][column].set_axis_off()
     axes[0][0].set_title("original", fontsize=8)
     figure.subplots_adjust(wspace=0.04, hspace=0.04)
+    _save(figure, path)
+
+
+def kept_shares(changes: Mapping[str, Mapping[str, float]], wanted: float, path: Path) -> None:
+    """A bar for every change of the faces: what is left of the clean accuracy."""
+    names = list(changes)
+    kept = [100 * changes[name]["kept"] for name in names]
+    figure, axis = plt.subplots(figsize=(7, 0.36 * len(names) + 1))
+    colours = ["tab:blue" if k >= 100 * wanted else "tab:orange" for k in kept]
+    bars = axis.barh(range(len(names)), kept, color=colours)
+    labels = [f"{100 * changes[name]['accuracy']:.1f} %" for name in names]
+    axis.bar_label(bars, labels, padding=-38, fontsize=8, color="white")
+    axis.axvline(100 * wanted, color="gray", linestyle="--", linewidth=1)
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_xlim(0, 105)
+    axis.set_xlabel("share of the clean accuracy that is kept, % (accuracy in the bar)")
+    _save(figure, path)
+
+
+def changed_faces(rows: Mapping[str, Floats], path: Path) -> None:
+    """The same faces under every change, a row for each."""
+    columns = max(len(images) for images in rows.values())
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(columns * 0.8, len(rows) * 0.8), squeeze=False
+    )
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        for axis, image in zip(line, images, strict=False):
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+        for axis in line:
+            axis.set_axis_off()
+        line[0].text(-4, SIDE / 2, name, ha="right", va="center", fontsize=8)
+    figure.subplots_adjust(wspace=0.04, hspace=0.04)
+    _save(figure, path)
+
+
+def mistakes(
+    faces: Floats, probabilities: Floats, labels: Ints, classes: Sequence[str], path: Path
+) -> None:
+    """The forty mistakes that the network was surest of: true class, said class, its share."""
+    said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(said != labels)
+    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:40]
+    rows = max(-(-len(worst) // 8), 1)
+    figure, axes = plt.subplots(rows, 8, figsize=(10, rows * 1.6), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, i in zip(axes.flat, worst, strict=False):
+        axis.imshow(faces[i].reshape(SIDE, SIDE), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(f"{classes[labels[i]]}\nsaid {classes[said[i]]} {sure[i]:.0%}", fontsize=7)
+    figure.subplots_adjust(wspace=0.05, hspace=0.45)
     _save(figure, path)
 
 

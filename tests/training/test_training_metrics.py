@@ -44,6 +44,8 @@ def test_a_class_that_is_never_seen_nor_said_counts_as_nothing():
     assert np.isfinite(report["macro_f1"])
     never = np.pad(PROBABILITIES, ((0, 0), (0, 1)))
     report = metrics.summary(never, LABELS, ("a", "b", "c", "d"))
+    assert report["mean_recall"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3), "of classes with faces"
+    assert report["macro_f1"] == pytest.approx((0.8 + 0.5 + 2 / 3) / 4)
     assert report["per_class"]["d"] == {"faces": 0, "precision": 0, "recall": 0, "f1": 0}
 
 
