@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Final, TextIO
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any, Final, NoReturn, TextIO
 
 from fastfer.errors import FastferError, OutputError
 
@@ -41,6 +41,18 @@ def run(command: Callable[[], int]) -> int:
             say(f"cannot write {where}: {error.strerror or error}.")
             code = OutputError.exit_code
     return code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with ``code`` once all is written.
+
+    Taking the libraries apart piece by piece would cost more time than reading a photo.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError):  # Told before, by run().
+                stream.flush()
+    os._exit(code)
 
 
 def say(message: str) -> None:
