@@ -13,9 +13,14 @@ import fastfer
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment, in which ``fastfer`` is the very package that is tested."""
-    package = str(Path(fastfer.__file__).parents[1])
-    return os.environ | {"PYTHONPATH": package, "PYTHONIOENCODING": "utf-8"} | changes
+    """This process's environment, in which ``fastfer`` is the very package that is tested, and has
+    no networks but the bundled ones."""
+    here = {
+        "PYTHONPATH": str(Path(fastfer.__file__).parents[1]),
+        "PYTHONIOENCODING": "utf-8",
+        "FASTFER_HOME": str(Path(tempfile.gettempdir()) / "fastfer-tests-have-no-store"),
+    }
+    return os.environ | here | changes
 
 
 def python(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
