@@ -12,8 +12,12 @@ from fastfer import __version__
 COMMANDS: Final = {
     "image": "photos in, a table, JSON, CSV or annotated pictures out",
     "video": "a video, camera or stream in; rows, events, plots or annotated video out",
+    "models": "networks that do not come along: list, download, path, verify",
 }
 """Names of modules with ``main(argv, prog) -> exit code``, and what they do."""
+
+_HOMES: Final = {"models": "fastfer.models.command"}
+"""Where the module of a command is not ``fastfer.COMMAND``."""
 
 _USAGE: Final = "usage: fastfer COMMAND [OPTION ...]"
 
@@ -22,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Hand over to the command named first; returns its exit code."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
     if name in COMMANDS:
-        code: int = importlib.import_module(f"fastfer.{name}").main(rest, f"fastfer {name}")
+        code: int = importlib.import_module(_HOMES.get(name, f"fastfer.{name}")).main(
+            rest, f"fastfer {name}"
+        )
         return code
     if name == "--version":
         print(f"fastfer {__version__}")

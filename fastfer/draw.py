@@ -245,7 +245,7 @@ def _place_strips(boxes: list[Rect], chips: list[Rect], height: int, style: _Sty
         for top in (box.y + box.h, chip.y + chip.h):
             strip = Rect(box.x, top, box.w, tall)
             inside = box.y + box.h <= top <= height - tall
-            if inside and not any(map(strip.overlap, taken)):
+            if inside and sum(map(strip.overlap, taken)) <= 0.03 * box.w * tall:
                 break
         else:
             tall = max(1, min(tall, box.h // 4))
@@ -268,6 +268,8 @@ def _visible(face: Face, width: int, height: int) -> Rect:
 
 def _label(face: Face, lang: Language) -> str:
     number = f"#{face.track} " if isinstance(face, VideoFace) else ""
+    if face.low_quality:
+        return f"{number}?"
     return f"{number}{NAMES[lang][face.emotion]} {face.score:.0%}"
 
 

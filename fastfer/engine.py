@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.classifier import EmotionClassifier
+from fastfer.crops import qualities, tilts
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
@@ -27,21 +28,29 @@ class Engine:
 
     def __init__(
         self,
-        detector: str | Detector = "haar",
+        detector: str | Detector = "auto",
         model: str | os.PathLike[str] | EmotionClassifier | None = None,
         *,
         threads: int | None = None,
         min_face: float = 0.0,
+        detect_size: int | None = None,
+        min_quality: float = 0.0,
         lazy: bool = False,
     ) -> None:
         """Load what is needed.
 
         Args:
-            detector: name of a detector, or one that was made before.
+            detector: name of a detector, a file, either with options (see
+                :func:`~fastfer.detectors.create_detector`), or one that was made before. ``"auto"``
+                takes YuNet where the store has it, else Haar.
             model: path of a network, or a classifier that was made before; ``None`` takes the
                 bundled one.
             threads: for the network; see :class:`EmotionClassifier`.
             min_face: side in pixels of the smallest face to report; 0 leaves it to the detector.
+            detect_size: long side of the picture that the detector searches, in pixels; ``None``
+                leaves it to the detector. Crops are always cut from the frame itself.
+            min_quality: faces whose :attr:`~fastfer.results.Face.quality` is lower are marked
+                ``low_quality``, 0 to 1.
             lazy: load the network in the background, while the first frame is read and searched.
                 Its errors then come from the first use.
 
@@ -50,10 +59,16 @@ class Engine:
             UsageError: an unknown detector, or an option that does not go with an object given.
         """
         self._classifier = self._provide(model, threads, lazy)
+        if not 0 <= min_quality <= 1:
+            raise UsageError(f"min_quality must be 0 to 1; got {min_quality}.")
+        self.min_quality = min_quality
+        size = {} if detect_size is None else {"detect_size": detect_size}
         if isinstance(detector, str):
-            self.detector = create_detector(detector, min_face=min_face)
-        elif min_face:
-            raise UsageError("min_face belongs to the detector, which was given ready made.")
+            self.detector = create_detector(detector, min_face=min_face, **size)
+        elif min_face or size:
+            raise UsageError(
+                "min_face and detect_size belong to the detector, which was given ready made."
+            )
         else:
             self.detector = detector
 
@@ -109,15 +124,19 @@ class Engine:
         size = contract.input_size
         ends = np.cumsum([0, *map(len, found)]).tolist()
         batch = np.empty((ends[-1], size, size, 1), np.float32)
+        quality: list[NDArray[np.float64]] = []
         for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
+            tiles, crops = batch[ends[i] : ends[i + 1]], self.detector.framing.crops(faces.boxes)
             pack_faces(
                 frame,
-                self.detector.framing.crops(faces.boxes),
+                crops,
                 size=size,
                 scale=contract.scale,
                 bias=contract.bias,
-                out=batch[ends[i] : ends[i + 1]],
+                out=tiles,
+                angles=tilts(faces.landmarks, len(faces)),
             )
+            quality.append(qualities(faces, crops, tiles, frame.shape[1::-1]))
             timings[i]["pack"] = clock.lap()
 
         probabilities = classifier.predict(batch)
@@ -131,10 +150,13 @@ class Engine:
             times["total"] = sum(times.values())
             results.append(
                 FrameResult(
-                    faces=_faces(faces, probabilities[ends[i] : ends[i + 1]]),
+                    faces=_faces(
+                        faces, probabilities[ends[i] : ends[i + 1]], quality[i], self.min_quality
+                    ),
                     width=frame.shape[1],
                     height=frame.shape[0],
                     timings_ms={stage: round(ms, 3) for stage, ms in times.items()},
+                    detector=self.detector.name,
                 )
             )
         return results
@@ -179,7 +201,12 @@ _default: Engine | None = None
 _default_lock: Final = threading.Lock()
 
 
-def _faces(found: Detections, probabilities: NDArray[np.float32]) -> tuple[Face, ...]:
+def _faces(
+    found: Detections,
+    probabilities: NDArray[np.float32],
+    quality: NDArray[np.float64],
+    min_quality: float,
+) -> tuple[Face, ...]:
     """Plain Python values, rounded to what is meaningful: 0.01 px, a millionth of certainty."""
     boxes = found.boxes.astype(np.float64).round(2).tolist()
     scores = found.scores.astype(np.float64).round(4).tolist()
@@ -188,7 +215,8 @@ def _faces(found: Detections, probabilities: NDArray[np.float32]) -> tuple[Face,
     if found.landmarks is not None:
         marks = found.landmarks.astype(np.float64).round(2).tolist()
     faces = []
-    for box, score, row, points in zip(boxes, scores, rows, marks, strict=True):
+    good = quality.round(3).tolist()
+    for box, score, row, points, share in zip(boxes, scores, rows, marks, good, strict=True):
         best = max(range(len(row)), key=row.__getitem__)
         faces.append(
             Face(
@@ -198,6 +226,8 @@ def _faces(found: Detections, probabilities: NDArray[np.float32]) -> tuple[Face,
                 score=row[best],
                 probabilities=dict(zip(EMOTIONS, row, strict=True)),
                 landmarks=None if points is None else tuple(map(tuple, points)),
+                quality=share,
+                low_quality=share < min_quality,
             )
         )
     return tuple(faces)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -56,7 +55,21 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--recursive", action="store_true", help="look into the directories of directories too"
     )
     search.add_argument(
-        "--detector", default="haar", metavar="NAME", help="how to find faces (default: haar)"
+        "--detector",
+        default="auto",
+        metavar="NAME|FILE",
+        help="how to find faces: auto, yunet, haar, haar:alt2, or a detector's .onnx file; options "
+        "follow a colon, as in haar:alt2,scaleFactor=1.1 (default: auto, which is yunet once it "
+        "has been downloaded, else haar)",
+    )
+    search.add_argument(
+        "--detect-size",
+        type=_number(32),
+        metavar="PX",
+        help="long side of the picture that is searched; crops come from the photo itself",
+    )
+    search.add_argument(
+        "--yes", action="store_true", help="download a network that --detector names, unasked"
     )
     search.add_argument(
         "--model", type=Path, metavar="FILE", help="another network, an .onnx file made for fastfer"
@@ -67,6 +80,14 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         default=0,
         metavar="PX",
         help="report no face smaller than this, and search finely enough to see one as small",
+    )
+    search.add_argument(
+        "--min-quality",
+        type=_share,
+        default=0.0,
+        metavar="Q",
+        help="tell no emotion of faces of lower quality: small, blurred, turned away or cut (0 to "
+        "1; default: 0)",
     )
     search.add_argument(
         "--threads", type=_number(1), metavar="N", help="processors to use (default: all granted)"
@@ -104,6 +125,17 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     if args.paths.count(STDIN) > 1:
         parser.error("standard input (-) can be read once only")
     return args
+
+
+def _share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
 
 
 def _number(low: int, high: int | None = None) -> Callable[[str], int]:
@@ -161,9 +193,16 @@ def _run(args: argparse.Namespace) -> int:
 def _engine(args: argparse.Namespace) -> Engine:
     from fastfer.engine import Engine
 
+    _obtain(args.detector, args.yes)
     # The network loads in the background while OpenCV loads, decodes and searches here.
     engine = Engine(
-        args.detector, args.model, threads=args.threads, min_face=args.min_face, lazy=True
+        args.detector,
+        args.model,
+        threads=args.threads,
+        min_face=args.min_face,
+        detect_size=args.detect_size,
+        min_quality=args.min_quality,
+        lazy=True,
     )
     import cv2
 
@@ -171,6 +210,17 @@ def _engine(args: argparse.Namespace) -> Engine:
 
     cv2.setNumThreads(args.threads or cpus.available())
     return engine
+
+
+def _obtain(detector: str, yes: bool) -> None:
+    """Fetch the network that ``detector`` needs, if the user agrees."""
+    if detector.startswith("yunet"):
+        from fastfer.detectors.registry import needed_network
+        from fastfer.models import store
+
+        name = needed_network(detector)
+        if name is not None:
+            store.obtain(name, yes=yes)
 
 
 def _analyze(engine: Engine, loaded: Loaded) -> tuple[PhotoResult, Frame | None]:
@@ -234,4 +284,4 @@ def _window(args: argparse.Namespace) -> Window | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.leave(main())

@@ -28,14 +28,20 @@ class Face:
     """Probability of every emotion, in label order; they add up to 1."""
     landmarks: tuple[Point, ...] | None = None
     """Right eye, left eye, nose, right and left mouth corner in frame pixels, where known."""
+    quality: float = 1.0
+    """How much can be read from this face, 0 to 1: see :func:`fastfer.crops.qualities`."""
+    low_quality: bool = False
+    """Whether :attr:`quality` is below what was asked for, so that no emotion should be told."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Native JSON types only."""
+        """Native JSON types only. Of a face of low quality, emotion and score are null."""
         return {
             "box": list(self.box),
             "det_score": self.det_score,
-            "emotion": self.emotion,
-            "score": self.score,
+            "quality": self.quality,
+            "low_quality": self.low_quality,
+            "emotion": None if self.low_quality else self.emotion,
+            "score": None if self.low_quality else self.score,
             "probabilities": dict(self.probabilities),
             "landmarks": None if self.landmarks is None else [list(p) for p in self.landmarks],
         }
@@ -53,6 +59,8 @@ class FrameResult:
     timings_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds per stage: ``detect``, ``pack``, ``classify``; ``read`` for a file and ``load``
     where the network had to be waited for; and their sum, ``total``."""
+    detector: str = ""
+    """Name of the detector that looked."""
 
     def after(self, stage: str, ms: float) -> FrameResult:
         """The same result with one more stage, gone through before the others."""
@@ -66,6 +74,7 @@ class FrameResult:
             "schema": SCHEMA_VERSION,
             "width": self.width,
             "height": self.height,
+            "detector": self.detector,
             "faces": [face.to_dict() for face in self.faces],
             "timings_ms": dict(self.timings_ms),
         }
@@ -88,5 +97,5 @@ class PhotoResult:
         """
         head = {"schema": SCHEMA_VERSION, "path": self.path, "error": self.error}
         if self.result is None:
-            return head | dict.fromkeys(("width", "height", "faces", "timings_ms"))
+            return head | dict.fromkeys(("width", "height", "detector", "faces", "timings_ms"))
         return head | self.result.to_dict()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CSV_COLUMNS: Final = (
     *("path", "width", "height", "face", "x", "y", "w", "h", "det_score", "emotion", "score"),
     *EMOTIONS,
-    "error",
+    *("quality", "low_quality", "error"),
 )
 """One row for each face; a photo without faces, or one that cannot be read, has one row too."""
 
@@ -56,8 +56,10 @@ class Csv:
         else:
             size = [photo.path, photo.result.width, photo.result.height]
             for i, face in enumerate(photo.result.faces):
-                scores = [face.det_score, face.emotion, face.score, *face.probabilities.values()]
-                self._writer.writerow([*size, i, *face.box, *scores, ""])
+                told = ["", ""] if face.low_quality else [face.emotion, face.score]
+                scores = [face.det_score, *told, *face.probabilities.values()]
+                quality = [face.quality, int(face.low_quality)]
+                self._writer.writerow([*size, i, *face.box, *scores, *quality, ""])
             if not photo.result.faces:
                 self._writer.writerow([*size, *[""] * (len(CSV_COLUMNS) - len(size))])
         self._stream.flush()
@@ -101,6 +103,8 @@ class Table:
         self._stream.flush()
 
     def _emotions(self, face: Face) -> str:
+        if face.low_quality:
+            return f"low quality ({face.quality:.2f})"
         best = sorted(face.probabilities.items(), key=lambda item: -item[1])[: self._top]
         width = max(map(display_width, self._names.values()))
         return " ".join(f"{pad(self._names[name], width)} {p:4.0%}" for name, p in best)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fastfer.budget import Budget
 from fastfer.capture import CameraOptions, Source, VideoFrame, open_source
 from fastfer.classifier import EmotionClassifier
+from fastfer.crops import tilts
 from fastfer.detectors import Detector
 from fastfer.engine import Engine, default_engine
 from fastfer.errors import UsageError
@@ -185,12 +186,17 @@ class _Readings:
     def _pack(self, step: Step) -> NDArray[np.float32]:
         contract = self._classifier.contract
         boxes = np.array([face.box for face in step.faces], np.float32).reshape(-1, 4)
+        angles = [
+            0.0 if face.landmarks is None else float(tilts(face.landmarks[None], 1)[0])
+            for face in step.faces
+        ]
         return pack_faces(
             step.frame.image,
             self._framing.crops(boxes),
             size=contract.input_size,
             scale=contract.scale,
             bias=contract.bias,
+            angles=angles,
         )
 
     def _face(

@@ -11,9 +11,9 @@ from fastfer.models import store
 from fastfer.models.catalogue import CATALOGUE
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.models") -> int:
     """Run the command; returns its exit code."""
-    args = _parser().parse_args(argv)
+    args = _parser(prog).parse_args(argv)
     try:
         code: int = args.run(args)
     except FastferError as error:
@@ -24,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="fastfer models",
+        prog=prog,
         description="Networks that do not come with fastfer. Nothing is fetched unless you ask. "
         "FASTFER_HOME moves the store, FASTFER_OFFLINE=1 forbids the network.",
     )
