@@ -154,7 +154,7 @@ def test_the_interpreter_runs_meanwhile() -> None:
     assert not np.isnan(out).any()
 
 
-# ---- The right pixels --------------------------------------------------------------------------
+# ---- The right pixels ----------------------------------------------------------------------------
 
 
 def exact(frame: Frame, box: tuple[float, float, float, float], size: int) -> NDArray[np.float64]:
