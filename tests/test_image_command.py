@@ -105,7 +105,7 @@ def test_json_lines(album: Path, model: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     with_face, without = rows(done)
     assert list(with_face) == [
-        "schema", "path", "error", "width", "height", "faces", "timings_ms",
+        "schema", "path", "error", "width", "height", "detector", "faces", "timings_ms",
     ]  # fmt: skip
     assert with_face["schema"] == 1
     assert with_face["path"] == str(album / "ảnh.jpg")
