@@ -256,7 +256,8 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]
             high = min(ay + ah, by + bh) - max(ay, by)
             both = wide * high if wide > 0 and high > 0 else 0.0
             union = aw * ah + bw * bh - both
-            out[i, j] = both / union if both > 0 and union > 0 else 0.0
+            # Rounding can make the overlap of tiny boxes far from the origin larger than they are.
+            out[i, j] = both / union if both < union else float(union > 0)
 
 
 def nms(
