@@ -165,7 +165,7 @@ def test_an_unchanged_face_is_read_once_in_a_while() -> None:
 def test_small_changes_add_up() -> None:
     reuse = Reuse()
     tiles = [np.full((48, 48, 1), 0.5 + 0.005 * i, np.float32) for i in range(8)]
-    assert [reuse.needs(1, tile, 0.01 * i) for i, tile in enumerate(tiles)].count(True) == 2
+    assert [reuse.needs(1, t, 0.01 * i) for i, t in enumerate(tiles)].index(True, 1) == 4
 
 
 def test_every_nth_frame_and_every_face_for_itself() -> None:
@@ -202,9 +202,18 @@ def test_the_label_holds_on_until_another_leads_clearly() -> None:
     smoother = Smoother(0.001)
     a, b = np.zeros((2, 7), np.float32)
     a[:2], b[:2] = (0.52, 0.48), (0.48, 0.52)
-    assert [smoother.update(1, p, i)[1] for i, p in enumerate((a, b, a, b))] == [0] * 4
+    labels = [smoother.update(1, p, i / 10)[1] for i, p in enumerate((a, b, a, b))]
+    assert labels == [0] * 4
     clear = np.eye(7, dtype=np.float32)[1]
-    assert smoother.update(1, clear, 9)[1] == 1
+    assert smoother.update(1, clear, 0.4)[1] == 1
+
+
+def test_the_label_does_not_hold_on_for_ever() -> None:
+    smoother = Smoother(0.001)
+    a, b = np.zeros((2, 7), np.float32)
+    a[:2], b[:2] = (0.52, 0.48), (0.48, 0.52)
+    labels = [smoother.update(1, b if i else a, i / 10)[1] for i in range(10)]
+    assert labels == [0] * 6 + [1] * 4
 
 
 def test_no_smoothing_passes_everything_through() -> None:

@@ -11,7 +11,7 @@ SHORTEST: Final = 0.15
 """Seconds between detections while a face waits for its confirmation."""
 START: Final = 0.3
 """Seconds between detections after something happened."""
-LONGEST_AHEAD: Final = 1.2
+LONGEST_AHEAD: Final = 0.9
 """Seconds at most, where frames can be held back: a new face is then carried back in time to where
 it came into view."""
 LONGEST_LIVE: Final = 0.4

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 HYSTERESIS: Final = 0.1
-"""Probability by which another emotion must lead before the label changes."""
+"""Probability by which another emotion must lead for the label to change at once."""
+HOLD: Final = 0.5
+"""Seconds for which it must lead by less. So the label never depends on what was long ago."""
 FORGET: Final = 10.0
 """Seconds after which a face that was not seen is forgotten."""
 
@@ -20,6 +22,10 @@ class _State:
     probabilities: NDArray[np.float64]
     label: int
     pts: float
+    rival: int
+    """The emotion that leads by now; the label itself where none other does."""
+    since: float
+    """When it took the lead."""
 
 
 class Smoother:
@@ -35,17 +41,21 @@ class Smoother:
     ) -> tuple[NDArray[np.float64], int]:
         """Smoothed probabilities (7,) and the label's number, for ``raw`` (7,) read at ``pts``."""
         now = raw.astype(np.float64)
+        best = int(now.argmax())
         state = self._states.get(track)
         if self._seconds <= 0:
-            return now, int(now.argmax())
+            return now, best
         if state is None:
-            self._states[track] = _State(now, int(now.argmax()), pts)
-            return now, int(now.argmax())
+            self._states[track] = _State(now, best, pts, best, pts)
+            return now, best
         share = -math.expm1(-max(0.0, pts - state.pts) / self._seconds)
         state.probabilities = state.probabilities + share * (now - state.probabilities)
         state.pts = pts
         best = int(state.probabilities.argmax())
-        if state.probabilities[best] > state.probabilities[state.label] + HYSTERESIS:
+        if best != state.rival:
+            state.rival, state.since = best, pts
+        lead = state.probabilities[best] - state.probabilities[state.label]
+        if lead > HYSTERESIS or pts - state.since >= HOLD:
             state.label = best
         return state.probabilities, state.label
 
