@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,6 +72,8 @@ KINDS: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_reads_every_colour_model(kind: str) -> None:
+    if kind == "animated WebP" and cv2.__version__ < "4.11":
+        pytest.skip("OpenCV 4.10 reads no animations, and fastfer says so")
     data = KINDS[kind]()
     frame = decode(data, "test")
     header = headers.read_header(data, "test")
