@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastfer.errors import FrameError, ModelError
+from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import Labels, ModelContract
+from fastfer.preprocess import pack_faces
 from fastfer.runtime import open_session, pick_threads, read_model
 
 if TYPE_CHECKING:
     import onnxruntime
+
+    from fastfer.foreign import Foreign
 
 BUNDLED: Final = Path(__file__).parent / "models" / "fer2013_simple.onnx"
 """The network that comes with the package."""
@@ -60,6 +63,34 @@ class EmotionClassifier:
         self._output = self.contract.output_for(labels, str(self.path))
         self._input = _check_graph(self._session, self.contract, self._output, str(self.path))
 
+    def batch(self, count: int) -> NDArray[np.float32]:
+        """Room for ``count`` faces, to be filled by :meth:`pack`."""
+        size = self.contract.input_size
+        return np.empty((count, size, size, self.contract.channels), np.float32)
+
+    def pack(
+        self,
+        frame: NDArray[np.uint8],
+        crops: NDArray[np.float32],
+        angles: ArrayLike | None = None,
+        out: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Cut ``crops`` (N, 4) out of ``frame`` as this network wants them.
+
+        ``angles`` and ``out`` are those of :func:`fastfer.preprocess.pack_faces`, and so are the
+        errors.
+        """
+        contract = self.contract
+        return pack_faces(
+            frame,
+            crops,
+            size=contract.input_size,
+            scale=contract.scale,
+            bias=contract.bias,
+            angles=angles,
+            out=out,
+        )
+
     def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
         """Probabilities of the seven emotions for every face.
 
@@ -73,19 +104,46 @@ class EmotionClassifier:
         Raises:
             FrameError: ``batch`` has another shape or dtype.
         """
-        faces = np.asarray(batch)
-        size = self.contract.input_size
-        if faces.ndim != 4 or faces.shape[1:] != (size, size, 1) or faces.dtype != np.float32:
-            raise FrameError(
-                f"batch must be (N, {size}, {size}, 1) float32; got shape {faces.shape}, "
-                f"{faces.dtype}. Make it with pack_faces(frame, boxes, size={size})."
-            )
+        faces = check_batch(batch, self.contract)
         result = np.empty((len(faces), len(EMOTIONS)), np.float32)
         for start in range(0, len(faces), CHUNK):
             part = slice(start, start + CHUNK)
             feed = {self._input: np.ascontiguousarray(faces[part])}
             result[part] = self._session.run([self._output], feed)[0]
         return result
+
+
+def check_batch(batch: ArrayLike, contract: ModelContract) -> NDArray[np.float32]:
+    """``batch`` as an array; FrameError unless it has the shape and type that ``contract`` says."""
+    faces = np.asarray(batch)
+    size, channels = contract.input_size, contract.channels
+    if faces.ndim != 4 or faces.shape[1:] != (size, size, channels) or faces.dtype != np.float32:
+        raise FrameError(
+            f"batch must be (N, {size}, {size}, {channels}) float32; got shape {faces.shape}, "
+            f"{faces.dtype}. Make it with pack_faces(frame, boxes, size={size})."
+        )
+    return faces
+
+
+def open_classifier(
+    model: str | os.PathLike[str] | None, threads: int | None = None, told: Foreign | None = None
+) -> EmotionClassifier:
+    """The bundled network, one made for fastfer, or (where ``told`` describes it, or its metadata
+    lacks fastfer's contract) any other.
+
+    Raises:
+        ModelError: it cannot be used.
+        UsageError: ``threads`` is below 1, or ``told`` describes the bundled network.
+    """
+    if model is None:
+        if told is not None:
+            raise UsageError("the bundled network needs no description: leave --model-... out.")
+        return EmotionClassifier(None, threads)
+    if told is None and b"fastfer.input_size" in read_model(Path(model), _ADVICE):
+        return EmotionClassifier(model, threads)
+    from fastfer.foreign import ForeignClassifier
+
+    return ForeignClassifier(model, threads, told)
 
 
 def _check_graph(

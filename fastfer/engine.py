@@ -6,19 +6,22 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.classifier import EmotionClassifier
+from fastfer.classifier import EmotionClassifier, open_classifier
 from fastfer.crops import qualities, tilts
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
-from fastfer.preprocess import check_frame, pack_faces
+from fastfer.preprocess import check_frame
 from fastfer.results import Face, FrameResult
 from fastfer.sources import read_image
+
+if TYPE_CHECKING:
+    from fastfer.foreign import Foreign
 
 Frame = NDArray[np.uint8]
 
@@ -31,6 +34,7 @@ class Engine:
         detector: str | Detector = "auto",
         model: str | os.PathLike[str] | EmotionClassifier | None = None,
         *,
+        foreign: Foreign | None = None,
         threads: int | None = None,
         min_face: float = 0.0,
         detect_size: int | None = None,
@@ -45,6 +49,7 @@ class Engine:
                 takes YuNet where the store has it, else Haar.
             model: path of a network, or a classifier that was made before; ``None`` takes the
                 bundled one.
+            foreign: what the file of a network that was not made for fastfer does not say.
             threads: for the network; see :class:`EmotionClassifier`.
             min_face: side in pixels of the smallest face to report; 0 leaves it to the detector.
             detect_size: long side of the picture that the detector searches, in pixels; ``None``
@@ -58,7 +63,7 @@ class Engine:
             ModelError: the network cannot be used (unless ``lazy``).
             UsageError: an unknown detector, or an option that does not go with an object given.
         """
-        self._classifier = self._provide(model, threads, lazy)
+        self._classifier = self._provide(model, foreign, threads, lazy)
         if not 0 <= min_quality <= 1:
             raise UsageError(f"min_quality must be 0 to 1; got {min_quality}.")
         self.min_quality = min_quality
@@ -74,16 +79,19 @@ class Engine:
 
     @staticmethod
     def _provide(
-        model: str | os.PathLike[str] | EmotionClassifier | None, threads: int | None, lazy: bool
+        model: str | os.PathLike[str] | EmotionClassifier | None,
+        told: Foreign | None,
+        threads: int | None,
+        lazy: bool,
     ) -> Callable[[], EmotionClassifier]:
         if isinstance(model, EmotionClassifier):
             if threads is not None:
                 raise UsageError("threads belongs to the classifier, which was given ready made.")
             classifier = model
         elif lazy:
-            return _in_background(lambda: EmotionClassifier(model, threads))
+            return _in_background(lambda: open_classifier(model, threads, told))
         else:
-            classifier = EmotionClassifier(model, threads)
+            classifier = open_classifier(model, threads, told)
         return lambda: classifier
 
     @property
@@ -120,22 +128,12 @@ class Engine:
 
         classifier = self.classifier
         waited = clock.lap()
-        contract = classifier.contract
-        size = contract.input_size
         ends = np.cumsum([0, *map(len, found)]).tolist()
-        batch = np.empty((ends[-1], size, size, 1), np.float32)
+        batch = classifier.batch(ends[-1])
         quality: list[NDArray[np.float64]] = []
         for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
             tiles, crops = batch[ends[i] : ends[i + 1]], self.detector.framing.crops(faces.boxes)
-            pack_faces(
-                frame,
-                crops,
-                size=size,
-                scale=contract.scale,
-                bias=contract.bias,
-                out=tiles,
-                angles=tilts(faces.landmarks, len(faces)),
-            )
+            classifier.pack(frame, crops, tilts(faces.landmarks, len(faces)), tiles)
             quality.append(qualities(faces, crops, tiles, frame.shape[1::-1]))
             timings[i]["pack"] = clock.lap()
 

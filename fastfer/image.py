@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from fastfer import __version__, terminal
+from fastfer import __version__, options, terminal
 from fastfer.errors import InputError, OutputError, UsageError
 from fastfer.labels import NAMES
 from fastfer.results import PhotoResult
@@ -54,26 +54,8 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     search.add_argument(
         "--recursive", action="store_true", help="look into the directories of directories too"
     )
-    search.add_argument(
-        "--detector",
-        default="auto",
-        metavar="NAME|FILE",
-        help="how to find faces: auto, yunet, haar, haar:alt2, or a detector's .onnx file; options "
-        "follow a colon, as in haar:alt2,scaleFactor=1.1 (default: auto, which is yunet once it "
-        "has been downloaded, else haar)",
-    )
-    search.add_argument(
-        "--detect-size",
-        type=_number(32),
-        metavar="PX",
-        help="long side of the picture that is searched; crops come from the photo itself",
-    )
-    search.add_argument(
-        "--yes", action="store_true", help="download a network that --detector names, unasked"
-    )
-    search.add_argument(
-        "--model", type=Path, metavar="FILE", help="another network, an .onnx file made for fastfer"
-    )
+    options.add_detector(search)
+    options.add_model(search)
     search.add_argument(
         "--min-face",
         type=_number(0),
@@ -193,11 +175,12 @@ def _run(args: argparse.Namespace) -> int:
 def _engine(args: argparse.Namespace) -> Engine:
     from fastfer.engine import Engine
 
-    _obtain(args.detector, args.yes)
+    options.obtain_detector(args)
     # The network loads in the background while OpenCV loads, decodes and searches here.
     engine = Engine(
         args.detector,
         args.model,
+        foreign=options.foreign_model(args),
         threads=args.threads,
         min_face=args.min_face,
         detect_size=args.detect_size,
@@ -210,17 +193,6 @@ def _engine(args: argparse.Namespace) -> Engine:
 
     cv2.setNumThreads(args.threads or cpus.available())
     return engine
-
-
-def _obtain(detector: str, yes: bool) -> None:
-    """Fetch the network that ``detector`` needs, if the user agrees."""
-    if detector.startswith("yunet"):
-        from fastfer.detectors.registry import needed_network
-        from fastfer.models import store
-
-        name = needed_network(detector)
-        if name is not None:
-            store.obtain(name, yes=yes)
 
 
 def _analyze(engine: Engine, loaded: Loaded) -> tuple[PhotoResult, Frame | None]:

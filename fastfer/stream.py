@@ -28,7 +28,7 @@ from fastfer.detectors import Detector
 from fastfer.engine import Engine, default_engine
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
-from fastfer.preprocess import check_frame, pack_faces
+from fastfer.preprocess import check_frame
 from fastfer.tracking import AUTO, Auto, DetectPolicy, Observation, Step, Tracker, look_back
 from fastfer.tracking.reuse import Reuse
 from fastfer.tracking.smoothing import Smoother
@@ -184,20 +184,12 @@ class _Readings:
         return results
 
     def _pack(self, step: Step) -> NDArray[np.float32]:
-        contract = self._classifier.contract
         boxes = np.array([face.box for face in step.faces], np.float32).reshape(-1, 4)
         angles = [
             0.0 if face.landmarks is None else float(tilts(face.landmarks[None], 1)[0])
             for face in step.faces
         ]
-        return pack_faces(
-            step.frame.image,
-            self._framing.crops(boxes),
-            size=contract.input_size,
-            scale=contract.scale,
-            bias=contract.bias,
-            angles=angles,
-        )
+        return self._classifier.pack(step.frame.image, self._framing.crops(boxes), angles)
 
     def _face(
         self, face: Observation, raw: NDArray[np.float32], pts: float, *, classified: bool

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastfer import __version__, terminal
+from fastfer import __version__, options, terminal
 from fastfer.labels import NAMES
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def _add_source(group: Any) -> None:
 
 
 def _add_work(group: Any) -> None:
-    group.add_argument("--detector", metavar="NAME", help="how to find faces")
-    group.add_argument("--model", type=Path, metavar="FILE", help="another network, an .onnx file")
+    options.add_detector(group)
+    options.add_model(group)
     group.add_argument("--min-face", type=_whole(0), default=0, metavar="PX", help="smallest face")
     group.add_argument("--threads", type=_whole(1), metavar="N", help="processors to use")
     group.add_argument(
@@ -191,8 +191,15 @@ def _engine(args: argparse.Namespace) -> Engine:
     from fastfer.engine import Engine
 
     cv2.setNumThreads(args.threads or cpus.available())
-    detector = {} if args.detector is None else {"detector": args.detector}
-    return Engine(model=args.model, threads=args.threads, min_face=args.min_face, **detector)
+    options.obtain_detector(args)
+    return Engine(
+        args.detector,
+        args.model,
+        foreign=options.foreign_model(args),
+        threads=args.threads,
+        min_face=args.min_face,
+        detect_size=args.detect_size,
+    )
 
 
 def _audit(reopen: Callable[[], Source], engine: Engine, options: LoopOptions) -> None:

@@ -1,0 +1,227 @@
+"""Expression networks that were not made for fastfer: the user tells what their files do not say.
+
+Size, channels and their order in memory are read from the graph, the rest from metadata or from
+:class:`Foreign`. Nothing is guessed: a wrong scale or order of labels would show in no error, only
+in wrong emotions.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastfer.classifier import EmotionClassifier, check_batch
+from fastfer.errors import ModelError
+from fastfer.labels import EMOTIONS
+from fastfer.models.contract import PREFIX, ModelContract
+from fastfer.preprocess import MAX_SIZE, MIN_SIZE, pack_faces
+from fastfer.runtime import open_session, pick_threads, read_model
+
+Frame = NDArray[np.uint8]
+
+SYNONYMS: Final = {
+    "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear",
+    "scared": "fear", "happiness": "happy", "joy": "happy", "sadness": "sad",
+    "surprised": "surprise", "neutrality": "neutral",
+}  # fmt: skip
+"""What others call the seven emotions. A class of another name, such as contempt, is computed and
+left out of the answer."""
+
+IMAGENET: Final = (
+    tuple(1 / (255 * deviation) for deviation in (0.229, 0.224, 0.225)),
+    tuple(-mean / d for mean, d in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))),
+)
+"""Scale and bias per channel (red, green, blue) of networks that began with ImageNet's weights."""
+
+_ADVICE: Final = "Give an .onnx file that takes faces and tells emotions."
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """What a file does not say of itself; ``None`` where its metadata does."""
+
+    labels: tuple[str, ...] | None = None
+    """Names of the classes in the order of the output."""
+    scale: tuple[float, ...] | None = None
+    """What pixels, 0 to 255, are multiplied with: one number, or one per channel."""
+    bias: tuple[float, ...] | None = None
+    """What is added after that; 0 if neither this nor metadata says otherwise."""
+    color: Literal["rgb", "bgr"] = "rgb"
+    """Order of three channels."""
+
+
+class ForeignClassifier(EmotionClassifier):
+    """A network of the user's own with the methods of :class:`EmotionClassifier`."""
+
+    def __init__(
+        self, model: str | os.PathLike[str], threads: int | None = None, told: Foreign | None = None
+    ) -> None:
+        """Load ``model`` and check what is known of it.
+
+        Raises:
+            ModelError: missing, not ONNX, not a network on square faces, or too little is known.
+            UsageError: ``threads`` is below 1.
+        """
+        self.path = Path(model)
+        source = str(model)
+        self.threads = pick_threads(threads)
+        self._session = open_session(read_model(self.path, _ADVICE), source, self.threads, _ADVICE)
+        told = _complete(told or Foreign(), self._session, source)
+        labels, scale = told.labels, told.scale
+        if labels is None or scale is None:
+            raise ModelError(
+                f"{source}: neither its metadata ({PREFIX}labels, {PREFIX}scale) nor you say what "
+                "its classes are and how pixels are scaled. Add for instance --model-labels "
+                "angry,disgust,fear,happy,sad,surprise,neutral --model-scale 1/255."
+            )
+        self._planar, size, channels, self._fixed = _find_input(self._session, source)
+        self._input = self._session.get_inputs()[0].name
+        self._output = _find_output(self._session, len(labels), source)
+        self._columns = _find_columns(labels, source)
+        self._order = (2, 1, 0) if told.color == "rgb" else (0, 1, 2)
+        self._scale = _per_channel(scale, channels, "scale", source)
+        self._bias = _per_channel(told.bias or (0.0,), channels, "bias", source)
+        self.contract = ModelContract(
+            name=self.path.stem,
+            input_size=size,
+            channels=channels,
+            scale=float(np.mean(self._scale)),
+            bias=float(np.mean(self._bias)),
+            trained_on="unknown",
+            outputs={self._output: "foreign"},
+        )
+
+    def pack(
+        self,
+        frame: Frame,
+        crops: NDArray[np.float32],
+        angles: ArrayLike | None = None,
+        out: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """As :meth:`EmotionClassifier.pack`; of three channels, each is packed for itself."""
+        size = self.contract.input_size
+        if len(self._scale) == 1:
+            return pack_faces(
+                frame, crops, size=size, scale=self._scale[0], bias=self._bias[0], angles=angles,
+                out=out,
+            )  # fmt: skip
+        tiles = self.batch(len(crops)) if out is None else out
+        if len(crops) == 0:
+            return tiles
+        view, boxes = _around(frame, np.asarray(crops, np.float64))
+        for k, channel in enumerate(self._order):
+            plane = view if view.ndim == 2 else np.ascontiguousarray(view[:, :, channel])
+            scale, bias = self._scale[k], self._bias[k]
+            part = pack_faces(plane, boxes, size=size, scale=scale, bias=bias, angles=angles)
+            tiles[..., k] = part[..., 0]
+        return tiles
+
+    def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
+        """As :meth:`EmotionClassifier.predict`; emotions that the network lacks have 0."""
+        faces = check_batch(batch, self.contract)
+        if self._planar:
+            faces = faces.transpose(0, 3, 1, 2)
+        result = np.zeros((len(faces), len(EMOTIONS)), np.float32)
+        step = self._fixed or 32
+        for start in range(0, len(faces), step):
+            part = np.ascontiguousarray(faces[start : start + step])
+            count = len(part)
+            if self._fixed and count < step:
+                part = np.concatenate([part, np.zeros((step - count, *part.shape[1:]), np.float32)])
+            values = self._session.run([self._output], {self._input: part})[0][:count]
+            for i, column in enumerate(self._columns):
+                if column is not None:
+                    result[start : start + count, column] = _probabilities(values)[:, i]
+        result /= np.maximum(result.sum(axis=1, keepdims=True), 1e-12)
+        return result
+
+
+def _probabilities(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``values`` (N, C) themselves if they are probabilities, else their softmax."""
+    if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3):
+        return values
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _around(frame: Frame, crops: NDArray[np.float64]) -> tuple[Frame, NDArray[np.float64]]:
+    """The part of ``frame`` that ``crops``, however turned, can reach; and the crops in it."""
+    reach = crops[:, 2:].max(axis=1, keepdims=True) * 0.75 + 2
+    centre = crops[:, :2] + crops[:, 2:] / 2
+    low = np.maximum((centre - reach).min(axis=0), 0).astype(int)
+    low = np.minimum(low, np.array(frame.shape[1::-1]) - 1)
+    high = np.maximum(np.ceil((centre + reach).max(axis=0)).astype(int), low + 1)
+    boxes = crops.copy()
+    boxes[:, :2] -= low
+    return frame[low[1] : high[1], low[0] : high[0]], boxes
+
+
+def _complete(told: Foreign, session: Any, source: str) -> Foreign:
+    """``told``, with what is missing from the file's metadata, where it is there."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    found: dict[str, Any] = {}
+    for name in ("labels", "scale", "bias"):
+        text = metadata.get(PREFIX + name)
+        if getattr(told, name) is None and text is not None:
+            try:
+                value = ast.literal_eval(text)
+                values = value if isinstance(value, (list, tuple)) else [value]
+                found[name] = tuple((str if name == "labels" else float)(v) for v in values)
+            except (ValueError, SyntaxError):
+                raise ModelError(f"{source}: metadata {PREFIX}{name} is {text!r}.") from None
+    return replace(told, **found)
+
+
+def _find_input(session: Any, source: str) -> tuple[bool, int, int, int | None]:
+    """Whether channels come before rows; side; channels; and the number of faces if it is fixed."""
+    nodes = session.get_inputs()
+    shape = nodes[0].shape if len(nodes) == 1 and nodes[0].type == "tensor(float)" else []
+    for planar, channels, sides in (
+        (True, shape[1:2], shape[2:4]),
+        (False, shape[3:4], shape[1:3]),
+    ):
+        if len(shape) != 4 or channels[0] not in (1, 3) or sides[0] != sides[1]:
+            continue
+        if isinstance(sides[0], int) and MIN_SIZE <= sides[0] <= MAX_SIZE:
+            return planar, sides[0], channels[0], shape[0] if isinstance(shape[0], int) else None
+    told = ", ".join(f"{node.name} {node.type} {tuple(node.shape)}" for node in nodes)
+    raise ModelError(
+        f"{source}: inputs {told}; needed is one float32 input (N, C, S, S) or (N, S, S, C) with 1 "
+        f"or 3 channels C and a fixed side S of {MIN_SIZE} to {MAX_SIZE}."
+    )
+
+
+def _find_output(session: Any, classes: int, source: str) -> str:
+    for node in session.get_outputs():
+        if len(node.shape) == 2 and node.shape[1] == classes:
+            return str(node.name)
+    told = ", ".join(f"{node.name} {tuple(node.shape)}" for node in session.get_outputs())
+    raise ModelError(f"{source}: outputs {told}; none is (N, {classes}), for {classes} labels.")
+
+
+def _find_columns(labels: Sequence[str], source: str) -> list[int | None]:
+    """For each class of the network, its number in fastfer's order, or ``None``."""
+    names = [SYNONYMS.get(name.strip().lower(), name.strip().lower()) for name in labels]
+    known = [name for name in names if name in EMOTIONS]
+    if len(known) < 2 or len(set(known)) < len(known):
+        raise ModelError(
+            f"{source}: labels {', '.join(labels)}; at least two of {', '.join(EMOTIONS)} must be "
+            "among them, none twice."
+        )
+    return [EMOTIONS.index(name) if name in EMOTIONS else None for name in names]
+
+
+def _per_channel(
+    values: Sequence[float], channels: int, what: str, source: str
+) -> tuple[float, ...]:
+    if len(values) not in (1, channels):
+        raise ModelError(f"{source}: {len(values)} numbers of {what} for {channels} channels.")
+    return tuple(values) * (channels // len(values))

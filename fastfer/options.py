@@ -1,0 +1,101 @@
+"""Options that the commands share: which detector, which network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastfer.errors import UsageError
+
+if TYPE_CHECKING:
+    from fastfer.foreign import Foreign
+
+
+def add_detector(group: Any) -> None:
+    """How faces are found."""
+    group.add_argument(
+        "--detector",
+        default="auto",
+        metavar="NAME|FILE",
+        help="how to find faces: auto, yunet, haar, haar:alt2, or a detector's .onnx file; options "
+        "follow a colon, as in haar:alt2,scaleFactor=1.1 (default: auto, which is yunet once it "
+        "has been downloaded, else haar)",
+    )
+    group.add_argument(
+        "--detect-size",
+        type=_size,
+        metavar="PX",
+        help="long side of the picture that is searched; crops come from the frame itself",
+    )
+    group.add_argument(
+        "--yes", action="store_true", help="download a network that --detector names, unasked"
+    )
+
+
+def obtain_detector(args: argparse.Namespace) -> None:
+    """Fetch the network that ``--detector`` needs, if the user agrees.
+
+    Raises:
+        ModelError: it is not here, and nobody agreed, or it cannot be had.
+    """
+    if args.detector.startswith("yunet"):
+        from fastfer.detectors.registry import needed_network
+        from fastfer.models import store
+
+        name = needed_network(args.detector)
+        if name is not None:
+            store.obtain(name, yes=args.yes)
+
+
+def add_model(group: Any) -> None:
+    """Which network reads the faces, and what it is if it was not made for fastfer."""
+    group.add_argument("--model", type=Path, metavar="FILE", help="another network, an .onnx file")
+    group.add_argument(
+        "--model-labels",
+        metavar="A,B,...",
+        help="of a --model not made for fastfer: its classes in order",
+    )
+    group.add_argument(
+        "--model-scale",
+        metavar="X",
+        help="what its pixels, 0 to 255, are multiplied with: 1/255, or one per channel with "
+        "commas, or imagenet, which sets the bias too",
+    )
+    group.add_argument("--model-bias", metavar="X", help="what is added to them (default: 0)")
+    group.add_argument(
+        "--model-color", choices=("rgb", "bgr"), default="rgb", help="order of its channels"
+    )
+
+
+def foreign_model(args: argparse.Namespace) -> Foreign | None:
+    """What the options say of a foreign network; ``None`` where none was given.
+
+    Raises:
+        UsageError: a number that is none.
+    """
+    if args.model_labels is args.model_scale is args.model_bias is None:
+        return None
+    from fastfer.foreign import IMAGENET, Foreign
+
+    labels = None if args.model_labels is None else tuple(args.model_labels.split(","))
+    if args.model_scale == "imagenet":
+        return Foreign(labels, *IMAGENET, args.model_color)
+    scale, bias = _numbers(args.model_scale), _numbers(args.model_bias)
+    return Foreign(labels, scale, bias, args.model_color)
+
+
+def _numbers(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        parts = [part.split("/") for part in text.split(",")]
+        return tuple(float(p[0]) / float(p[1]) if len(p) == 2 else float(p[0]) for p in parts)
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"{text!r} is not a number, nor several with commas between.") from None
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) < 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 32 or more")
+    return int(text)

@@ -1,0 +1,184 @@
+"""Networks that were not made for fastfer: 48 and 64 pixels gray, 224 pixels of colour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx_models import write_model
+
+from fastfer import pack_faces
+from fastfer.classifier import EmotionClassifier, open_classifier
+from fastfer.engine import Engine
+from fastfer.errors import FrameError, ModelError, UsageError
+from fastfer.foreign import IMAGENET, Foreign, ForeignClassifier
+from fastfer.image import parse
+from fastfer.labels import EMOTIONS
+from fastfer.options import foreign_model
+
+FERPLUS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+
+
+def write_foreign(
+    path: Path, shape: list[Any], classes: int, metadata: dict[str, str] | None = None
+) -> Path:
+    """A linear network: the first logit from channel 0, the last from the last channel."""
+    planar = shape[1] in (1, 3)
+    axes, channels = ([2, 3], shape[1]) if planar else ([1, 2], shape[3])
+    weights = np.zeros((channels, classes), np.float32)
+    weights[0, 0] = 4
+    weights[-1, classes - 1] += 1
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["face"], ["mean"], axes=axes, keepdims=0),
+            helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
+        ],
+        "foreign",
+        [helper.make_tensor_value_info("face", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [shape[0], classes])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, metadata or {})
+    onnx.save(model, str(path))
+    return path
+
+
+def softmax(values: Any) -> Any:
+    powers = np.exp(np.asarray(values, np.float64))
+    return powers / powers.sum()
+
+
+@pytest.mark.parametrize("shape", [["N", 48, 48, 1], [1, 1, 64, 64], ["N", 1, 48, 48]])
+def test_gray_networks(tmp_path: Path, shape: list[Any]) -> None:
+    path = write_foreign(tmp_path / "net.onnx", shape, 8)
+    told = Foreign(labels=FERPLUS, scale=(1 / 255,))
+    classifier = ForeignClassifier(path, told=told)
+    frame = np.full((100, 120, 3), 102, np.uint8)
+    batch = classifier.pack(frame, np.array([[10, 10, 50, 50], [5, 5, 20, 20]], np.float32))
+    side = max(s for s in shape if isinstance(s, int))
+    assert batch.shape == (2, side, side, 1)
+    np.testing.assert_array_equal(
+        batch, pack_faces(frame, [[10, 10, 50, 50], [5, 5, 20, 20]], size=side)
+    )
+    got = classifier.predict(batch)
+    want = softmax([1.6, 0, 0, 0, 0, 0, 0, 0.4])[:7]  # Contempt goes, the rest adds up to 1.
+    order = [6, 3, 5, 4, 0, 1, 2]
+    np.testing.assert_allclose(got[:, order], [want / want.sum()] * 2, atol=1e-4)
+    assert classifier.predict(classifier.batch(0)).shape == (0, 7)
+
+
+@pytest.mark.parametrize("shape", [["N", 3, 224, 224], ["N", 224, 224, 3]])
+@pytest.mark.parametrize("color", ["rgb", "bgr"])
+def test_color_networks(tmp_path: Path, shape: list[Any], color: Any) -> None:
+    path = write_foreign(tmp_path / "net.onnx", shape, 7)
+    scale, bias = IMAGENET
+    classifier = ForeignClassifier(path, told=Foreign(EMOTIONS, scale, bias, color))
+    frame = np.zeros((300, 300, 3), np.uint8)
+    frame[:] = (10, 128, 250)
+    batch = classifier.pack(frame, np.array([[-20, 50, 200, 180]], np.float32), [0.4])
+    assert batch.shape == (1, 224, 224, 3)
+    pixel = frame[0, 0, ::-1] if color == "rgb" else frame[0, 0]
+    np.testing.assert_allclose(batch[0, 100, 100], pixel * scale + np.array(bias), atol=1e-5)
+    logits = np.zeros(7)
+    logits[0], logits[6] = 4 * batch[0, 0, 0, 0], batch[0, 0, 0, 2]
+    np.testing.assert_allclose(classifier.predict(batch)[0], softmax(logits), atol=1e-3)
+
+
+def test_color_planes_are_those_of_the_whole_frame(tmp_path: Path) -> None:
+    path = write_foreign(tmp_path / "net.onnx", ["N", 3, 32, 32], 7)
+    classifier = ForeignClassifier(path, told=Foreign(EMOTIONS, (1.0,)))
+    frame = np.random.default_rng(0).integers(0, 256, (90, 130, 3), np.uint8)
+    boxes = np.array([[40, 30, 30, 34], [100, 60, 50, 50], [-10, -5, 40, 40]], np.float32)
+    for angles in (None, [0.5, -1.0, 0.0]):
+        batch = classifier.pack(frame, boxes, angles)
+        for k, channel in enumerate((2, 1, 0)):
+            plane = np.ascontiguousarray(frame[:, :, channel])
+            whole = pack_faces(plane, boxes, size=32, scale=1.0, angles=angles)
+            np.testing.assert_array_equal(batch[..., k], whole[..., 0])
+    gray = np.ascontiguousarray(frame[:, :, 0])
+    assert (np.ptp(classifier.pack(gray, boxes), axis=3) == 0).all()
+
+
+def test_metadata_or_options(tmp_path: Path) -> None:
+    noted = {"fastfer.labels": str(list(FERPLUS)), "fastfer.scale": "1.0"}
+    path = write_foreign(tmp_path / "noted.onnx", [1, 1, 64, 64], 8, noted)
+    assert open_classifier(path).contract.scale == 1.0
+    told = Foreign(scale=(0.5,))
+    assert open_classifier(path, told=told).contract.scale == 0.5, "what is told goes first"
+    bare = write_foreign(tmp_path / "bare.onnx", [1, 1, 64, 64], 8)
+    with pytest.raises(ModelError, match=r"--model-labels .* --model-scale 1/255"):
+        open_classifier(bare)
+    own = write_model(tmp_path / "own.onnx")
+    assert type(open_classifier(own)) is EmotionClassifier
+    with pytest.raises(UsageError, match="bundled"):
+        open_classifier(None, told=told)
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "told", "message"),
+    [
+        (["N", 3, "H", "W"], 7, {}, "fixed side S"),
+        (["N", 2, 48, 48], 7, {}, "1 or 3 channels"),
+        (["N", 1, 48, 60], 7, {}, "needed is one float32 input"),
+        (["N", 1, 48, 48], 5, {}, "none is .N, 7., for 7 labels"),
+        (["N", 1, 48, 48], 3, {"labels": ("cat", "dog", "happy")}, "at least two of angry"),
+        (["N", 1, 48, 48], 2, {"labels": ("happy", "joy")}, "none twice"),
+        (["N", 1, 48, 48], 7, {"scale": (1.0, 2.0, 3.0)}, "3 numbers of scale for 1 channels"),
+    ],
+)
+def test_refuses(
+    tmp_path: Path, shape: list[Any], classes: int, told: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "net.onnx"
+    if shape[1] == 2:
+        shape_to_write = ["N", 1, 48, 48]
+        write_foreign(path, shape_to_write, classes)
+        model = onnx.load(str(path))
+        model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2
+        model.graph.initializer[0].CopyFrom(
+            numpy_helper.from_array(np.zeros((2, classes), np.float32), "weights")
+        )
+        onnx.save(model, str(path))
+    else:
+        write_foreign(path, shape, classes)
+    options = {"labels": EMOTIONS, "scale": (1 / 255,)} | told
+    with pytest.raises(ModelError, match=message):
+        ForeignClassifier(path, told=Foreign(**options))
+
+
+def test_other_batches_are_refused(tmp_path: Path) -> None:
+    path = write_foreign(tmp_path / "net.onnx", ["N", 3, 32, 32], 7)
+    classifier = ForeignClassifier(path, told=Foreign(EMOTIONS, (1.0,)))
+    with pytest.raises(FrameError, match=r"\(N, 32, 32, 3\)"):
+        classifier.predict(np.zeros((1, 32, 32, 1), np.float32))
+
+
+def test_engine_runs_them(tmp_path: Path) -> None:
+    from skimage.data import astronaut
+
+    path = write_foreign(tmp_path / "net.onnx", [1, 3, 224, 224], 8)
+    engine = Engine("haar", path, foreign=Foreign(FERPLUS, *IMAGENET))
+    (face,) = engine.analyze(np.ascontiguousarray(astronaut()[:, :, ::-1])).faces
+    assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_options_of_the_commands() -> None:
+    def read(*options: str) -> Foreign | None:
+        return foreign_model(parse(["a.jpg", *options], "fastfer image"))
+
+    assert read() is None
+    assert read("--model-labels", "angry,sad", "--model-scale", "1/255") == Foreign(
+        ("angry", "sad"), (1 / 255,)
+    )
+    told = read("--model-scale", "imagenet", "--model-color", "bgr")
+    assert told == Foreign(None, *IMAGENET, "bgr")
+    assert read("--model-scale", "1,2,3", "--model-bias=-1") == Foreign(
+        None, (1.0, 2.0, 3.0), (-1.0,)
+    )
+    with pytest.raises(UsageError, match="'one' is not a number"):
+        read("--model-scale", "one")
