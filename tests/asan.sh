@@ -23,9 +23,9 @@ done
 # The interpreter itself is not sanitized, so the runtime must be loaded first; its leaks are none of
 # ours. PYTHONMALLOC lets the sanitizer see every allocation.
 preload=$(${CC:-gcc} -print-file-name=libasan.so)
-env PYTHONPATH="$build/lib" PYTHONMALLOC=malloc LD_PRELOAD="$preload" \
-    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-    python -c 'from fastfer import _native; print("sanitized:", _native.__file__)'
-env PYTHONPATH="$build/lib" PYTHONMALLOC=malloc LD_PRELOAD="$preload" \
-    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-    python -P -m pytest -q -p no:cacheprovider "$@"
+sanitized() {
+    env PYTHONPATH="$build/lib" PYTHONMALLOC=malloc LD_PRELOAD="$preload" \
+        ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 python -P "$@"
+}
+sanitized -c 'from fastfer import _native; print("sanitized:", _native.__file__)'
+sanitized -m pytest -q -p no:cacheprovider "$@"

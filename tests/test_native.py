@@ -30,13 +30,14 @@ if not kernels.PURE:
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a fresh interpreter, with the package that these tests run with."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FASTFER_")}
+    environment["PYTHONPATH"] = str(Path(kernels.__file__).parents[1])
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-P", "-c", code],
         env=inherited | environment,
         capture_output=True,
         text=True,
-        cwd=ROOT,
     )
 
 
