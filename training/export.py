@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
     predictor = load_predictor(options.run)
     if not isinstance(predictor, KerasPredictor):
         raise UsageError(f"{options.run}: export takes a run folder or a .keras file")
-    classes = predictor.logits(np.zeros((1, 48, 48, 1), np.float32)).shape[1]
+    classes = predictor.classes
     if classes != len(EMOTIONS):
         raise UsageError(
             f"{options.run}: the network knows {classes} classes; fastfer's contract has the seven "
@@ -330,8 +330,9 @@ def _convert(graph: Any, path: Path) -> None:
     quiet: dict[str, Any] = {"format": "onnx", "verbose": False, "opset_version": OPSET}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Traced once, so that every layer is built.
-        example = graph.predict(np.zeros((2, 48, 48, 1), np.float32), verbose=0)
+        # Called once, so that every layer is built.
+        called = graph(np.zeros((2, 48, 48, 1), np.float32), training=False)
+        example = {name: np.asarray(value) for name, value in called.items()}
         graph.export(path, **quiet)
     model = onnx.load(path)
     outputs = _match_outputs(path, example, [o.name for o in model.graph.output])

@@ -51,6 +51,12 @@ class KerasPredictor:
         names = tuple(self.model.output_names)
         return (FER2013, CROWD) if set(names) == {FER2013, CROWD} else (DEFAULT_OUTPUT,)
 
+    @property
+    def classes(self) -> int:
+        """Number of classes it knows."""
+        shape = self.model.output_shape
+        return int((next(iter(shape.values())) if isinstance(shape, dict) else shape)[-1])
+
     def logits(self, faces: Floats, head: str | None = None) -> Floats:
         """Raw scores (N, classes) before softmax."""
         out = self.model.predict(faces, batch_size=BATCH, verbose=0)

@@ -141,7 +141,9 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._started = time.perf_counter()
-        # Dropout draws from generators that a checkpoint does not hold.
+        # Dropout draws from generators that a checkpoint does not hold: PyTorch's own, or one in
+        # each layer.
+        keras.utils.set_random_seed((self._seed * 1000 + epoch) % 2**32)
         for number, layer in enumerate(self.model._flatten_layers()):
             generator = getattr(layer, "seed_generator", None)
             if generator is not None:

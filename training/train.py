@@ -250,6 +250,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     import keras
 
     from training import plots
+    from training.averaging import AveragedWeights
     from training.batches import FaceBatches
     from training.models import ONE_HEAD, build, count_macs
     from training.runs import LAST, WATCHED, RunKeeper, load_network
@@ -301,12 +302,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         stateful.append(
             keras.callbacks.ReduceLROnPlateau(WATCHED, factor=0.1, patience=max(patience // 4, 1))
         )
-    callbacks: list[Any] = []
-    if config["ema"]:
-        swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-        # A checkpoint holds the averaged weights in the model, the raw ones in the optimizer.
-        swap._ema_weights_in_model = start > 0
-        callbacks.append(swap)
+    averaging = [AveragedWeights(averaged=start > 0)] if config["ema"] else []
     keeper = RunKeeper(folder, config["epochs"], config["seed"], stateful, state)
     try:
         model.fit(
@@ -315,7 +311,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
             initial_epoch=start,
             epochs=config["epochs"],
             shuffle=False,
-            callbacks=[*callbacks, *stateful, keeper],
+            callbacks=[*averaging, *stateful, keeper],
             verbose=0,
         )
     finally:

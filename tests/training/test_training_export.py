@@ -146,9 +146,10 @@ def test_every_architecture_exports_and_computes_the_same(trained, tmp_path, ima
     reference = inference_twin(model, fold=False)
     classifier = EmotionClassifier(out)
     t = classifier.contract.temperature
-    logits = np.asarray(reference.predict(images, verbose=0), np.float64) / t
+    some = images[::5]
+    logits = np.asarray(reference(some, training=False), np.float64) / t
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(classifier.predict(images), expected, atol=1e-4)
+    np.testing.assert_allclose(classifier.predict(some), expected, atol=1e-4)
 
     graph = onnx.load(out)
     onnx.checker.check_model(graph, full_check=True)

@@ -1,6 +1,5 @@
 """The robustness report: what each change does, and what the command writes."""
 
-
 from __future__ import annotations
 
 import json
