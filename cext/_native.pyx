@@ -24,6 +24,8 @@ from ff cimport (
     FF_MAX_SIZE,
     FF_MIN_SIZE,
     FF_OK,
+    ff_assign,
+    ff_assign_workspace,
     ff_box,
     ff_boxes_round,
     ff_frame,
@@ -233,3 +235,26 @@ def nms(boxes, order, double threshold, keep):
     if status != FF_OK:
         raise ValueError("order: must number the boxes")
     return kept
+
+
+def assign(gain, column):
+    cdef _View gains = _array(gain, "gain", 0, b"d", sizeof(double), 2, -1, -1)
+    cdef Py_ssize_t n = gains.view.shape[0]
+    cdef Py_ssize_t m = gains.view.shape[1]
+    cdef _View columns = _array(column, "column", PyBUF_WRITABLE, b"lq", sizeof(int64_t), 1, n, 0)
+    cdef size_t bytes = 0
+    cdef void *workspace
+    cdef ff_status status = ff_assign_workspace(<size_t>n, <size_t>m, &bytes)
+    if n > m:
+        raise ValueError("gain: more rows than columns")
+    if status != FF_OK:
+        raise RuntimeError(f"ff_assign_workspace: status {<int>status}")
+    workspace = malloc(bytes)
+    if workspace == NULL:
+        raise MemoryError
+    with nogil:
+        status = ff_assign(<const double *>gains.view.buf, <size_t>n, <size_t>m, workspace,
+                           <int64_t *>columns.view.buf)
+        free(workspace)
+    if status != FF_OK:
+        raise ValueError("gain: must be finite")

@@ -106,4 +106,16 @@ enum ff_status ff_iou(const double *a, size_t n, const double *b, size_t m, doub
 enum ff_status ff_nms(const double *restrict boxes, const int64_t *restrict order, size_t n,
                       double threshold, int64_t *restrict keep, size_t *restrict kept);
 
+/* Sets *bytes to the workspace that ff_assign needs. FF_OK, or FF_EINVAL for
+ * sizes beyond all reason. */
+enum ff_status ff_assign_workspace(size_t n, size_t m, size_t *bytes);
+
+/* Gives each of n rows a column of its own so that the sum of gain[i * m + column[i]] is the largest
+ * there is. The time grows with n * n * m.
+ *
+ * workspace holds what ff_assign_workspace asked for, aligned as malloc does.
+ * Returns FF_OK; or FF_EINVAL, with column untouched, if n > m or a gain is not finite. */
+enum ff_status ff_assign(const double *restrict gain, size_t n, size_t m, void *restrict workspace,
+                         int64_t *restrict column);
+
 #endif

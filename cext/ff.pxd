@@ -51,6 +51,8 @@ cdef extern from "ff.h" nogil:
                             const int32_t *turns, size_t n, size_t size, double scale, double bias,
                             void *workspace, float *out)
 
+    ff_status ff_assign_workspace(size_t n, size_t m, size_t *bytes)
+    ff_status ff_assign(const double *gain, size_t n, size_t m, void *workspace, int64_t *column)
     ff_status ff_iou(const double *a, size_t n, const double *b, size_t m, double *out)
     ff_status ff_nms(const double *boxes, const int64_t *order, size_t n, double threshold,
                      int64_t *keep, size_t *kept)

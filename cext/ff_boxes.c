@@ -1,4 +1,6 @@
 /* Overlap of boxes, in double and in the order of fastfer/reference.py, so that the bytes agree. */
+#include <math.h>
+
 #include "ff.h"
 
 static double overlap(const double *a, const double *b)
@@ -38,5 +40,97 @@ enum ff_status ff_nms(const double *restrict boxes, const int64_t *restrict orde
             keep[count++] = order[i];
     }
     *kept = count;
+    return FF_OK;
+}
+
+/* The arrays of ff_assign, in the order in which they lie in its workspace. Index 0 is a sentinel. */
+struct assignment {
+    double *price_row, *price_column, *slack;
+    size_t *owner, *came_from;
+    uint8_t *seen;
+};
+
+enum ff_status ff_assign_workspace(size_t n, size_t m, size_t *bytes)
+{
+    const size_t most = SIZE_MAX / 64;
+    if (n >= most || m >= most)
+        return FF_EINVAL;
+    *bytes = (n + 1 + 2 * (m + 1)) * sizeof(double) + 2 * (m + 1) * sizeof(size_t) + (m + 1);
+    return FF_OK;
+}
+
+/* Walks from the free row ``row`` along the cheapest path to a free column; returns that column. */
+static size_t find_path(const struct assignment *a, const double *gain, size_t m, size_t row)
+{
+    size_t column = 0;
+    for (size_t j = 0; j <= m; j++) {
+        a->slack[j] = HUGE_VAL;
+        a->seen[j] = 0;
+    }
+    a->owner[0] = row;
+    while (a->owner[column] != 0) {
+        const size_t here = a->owner[column];
+        double least = HUGE_VAL;
+        size_t next = 0;
+        a->seen[column] = 1;
+        for (size_t j = 1; j <= m; j++) {
+            if (a->seen[j])
+                continue;
+            const double reduced =
+                -gain[(here - 1) * m + j - 1] - a->price_row[here] - a->price_column[j];
+            if (reduced < a->slack[j]) {
+                a->slack[j] = reduced;
+                a->came_from[j] = column;
+            }
+            if (a->slack[j] < least) {
+                least = a->slack[j];
+                next = j;
+            }
+        }
+        for (size_t j = 0; j <= m; j++) {
+            if (a->seen[j]) {
+                a->price_row[a->owner[j]] += least;
+                a->price_column[j] -= least;
+            } else {
+                a->slack[j] -= least;
+            }
+        }
+        column = next;
+    }
+    return column;
+}
+
+enum ff_status ff_assign(const double *restrict gain, size_t n, size_t m, void *restrict workspace,
+                         int64_t *restrict column)
+{
+    if (n > m)
+        return FF_EINVAL;
+    for (size_t i = 0; i < n * m; i++)
+        if (!isfinite(gain[i])) /* No path would ever be the cheapest. */
+            return FF_EINVAL;
+    struct assignment a;
+    a.price_row = workspace;
+    a.price_column = a.price_row + n + 1;
+    a.slack = a.price_column + m + 1;
+    a.owner = (size_t *)(a.slack + m + 1);
+    a.came_from = a.owner + m + 1;
+    a.seen = (uint8_t *)(a.came_from + m + 1);
+    for (size_t i = 0; i <= n; i++)
+        a.price_row[i] = 0;
+    for (size_t j = 0; j <= m; j++) {
+        a.price_column[j] = 0;
+        a.owner[j] = a.came_from[j] = 0;
+    }
+    for (size_t row = 1; row <= n; row++) {
+        size_t j = find_path(&a, gain, m, row);
+        while (j != 0) {
+            const size_t before = a.came_from[j];
+            a.owner[j] = a.owner[before];
+            j = before;
+        }
+    }
+    for (size_t j = 1; j <= m; j++)
+        if (a.owner[j] != 0)
+            column[a.owner[j] - 1] = (int64_t)j - 1;
     return FF_OK;
 }

@@ -31,6 +31,7 @@ else:
     except ImportError as error:
         raise ExtensionMissingError(_HOW_TO_BUILD.format(reason=error)) from error
 
+assign = _engine.assign
 available = _engine.available
 isa = _engine.isa
 iou = _engine.iou

@@ -281,3 +281,43 @@ def nms(
             kept.append(i)
     keep[: len(kept)] = kept
     return len(kept)
+
+
+def assign(gain: NDArray[np.float64], column: NDArray[np.int64]) -> None:
+    """Fill ``column`` (N,): for each row of ``gain`` (N, M) a column of its own, N <= M, so that
+    the gains add up to the most.
+
+    Shortest augmenting paths with prices (the Hungarian method); row and column 0 are sentinels.
+    """
+    rows, columns = gain.shape
+    if rows > columns or not np.isfinite(gain).all():
+        raise ValueError("gain must be finite, with no more rows than columns")
+    price_row, price_column = [0.0] * (rows + 1), [0.0] * (columns + 1)
+    owner, came_from = [0] * (columns + 1), [0] * (columns + 1)
+    cost = (-gain).tolist()
+    for row in range(1, rows + 1):
+        owner[0], at = row, 0
+        slack, seen = [float("inf")] * (columns + 1), [False] * (columns + 1)
+        while owner[at]:
+            here, least, following = owner[at], float("inf"), 0
+            seen[at] = True
+            for j in range(1, columns + 1):
+                if seen[j]:
+                    continue
+                reduced = cost[here - 1][j - 1] - price_row[here] - price_column[j]
+                if reduced < slack[j]:
+                    slack[j], came_from[j] = reduced, at
+                if slack[j] < least:
+                    least, following = slack[j], j
+            for j in range(columns + 1):
+                if seen[j]:
+                    price_row[owner[j]] += least
+                    price_column[j] -= least
+                else:
+                    slack[j] -= least
+            at = following
+        while at:
+            owner[at], at = owner[came_from[at]], came_from[at]
+    for j in range(1, columns + 1):
+        if owner[j]:
+            column[owner[j] - 1] = j - 1
