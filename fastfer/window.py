@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import sys
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import cv2
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _SCREEN: Final = (1280, 800)
 """Largest window in pixels; larger pictures are shown smaller."""
+
+_PLAIN: Final = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+"""Of any size, without a toolbar."""
 
 _ENDS: Final = (27, ord("q"))
 """Escape and q."""
@@ -36,7 +39,7 @@ class Window:
         if not _display_answers():
             return None
         try:
-            cv2.namedWindow(cls._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.namedWindow(cls._title, _PLAIN)
         except cv2.error:
             return None
         return cls()
@@ -45,13 +48,16 @@ class Window:
         """Show ``frame`` with the result of ``photo`` and wait; False once the window is closed."""
         if photo.result is None:
             return True
-        height, width = frame.shape[:2]
-        scale = min(1.0, _SCREEN[0] / width, _SCREEN[1] / height)
-        cv2.resizeWindow(
-            self._title, max(320, round(width * scale)), max(240, round(height * scale))
-        )
+        picture: Any = draw_result(frame, photo.result, lang=lang)
+        height, width = picture.shape[:2]
+        scale = min(_SCREEN[0] / width, _SCREEN[1] / height)
+        if scale < 1:  # The window itself would drop pixels, and letters with them.
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            height, width = picture.shape[:2]
+        cv2.resizeWindow(self._title, max(320, width), max(240, height))
         cv2.setWindowTitle(self._title, f"fastfer: {photo.path}")
-        cv2.imshow(self._title, draw_result(frame, photo.result, lang=lang))
+        cv2.imshow(self._title, picture)
         while True:
             key = cv2.waitKey(50)  # Short, so that Ctrl-C is heard.
             if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
