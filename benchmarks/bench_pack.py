@@ -1,0 +1,88 @@
+"""pack_faces against five other ways, and per instruction set.
+
+    python -m pytest benchmarks/bench_pack.py -o python_files='bench_*.py'
+
+``python -m benchmarks.report`` runs this file and prints the tables of the README. What belongs to
+one cell (faces x pixels) runs in a row, so that its ratios come from the same moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import rivals
+from fastfer import kernels
+from fastfer.preprocess import pack_faces
+
+CELLS = [(count, side) for side in (64, 160, 400) for count in (1, 8, 32)]
+FRAME = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
+
+
+def fastfer(isa: str) -> Callable[..., Any]:
+    def run(boxes: np.ndarray) -> Any:
+        return pack_faces(FRAME, boxes)
+
+    run.__name__ = isa
+    return run
+
+
+def rival(chain: rivals.Chain) -> Callable[..., Any]:
+    return lambda boxes: chain(FRAME, boxes)
+
+
+METHODS: dict[str, Callable[[Any], Any]] = {
+    **{f"fastfer-{isa}": fastfer(isa) for isa in kernels.available()},
+    "opencv": rival(rivals.opencv),
+    "opencv-threads": rival(rivals.opencv),
+    "tutorial": rival(rivals.tutorial),
+    "pillow": rival(rivals.pillow),
+    "numpy": rival(rivals.numpy_vectorised),
+    "read": lambda boxes: rivals.read_pixels(FRAME, boxes),
+    "python": rival(rivals.pure_python),
+}
+EXACT = {"opencv", "opencv-threads", "numpy", "python"}
+"""These average areas, as fastfer does; Pillow's box filter takes whole pixels only."""
+
+
+def face_boxes(count: int, side: int) -> np.ndarray:
+    """Squares anywhere in the frame; int64 (N, 4)."""
+    rng = np.random.default_rng(side + count)
+    corners = rng.integers(0, (1920 - side, 1080 - side), (count, 2), endpoint=True)
+    return np.concatenate([corners, np.full((count, 2), side)], axis=1)
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """One thread for OpenCV, unless its own choice is what is measured; the instruction set."""
+    method = request.getfixturevalue("method")
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(-1 if method == "opencv-threads" else 1)
+    before = None
+    if method.startswith("fastfer-") and not kernels.PURE:
+        from fastfer import _native
+
+        before = _native.force_isa(method.removeprefix("fastfer-"))
+    yield
+    cv2.setNumThreads(threads)
+    if before is not None:
+        _native.force_isa(before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("count", "side"), CELLS)
+def test_pack(benchmark: Any, settings: None, count: int, side: int, method: str) -> None:
+    benchmark.group = f"{count} x {side} px"
+    boxes = face_boxes(count, side)
+    # Each way gets the boxes in the form it likes best.
+    given = boxes if method.startswith("fastfer-") else [tuple(b) for b in boxes.tolist()]
+    if method == "python":
+        batch = benchmark.pedantic(METHODS[method], (given,), rounds=1)
+    else:
+        batch = benchmark(METHODS[method], given)
+    if method in EXACT:
+        assert np.abs(batch - pack_faces(FRAME, boxes)).max() < 2.5 / 255

@@ -1,0 +1,148 @@
+"""The README's tables of speed, measured now.
+
+    python -m benchmarks.report [PHOTO]
+
+Runs ``bench_pack.py`` and times the start of the command on PHOTO (without it, on scikit-image's
+astronaut). All ratios are taken within this run, from the fastest of many repetitions of each: what
+a busy machine adds is not the code's. Takes some minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RIVALS = {
+    "opencv": "OpenCV, one thread",
+    "opencv-threads": "OpenCV, its threads",
+    "tutorial": "tutorials' chain",
+    "pillow": "Pillow",
+    "numpy": "NumPy",
+    "python": "pure Python",
+}
+"""Methods of bench_pack.py and their headings."""
+START = "import cv2, onnxruntime"
+
+
+def main() -> None:
+    data = measure_packing()
+    seconds: dict[tuple[int, int], dict[str, float]] = defaultdict(dict)
+    for bench in data["benchmarks"]:
+        params = bench["params"]
+        seconds[params["count"], params["side"]][params["method"]] = bench["stats"]["min"]
+    isas = [m.removeprefix("fastfer-") for m in next(iter(seconds.values())) if "fastfer-" in m]
+
+    best = f"fastfer-{isas[0]}"
+    cpu = data["machine_info"]["cpu"]
+    print(
+        f"Measured on {cpu['brand_raw']}, {cpu['count']} cores, {platform.system()}, "
+        f"Python {platform.python_version()}, with `python -m benchmarks.report`.\n"
+    )
+    print(f"Packing faces of a 1920x1080 frame ({isas[0]}); how many times longer others take:\n")
+    table(
+        ["faces", "fastfer", *RIVALS.values()],
+        [
+            [cell(key), micro(t[best]), *(times(t[method] / t[best]) for method in RIVALS)]
+            for key, t in seconds.items()
+        ],
+    )
+    print("\nThe same per instruction set, each with its lead over OpenCV on one thread:\n")
+    table(
+        ["faces", *isas],
+        [
+            [cell(key), *(f"{micro(t[m])}, {times(t['opencv'] / t[m])}" for m in own)]
+            for own in [[f"fastfer-{isa}" for isa in isas]]
+            for key, t in seconds.items()
+        ],
+    )
+    print("\nBytes of faces per second, and those of only reading them (NumPy's `max`):\n")
+    table(
+        ["faces", "fastfer", "reading"],
+        [[cell(key), rate(*key, t[best]), rate(*key, t["read"])] for key, t in seconds.items()],
+    )
+    print("\nStart, the best of many runs, taken in turns:\n")
+    command, imports = measure_start()
+    table(
+        ["what", "time", "ratio"],
+        [
+            [f'`python -c "{START}"`', f"{imports * 1e3:.0f} ms", "1"],
+            [
+                "`python -m fastfer.image photo.jpg`",
+                f"{command * 1e3:.0f} ms",
+                f"{command / imports:.2f}",
+            ],
+        ],
+    )
+
+
+def measure_packing() -> dict[str, Any]:
+    """Run bench_pack.py; its results as pytest-benchmark writes them."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "results.json"
+        command = [sys.executable, "-m", "pytest", "benchmarks/bench_pack.py", "-q"]
+        command += ["-o", "python_files=bench_*.py", f"--benchmark-json={file}"]
+        command += ["--benchmark-min-rounds=30", "--benchmark-max-time=0.6"]
+        command += ["--benchmark-warmup=on", "--benchmark-warmup-iterations=100"]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if result.returncode:
+            sys.exit(result.stdout + result.stderr)
+        data: dict[str, Any] = json.loads(file.read_text())
+        return data
+
+
+def measure_start(rounds: int = 12) -> tuple[float, float]:
+    """Seconds of the command on a photo, and of importing what it needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        photo = sys.argv[1] if len(sys.argv) > 1 else str(astronaut(Path(folder)))
+        commands = (["-m", "fastfer.image", photo], ["-c", START])
+        best = [float("inf")] * 2
+        for _ in range(rounds):
+            for i, arguments in enumerate(commands):
+                begin = time.perf_counter()
+                subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+                best[i] = min(best[i], time.perf_counter() - begin)
+    return best[0], best[1]
+
+
+def astronaut(folder: Path) -> Path:
+    import cv2
+    from skimage.data import astronaut as picture
+
+    file = folder / "astronaut.jpg"
+    cv2.imwrite(str(file), picture()[:, :, ::-1])
+    return file
+
+
+def table(heading: list[str], rows: list[list[Any]]) -> None:
+    print("| " + " | ".join(heading) + " |")
+    print("| " + " | ".join("---:" for _ in heading) + " |")
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+
+
+def cell(key: tuple[int, int]) -> str:
+    return f"{key[0]} of {key[1]} px"
+
+
+def micro(seconds: float) -> str:
+    return f"{seconds * 1e6:.3g} µs" if seconds < 1e-3 else f"{seconds * 1e3:.3g} ms"
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.1f}x" if ratio < 100 else f"{ratio:,.0f}x"
+
+
+def rate(count: int, side: int, seconds: float) -> str:
+    return f"{count * side * side * 3 / seconds / 1e9:.1f} GB/s"
+
+
+if __name__ == "__main__":
+    main()
