@@ -202,7 +202,7 @@ def test_a_truncated_picture_is_never_returned(kind: str, part: float) -> None:
         "LZW": lambda: encode(portrait(), "TIFF", compression="tiff_lzw"),
         "progressive": lambda: encode(portrait(), "JPEG", progressive=True),
     }.get(kind, lambda: encode(portrait(), kind, **FORMATS[kind]))()
-    with pytest.raises(InputError, match=r"truncated|damaged|empty|not a picture|is text"):
+    with pytest.raises(InputError, match="cut: "):
         decode(data[: int(part * (len(data) - 1))], "cut")
 
 
