@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.preprocess import check_frame
 from fastfer.results import Face, FrameResult
-from fastfer.sources import read_image
+from fastfer.sources import MAX_PIXELS, decode, decode_reduced, read_bytes
 
 if TYPE_CHECKING:
     from fastfer.foreign import Foreign
@@ -125,7 +126,45 @@ class Engine:
         for frame in frames:
             found.append(self.detector.detect(frame))
             timings.append({"detect": clock.lap()})
+        return self._read_faces(frames, found, timings, clock)
 
+    def analyze_encoded(
+        self, data: bytes, name: str = "picture in memory", *, max_pixels: int = MAX_PIXELS
+    ) -> tuple[FrameResult, Frame]:
+        """As :meth:`analyze`, of the bytes of a picture file; also returns its pixels.
+
+        In a large JPEG faces are searched in a reduced copy, while the whole is decoded in another
+        thread. Crops come from the whole.
+
+        Raises:
+            InputError: it cannot be decoded.
+            ModelError: the network cannot be used (only after ``lazy``).
+        """
+        clock = _Clock()
+        enough = getattr(self.detector, "enough", 0)
+        copy = decode_reduced(data, name, enough) if enough else None
+        if copy is None:
+            frame = decode(data, name, max_pixels)
+            read = clock.lap()
+            return self.analyze(frame).after("read", read), frame
+        with ThreadPoolExecutor(1, thread_name_prefix="fastfer-read") as pool:
+            whole = pool.submit(decode, data, name, max_pixels)
+            read = clock.lap()
+            found = self.detector.detect(copy)
+            timings = {"detect": clock.lap()}
+            frame = whole.result()
+        read += clock.lap()
+        found = found.scaled(frame.shape[1] / copy.shape[1], frame.shape[0] / copy.shape[0])
+        return self._read_faces([frame], [found], [timings], clock)[0].after("read", read), frame
+
+    def _read_faces(
+        self,
+        frames: Sequence[Frame],
+        found: list[Detections],
+        timings: list[dict[str, float]],
+        clock: _Clock,
+    ) -> list[FrameResult]:
+        """Crop and classify what was found."""
         classifier = self.classifier
         waited = clock.lap()
         ends = np.cumsum([0, *map(len, found)]).tolist()
@@ -180,10 +219,9 @@ def analyze(
     engine = engine or default_engine()
     if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
         return engine.analyze(source)
-    clock = _Clock()
-    frame = read_image(source)
-    read = clock.lap()
-    return engine.analyze(frame).after("read", read)
+    data, name = read_bytes(source)
+    result, _ = engine.analyze_encoded(data, name)
+    return result
 
 
 def default_engine() -> Engine:

@@ -156,7 +156,7 @@ def _run(args: argparse.Namespace) -> int:
         progress = stack.enter_context(terminal.Progress(len(photos)))
         window = _window(args)
         for loaded in loads:
-            photo, frame = _analyze(engine, loaded)
+            photo, frame = _analyze(engine, loaded, args.max_pixels)
             with progress.aside():
                 if photo.error is not None:
                     failed = True
@@ -195,15 +195,22 @@ def _engine(args: argparse.Namespace) -> Engine:
     return engine
 
 
-def _analyze(engine: Engine, loaded: Loaded) -> tuple[PhotoResult, Frame | None]:
+def _analyze(engine: Engine, loaded: Loaded, max_pixels: int) -> tuple[PhotoResult, Frame | None]:
     """The result of one photo, and its pixels where it could be analysed."""
     name, error = loaded.photo.name, loaded.error
-    if loaded.frame is not None:
+    if error is None:
         import cv2
 
         try:
-            result = engine.analyze(loaded.frame).after("read", loaded.read_ms)
-            return PhotoResult(name, result), loaded.frame
+            if loaded.encoded is not None:
+                data, called = loaded.encoded
+                result, frame = engine.analyze_encoded(data, called, max_pixels=max_pixels)
+                return PhotoResult(name, result), frame
+            if loaded.frame is not None:
+                result = engine.analyze(loaded.frame).after("read", loaded.read_ms)
+                return PhotoResult(name, result), loaded.frame
+        except InputError as caught:
+            error = caught
         except (MemoryError, cv2.error) as caught:  # Of this photo; the next may be smaller.
             error = InputError(f"{name}: cannot be analysed: {str(caught).strip()}")
     return PhotoResult(name, None, str(error)), None

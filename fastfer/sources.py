@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MAX_PIXELS: Final = 200_000_000
 """Pixels of the largest picture that is read unless told otherwise: 600 MB once decoded."""
 
+REDUCE_FROM: Final = 3_000_000
+"""Pixels from which on faces are searched in a reduced copy while the picture itself is decoded."""
+
 SUFFIXES: Final = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 )
@@ -43,25 +46,31 @@ class Photo:
 
     def read(self, max_pixels: int = MAX_PIXELS) -> Frame:
         """Its pixels, as :func:`read_image` gives them."""
+        return decode(*self.read_bytes(), max_pixels)
+
+    def read_bytes(self) -> tuple[bytes, str]:
+        """Its bytes, not decoded, and what to call it."""
         if self.error is not None:
             raise self.error
         if self.name != STDIN:
-            return read_image(self.name, max_pixels=max_pixels)
+            return read_bytes(self.name)
         if sys.stdin.isatty():
             raise InputError("standard input is a terminal. Pipe a picture: ... - < photo.jpg")
         name = "standard input"
-        return decode(_read_stream(sys.stdin.buffer, name), name, max_pixels)
+        return _read_stream(sys.stdin.buffer, name), name
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A photo after the attempt to read it: ``frame`` or ``error`` is set."""
+    """A photo after the attempt to read it: ``frame``, ``encoded`` or ``error`` is set."""
 
     photo: Photo
     frame: Frame | None
     error: InputError | None
     read_ms: float
     """Milliseconds spent on reading and decoding."""
+    encoded: tuple[bytes, str] | None = None
+    """The bytes of a single photo, and what to call it: the engine decodes it while it searches."""
 
 
 def read_image(
@@ -83,8 +92,19 @@ def read_image(
     Raises:
         InputError: missing, unreadable, empty, truncated, too large, or not a picture.
     """
+    return decode(*read_bytes(source), max_pixels)
+
+
+def read_bytes(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+) -> tuple[bytes, str]:
+    """The bytes of a picture, not decoded, and what to call it.
+
+    Raises:
+        InputError: it cannot be read, or does not begin like a picture.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return decode(bytes(source), "picture in memory", max_pixels)
+        return bytes(source), "picture in memory"
     name = os.fspath(source)
     try:
         with Path(name).open("rb") as file:
@@ -96,7 +116,7 @@ def read_image(
     except (OSError, ValueError) as error:  # ValueError: a zero byte inside the name.
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{name}: cannot be read: {reason}.") from None
-    return decode(data, name, max_pixels)
+    return data, name
 
 
 def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Frame:
@@ -138,6 +158,33 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Frame:
     return _turn_upright(frame, header.orientation)
 
 
+def decode_reduced(data: bytes, name: str, enough: int) -> Frame | None:
+    """A reduced copy of a large JPEG, for far less than decoding it; ``None`` if it is none.
+
+    Args:
+        data: the bytes of a picture.
+        name: what messages call it.
+        enough: the long side of the copy is at least this.
+    """
+    header = headers.read_header(data, name)
+    if header.format != "JPEG" or header.width * header.height < REDUCE_FROM:
+        return None
+
+    import cv2
+    import numpy as np
+
+    for ratio, flag in (
+        (8, cv2.IMREAD_REDUCED_COLOR_8),
+        (4, cv2.IMREAD_REDUCED_COLOR_4),
+        (2, cv2.IMREAD_REDUCED_COLOR_2),
+    ):
+        if max(header.width, header.height) >= ratio * enough:
+            flags = flag | cv2.IMREAD_IGNORE_ORIENTATION
+            frame: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            return None if frame is None else _turn_upright(frame, header.orientation)
+    return None
+
+
 def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]:
     """The pictures that ``paths`` stand for, in order; those of a directory by name.
 
@@ -164,8 +211,8 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
 
 def read_photos(photos: Sequence[Photo], *, max_pixels: int = MAX_PIXELS) -> Iterator[Loaded]:
     """Read ``photos`` in order, two ahead of the caller, so that decoding never holds it up."""
-    if len(photos) == 1:  # Not worth a thread.
-        yield _load(photos[0], max_pixels)
+    if len(photos) == 1:  # Nothing to read meanwhile.
+        yield _load_encoded(photos[0])
         return
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -190,6 +237,16 @@ def _load(photo: Photo, max_pixels: int) -> Loaded:
     except InputError as caught:
         error = caught
     return Loaded(photo, frame, error, (time.perf_counter() - start) * 1e3)
+
+
+def _load_encoded(photo: Photo) -> Loaded:
+    start = time.perf_counter()
+    encoded, error = None, None
+    try:
+        encoded = photo.read_bytes()
+    except InputError as caught:
+        error = caught
+    return Loaded(photo, None, error, (time.perf_counter() - start) * 1e3, encoded)
 
 
 def _photos_in(folder: str, recursive: bool) -> list[Photo]:

@@ -64,6 +64,12 @@ class Detections:
         marks = None if self.landmarks is None else self.landmarks[which]
         return Detections(self.boxes[which], self.scores[which], marks)
 
+    def scaled(self, x: float, y: float) -> Detections:
+        """The same faces in a picture ``x`` times as wide and ``y`` times as high."""
+        ratio = np.array([x, y], np.float32)
+        marks = None if self.landmarks is None else self.landmarks * ratio
+        return Detections(self.boxes * np.tile(ratio, 2), self.scores, marks)
+
     def left_to_right(self) -> Detections:
         """The same faces in an order that does not depend on threads: by x, then y, then size."""
         x, y, w, h = self.boxes.T
@@ -72,7 +78,11 @@ class Detections:
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds faces. :meth:`detect` may be called from many threads at a time."""
+    """Finds faces. :meth:`detect` may be called from many threads at a time.
+
+    A detector that finds the same faces in a reduced copy of the frame may say so by an attribute
+    ``enough``: the long side of such a copy in pixels.
+    """
 
     @property
     def name(self) -> str:

@@ -85,6 +85,7 @@ class HaarDetector:
             raise UsageError(f"scaleFactor must be above 1; got {scaleFactor}.")
         self._min_face = min_face
         self._detect_size = detect_size
+        self.enough = 0 if min_face else detect_size
         self._min_size = minSize
         self._search = {"scaleFactor": scaleFactor, "minNeighbors": minNeighbors}
         self._file, self._min_score, self.framing = CASCADES[cascade]

@@ -55,6 +55,11 @@ def fit_within(size: tuple[int, int], limit: tuple[int, int] | None) -> tuple[in
 
 def shrink(frame: Frame, size: tuple[int, int]) -> Frame:
     """``frame`` at ``size`` (width, height), which is equal to or smaller than its own."""
+    # OpenCV halves five times as fast as it averages over other areas.
+    while frame.shape[1] >= 2 * size[0] and frame.shape[0] >= 2 * size[1] and min(size) > 1:
+        height, width = frame.shape[0] // 2, frame.shape[1] // 2
+        even: Any = frame[: 2 * height, : 2 * width]
+        frame = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
     if size == (frame.shape[1], frame.shape[0]):
         return frame
     small: Any = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
@@ -69,9 +74,7 @@ def as_bgr(frame: Frame) -> Frame:
 
 def to_frame(found: Detections, searched: tuple[int, int], frame: Frame) -> Detections:
     """``found`` in the picture of size ``searched`` (width, height), in pixels of ``frame``."""
-    ratio = np.array([frame.shape[1] / searched[0], frame.shape[0] / searched[1]], np.float32)
-    marks = None if found.landmarks is None else found.landmarks * ratio
-    return Detections(found.boxes * np.tile(ratio, 2), found.scores, marks)
+    return found.scaled(frame.shape[1] / searched[0], frame.shape[0] / searched[1])
 
 
 def no_smaller_than(found: Detections, min_face: float) -> Detections:

@@ -106,6 +106,7 @@ class YoloDetector:
         check_share(score=score, nms=nms)
         self._min_face = min_face
         self._detect_size = detect_size
+        self.enough = 0 if min_face else detect_size
         self._score = score
         self._nms = nms
         self._session = open_session(read_model(Path(file)), str(file), pick_threads(threads))

@@ -85,6 +85,7 @@ class YuNetDetector:
         check_share(score=score, nms=nms)
         self._min_face = min_face
         self._detect_size = detect_size
+        self.enough = 0 if min_face else detect_size
         self._score = score
         self._nms = nms
         if file is None:
