@@ -52,7 +52,7 @@ class Augmentation:
 
     def apply(self, faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
         """Changed faces (n, h, w) in [0, 1]; mixup is apart, in :meth:`mix`."""
-        n, height, width = faces.shape
+        n, height, width = map(int, faces.shape)
         out = np.empty((n, height, width), np.float32)
         angle = rng.uniform(-self.rotation, self.rotation, n)
         zoom = 1 + rng.uniform(-self.zoom, self.zoom, n)
@@ -66,7 +66,7 @@ class Augmentation:
             face = faces[i]
             if blur[i]:
                 face = _lose_resolution(face, rng)
-            matrix = cv2.getRotationMatrix2D(
+            matrix: Any = cv2.getRotationMatrix2D(
                 ((width - 1) / 2, (height - 1) / 2), float(angle[i]), float(zoom[i])
             )
             matrix[:, 2] += shift[i]

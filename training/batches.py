@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.augment import Augmentation
-from training.data import FaceSource
+from training.data import FaceSource, as_batch
 
 Targets = dict[str, NDArray[np.float32]]
 
@@ -55,14 +55,14 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
         images = self._source.load(part)
         targets = {name: table[part] for name, table in self._targets.items()}
         if self._augmentation is None:
-            faces = images.astype(np.float32) / 255
+            faces = as_batch(images)
         else:
             rng = np.random.default_rng([self._seed, self._epoch, index])
-            faces = self._augmentation.apply(images, rng)
-            faces, targets = self._augmentation.mix(faces, targets, rng)
-        if len(targets) == 1:
-            return faces[..., None], next(iter(targets.values()))
-        return faces[..., None], targets
+            changed, targets = self._augmentation.mix(
+                self._augmentation.apply(images, rng), targets, rng
+            )
+            faces = changed[..., None]
+        return faces, next(iter(targets.values())) if len(targets) == 1 else targets
 
     def on_epoch_end(self) -> None:
         self._epoch += 1

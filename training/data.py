@@ -206,6 +206,11 @@ def take(source: FaceSource, indices: NDArray[np.int64]) -> Subset:
     return Subset(source, indices, source.labels[indices], votes)
 
 
+def as_batch(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Faces (n, 48, 48) as a network reads them: (n, 48, 48, 1) in [0, 1]."""
+    return (faces.astype(np.float32) / np.float32(255))[..., None]
+
+
 def load_dataset(
     path: str | Path,
     *,
@@ -292,7 +297,9 @@ def read_face(path: Path) -> NDArray[np.uint8]:
     from fastfer.preprocess import pack_faces
 
     height, width = image.shape[:2]
-    packed = pack_faces(image, np.array([[0, 0, width, height]]), size=SIDE, scale=1.0)
+    packed = pack_faces(
+        np.asarray(image, np.uint8), np.array([[0, 0, width, height]]), size=SIDE, scale=1.0
+    )
     return np.rint(packed[0, :, :, 0]).astype(np.uint8)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastfer.errors import ModelError
 from training.batches import CROWD, FER2013
-from training.data import FaceSource
+from training.data import FaceSource, as_batch
 from training.predictors import load_predictor
 
 CHUNK = 1024
@@ -28,7 +28,7 @@ def teach(
         predictor = load_predictor(path.strip())
         for start in range(0, len(source), CHUNK):
             part = np.arange(start, min(start + CHUNK, len(source)))
-            faces = source.load(part).astype(np.float32)[..., None] / 255
+            faces = as_batch(source.load(part))
             both = np.concatenate([faces, faces[:, :, ::-1]])
             for head, table in total.items():
                 said = predictor.predict(both, head if head in predictor.heads else None)
@@ -37,4 +37,4 @@ def teach(
                         f"{path}: the teacher knows {said.shape[1]} classes, the run {len(classes)}"
                     )
                 table[part] += (said[: len(part)] + said[len(part) :]) / 2
-    return {head: table / len(teachers) for head, table in total.items()}
+    return {head: table / np.float32(len(teachers)) for head, table in total.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +14,10 @@ import numpy as np
 
 from fastfer.errors import FastferError, UsageError
 from training import metrics
-from training.data import FaceSource, load_dataset
+from training.data import FaceSource, as_batch, load_dataset
 from training.options import whole
 from training.predictors import Floats, Predictor, load_predictor, with_flips
 from training.runs import LOG, write_json
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 TIMED_BATCHES = (1, 8, 32)
 TIMED_SECONDS = 1.0
@@ -118,7 +115,7 @@ def predict(
     parts = []
     for start in range(0, len(source), CHUNK):
         indices = np.arange(start, min(start + CHUNK, len(source)))
-        faces = source.load(indices).astype(np.float32)[..., None] / 255
+        faces = as_batch(source.load(indices))
         parts.append(with_flips(predictor, faces, head) if flip else predictor.predict(faces, head))
     return np.concatenate(parts)
 
@@ -136,7 +133,7 @@ def figures(probabilities: Floats, source: FaceSource, classes: Sequence[str]) -
 
 def time_per_face(predictor: Predictor, source: FaceSource) -> dict[str, float]:
     """Median milliseconds a face at batch 1, 8 and 32."""
-    faces = source.load(np.arange(min(32, len(source)))).astype(np.float32)[..., None] / 255
+    faces = as_batch(source.load(np.arange(min(32, len(source)))))
     result = {}
     for batch in TIMED_BATCHES:
         part = np.ascontiguousarray(np.resize(faces, (batch, *faces.shape[1:])))

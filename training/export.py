@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import warnings
@@ -19,7 +18,7 @@ from fastfer.labels import EMOTIONS
 from fastfer.models.contract import MEANINGS, ModelContract
 from training import evaluate
 from training.batches import CROWD, FER2013
-from training.data import VALIDATION_SPLITS, FaceSource, load_dataset
+from training.data import VALIDATION_SPLITS, FaceSource, as_batch, load_dataset
 from training.metrics import fit_temperature
 from training.options import share
 from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor, load_predictor
@@ -27,8 +26,6 @@ from training.runs import CONFIG, read_json
 
 if TYPE_CHECKING:
     import keras
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 OPSET = 17
 INPUT = "faces"
@@ -217,7 +214,7 @@ def calibrate(
     logits: dict[str, list[Floats]] = {name: [] for name in learnt}
     for start in range(0, len(val), evaluate.CHUNK):
         part = np.arange(start, min(start + evaluate.CHUNK, len(val)))
-        faces = val.load(part).astype(np.float32)[..., None] / 255
+        faces = as_batch(val.load(part))
         for name, head in zip(learnt, predictor.heads, strict=True):
             logits[name].append(predictor.logits(faces, head))
     one_hot = np.eye(len(EMOTIONS), dtype=np.float32)
@@ -265,7 +262,7 @@ def parity(graph: keras.Model, path: Path, source: FaceSource) -> tuple[int, flo
     import onnxruntime
 
     indices = np.linspace(0, len(source) - 1, min(PARITY_FACES, len(source))).astype(np.int64)
-    faces = source.load(indices).astype(np.float32)[..., None] / 255
+    faces = as_batch(source.load(indices))
     expected = graph.predict(faces, batch_size=256, verbose=0)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
@@ -291,7 +288,7 @@ def quantise(path: Path, source: FaceSource) -> None:
 
         def get_next(self) -> dict[str, Floats] | None:
             part = next(self._batches, None)
-            return None if part is None else {INPUT: part.astype(np.float32)[..., None] / 255}
+            return None if part is None else {INPUT: as_batch(part)}
 
     ready = path.with_suffix(".ready.onnx")
     quant_pre_process(path, ready, skip_symbolic_shape=True)

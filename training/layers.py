@@ -13,7 +13,7 @@ import keras
 
 
 @keras.saving.register_keras_serializable(package="fastfer")
-class BatchNormalization(keras.layers.BatchNormalization):
+class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """Keras's layer, with TensorFlow's fused kernel in training where it fits."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

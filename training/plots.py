@@ -11,10 +11,11 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from training.augment import Augmentation
-from training.data import SIDE, FaceSource
+from training.data import SIDE, FaceSource, as_batch
 
 DPI = 110
 
@@ -123,7 +124,7 @@ def preview(source: FaceSource, augmentation: Augmentation, seed: int, path: Pat
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(len(source), min(10, len(source)), replace=False))
     faces = source.load(chosen)
-    columns = [faces.astype(np.float32) / 255]
+    columns = [as_batch(faces)[..., 0]]
     columns += [augmentation.apply(faces, rng) for _ in range(11)]
     figure, axes = plt.subplots(
         len(chosen), len(columns), figsize=(len(columns) * 0.9, len(chosen) * 0.9), squeeze=False
@@ -188,7 +189,7 @@ def mistakes(
     _save(figure, path)
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, bbox_inches="tight")
     plt.close(figure)

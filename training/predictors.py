@@ -118,11 +118,11 @@ def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
     default = EmotionClassifier(path, threads=threads)
     classifiers = {DEFAULT_OUTPUT: default}
     if FER2013 in default.contract.outputs:
-        classifiers[FER2013] = EmotionClassifier(path, threads=threads, labels=FER2013)
+        classifiers[FER2013] = EmotionClassifier(path, threads=threads, labels="fer2013")
     return OnnxPredictor(path, classifiers)
 
 
 def with_flips(predictor: Predictor, faces: Floats, head: str | None = None) -> Floats:
     """Mean of the probabilities of each face and of its mirror image."""
     mirrored = np.ascontiguousarray(faces[:, :, ::-1])
-    return (predictor.predict(faces, head) + predictor.predict(mirrored, head)) / 2
+    return (predictor.predict(faces, head) + predictor.predict(mirrored, head)) / np.float32(2)

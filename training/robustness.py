@@ -23,12 +23,10 @@ from fastfer.labels import EMOTIONS
 from fastfer.preprocess import pack_faces
 from training import evaluate, metrics
 from training.batches import FER2013
-from training.data import SIDE, FaceSource, load_dataset
+from training.data import SIDE, FaceSource, as_batch, load_dataset
 from training.options import whole
 from training.predictors import Floats, Predictor, load_predictor
 from training.runs import write_json
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 Face = NDArray[np.uint8]
 KEPT = 0.90
@@ -62,7 +60,7 @@ def _turned(face: Face, rng: np.random.Generator) -> Face:
 
 def _lit(gain: float) -> Callable[[Face, np.random.Generator], Face]:
     def change(face: Face, rng: np.random.Generator) -> Face:
-        return np.clip(np.rint(face * gain), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(face * gain), 0, 255), np.uint8)
 
     return change
 
@@ -83,7 +81,8 @@ def _from_24(face: Face, rng: np.random.Generator) -> Face:
 
 def _pack(frame: Face, box: tuple[float, float, float, float]) -> Face:
     """The box as fastfer cuts it in use: its resize filter, its repeated edges."""
-    return np.rint(pack_faces(frame, [box], size=SIDE, scale=1.0)[0, :, :, 0]).astype(np.uint8)
+    packed = pack_faces(frame, [box], size=SIDE, scale=1.0)
+    return np.asarray(np.rint(packed[0, :, :, 0]), np.uint8)
 
 
 CHANGES: dict[str, Callable[[Face, np.random.Generator], Face]] = {
@@ -173,7 +172,7 @@ def changed(faces: Face, name: str, seed: int, start: int = 0) -> Floats:
     change = CHANGES[name]
     rngs = (np.random.default_rng([seed, start + i]) for i in range(len(faces)))
     done = [change(face, rng) for face, rng in zip(faces, rngs, strict=True)]
-    return np.stack(done).astype(np.float32)[..., None] / 255
+    return as_batch(np.stack(done))
 
 
 def judge(head: str, source: FaceSource) -> str:
@@ -196,11 +195,7 @@ def measure(
         part = judged[start : start + evaluate.CHUNK]
         faces = source.load(part)
         for name in hits:
-            batch = (
-                faces.astype(np.float32)[..., None] / 255
-                if name == "clean"
-                else changed(faces, name, seed, start)
-            )
+            batch = as_batch(faces) if name == "clean" else changed(faces, name, seed, start)
             said = predictor.predict(batch, head)
             if said.shape[1] != len(EMOTIONS):
                 raise UsageError(
@@ -227,9 +222,7 @@ def read_wild(path: Path) -> dict[str, Any]:
                 f"{path}: {name} is {faces.dtype} {faces.shape}; uint8 ({len(labels)}, 48, 48) is "
                 "needed"
             )
-    return {"labels": labels} | {
-        name: faces.astype(np.float32)[..., None] / 255 for name, faces in crops.items()
-    }
+    return {"labels": labels} | {name: as_batch(faces) for name, faces in crops.items()}
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -265,7 +258,7 @@ def _samples(source: FaceSource, seed: int) -> dict[str, Floats]:
     """Ten faces, clean and under every change."""
     chosen = np.unique(np.linspace(0, len(source) - 1, 10).astype(np.int64))
     faces = source.load(chosen)
-    rows = {"clean": faces.astype(np.float32) / 255}
+    rows = {"clean": as_batch(faces)[..., 0]}
     return rows | {name: changed(faces, name, seed)[..., 0] for name in CHANGES}
 
 

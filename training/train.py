@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -27,8 +26,6 @@ from training.options import amount, momentum, share, whole
 
 if TYPE_CHECKING:
     import keras
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 # What may be said again on --resume: where things lie now. All else comes from the run itself.
