@@ -7,7 +7,6 @@ turned, brighter, blurred, compressed; and, with ``--wild``, faces of press phot
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
