@@ -298,6 +298,8 @@ def quantise(path: Path, source: FaceSource) -> None:
             ready, path, Faces(), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             op_types_to_quantize=QUANTISED, nodes_to_exclude=_heads(ready),
+            # Seven-bit weights: the 16-bit sums of processors without VNNI cannot overflow then.
+            reduce_range=True,
             extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
         )  # fmt: skip
 
