@@ -15,6 +15,7 @@ import numpy as np
 from fastfer.errors import FastferError, UsageError
 from training import metrics
 from training.data import FaceSource, as_batch, load_dataset
+from training.metrics import Ints
 from training.options import whole
 from training.predictors import Floats, Predictor, load_predictor, with_flips
 from training.runs import LOG, write_json
@@ -89,14 +90,16 @@ def _run(options: argparse.Namespace) -> int:
         }
         reports[name] = report
         suffix = "" if len(heads) == 1 else f"-{name}"
-        plots.confusion(report["confusion"], dataset.classes, out / f"confusion{suffix}.png")
-        plots.reliability(
-            *metrics.reliability(probabilities, source.labels),
-            report["ece"],
-            out / f"reliability{suffix}.png",
-        )
+        for judged, told, truth in _views(probabilities, source):
+            table = metrics.confusion(told, truth)
+            plots.confusion(table.tolist(), dataset.classes, out / f"confusion{suffix}{judged}.png")
+            plots.reliability(
+                *metrics.reliability(told, truth),
+                metrics.calibration_error(told, truth),
+                out / f"reliability{suffix}{judged}.png",
+            )
         log = predictor.path.parent / LOG
-        if predictor.path.suffix == ".keras" and log.exists():
+        if predictor.path.suffix == ".keras" and log.exists() and head == predictor.heads[0]:
             plots.curves(_read_log(log), out / f"curves{suffix}.png")
     write_json(out / "report.json", reports)
     text = markdown(reports, dataset.classes)
@@ -122,13 +125,24 @@ def predict(
 
 def figures(probabilities: Floats, source: FaceSource, classes: Sequence[str]) -> dict[str, Any]:
     """Accuracy and its kin; against the crowd's majority too, where votes are known."""
-    report = metrics.summary(probabilities, source.labels, classes)
+    (_, told, truth), *more = _views(probabilities, source)
+    report = metrics.summary(told, truth, classes)
+    for _, told, truth in more:
+        crowd = metrics.summary(told, truth, classes)
+        report["ferplus"] = {
+            k: crowd[k] for k in ("faces", "accuracy", "macro_f1", "mean_recall", "ece")
+        }
+    return report
+
+
+def _views(probabilities: Floats, source: FaceSource) -> list[tuple[str, Floats, Ints]]:
+    """What to judge by, as a suffix, with the answers and the truth: the labels, and the crowd's
+    majority where votes are known."""
+    views = [("", probabilities, source.labels)]
     if source.votes is not None:
         voted = source.votes.any(axis=1)
-        majority = source.votes[voted].argmax(axis=1)
-        crowd = metrics.summary(probabilities[voted], majority, classes)
-        report["ferplus"] = {k: crowd[k] for k in ("faces", "accuracy", "macro_f1", "ece")}
-    return report
+        views.append(("-ferplus", probabilities[voted], source.votes[voted].argmax(axis=1)))
+    return views
 
 
 def time_per_face(predictor: Predictor, source: FaceSource) -> dict[str, float]:
@@ -152,7 +166,7 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
     voted = all("ferplus" in r for r in reports.values())
     head = ["model", "accuracy", "macro-F1", "ECE", "ms a face at batch 1 / 8 / 32", "MB"]
     if voted:
-        head.insert(4, "FER+ majority")
+        head[4:4] = ["FER+ majority", "FER+ ECE"]
     any_report = next(iter(reports.values()))
     tta = ", mirrored faces averaged in" if any_report["tta"] == "flip" else ""
     lines = [
@@ -171,7 +185,7 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
             f"{r['bytes'] / 1e6:.2f}",
         ]
         if voted:
-            row.insert(4, f"{r['ferplus']['accuracy']:.2%}")
+            row[4:4] = [f"{r['ferplus']['accuracy']:.2%}", f"{r['ferplus']['ece']:.4f}"]
         lines.append("| " + " | ".join(row) + " |")
     for name, r in reports.items():
         lines += ["", f"**{name}**", "", "| emotion | faces | precision | recall | F1 |"]

@@ -179,13 +179,15 @@ def export(
     # The classifier is the last judge: it refuses what it cannot honour.
     load_predictor(path, 1)
     for output, report in reports.items():
-        crowd = (
-            f", FER+ majority {report['ferplus']['accuracy']:.2%}" if "ferplus" in report else ""
-        )
         lines.append(
-            f"{output} on {split}: accuracy {report['accuracy']:.2%}{crowd}, macro-F1 "
+            f"{output} on {split}: accuracy {report['accuracy']:.2%}, macro-F1 "
             f"{report['macro_f1']:.4f}, expected calibration error {report['ece']:.4f}"
         )
+        if crowd := report.get("ferplus"):
+            lines.append(
+                f"{output} against FER+ majority: accuracy {crowd['accuracy']:.2%}, macro-F1 "
+                f"{crowd['macro_f1']:.4f}, expected calibration error {crowd['ece']:.4f}"
+            )
     lines.append(f"wrote {options.out}, {path.stat().st_size:,} bytes")
     return "\n".join(lines)
 
@@ -390,7 +392,9 @@ def _metrics(reports: dict[str, dict[str, Any]], split: str) -> dict[str, float]
         where = split if output == DEFAULT_OUTPUT else f"{split}/{output}"
         found |= {f"{k}/{where}": round(report[k], 4) for k in ("accuracy", "macro_f1", "ece")}
         if "ferplus" in report:
-            found[f"accuracy/{where}/FER+"] = round(report["ferplus"]["accuracy"], 4)
+            found |= {
+                f"{k}/{where}/FER+": round(report["ferplus"][k], 4) for k in ("accuracy", "ece")
+            }
     return found
 
 

@@ -54,8 +54,7 @@ class KerasPredictor:
     @property
     def classes(self) -> int:
         """Number of classes it knows."""
-        shape = self.model.output_shape
-        return int((next(iter(shape.values())) if isinstance(shape, dict) else shape)[-1])
+        return int(self.model.outputs[0].shape[-1])
 
     def logits(self, faces: Floats, head: str | None = None) -> Floats:
         """Raw scores (N, classes) before softmax."""

@@ -313,7 +313,8 @@ def assert_pictures(*paths: Path) -> None:
 def test_evaluates_a_run(run, faces_csv, votes_csv, tmp_path, parts, capsys):
     out = tmp_path / "report"
     assert evaluating(run, "--data", faces_csv, "--votes", votes_csv, "--out", out) == 0
-    assert_pictures(out / "confusion.png", out / "reliability.png", out / "curves.png")
+    names = ("confusion", "reliability", "curves", "confusion-ferplus", "reliability-ferplus")
+    assert_pictures(*(out / f"{name}.png" for name in names))
     (report,) = json.loads((out / "report.json").read_text()).values()
     faces, labels = parts["PublicTest"]
     p = load_predictor(run).predict(faces.astype(np.float32)[..., None] / 255)
