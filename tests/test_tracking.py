@@ -51,8 +51,17 @@ def test_flow_does_not_follow_what_is_not_there() -> None:
     (motion,) = flow.carry(flow.cut(portrait(), where), flow.cut(noise, where), FACE[None])
     assert motion.inliers < 0.5
     flat = np.full_like(noise, 128)
-    (motion,) = flow.carry(flow.cut(flat, where), flow.cut(flat, where), FACE[None])
+    (motion,) = flow.carry(flow.cut(flat, where), flow.cut(flat + 9, where), FACE[None])
     assert motion.inliers == 0
+
+
+def test_what_does_not_move_stays_where_it_is() -> None:
+    where = flow.windows(FACE[None])
+    noise = np.random.default_rng(0).integers(0, 2, portrait().shape, np.uint8)
+    patches = flow.cut(portrait(), where), flow.cut(cv2.add(portrait(), noise), where)
+    (motion,) = flow.carry(*patches, FACE[None])
+    np.testing.assert_array_equal(motion.box, FACE)
+    assert motion.inliers == 1
 
 
 # --- Assignment ----------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ SURROUND: Final = 1.8
 """Side of the patch over that of the face: how far a face may move between two frames."""
 MAX_ERROR: Final = 1.0
 """Pixels of the patch between a point and where forward and backward flow bring it."""
+STILL: Final = 1.0
+"""Mean change of a patch's pixels, 0 to 255, up to which nothing has moved: the noise of sensors and
+codecs."""
 MIN_POINTS: Final = 8
 """Points that must have texture to follow at all."""
 
@@ -60,6 +63,8 @@ def carry(before: Patches, after: Patches, boxes: Boxes) -> list[Motion]:
 
 def _carry_one(before: Any, after: Any, box: NDArray[np.float64]) -> Motion:
     flow: Any = cv2.calcOpticalFlowPyrLK
+    if cv2.norm(before, after, cv2.NORM_L1) <= STILL * SIDE * SIDE:
+        return Motion(box, 1.0)
     there, found, _ = flow(before, after, _GRID, None, **_FLOW)
     back, returned, _ = flow(after, before, there, None, **_FLOW)
     textured = found.ravel() == 1
