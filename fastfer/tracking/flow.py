@@ -25,8 +25,8 @@ SURROUND: Final = 1.8
 MAX_ERROR: Final = 1.0
 """Pixels of the patch between a point and where forward and backward flow bring it."""
 STILL: Final = 1.0
-"""Mean change of a patch's pixels, 0 to 255, up to which nothing has moved: the noise of sensors and
-codecs."""
+"""Mean change of a patch's pixels, 0 to 255, up to which nothing has moved: noise of the sensor or
+the codec."""
 MIN_POINTS: Final = 8
 """Points that must have texture to follow at all."""
 
