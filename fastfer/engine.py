@@ -142,7 +142,7 @@ class Engine:
         """
         clock = _Clock()
         enough = getattr(self.detector, "enough", 0)
-        copy = decode_reduced(data, name, enough) if enough else None
+        copy = decode_reduced(data, name, enough, max_pixels) if enough else None
         if copy is None:
             frame = decode(data, name, max_pixels)
             read = clock.lap()

@@ -158,16 +158,21 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Frame:
     return _turn_upright(frame, header.orientation)
 
 
-def decode_reduced(data: bytes, name: str, enough: int) -> Frame | None:
-    """A reduced copy of a large JPEG, for far less than decoding it; ``None`` if it is none.
+def decode_reduced(
+    data: bytes, name: str, enough: int, max_pixels: int = MAX_PIXELS
+) -> Frame | None:
+    """A reduced copy of a large JPEG, for far less than decoding it; ``None`` if it is none, or
+    one that :func:`decode` refuses.
 
     Args:
         data: the bytes of a picture.
         name: what messages call it.
         enough: the long side of the copy is at least this.
+        max_pixels: of the picture, not of the copy.
     """
     header = headers.read_header(data, name)
-    if header.format != "JPEG" or header.width * header.height < REDUCE_FROM:
+    fitting = REDUCE_FROM <= header.width * header.height <= max_pixels
+    if header.format != "JPEG" or header.truncated or not fitting:
         return None
 
     import cv2
@@ -180,7 +185,10 @@ def decode_reduced(data: bytes, name: str, enough: int) -> Frame | None:
     ):
         if max(header.width, header.height) >= ratio * enough:
             flags = flag | cv2.IMREAD_IGNORE_ORIENTATION
-            frame: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            try:
+                frame: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            except cv2.error:  # The whole will fail too, with a message.
+                return None
             return None if frame is None else _turn_upright(frame, header.orientation)
     return None
 

@@ -20,7 +20,15 @@ from PIL import Image, ImageOps
 
 from fastfer import headers
 from fastfer.errors import InputError
-from fastfer.sources import MAX_PIXELS, Photo, decode, find_photos, read_image, read_photos
+from fastfer.sources import (
+    MAX_PIXELS,
+    Photo,
+    decode,
+    decode_reduced,
+    find_photos,
+    read_image,
+    read_photos,
+)
 
 FORMATS = {
     "JPEG": {"quality": 95},
@@ -356,3 +364,14 @@ def test_reading_may_stop_early(tmp_path: Path) -> None:
     loads = read_photos(find_photos([str(tmp_path)]))
     assert next(loads).frame is not None
     loads.close()  # type: ignore[attr-defined]
+
+
+def test_what_is_refused_is_not_decoded_reduced_either() -> None:
+    data = encode(portrait((2400, 1600)), "JPEG")
+    copy = decode_reduced(data, "large", 640)
+    assert copy is not None
+    assert copy.shape == (800, 1200, 3)
+    assert decode_reduced(data[:-9], "cut", 640) is None
+    assert decode_reduced(data, "over the limit", 640, max_pixels=3_500_000) is None
+    assert decode_reduced(encode(portrait(), "JPEG"), "small", 640) is None
+    assert decode_reduced(encode(portrait((2400, 1600)), "PNG"), "no JPEG", 640) is None
