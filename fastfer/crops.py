@@ -11,9 +11,9 @@ from fastfer.detectors.base import Detections
 
 Floats = NDArray[np.float64]
 
-LEVEL: Final = np.deg2rad(5.0)
-"""Heads tilted by less are cropped as they are: the network has seen such in training, and an
-upright crop is sharper."""
+LEVEL: Final = np.deg2rad(10.0)
+"""Heads tilted by less are cropped as they are: the network has seen such in training, an upright
+crop is sharper, and its label does not hang on the last degree of a landmark."""
 FULL_SIZE: Final = 48.0
 """Side of a crop in pixels of the frame from which on size no longer limits the reading."""
 BLURRED: Final = 0.05

@@ -8,8 +8,8 @@
    that is the detector's :class:`~fastfer.detectors.Framing`, printed ready to paste. Landmarks
    give their places in the picture in the same way.
 2. *Gain.* Validation faces are pasted into larger scenes, tilted if asked, found again, cropped
-   with raw and with calibrated boxes, and classified by ``--model``. The picture itself, untouched,
-   is the bound.
+   with raw and with calibrated boxes (and, where there are landmarks, turned upright), and
+   classified by ``--model``. The picture itself, untouched, is the bound.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from fastfer.boxes import iou
 from fastfer.classifier import EmotionClassifier
+from fastfer.crops import tilts
 from fastfer.detectors import Detections, Detector, Framing, create_detector
-from fastfer.preprocess import pack_faces
 from training.data import SIDE, FaceSource, load_dataset
 
 Faces = NDArray[np.uint8]
@@ -170,8 +170,7 @@ def report_gain(
 ) -> None:
     """Print the accuracy for raw and calibrated boxes of the faces that ``detector`` finds."""
     hits: list[int] = []
-    tiles: dict[str, list[Any]] = {"raw box": [], "calibrated": [], "true box": []}
-    contract = classifier.contract
+    tiles: dict[str, list[Any]] = {"raw box": [], "calibrated": [], "turned": [], "true box": []}
     for i, scene in enumerate(scenes):
         found = detector.detect(scene.frame)
         overlap = iou(found.boxes, scene.box[None])[:, 0]
@@ -179,20 +178,16 @@ def report_gain(
             continue
         face = found.take(np.array([overlap.argmax()]))
         hits.append(i)
-        for name, crop in (
-            ("raw box", face.boxes),
-            ("calibrated", detector.framing.crops(face.boxes)),
-            ("true box", scene.box[None]),
+        calibrated = detector.framing.crops(face.boxes)
+        for name, crop, angles in (
+            ("raw box", face.boxes, None),
+            ("calibrated", calibrated, None),
+            ("turned", calibrated, tilts(face.landmarks, 1)),
+            ("true box", scene.box[None], [np.deg2rad(tilt)]),
         ):
-            tiles[name].append(
-                pack_faces(
-                    scene.frame,
-                    crop,
-                    size=contract.input_size,
-                    scale=contract.scale,
-                    bias=contract.bias,
-                )
-            )
+            if name == "turned" and face.landmarks is None:
+                continue
+            tiles[name].append(classifier.pack(scene.frame, crop, angles))
     print(f"{detector.name}, tilt {tilt:g} degrees: found {len(hits) / len(scenes):.1%}; accuracy:")
     for name, stack in tiles.items():
         if stack:
