@@ -263,25 +263,19 @@ static inline size_t make_columns(const struct axis *axis, const size_t channels
 {
     const size_t padded = ff_round_up(axis->size, FF_GROUP);
     const size_t left = in_frame(axis, axis->first);
+    const size_t most = ((size_t)((axis->length - 1) / axis->pixel) + 2) * channels;
     size_t widest = 0;
-    for (size_t j = 0; j < axis->size; j++) {
-        const uint64_t begin = interval(axis, j);
-        const size_t first = in_frame(axis, pixel_at(axis, begin));
-        const size_t last = in_frame(axis, pixel_at(axis, begin + axis->length - 1));
-        start[j] = (int32_t)((first - left) * channels);
-        widest = last - first + 1 > widest ? last - first + 1 : widest;
-    }
     memset(start + axis->size, 0, (padded - axis->size) * sizeof *start);
-
-    const size_t blocks = (widest * channels + FF_BLOCK - 1) / FF_BLOCK;
-    memset(weights, 0, padded * blocks * FF_BLOCK * sizeof *weights);
+    memset(weights, 0, padded * ff_round_up(most, FF_BLOCK) * sizeof *weights);
     for (size_t j = 0; j < axis->size; j++) {
         const uint64_t begin = interval(axis, j);
-        int64_t column = axis->base + pixel_at(axis, begin);
-        uint64_t reached = (uint64_t)(column + 1 - axis->base) * axis->pixel - begin;
-        int16_t *at = weights + j * FF_BLOCK; /* weight of the column's first channel */
-        size_t t = 0;                         /* and its place in the block */
+        const uint32_t first = pixel_at(axis, begin);
+        int64_t column = axis->base + first;
+        uint64_t reached = (first + (uint64_t)1) * axis->pixel - begin;
+        int16_t *at = weights + j * FF_BLOCK; /* weight of the column's first channel, */
+        size_t t = 0;                         /* the how many-th of this output it is */
         int32_t before[3] = {0};
+        start[j] = (int32_t)((in_frame(axis, first) - left) * channels);
         for (;; reached += axis->pixel, column++) {
             const uint64_t to = reached < axis->length ? reached : axis->length;
             const uint32_t share = (uint32_t)(to * axis->inverse >> (INVERSE_BITS - SHARE_BITS));
@@ -294,6 +288,7 @@ static inline size_t make_columns(const struct axis *axis, const size_t channels
                 before[k] = until;
                 weight += ++u % FF_BLOCK ? 1 : (padded - 1) * FF_BLOCK + 1;
             }
+            widest = u > widest ? u : widest;
             if (to == axis->length)
                 break;
             if (column >= 0 && column + 1 < axis->pixels) {
@@ -302,7 +297,7 @@ static inline size_t make_columns(const struct axis *axis, const size_t channels
             }
         }
     }
-    return blocks;
+    return (widest + FF_BLOCK - 1) / FF_BLOCK;
 }
 
 /* ---- Packing --------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ def as_boxes(boxes: ArrayLike, name: str = "boxes") -> NDArray[np.float64]:
         BoxError: not numbers, or not four to a row.
     """
     try:
-        rows = np.ascontiguousarray(boxes, np.float64)
+        rows = np.asarray(boxes, np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise BoxError(f"{name} must be numbers, four to a row: {error}.") from None
     if rows.ndim != 2 or rows.shape[1] != 4:
