@@ -29,7 +29,8 @@ class Player(Window):
     def __init__(self) -> None:
         self.notes: list[str] = []
         """What a key did that the user should hear of."""
-        self._fps = 0.0
+        self._interval = 0.0
+        """Seconds between frames, in the running mean."""
         self._last = 0.0
         self._start: float | None = None
         self._sized = False
@@ -41,12 +42,13 @@ class Player(Window):
         """
         now = time.monotonic()
         if self._last:
-            rate = 1 / max(now - self._last, 1e-3)
-            self._fps += 0.1 * (rate - self._fps) if self._fps else rate
+            interval = now - self._last
+            self._interval += 0.05 * (interval - self._interval) if self._interval else interval
         self._last = now
+        fps = 1 / self._interval if self._interval else 0.0
         plain = picture.copy()
         stages = "  ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items())
-        draw_note(picture, [f"{self._fps:.0f} fps  faces: {len(result.faces)}", f"ms: {stages}"])
+        draw_note(picture, [f"{fps:.0f} fps  faces: {len(result.faces)}", f"ms: {stages}"])
         if not self._sized:
             height, width = picture.shape[:2]
             scale = min(1.0, _SCREEN[0] / width, _SCREEN[1] / height)
