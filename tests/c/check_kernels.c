@@ -40,19 +40,37 @@ static void fill(uint8_t *p, size_t n)
         p[i] = extreme ? (next() & 1 ? 255 : 0) : (uint8_t)next();
 }
 
-/* Packs the boxes with one table. The caller frees the result. */
+/* Packs the boxes with one table, turned if turns is given. The caller frees the result. */
 static float *pack(const struct ff_kernels *kernels, const struct ff_frame *frame,
-                   const struct ff_box *boxes, size_t n, size_t size)
+                   const struct ff_box *boxes, const int32_t *turns, size_t n, size_t size)
 {
     size_t bytes = 0;
     float *const out = need(n * size * size * sizeof *out);
-    if (ff_pack_workspace(frame, boxes, n, size, &bytes) != FF_OK)
+    enum ff_status status = turns ? ff_turn_workspace(frame, boxes, n, size, &bytes)
+                                  : ff_pack_workspace(frame, boxes, n, size, &bytes);
+    if (status != FF_OK)
         exit(2);
     void *const workspace = need(bytes);
-    if (ff_pack_faces(kernels, frame, boxes, n, size, 1 / 255.0, -0.25, workspace, out) != FF_OK)
+    if (turns)
+        status = ff_turn_faces(kernels, frame, boxes, turns, n, size, 1 / 255.0, -0.25, workspace,
+                               out);
+    else
+        status = ff_pack_faces(kernels, frame, boxes, n, size, 1 / 255.0, -0.25, workspace, out);
+    if (status != FF_OK)
         exit(2);
     free(workspace);
     return out;
+}
+
+/* Sets a cosine and a sine, in 1/65536, of some angle; whole quarters now and then. */
+static void some_turn(int32_t *turn)
+{
+    const double t = uniform(-1, 1), scale = 65536 / (1 + t * t); /* of half the angle's tangent */
+    const int quarter = next() % 6 == 0;
+    turn[0] = quarter ? 0 : (int32_t)((1 - t * t) * scale);
+    turn[1] = quarter ? 65536 : (int32_t)(2 * t * scale);
+    if (next() & 1)
+        turn[0] = -turn[0];
 }
 
 int main(int argc, char **argv)
@@ -89,7 +107,11 @@ int main(int argc, char **argv)
             }
         } while (ff_boxes_round(xywh, FACES, &frame, boxes, &bad) != FF_OK);
 
-        float *const expected = pack(scalar, &frame, boxes, FACES, size);
+        int32_t angles[2 * FACES];
+        for (size_t i = 0; i < FACES; i++)
+            some_turn(angles + 2 * i);
+        const int32_t *const turns = round % 2 ? angles : NULL;
+        float *const expected = pack(scalar, &frame, boxes, turns, FACES, size);
         for (size_t i = 0; i < FACES * size * size; i++) {
             uint32_t bits;
             memcpy(&bits, &expected[i], sizeof bits);
@@ -98,7 +120,7 @@ int main(int argc, char **argv)
         for (size_t k = 0; ff_isa_name(k); k++) {
             if (ff_kernels_get(ff_isa_name(k), &other) != FF_OK || other == scalar)
                 continue;
-            float *const got = pack(other, &frame, boxes, FACES, size);
+            float *const got = pack(other, &frame, boxes, turns, FACES, size);
             if (memcmp(got, expected, FACES * size * size * sizeof *got) != 0) {
                 printf("%s differs from scalar in round %d: %zu x %zu x %zu, size %zu\n",
                        ff_kernels_name(other), round, height, width, channels, size);
