@@ -22,7 +22,7 @@ def shared() -> Path:
 
 @pytest.fixture(params=kernels.available())
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Walks every instruction set that is compiled in and runs here, and makes the kernels use it."""
+    """Walks every instruction set that is compiled in and runs here; the kernels use it."""
     name: str = request.param
     if kernels.PURE:
         yield name
