@@ -10,6 +10,11 @@
 #define FF_ARM 1
 #endif
 
+/* A product and a sum are two roundings, everywhere. Other compilers are told by -ffp-contract=off. */
+#ifdef _MSC_VER
+#pragma fp_contract(off)
+#endif
+
 /* For helpers that must melt into their caller, where some arguments are constants. */
 #ifdef _MSC_VER
 #define FF_INLINE static __forceinline
