@@ -10,7 +10,7 @@
 #define FF_ARM 1
 #endif
 
-/* A product and a sum are two roundings, everywhere. Other compilers are told by -ffp-contract=off. */
+/* A product and a sum are two roundings. Other compilers are told so by -ffp-contract=off. */
 #ifdef _MSC_VER
 #pragma fp_contract(off)
 #endif
@@ -66,8 +66,8 @@ struct ff_kernels {
     void (*sum_rows)(const uint8_t *const *restrict rows, size_t count,
                      struct ff_row_weights weights, size_t n, int16_t *restrict dst);
 
-    /* For each line l and output j, begin <= j < end: dst[l * size + j] = (float)sum * scale + bias, where sum
-     * is that over t of weight(j, t) * src[l * pitch + start[j] + t]. */
+    /* For each line l and output j, begin <= j < end: dst[l * size + j] = (float)sum * scale + bias,
+     * where sum is that over t of weight(j, t) * src[l * pitch + start[j] + t]. */
     void (*sum_columns)(const int16_t *restrict src, size_t pitch, size_t lines,
                         const struct ff_columns *columns, float scale, float bias,
                         float *restrict dst);
