@@ -111,6 +111,8 @@ def _check_options(options: argparse.Namespace) -> None:
             f"export goes through TensorFlow, and the backend is {keras.backend.backend()}. Run "
             "the same command with KERAS_BACKEND=tensorflow: a .keras file is the same for all"
         )
+    # Whatever was trained in this process before: the exported graph computes in float32.
+    keras.config.set_dtype_policy("float32")
     if options.out.suffix != ".onnx":
         raise UsageError(f"--out {options.out}: the name must end in .onnx")
 
