@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from fastfer.budget import Budget
 from fastfer.capture import CameraOptions, Source, VideoFrame, open_source
 from fastfer.classifier import EmotionClassifier
-from fastfer.crops import tilts
-from fastfer.detectors import Detector
+from fastfer.crops import qualities, tilts
+from fastfer.detectors import Detections, Detector
 from fastfer.engine import Engine, default_engine
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
@@ -54,6 +54,8 @@ class LoopOptions:
     """Time constant of smoothing in seconds; 0 is none, and no hysteresis."""
     budget_ms: float | None = None
     """Milliseconds per frame to keep within; makes results depend on the speed of the machine."""
+    min_quality: float = 0.0
+    """Faces of lower quality, 0 to 1, are marked as such; see :class:`fastfer.results.Face`."""
 
     def __post_init__(self) -> None:
         for name, every in (("detect", self.detect_every), ("classify", self.classify_every)):
@@ -61,6 +63,8 @@ class LoopOptions:
                 raise UsageError(f"{name}_every must be 1 or more, or 'auto'; got {every!r}.")
         if not 0 <= self.smooth < float("inf"):
             raise UsageError(f"smooth must be 0 seconds or more; got {self.smooth}.")
+        if not 0 <= self.min_quality <= 1:
+            raise UsageError(f"min_quality must be 0 to 1; got {self.min_quality}.")
         if self.budget_ms is not None and not self.budget_ms > 0:
             raise UsageError(f"budget_ms must be above 0; got {self.budget_ms}.")
 
@@ -144,23 +148,30 @@ class _Readings:
     def __init__(
         self, detector: Detector, classifier: EmotionClassifier, options: LoopOptions
     ) -> None:
-        self._framing = detector.framing
+        self._detector = detector
         self._classifier = classifier
         self._reuse = Reuse(options.classify_every, scale=classifier.contract.scale)
         self._smoother = Smoother(options.smooth)
-        self._latest: dict[int, NDArray[np.float32]] = {}
+        self._min_quality = options.min_quality
+        self._latest: dict[int, tuple[NDArray[np.float32], float]] = {}
+        """By track: the last reading, and the quality of the face then."""
 
     def read(self, group: list[Step], counts: Counts) -> list[VideoResult]:
         """The results of consecutive frames."""
         fresh: list[NDArray[np.float32]] = []
+        quality: list[float] = []
         plans: list[list[int | None]] = []
         for step in group:
             start = time.perf_counter()
             plan: list[int | None] = []
-            for face, tile in zip(step.faces, self._pack(step), strict=True):
+            found, crops, tiles = self._pack(step)
+            for i, (face, tile) in enumerate(zip(step.faces, tiles, strict=True)):
                 new = self._reuse.needs(face.track, tile, step.frame.pts)
                 plan.append(len(fresh) if new else None)
                 if new:
+                    one, size = slice(i, i + 1), step.frame.image.shape[1::-1]
+                    mask = np.arange(len(found)) == i
+                    quality += qualities(found.take(mask), crops[one], tiles[one], size).tolist()
                     fresh.append(tile)
             plans.append(plan)
             step.timings_ms["pack"] = (time.perf_counter() - start) * 1e3
@@ -175,25 +186,27 @@ class _Readings:
             faces = []
             for face, slot in zip(step.faces, plan, strict=True):
                 if slot is not None:
-                    self._latest[face.track] = read[slot]
-                raw = self._latest[face.track]
-                faces.append(self._face(face, raw, step.frame.pts, classified=slot is not None))
+                    self._latest[face.track] = read[slot], round(quality[slot], 3)
+                faces.append(self._face(face, step.frame.pts, classified=slot is not None))
             step.timings_ms["classify"] = each * sum(slot is not None for slot in plan)
-            results.append(_result(step, tuple(faces)))
+            results.append(_result(step, tuple(faces), self._detector.name))
         self._forget(group[-1])
         return results
 
-    def _pack(self, step: Step) -> NDArray[np.float32]:
-        boxes = np.array([face.box for face in step.faces], np.float32).reshape(-1, 4)
-        angles = [
-            0.0 if face.landmarks is None else float(tilts(face.landmarks[None], 1)[0])
-            for face in step.faces
-        ]
-        return self._classifier.pack(step.frame.image, self._framing.crops(boxes), angles)
+    def _pack(self, step: Step) -> tuple[Detections, NDArray[np.float32], NDArray[np.float32]]:
+        """The faces of one frame, their crops and their tiles."""
+        marks = [face.landmarks for face in step.faces if face.landmarks is not None]
+        found = Detections(
+            np.array([face.box for face in step.faces], np.float32).reshape(-1, 4),
+            np.array([face.score for face in step.faces], np.float32),
+            np.array(marks, np.float32) if marks and len(marks) == len(step.faces) else None,
+        )
+        crops = self._detector.framing.crops(found.boxes)
+        angles = tilts(found.landmarks, len(found))
+        return found, crops, self._classifier.pack(step.frame.image, crops, angles)
 
-    def _face(
-        self, face: Observation, raw: NDArray[np.float32], pts: float, *, classified: bool
-    ) -> VideoFace:
+    def _face(self, face: Observation, pts: float, *, classified: bool) -> VideoFace:
+        raw, quality = self._latest[face.track]
         smooth, label = self._smoother.update(face.track, raw, pts)
         probabilities = _named(smooth)
         marks = face.landmarks
@@ -204,6 +217,8 @@ class _Readings:
             score=probabilities[EMOTIONS[label]],
             probabilities=probabilities,
             landmarks=None if marks is None else tuple(map(tuple, marks.round(2).tolist())),
+            quality=quality,
+            low_quality=quality < self._min_quality,
             track=face.track,
             status="detected" if face.detected else "tracked",
             classified=classified,
@@ -224,7 +239,7 @@ def _named(probabilities: NDArray[Any]) -> dict[str, float]:
     return dict(zip(EMOTIONS, probabilities.astype(np.float64).round(6).tolist(), strict=True))
 
 
-def _result(step: Step, faces: tuple[VideoFace, ...]) -> VideoResult:
+def _result(step: Step, faces: tuple[VideoFace, ...], detector: str) -> VideoResult:
     frame = step.frame
     timings = {stage: round(ms, 3) for stage, ms in step.timings_ms.items()}
     timings["total"] = round(sum(step.timings_ms.values()), 3)
@@ -233,6 +248,7 @@ def _result(step: Step, faces: tuple[VideoFace, ...]) -> VideoResult:
         width=frame.image.shape[1],
         height=frame.image.shape[0],
         timings_ms=timings,
+        detector=detector,
         index=frame.index,
         pts=round(frame.pts, 6),
         detected=step.detected,
@@ -266,8 +282,8 @@ def stream(
     """
     if options is not None and changes:
         raise UsageError(f"give options, or {', '.join(changes)}; not both.")
-    options = options or LoopOptions(**changes)
     engine = engine or default_engine()
+    options = options or LoopOptions(**{"min_quality": engine.min_quality} | changes)
     loop = Loop(engine.detector, engine.classifier, options)
     opened = open_source(source, camera)
 

@@ -97,6 +97,13 @@ def _add_work(group: Any) -> None:
     options.add_detector(group)
     options.add_model(group)
     group.add_argument("--min-face", type=_whole(0), default=0, metavar="PX", help="smallest face")
+    group.add_argument(
+        "--min-quality",
+        type=_seconds,
+        default=0.0,
+        metavar="Q",
+        help="tell no emotion of faces of lower quality, 0 to 1 (default: 0)",
+    )
     group.add_argument("--threads", type=_whole(1), metavar="N", help="processors to use")
     group.add_argument(
         "--detect-every",
@@ -181,7 +188,9 @@ def _options(args: argparse.Namespace) -> LoopOptions:
     from fastfer.stream import SMOOTH, LoopOptions
 
     smooth = SMOOTH if args.smooth is None else args.smooth
-    return LoopOptions(args.detect_every, args.classify_every, smooth, args.budget_ms)
+    return LoopOptions(
+        args.detect_every, args.classify_every, smooth, args.budget_ms, args.min_quality
+    )
 
 
 def _engine(args: argparse.Namespace) -> Engine:

@@ -25,7 +25,7 @@ def face(track: int, x: float, emotion: str = "happy", **more: Any) -> VideoFace
 
 
 def results(rows: list[list[VideoFace]], fps: float = 10) -> list[VideoResult]:
-    return [VideoResult(tuple(r), 9, 9, {}, i, i / fps) for i, r in enumerate(rows)]
+    return [VideoResult(tuple(r), 9, 9, index=i, pts=i / fps) for i, r in enumerate(rows)]
 
 
 REFERENCE = results([[face(1, 0), face(2, 50)]] * 10)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from clips import empty_scene, moving_face, write_video
@@ -59,9 +60,18 @@ def test_everything_on_every_frame_equals_the_engine(engine: Engine, clip: list[
         for got, want in zip(result.faces, expected.faces, strict=True):
             assert (got.emotion, got.score) == (want.emotion, want.score)
             assert got.probabilities == want.probabilities == got.raw
-            assert got.det_score == want.det_score
+            assert (got.det_score, got.quality) == (want.det_score, want.quality)
             assert (got.status, got.classified) == ("detected", True)
     assert sum(len(r.faces) for r in results) >= 36
+
+
+def test_faces_of_low_quality_are_marked_and_kept(engine: Engine) -> None:
+    blurred = [cv2.GaussianBlur(frame, (0, 0), 4) for frame in moving_face(3)]
+    low = analyze(engine, blurred, min_quality=0.9)
+    assert all(result.faces for result in low)
+    assert all(face.low_quality for result in low for face in result.faces)
+    assert low[0].to_dict()["faces"][0]["emotion"] is None
+    assert not any(f.low_quality for r in analyze(engine, moving_face(3)) for f in r.faces)
 
 
 def test_every_frame_is_answered_in_order_and_faces_keep_their_number(

@@ -31,7 +31,7 @@ def face(track: int = 1, emotion: str = "happy", score: float = 0.9, **more: Any
 
 
 def frame(index: int, *faces: VideoFace, fps: float = 10) -> VideoResult:
-    return VideoResult(faces, 320, 240, {"total": 1.0}, index, index / fps)
+    return VideoResult(faces, 320, 240, {"total": 1.0}, index=index, pts=index / fps)
 
 
 RESULTS = [frame(0, face(), face(2, "sad")), frame(1), frame(2, face(status="tracked"))]
@@ -122,6 +122,17 @@ def test_a_full_disk_is_an_error() -> None:
 def test_a_place_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         RowFile(str(tmp_path / "no" / "rows"), as_csv=False)
+
+
+def test_no_emotion_is_told_of_faces_of_low_quality(capsys: pytest.CaptureFixture[str]) -> None:
+    poor = frame(0, face(low_quality=True, quality=0.1))
+    (row,) = as_rows(poor)
+    assert (row["emotion"], row["low_quality"], row["quality"]) == (None, True, 0.1)
+    assert EventFinder(0.1).add(poor) == []
+    summary = Summary(0.1)
+    summary.write(poor)
+    summary.close()
+    assert "#1" not in capsys.readouterr().out
 
 
 # --- Events --------------------------------------------------------------------------------------

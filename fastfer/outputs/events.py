@@ -42,7 +42,7 @@ class EventFinder:
     def add(self, result: VideoResult) -> list[Event]:
         """Take in the next frame; events that are ready, by start."""
         for face in result.faces:
-            if face.confirmed:
+            if face.confirmed and not face.low_quality:
                 self._add_face(face, result.pts)
         for track in [t for t, e in self._open.items() if result.pts - e.end > MAX_GAP]:
             self._done.append(self._open.pop(track))

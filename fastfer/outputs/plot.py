@@ -50,7 +50,7 @@ class Plot:
             self._coarsen()
         at = int(result.pts / self._step)
         for face in result.faces:
-            if face.confirmed:
+            if face.confirmed and not face.low_quality:
                 bins = self._bins.setdefault(face.track, {})
                 values = np.array([*face.probabilities.values(), 1.0])
                 bins[at] = bins.get(at, 0.0) + values

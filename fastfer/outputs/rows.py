@@ -22,7 +22,8 @@ from fastfer.results import SCHEMA_VERSION
 from fastfer.video_results import VideoFace, VideoResult
 
 COLUMNS: Final = (
-    *("frame", "pts", "track", "x", "y", "w", "h", "det_score", "emotion", "score"),
+    *("frame", "pts", "track", "x", "y", "w", "h", "det_score", "quality", "low_quality"),
+    *("emotion", "score"),
     *EMOTIONS,
     *(f"raw_{emotion}" for emotion in EMOTIONS),
     *("status", "classification", "confirmed"),
@@ -42,6 +43,8 @@ def as_rows(result: VideoResult) -> Iterator[dict[str, Any]]:
             "track": None,
             "box": None,
             "det_score": None,
+            "quality": None,
+            "low_quality": None,
             "emotion": None,
             "score": None,
             "probabilities": None,
@@ -58,8 +61,10 @@ def _of_face(face: VideoFace) -> dict[str, Any]:
         "track": face.track,
         "box": list(face.box),
         "det_score": face.det_score,
-        "emotion": face.emotion,
-        "score": face.score,
+        "quality": face.quality,
+        "low_quality": face.low_quality,
+        "emotion": None if face.low_quality else face.emotion,
+        "score": None if face.low_quality else face.score,
         "probabilities": face.probabilities,
         "raw": face.raw,
         "status": face.status,
@@ -81,7 +86,8 @@ def to_csv(result: VideoResult) -> bytes:
         seven = [(row[key] or {}).get(e) for key in ("probabilities", "raw") for e in EMOTIONS]
         box = row["box"] or [None] * 4
         start = [row[key] for key in ("frame", "pts", "track")]
-        middle = [row[key] for key in ("det_score", "emotion", "score")]
+        names = ("det_score", "quality", "low_quality", "emotion", "score")
+        middle = [row[key] for key in names]
         end = [row[key] for key in ("status", "classification", "confirmed")]
         writer.writerow([*start, *box, *middle, *seven, *end])
     return text.getvalue().encode()

@@ -32,7 +32,7 @@ class Summary:
 
     def _count(self, result: VideoResult, seconds: float) -> None:
         for face in result.faces:
-            if face.confirmed:
+            if face.confirmed and not face.low_quality:
                 times = self._seconds.setdefault(face.track, dict.fromkeys(EMOTIONS, 0.0))
                 times[face.emotion] += seconds
 
