@@ -21,7 +21,7 @@ from fastfer.tracking.association import assign, associate
 from fastfer.tracking.policy import LONGEST_AHEAD, LONGEST_LIVE, START
 from fastfer.tracking.reuse import LONGEST, Reuse
 from fastfer.tracking.scene import CutDetector
-from fastfer.tracking.smoothing import Smoother
+from fastfer.tracking.smoothing import HOLD, Smoother
 
 FACE = np.array([170.0, 60.0, 100.0, 100.0])
 """Of the portrait."""
@@ -244,8 +244,9 @@ def test_the_label_does_not_hold_on_for_ever() -> None:
     smoother = Smoother(0.001)
     a, b = np.zeros((2, 7), np.float32)
     a[:2], b[:2] = (0.52, 0.48), (0.48, 0.52)
-    labels = [smoother.update(1, b if i else a, i / 10)[1] for i in range(10)]
-    assert labels == [0] * 6 + [1] * 4
+    labels = [smoother.update(1, b if i else a, i / 10)[1] for i in range(20)]
+    assert labels == sorted(labels)
+    assert labels.index(1) / 10 == pytest.approx(0.1 + HOLD, abs=0.11)
 
 
 def test_no_smoothing_passes_everything_through() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 HYSTERESIS: Final = 0.1
 """Probability by which another emotion must lead for the label to change at once."""
-HOLD: Final = 0.5
+HOLD: Final = 1.0
 """Seconds for which it must lead by less. So the label never depends on what was long ago."""
 FORGET: Final = 10.0
 """Seconds after which a face that was not seen is forgotten."""
