@@ -4,8 +4,8 @@
 
 Takes the clips of ``../shared/media`` and YuNet from ``../shared/models``, which are no part of the
 repository. Frames are in memory before the time is taken. ``jitter`` is how well looking at
-everything agrees with itself when each box is moved by up to a quarter of a pixel: no way of
-skipping work can be expected to agree better than that.
+everything agrees with itself when each box is moved by up to a quarter of a pixel: how
+much of a disagreement the network's near ties alone can make.
 """
 
 from __future__ import annotations
