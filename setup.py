@@ -6,6 +6,7 @@ and later.
 """
 
 import os
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -22,6 +23,11 @@ class BuildExt(build_ext):
         flags = MSVC_FLAGS if self.compiler.compiler_type == "msvc" else UNIX_FLAGS
         for extension in self.extensions:
             extension.extra_compile_args = flags
+            if ABI3:
+                # One that an earlier build made for a single Python would win at import.
+                target = Path(self.get_ext_fullpath(extension.name))
+                for stale in target.parent.glob("_native.cp*"):
+                    stale.unlink()
         super().build_extensions()
 
 

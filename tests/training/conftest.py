@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Training is no installed package: it is run from the repository's root.
@@ -23,6 +23,14 @@ from fastfer.labels import EMOTIONS
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parsed data goes to a folder of the test session, not to the user's cache."""
     os.environ["FASTFER_HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(autouse=True)
+def _float32() -> Iterator[None]:
+    """A training run in this process sets Keras's precision, which would round later tests."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
 
 
 @pytest.fixture(scope="session")
