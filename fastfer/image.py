@@ -13,7 +13,15 @@ from fastfer import __version__, options, terminal
 from fastfer.errors import InputError, OutputError, UsageError
 from fastfer.labels import NAMES
 from fastfer.results import PhotoResult
-from fastfer.sources import MAX_PIXELS, STDIN, Loaded, Photo, find_photos, read_photos
+from fastfer.sources import (
+    MAX_PIXELS,
+    STDIN,
+    SUFFIXES,
+    Loaded,
+    Photo,
+    find_photos,
+    read_photos,
+)
 
 if TYPE_CHECKING:
     from fastfer.engine import Engine
@@ -149,6 +157,8 @@ def _run(args: argparse.Namespace) -> int:
     photos = (
         [Photo("astronaut")] if args.demo else find_photos(args.paths, recursive=args.recursive)
     )
+    if args.csv not in (None, STDIN):
+        _refuse_photo(args.csv, [photo.name for photo in photos])
     loads = _demo() if args.demo else read_photos(photos, max_pixels=args.max_pixels)
     failed = False
     with ExitStack() as stack:
@@ -242,6 +252,16 @@ def _outputs(
     if args.csv not in (None, STDIN):
         sinks.append(Csv(stack.enter_context(_open_for_writing(args.csv))))
     return sinks, PictureFolder(args.save, names, lang=args.lang) if args.save else None
+
+
+def _refuse_photo(csv: str, names: list[str]) -> None:
+    """Raise :class:`UsageError` where writing ``csv`` would cost a photo, as in ``--csv *.jpg``."""
+    photos = {os.path.realpath(name) for name in names if name != STDIN}
+    if Path(csv).suffix.lower() in SUFFIXES or os.path.realpath(csv) in photos:
+        raise UsageError(
+            f"--csv {csv}: this is a picture, or one of the files to read, and would be "
+            "overwritten. Name the table first: --csv faces.csv"
+        )
 
 
 def _open_for_writing(path: str) -> TextIO:

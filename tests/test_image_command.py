@@ -286,6 +286,26 @@ def test_wrong_commands() -> None:
         assert message in done.stderr
 
 
+def test_the_csv_is_never_one_of_the_photos(tmp_path: Path, face: bytes, model: str) -> None:
+    for name in ("1.jpg", "2.jpg", "no-suffix"):
+        (tmp_path / name).write_bytes(face)
+    (tmp_path / "link.csv").symlink_to("2.jpg")
+    for target, *photos in (
+        ("1.jpg", "2.jpg"),
+        ("1.jpg", "1.jpg"),
+        ("new.PNG", "1.jpg"),
+        ("no-suffix", "./no-suffix"),
+        ("link.csv", "*.jpg"),
+    ):
+        done = image("--csv", target, *photos, model, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"--csv {target}: " in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    for name in ("1.jpg", "2.jpg", "no-suffix"):
+        assert (tmp_path / name).read_bytes() == face
+    assert not (tmp_path / "new.PNG").exists()
+
+
 # --- Unreadable input: 3 -------------------------------------------------------------------------
 
 
