@@ -161,12 +161,18 @@ def _run(args: argparse.Namespace) -> int:
         _refuse_photo(args.csv, [photo.name for photo in photos])
     loads = _demo() if args.demo else read_photos(photos, max_pixels=args.max_pixels)
     failed = False
+    outputs = None
     with ExitStack() as stack:
-        sinks, pictures = _outputs(args, [photo.name for photo in photos], stack)
         progress = stack.enter_context(terminal.Progress(len(photos)))
         window = _window(args)
         for loaded in loads:
             photo, frame = _analyze(engine, loaded, args.max_pixels)
+            if outputs is None:
+                # A refused model is an error even where no photo needs it, and must not cost the
+                # file that an earlier run has written.
+                engine.classifier  # noqa: B018
+                outputs = _outputs(args, [photo.name for photo in photos], stack)
+            sinks, pictures = outputs
             with progress.aside():
                 if photo.error is not None:
                     failed = True
@@ -178,7 +184,6 @@ def _run(args: argparse.Namespace) -> int:
             if frame is not None and window is not None:
                 window = window if window.show(photo, frame, args.lang) else None
             progress.advance()
-    engine.classifier  # noqa: B018 - a refused model is an error even where no photo needed it.
     return InputError.exit_code if failed else 0
 
 

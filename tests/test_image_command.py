@@ -372,6 +372,15 @@ def test_a_missing_model(album: Path, tmp_path: Path) -> None:
         assert "none.onnx does not exist" in done.stderr
 
 
+def test_a_missing_model_costs_no_file(album: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.csv"
+    old.write_text("from an earlier run")
+    for photo in ("ảnh.jpg", "empty.jpg"):
+        done = image(album / photo, "--csv", old, "--model", tmp_path / "none.onnx")
+        assert (done.returncode, done.stdout) == (4, "")
+        assert old.read_text() == "from an earlier run"
+
+
 def test_refused_models(album: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"not a model")
@@ -461,15 +470,19 @@ def test_interrupted(album: Path, model: str, tmp_path: Path, alone: bool) -> No
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(list(map(str, command)), env=environment(), **pipes) as running:
         assert running.stdout is not None
-        for _ in range(1 if alone else 3):
+        for _ in range(0 if alone else 3):
             running.stdout.readline()
-        time.sleep(0.5)
-        running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=20)
+        with pipe.open("wb"):  # Waits until it is being read.
+            time.sleep(0.5)
+            running.send_signal(signal.SIGINT)
+            _, errors = running.communicate(timeout=20)
     assert running.returncode == 130
     assert errors == b"fastfer: interrupted.\n"
+    if alone:
+        assert not target.exists()
+        return
     with target.open(encoding="utf-8", newline="") as file:
-        assert len(list(csv.DictReader(file))) == (0 if alone else 2)
+        assert len(list(csv.DictReader(file))) == 2
 
 
 @pytest.mark.parametrize(
