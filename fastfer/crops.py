@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.detectors.base import Detections
+from fastfer.detectors.base import Detections, Framing
+from fastfer.reference import MAX_SIDE, SUBPIXEL
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +25,27 @@ FRONTAL: Final = 0.2
 PROFILE: Final = 0.7
 """Distance of the nose from between the eyes, in distances of the eyes, of a face turned slightly,
 and of one seen from the side."""
+
+
+def readable(found: Detections, framing: Framing, frame_size: tuple[int, int]) -> Detections:
+    """Those of ``found`` that can be cut out: finite, not empty, not wholly outside the frame.
+
+    One bad box of a detector must not cost the other faces, or the other photos of a batch.
+
+    Args:
+        found: the faces.
+        framing: of their detector.
+        frame_size: width and height of the frame.
+    """
+    which = np.ones(len(found), np.bool_)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for boxes in (found.boxes, framing.crops(found.boxes)):
+            fixed = np.floor(boxes.astype(np.float64) * SUBPIXEL + 0.5)
+            low, side = fixed[:, :2], fixed[:, 2:]
+            good = (side > 0) & (side <= MAX_SIDE * SUBPIXEL)  # False of what is not a number.
+            good &= (low > -side) & (low < np.array(frame_size) * SUBPIXEL)
+            which &= good.all(axis=1)
+    return found if which.all() else found.take(which)
 
 
 def tilts(landmarks: NDArray[np.floating[Any]] | None, count: int) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.classifier import EmotionClassifier, open_classifier
-from fastfer.crops import qualities, tilts
+from fastfer.crops import qualities, readable, tilts
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
@@ -165,6 +165,10 @@ class Engine:
         clock: _Clock,
     ) -> list[FrameResult]:
         """Crop and classify what was found."""
+        found = [
+            readable(faces, self.detector.framing, frame.shape[1::-1])
+            for frame, faces in zip(frames, found, strict=True)
+        ]
         classifier = self.classifier
         waited = clock.lap()
         ends = np.cumsum([0, *map(len, found)]).tolist()

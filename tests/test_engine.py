@@ -17,8 +17,8 @@ from pictures import astronaut, encode, portrait
 
 import fastfer
 from fastfer import EmotionClassifier, Engine
-from fastfer.detectors import Detections, Framing, create_detector
-from fastfer.errors import BoxError, FrameError, InputError, ModelError, UsageError
+from fastfer.detectors import Detections, Framing, create_detector, register
+from fastfer.errors import FrameError, InputError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.preprocess import pack_faces
 
@@ -146,10 +146,34 @@ def test_frames_are_not_changed(engine: Engine) -> None:
     np.testing.assert_array_equal(astronaut(), before)
 
 
-def test_boxes_that_a_detector_must_not_give(model: Path) -> None:
-    for box in ((600, 10, 40, 40), (10, 10, 0, 5), (np.nan, 0, 5, 5)):
-        with pytest.raises(BoxError, match=r"boxes\[0\]"):
-            Engine(Boxes(box), model).analyze(astronaut())
+UNREADABLE = (
+    (600, 10, 40, 40),
+    (-40, 10, 40, 40),
+    (10, 10, 0, 5),
+    (10, 10, 5, -1),
+    (np.nan, 0, 5, 5),
+    (0, 0, np.inf, 5),
+    (-np.inf, 0, np.inf, 5),
+    (0, 0, 70000, 5),
+)
+
+
+@pytest.mark.parametrize("framing", [Framing(), Framing(width=1.2, shift_y=0.1, square=True)])
+def test_boxes_that_cannot_be_read_are_left_out(model: Path, framing: Framing) -> None:
+    good = (170.0, 60.0, 100.0, 100.0)
+    for box in UNREADABLE:
+        engine = Engine(Boxes(box, good, framing=framing), model)
+        assert [face.box for face in engine.analyze(astronaut()).faces] == [good]
+        assert [face.det_score for face in engine.analyze(astronaut()).faces] == [1]
+    assert Engine(Boxes(*UNREADABLE, framing=framing), model).analyze(astronaut()).faces == ()
+
+
+def test_a_bad_box_does_not_stop_the_batch(model: Path) -> None:
+    """The box lies inside the first and third frame, outside the second."""
+    register("wide", lambda **options: Boxes((300, 60, 100, 100)))
+    frames = [astronaut(), astronaut()[:, :300], astronaut()]
+    results = Engine("wide", model).analyze_batch(frames)
+    assert [len(result.faces) for result in results] == [1, 0, 1]
 
 
 def test_what_does_not_go_together(model: Path) -> None:

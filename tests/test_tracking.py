@@ -296,6 +296,12 @@ def test_a_face_is_carried_between_detections() -> None:
     np.testing.assert_allclose(x, expected, atol=2)
 
 
+def test_boxes_that_cannot_be_read_are_no_faces() -> None:
+    bad = [(9000, 0, 50, 50), (np.nan, 0, 50, 50), (10, 10, 0, 50), (10, 10, 50, -5)]
+    for step in run(moving_face(3), Scripted([[*bad, HERE]]), DetectPolicy(1)):
+        assert len(step.faces) == 1
+
+
 def test_a_lost_face_makes_the_detector_look_at_once() -> None:
     frames = moving_face(4) + [cv2.GaussianBlur(f, (0, 0), 25) for f in moving_face(2)]
     detector = Scripted([[HERE], []])

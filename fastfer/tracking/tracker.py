@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastfer.boxes import iou
 from fastfer.capture.base import VideoFrame
+from fastfer.crops import readable
 from fastfer.detectors import Detector
 from fastfer.tracking import flow
 from fastfer.tracking.association import associate
@@ -178,7 +179,8 @@ class Tracker:
 
     def _detect(self, frame: VideoFrame, step: Step) -> bool:
         """Correct the tracks by what the detector sees; True if that was not as expected."""
-        found = self._detector.detect(frame.image)
+        size = frame.image.shape[1::-1]
+        found = readable(self._detector.detect(frame.image), self._detector.framing, size)
         self.detections += 1
         boxes = found.boxes.astype(np.float64)
         before = self._boxes()
