@@ -9,9 +9,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from fastfer.errors import ExtensionMissingError
+from fastfer.errors import ExtensionMissingError, UsageError
 
-PURE: Final = os.environ.get("FASTFER_PURE", "0") not in ("", "0")
+
+def _switched_on(name: str) -> bool:
+    """Whether the environment variable ``name`` says yes; a slip must not choose the slow way."""
+    text = os.environ.get(name, "")
+    if text.lower() in ("", "0", "false", "no", "off"):
+        return False
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    raise UsageError(f"{name} is {text!r}; it may be 1 (yes) or 0 (no).")
+
+
+PURE: Final = _switched_on("FASTFER_PURE")
 """Whether the NumPy reference runs in place of the engine."""
 
 _HOW_TO_BUILD: Final = (

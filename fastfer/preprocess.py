@@ -172,10 +172,10 @@ def _refuse_box(boxes: NDArray[np.float64], index: int, frame: NDArray[np.uint8]
         why = "is not finite"
     elif w < 1 / 512 or h < 1 / 512:
         why = "has no area: width and height must be positive"
-    elif x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        why = f"lies wholly outside the frame of {width} x {height} pixels"
-    else:
+    elif max(w, h) > MAX_SIDE:
         why = f"is too large: a side may be {MAX_SIDE} pixels at most"
+    else:  # Boxes count to 1/256 pixel: one that touches the frame by less is outside, too.
+        why = f"lies wholly outside the frame of {width} x {height} pixels"
     raise BoxError(
         f"boxes[{index}] = (x, y, width, height) = ({x:g}, {y:g}, {w:g}, {h:g}) {why}. "
         "Boxes are x, y, width, height in pixels of this frame."

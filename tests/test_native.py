@@ -108,6 +108,17 @@ def test_pure_python_gives_the_same_bytes_without_the_engine() -> None:
     assert pure[1:] == ["numpy", "False"]
 
 
+@pytest.mark.parametrize("text", ["0", "false", "No", "off", ""])
+def test_no_means_the_engine(text: str) -> None:
+    asked = "from fastfer import kernels; print(kernels.PURE)"
+    assert python(asked, FASTFER_PURE=text).stdout.split() == ["False"]
+
+
+def test_a_slip_does_not_choose_the_slow_way() -> None:
+    result = python("import fastfer.preprocess", FASTFER_PURE="perhaps")
+    assert "UsageError: FASTFER_PURE is 'perhaps'" in result.stderr
+
+
 def test_a_missing_engine_says_how_to_build_it() -> None:
     missing = "import sys; sys.modules['fastfer._native'] = None; "
     result = python(missing + "import fastfer.preprocess")

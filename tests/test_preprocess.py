@@ -414,3 +414,11 @@ def test_out_must_not_share_memory_with_the_frame() -> None:
 def test_a_size_that_is_no_integer(size: Any) -> None:
     with pytest.raises(TypeError):
         pack_faces(noise(80, 100, 3), GOOD, size=size)
+
+
+@pytest.mark.parametrize("box", [(149.999, 0, 3, 3), (-3, 0, 3.00001, 3)])
+def test_boxes_that_touch_the_frame_by_less_than_they_count_lie_outside(
+    box: tuple[float, ...],
+) -> None:
+    with pytest.raises(BoxError, match="wholly outside"):
+        pack_faces(np.zeros((120, 150, 3), np.uint8), [box])
