@@ -2,7 +2,7 @@
 
 Keras 3 normalises with separate reductions and element-wise passes; TensorFlow's fused kernel does
 it in one. On a two-core server with AMX the tutorial CNN trains 2.6 times faster with it in
-bfloat16 (34 against 90 seconds an epoch).
+bfloat16 (152 against 402 ms a step of 128 faces).
 """
 
 from __future__ import annotations

@@ -105,8 +105,8 @@ def se_resnet(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) ->
 def fastfer(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> keras.Model:
     """Plain 3x3 convolutions in residual pairs: what ONNX Runtime runs at full INT8 speed.
 
-    A strided 5x5 stem replaces a convolution and a pooling at 48x48, which would take a third of
-    the time in INT8 and a sixtieth of the multiplications.
+    A strided 5x5 stem stands in for a convolution and a pooling at 48x48, whose many small sums
+    cost much time for few multiplications in INT8.
     """
     inputs = _input()
     x = L.ReLU()(_conv(inputs, 32, strides=2, kernel=5))
