@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -66,17 +68,32 @@ def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> NDArray[np.int
         UsageError: scores that are not N finite numbers, or a threshold outside 0 to 1.
     """
     rows = _sound(boxes, "boxes")
-    values = np.asarray(scores, np.float64)
-    if values.shape != (len(rows),) or not np.isfinite(values).all():
-        raise UsageError(
-            f"scores must be {len(rows)} finite numbers, one per box; got shape {values.shape}."
-        )
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"threshold must be 0 to 1; got {threshold}.")
+    values = _scores(scores, len(rows))
+    if not (_is_number(threshold) and 0 <= threshold <= 1):
+        raise UsageError(f"threshold must be a number from 0 to 1; got {threshold!r}.")
     order = np.argsort(-values, kind="stable").astype(np.int64, copy=False)
     keep = np.empty(len(rows), np.int64)
     count = kernels.nms(rows, order, threshold, keep)
     return keep[:count].astype(np.intp, copy=False)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real)
+
+
+def _scores(scores: ArrayLike, count: int) -> NDArray[np.float64]:
+    needed = f"scores must be {count} finite numbers, one per box"
+    try:
+        values = np.asarray(scores, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{needed}: {error}.") from None
+    if values.shape != (count,):
+        raise UsageError(f"{needed}; got shape {values.shape}.")
+    good = np.isfinite(values)
+    if not good.all():
+        i = int(np.argmin(good))
+        raise UsageError(f"{needed}; scores[{i}] is {values[i]}.")
+    return values
 
 
 def _sound(boxes: ArrayLike, name: str) -> NDArray[np.float64]:

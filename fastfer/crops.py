@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detectors.base import Detections, Framing
-from fastfer.reference import MAX_SIDE, SUBPIXEL
+from fastfer.fixed_point import MAX_SIDE, SUBPIXEL
 
 Floats = NDArray[np.float64]
 

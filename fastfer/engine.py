@@ -6,8 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from fastfer.foreign import Foreign
 
 Frame = NDArray[np.uint8]
+T = TypeVar("T")
 
 
 class Engine:
@@ -90,7 +90,7 @@ class Engine:
                 raise UsageError("threads belongs to the classifier, which was given ready made.")
             classifier = model
         elif lazy:
-            return _in_background(lambda: open_classifier(model, threads, told))
+            return _in_background("fastfer-load", lambda: open_classifier(model, threads, told))
         else:
             classifier = open_classifier(model, threads, told)
         return lambda: classifier
@@ -147,12 +147,11 @@ class Engine:
             frame = decode(data, name, max_pixels)
             read = clock.lap()
             return self.analyze(frame).after("read", read), frame
-        with ThreadPoolExecutor(1, thread_name_prefix="fastfer-read") as pool:
-            whole = pool.submit(decode, data, name, max_pixels)
-            read = clock.lap()
-            found = self.detector.detect(copy)
-            timings = {"detect": clock.lap()}
-            frame = whole.result()
+        whole = _in_background("fastfer-read", lambda: decode(data, name, max_pixels))
+        read = clock.lap()
+        found = self.detector.detect(copy)
+        timings = {"detect": clock.lap()}
+        frame = whole()
         read += clock.lap()
         found = found.scaled(frame.shape[1] / copy.shape[1], frame.shape[0] / copy.shape[0])
         return self._read_faces([frame], [found], [timings], clock)[0].after("read", read), frame
@@ -273,25 +272,29 @@ def _faces(
     return tuple(faces)
 
 
-def _in_background(make: Callable[[], EmotionClassifier]) -> Callable[[], EmotionClassifier]:
-    """Start ``make`` in a thread; the function returned waits for its result, or its error."""
-    outcome: list[EmotionClassifier | Exception] = []
+def _in_background(name: str, make: Callable[[], T]) -> Callable[[], T]:
+    """Start ``make`` in a thread; the function returned waits for its result, or its error.
+
+    As an executor would, without the tenth of a start that importing one takes.
+    """
+    made: list[T] = []
+    failed: list[Exception] = []
 
     def run() -> None:
         try:
-            outcome.append(make())
+            made.append(make())
         except Exception as error:
-            outcome.append(error)
+            failed.append(error)
 
     # Not a daemon: one that is cut off inside ONNX Runtime at exit takes the process with it.
-    thread = threading.Thread(target=run, name="fastfer-load")
+    thread = threading.Thread(target=run, name=name)
     thread.start()
 
-    def result() -> EmotionClassifier:
+    def result() -> T:
         thread.join()
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return outcome[0]
+        if failed:
+            raise failed[0]
+        return made[0]
 
     return result
 

@@ -146,8 +146,7 @@ def _number(low: int, high: int | None = None) -> Callable[[str], int]:
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.image") -> int:
     """Run the command; returns its exit code."""
-    args = parse(argv, prog)
-    return terminal.run(lambda: _run(args))
+    return terminal.run(lambda: _run(parse(argv, prog)))
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from numbers import Real
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -11,12 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from fastfer import kernels
 from fastfer.boxes import as_boxes
 from fastfer.errors import BoxError, FrameError, UsageError
-from fastfer.reference import TURN
+from fastfer.fixed_point import MAX_SIDE, TURN
 
 MIN_SIZE: Final = 16
 MAX_SIZE: Final = 256
-MAX_SIDE: Final = 65535
-"""Longest side of a box, in pixels."""
 _UINT8: Final = np.dtype(np.uint8)
 _FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
@@ -62,11 +61,11 @@ def pack_faces(
     """
     check_frame(frame)
     rows = as_boxes(boxes)
-    side = operator.index(size)
-    if not MIN_SIZE <= side <= MAX_SIZE:
-        raise UsageError(f"size must be {MIN_SIZE} to {MAX_SIZE} pixels; got {size}.")
-    if not (abs(scale) < _FLOAT32_MAX and abs(bias) < _FLOAT32_MAX):
-        raise UsageError(f"scale and bias must be finite in float32; got {scale} and {bias}.")
+    side = _check_size(size)
+    if not (_is_float32(scale) and _is_float32(bias)):
+        raise UsageError(
+            f"scale and bias must be numbers, finite in float32; got {scale!r} and {bias!r}."
+        )
     if out is None:
         out = np.empty((len(rows), side, side, 1), np.float32)
     else:
@@ -110,6 +109,22 @@ def _pack_turned(
     return -1
 
 
+def _check_size(size: Any) -> int:
+    try:
+        side = operator.index(size)
+    except TypeError:
+        side = -1
+    if not MIN_SIZE <= side <= MAX_SIZE:
+        raise UsageError(
+            f"size must be a whole number of pixels, {MIN_SIZE} to {MAX_SIZE}; got {size!r}."
+        )
+    return side
+
+
+def _is_float32(value: Any) -> bool:
+    return isinstance(value, Real) and abs(float(value)) < _FLOAT32_MAX
+
+
 def check_frame(frame: Any) -> None:
     """Raise :class:`FrameError` unless ``frame`` is one that :func:`pack_faces` reads."""
     if isinstance(frame, np.ndarray) and frame.dtype == _UINT8 and frame.size and frame.ndim > 1:
@@ -131,6 +146,12 @@ def _frame_problem(frame: Any) -> str:
             "Use fastfer.read_image to open a picture."
         )
     got = f"got shape {frame.shape}, dtype {frame.dtype}, strides {frame.strides}"
+    if frame.ndim == 1 and frame.dtype == _UINT8:
+        return (
+            f"frame must be (H, W, 3) blue-green-red or (H, W) gray; {got}. "
+            "If these are the bytes of a picture file, decode them: "
+            "fastfer.read_image(frame.tobytes())."
+        )
     if frame.dtype != _UINT8:
         return (
             f"frame must be uint8, 0 to 255; {got}. Scale and convert it, for instance with "

@@ -32,18 +32,14 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SUBPIXEL: Final = 256
-"""Boxes are rounded to this fraction of a pixel."""
-MAX_SIDE: Final = 65535
-"""Longest side of a box in pixels; up to here every weight keeps its precision."""
+from fastfer.fixed_point import MAX_SIDE, SUBPIXEL, TURN
+
 GRAY: Final = {1: (16384,), 3: (1868, 9617, 4899)}
 """BT.601 in 14 bits, by number of channels: gray as it is, or blue, green, red."""
 INVERSE_BITS: Final = 46
 SHARE_BITS: Final = 16
 ROW_BITS: Final = 7
 COLUMN_BITS: Final = 14
-TURN: Final = 1 << 16
-"""Cosines, and positions in a turned face's tile, are in units of one over this."""
 TILE_MARGIN: Final = 3
 """Pixels by which such a tile is larger than what a turned square can cover."""
 

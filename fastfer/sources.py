@@ -110,7 +110,7 @@ def read_bytes(
         with Path(name).open("rb") as file:
             data = _read_stream(file, name)
     except FileNotFoundError:
-        raise InputError(f"{name}: there is no such file.") from None
+        raise InputError(f"{name or repr(name)}: there is no such file.") from None
     except IsADirectoryError:
         raise InputError(f"{name}: this is a directory, not a picture.") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte inside the name.
@@ -125,8 +125,8 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Frame:
     pixels = header.width * header.height
     if pixels > max_pixels:
         raise InputError(
-            f"{name}: {header.width} x {header.height} is {pixels / 1e6:,.0f} megapixels, over the "
-            f"limit of {max_pixels / 1e6:,.0f}. Raise it with --max-pixels {pixels} (in Python "
+            f"{name}: {header.width} x {header.height} is {pixels:,} pixels, over the limit of "
+            f"{max_pixels:,}. Raise it with --max-pixels {pixels} (in Python "
             "max_pixels) if you trust the file."
         )
     if header.truncated:
@@ -274,7 +274,9 @@ def _photos_in(folder: str, recursive: bool) -> list[Photo]:
         found.append(Photo(where, InputError(f"{where}: cannot be listed: {problem.strerror}.")))
     if not found:
         advice = " Add --recursive to look into its folders." if deeper else ""
-        error = InputError(f"{folder}: this directory holds no {headers.READABLE} files.{advice}")
+        error = InputError(
+            f"{folder}: this directory holds no pictures ({headers.READABLE}).{advice}"
+        )
         found.append(Photo(folder, error))
     return found
 

@@ -163,8 +163,7 @@ def _add_outputs(group: Any) -> None:
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.video") -> int:
     """Run the command; returns its exit code."""
-    args = parse(argv, prog)
-    return terminal.run(lambda: _run(args))
+    return terminal.run(lambda: _run(parse(argv, prog)))
 
 
 def _run(args: argparse.Namespace) -> int:

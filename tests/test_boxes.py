@@ -104,12 +104,15 @@ def test_boxes_of_a_bad_shape(shape: tuple[int, ...]) -> None:
     ("scores", "threshold", "words"),
     [
         ([1.0], 0.5, "2 finite numbers"),
-        ([1.0, np.nan], 0.5, "2 finite numbers"),
+        ([1.0, np.nan], 0.5, r"2 finite numbers.*scores\[1\] is nan"),
+        (["high", "low"], 0.5, "2 finite numbers.*high"),
+        ([1.0, 2.0], None, "0 to 1; got None"),
+        ([1.0, 2.0], "0.5", "0 to 1; got '0.5'"),
         ([[1.0, 2.0]], 0.5, r"shape \(1, 2\)"),
         ([1.0, 2.0], -0.1, "0 to 1"),
         ([1.0, 2.0], np.nan, "0 to 1"),
     ],
 )
-def test_bad_scores_and_thresholds(scores: Any, threshold: float, words: str) -> None:
+def test_bad_scores_and_thresholds(scores: Any, threshold: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         nms([(0, 0, 1, 1), (0, 0, 2, 2)], scores, threshold)

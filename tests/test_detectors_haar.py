@@ -122,6 +122,23 @@ def test_values_out_of_range(options: dict[str, Any]) -> None:
         create_detector("haar", **options)
 
 
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("haar:scaleFactor=abc", "scaleFactor must be a number; got 'abc'"),
+        ("haar:scaleFactor=nan", "scaleFactor must be above 1"),
+        ("haar:scaleFactor=inf", "scaleFactor must be above 1"),
+        ("haar:minSize=30.5", r"minSize must be a whole number; got 30\.5"),
+        ("haar:minNeighbors=", "minNeighbors must be a whole number; got ''"),
+        ("haar:minScore=high", "minScore must be a number; got 'high'"),
+        ("haar:7", "no cascade is called '7'"),
+    ],
+)
+def test_values_of_another_kind(spec: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        create_detector(spec)
+
+
 def test_opencv_without_cascades_says_what_to_install() -> None:
     """OpenCV 5 has none; taking them away from this one is as close as a test can come."""
     code = """

@@ -315,10 +315,10 @@ def test_the_csv_is_never_one_of_the_photos(tmp_path: Path, face: bytes, model: 
         ("empty.jpg", "the file is empty"),
         ("cut.jpg", "truncated JPEG"),
         ("text.jpg", "this is text, not a picture; it begins with 'not a photo'"),
-        ("huge.png", "30000 x 30000 is 900 megapixels, over the limit of 200"),
+        ("huge.png", "30000 x 30000 is 900,000,000 pixels, over the limit of 200,000,000"),
         ("absent.jpg", "there is no such file"),
         ("*.webp", "no file matches this pattern"),
-        ("deep/none", "this directory holds no JPEG"),
+        ("deep/none", "this directory holds no pictures"),
     ],
 )
 def test_bad_input(album: Path, model: str, name: str, message: str) -> None:

@@ -50,6 +50,18 @@ def files_in_store() -> list[str]:
     return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
 
+def test_lies_in_the_folder_that_the_platform_has_for_caches(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    platformdirs = pytest.importorskip("platformdirs", reason="comes with pooch")
+    monkeypatch.delenv("FASTFER_HOME", raising=False)
+    for chosen in (None, "", "  ", str(tmp_path)):
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        if chosen is not None:
+            monkeypatch.setenv("XDG_CACHE_HOME", chosen)
+        assert store.home() == platformdirs.user_cache_path("fastfer", appauthor=False)
+
+
 def test_downloads_once_and_loads(site: Site, entry: Entry) -> None:
     assert not store.is_stored("net")
     path = store.download("net")

@@ -6,6 +6,7 @@ it, so they go to the network as they are. The others frame a little differently
 
 from __future__ import annotations
 
+import math
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,8 +82,8 @@ class HaarDetector:
             minNeighbors=(minNeighbors, 0),
             minSize=(minSize, 1),
         )
-        if scaleFactor <= 1:
-            raise UsageError(f"scaleFactor must be above 1; got {scaleFactor}.")
+        if not 1 < scaleFactor < math.inf:
+            raise UsageError(f"scaleFactor must be above 1 and finite; got {scaleFactor}.")
         self._min_face = min_face
         self._detect_size = detect_size
         self.enough = 0 if min_face else detect_size

@@ -81,9 +81,13 @@ def create_detector(spec: str, **options: Any) -> Detector:
             raise UsageError(
                 f"detector {spec!r}: {name} has no option {key!r}; it has {', '.join(known)}."
             )
+    for key, value in options.items():
+        kind = _needed_kind(value, known[key].annotation) if key in known else None
+        if kind:
+            raise UsageError(f"detector {spec!r}: {key} must be {kind}; got {value!r}.")
     try:
         return factory(**options)
-    except TypeError as error:  # A text where a number is needed, or an option left out.
+    except TypeError as error:  # An option left out.
         raise UsageError(f"detector {spec!r}: {error}.") from None
 
 
@@ -116,6 +120,16 @@ def _kind_of(path: Path) -> str:
         return "yunet" if b"kps_32" in path.read_bytes() else "yolo"
     except OSError:
         return "yolo"  # It will say what is wrong.
+
+
+def _needed_kind(value: Any, annotation: object) -> str | None:
+    """What an option annotated so must be, where ``value`` is something else."""
+    kinds = str(getattr(annotation, "__name__", annotation)).split(" | ")
+    if "str" in kinds or not {"int", "float"} & set(kinds):
+        return None
+    if isinstance(value, str):
+        return "a number" if "float" in kinds else "a whole number"
+    return "a whole number" if isinstance(value, float) and "float" not in kinds else None
 
 
 def _value(text: str) -> Any:
