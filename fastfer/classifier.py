@@ -126,21 +126,30 @@ def check_batch(batch: ArrayLike, contract: ModelContract) -> NDArray[np.float32
 
 
 def open_classifier(
-    model: str | os.PathLike[str] | None, threads: int | None = None, told: Foreign | None = None
+    model: str | os.PathLike[str] | None,
+    threads: int | None = None,
+    told: Foreign | None = None,
+    labels: Labels | None = None,
 ) -> EmotionClassifier:
     """The bundled network, one made for fastfer, or (where ``told`` describes it, or its metadata
     lacks fastfer's contract) any other.
 
     Raises:
         ModelError: it cannot be used.
-        UsageError: ``threads`` is below 1, or ``told`` describes the bundled network.
+        UsageError: ``threads`` is below 1, ``told`` describes the bundled network, or the network
+            has no reading by ``labels``.
     """
     if model is None:
         if told is not None:
             raise UsageError("the bundled network needs no description: leave --model-... out.")
-        return EmotionClassifier(None, threads)
+        return EmotionClassifier(None, threads, labels)
     if told is None and b"fastfer.input_size" in read_model(Path(model), _ADVICE):
-        return EmotionClassifier(model, threads)
+        return EmotionClassifier(model, threads, labels)
+    if labels is not None:
+        raise UsageError(
+            f"{model}: labels={labels!r} chooses between the readings of a network made for "
+            "fastfer; this one has its own."
+        )
     from fastfer.foreign import ForeignClassifier
 
     return ForeignClassifier(model, threads, told)

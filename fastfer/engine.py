@@ -22,6 +22,7 @@ from fastfer.sources import MAX_PIXELS, decode, decode_reduced, read_bytes
 
 if TYPE_CHECKING:
     from fastfer.foreign import Foreign
+    from fastfer.models.contract import Labels
 
 Frame = NDArray[np.uint8]
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Engine:
         model: str | os.PathLike[str] | EmotionClassifier | None = None,
         *,
         foreign: Foreign | None = None,
+        labels: Labels | None = None,
         threads: int | None = None,
         min_face: float = 0.0,
         detect_size: int | None = None,
@@ -51,6 +53,7 @@ class Engine:
             model: path of a network, or a classifier that was made before; ``None`` takes the
                 bundled one.
             foreign: what the file of a network that was not made for fastfer does not say.
+            labels: which reading of a network that learnt two; see :class:`EmotionClassifier`.
             threads: for the network; see :class:`EmotionClassifier`.
             min_face: side in pixels of the smallest face to report; 0 leaves it to the detector.
             detect_size: long side of the picture that the detector searches, in pixels; ``None``
@@ -64,7 +67,7 @@ class Engine:
             ModelError: the network cannot be used (unless ``lazy``).
             UsageError: an unknown detector, or an option that does not go with an object given.
         """
-        self._classifier = self._provide(model, foreign, threads, lazy)
+        self._classifier = self._provide(model, foreign, labels, threads, lazy)
         if not 0 <= min_quality <= 1:
             raise UsageError(f"min_quality must be 0 to 1; got {min_quality}.")
         self.min_quality = min_quality
@@ -82,17 +85,22 @@ class Engine:
     def _provide(
         model: str | os.PathLike[str] | EmotionClassifier | None,
         told: Foreign | None,
+        labels: Labels | None,
         threads: int | None,
         lazy: bool,
     ) -> Callable[[], EmotionClassifier]:
         if isinstance(model, EmotionClassifier):
-            if threads is not None:
-                raise UsageError("threads belongs to the classifier, which was given ready made.")
+            if threads is not None or labels is not None:
+                raise UsageError(
+                    "threads and labels belong to the classifier, which was given ready made."
+                )
             classifier = model
         elif lazy:
-            return _in_background("fastfer-load", lambda: open_classifier(model, threads, told))
+            return _in_background(
+                "fastfer-load", lambda: open_classifier(model, threads, told, labels)
+            )
         else:
-            classifier = open_classifier(model, threads, told)
+            classifier = open_classifier(model, threads, told, labels)
         return lambda: classifier
 
     @property

@@ -52,6 +52,12 @@ def add_model(group: Any) -> None:
     """Which network reads the faces, and what it is if it was not made for fastfer."""
     group.add_argument("--model", type=Path, metavar="FILE", help="another network, an .onnx file")
     group.add_argument(
+        "--labels",
+        choices=("crowd", "fer2013"),
+        help="which reading to tell, of a network that learnt two: as a crowd of people votes, or "
+        "as FER-2013's annotators labelled (default: the network's own choice)",
+    )
+    group.add_argument(
         "--model-labels",
         metavar="A,B,...",
         help="of a --model not made for fastfer: its classes in order",

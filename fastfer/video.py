@@ -204,6 +204,7 @@ def _engine(args: argparse.Namespace) -> Engine:
         args.detector,
         args.model,
         foreign=options.foreign_model(args),
+        labels=args.labels,
         threads=args.threads,
         min_face=args.min_face,
         detect_size=args.detect_size,

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
+from commands import environment
 from onnx import helper
 from onnx_models import write_model
+from pictures import astronaut
 
-from fastfer.classifier import EmotionClassifier
+from fastfer.classifier import EmotionClassifier, open_classifier
+from fastfer.engine import Engine
 from fastfer.errors import UsageError
+from fastfer.foreign import Foreign
 from fastfer.models.contract import ModelContract
 
 BLEND = "0.7 FER+ votes + 0.3 FER-2013 labels"
@@ -59,3 +67,47 @@ def test_unknown_labels_are_refused(tmp_path):
     with pytest.raises(UsageError, match="labels must be 'crowd' or 'fer2013'; got 'both'"):
         EmotionClassifier(path, labels="both")  # type: ignore[arg-type]
     EmotionClassifier(path)
+
+
+def test_engine_and_command_choose_too(tmp_path):
+    path = two_headed(tmp_path / "two.onnx")
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), astronaut())
+    rows = {}
+    for labels in ("crowd", "fer2013"):
+        (face,) = Engine("haar", path, labels=labels).analyze(cv2.imread(str(photo))).faces
+        command = [
+            sys.executable,
+            "-m",
+            "fastfer.image",
+            str(photo),
+            "--json",
+            "--detector",
+            "haar",
+        ]
+        command += ["--model", str(path), "--labels", labels]
+        done = subprocess.run(command, capture_output=True, check=True, env=environment())
+        (told,) = json.loads(done.stdout)["faces"]
+        assert told["probabilities"] == face.probabilities
+        rows[labels] = list(face.probabilities.values())
+    assert rows["crowd"] == rows["fer2013"][::-1]
+
+
+def test_a_reading_that_the_network_lacks_is_wrong_usage(tmp_path):
+    path = write_model(tmp_path / "one.onnx")
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), astronaut())
+    command = [sys.executable, "-m", "fastfer.image", str(photo), "--model", str(path)]
+    done = subprocess.run(
+        [*command, "--labels", "crowd"], capture_output=True, text=True, env=environment()
+    )
+    assert done.returncode == 2
+    assert "no output learnt from FER+ votes" in done.stderr
+
+
+def test_labels_go_with_networks_of_ours_alone(tmp_path):
+    path = write_model(tmp_path / "one.onnx")
+    with pytest.raises(UsageError, match="threads and labels belong to the classifier"):
+        Engine(model=EmotionClassifier(path), labels="fer2013")
+    with pytest.raises(UsageError, match="labels='crowd' chooses"):
+        open_classifier(path, told=Foreign(scale=(1.0,)), labels="crowd")

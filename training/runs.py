@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 # What a checkpoint may hold beside Keras's own classes: loading needs them registered.
 import training.layers
+import training.losses
 import training.schedules  # noqa: F401
 from fastfer.errors import InputError, ModelError
 

@@ -369,6 +369,7 @@ def _targets(
 def _compile(model: keras.Model, config: dict[str, Any], steps: int) -> None:
     import keras
 
+    from training.losses import soft_cross_entropy
     from training.schedules import learning_rate
 
     rate = learning_rate(config["schedule"], config["learning_rate"], config["epochs"], steps)
@@ -392,10 +393,9 @@ def _compile(model: keras.Model, config: dict[str, Any], steps: int) -> None:
         # XLA slows convolutions down on a CPU.
         jit = "auto" if tf.config.list_physical_devices("GPU") else False
     outputs = model.output_names
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(
         optimizer,
-        loss=dict.fromkeys(outputs, loss) if len(outputs) > 1 else loss,
+        loss=dict.fromkeys(outputs, soft_cross_entropy) if len(outputs) > 1 else soft_cross_entropy,
         metrics={name: ["categorical_accuracy"] for name in outputs}
         if len(outputs) > 1
         else ["categorical_accuracy"],
