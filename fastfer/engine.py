@@ -18,7 +18,7 @@ from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.preprocess import check_frame
 from fastfer.results import Face, FrameResult
-from fastfer.sources import MAX_PIXELS, decode, decode_reduced, read_bytes
+from fastfer.sources import MAX_PIXELS, decode, decode_reduced, read_bytes, reduction
 
 if TYPE_CHECKING:
     from fastfer.foreign import Foreign
@@ -150,12 +150,15 @@ class Engine:
         """
         clock = _Clock()
         enough = getattr(self.detector, "enough", 0)
-        copy = decode_reduced(data, name, enough, max_pixels) if enough else None
-        if copy is None:
+        ratio = reduction(data, name, enough, max_pixels) if enough else None
+        if ratio is None:
             frame = decode(data, name, max_pixels)
             read = clock.lap()
             return self.analyze(frame).after("read", read), frame
         whole = _in_background("fastfer-read", lambda: decode(data, name, max_pixels))
+        copy = decode_reduced(data, name, ratio)
+        if copy is None:  # Most likely the whole cannot be decoded either, and says why.
+            copy = whole()
         read = clock.lap()
         found = self.detector.detect(copy)
         timings = {"detect": clock.lap()}

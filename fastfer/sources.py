@@ -158,39 +158,42 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Frame:
     return _turn_upright(frame, header.orientation)
 
 
-def decode_reduced(
-    data: bytes, name: str, enough: int, max_pixels: int = MAX_PIXELS
-) -> Frame | None:
-    """A reduced copy of a large JPEG, for far less than decoding it; ``None`` if it is none, or
-    one that :func:`decode` refuses.
+def reduction(data: bytes, name: str, enough: int, max_pixels: int = MAX_PIXELS) -> int | None:
+    """The ratio, 2, 4 or 8, by which a large JPEG can be decoded smaller for far less time;
+    ``None`` if this is none, or one that :func:`decode` refuses.
 
     Args:
         data: the bytes of a picture.
         name: what messages call it.
-        enough: the long side of the copy is at least this.
+        enough: the long side of the copy is to be at least this.
         max_pixels: of the picture, not of the copy.
     """
     header = headers.read_header(data, name)
     fitting = REDUCE_FROM <= header.width * header.height <= max_pixels
     if header.format != "JPEG" or header.truncated or not fitting:
         return None
+    side = max(header.width, header.height)
+    return next((ratio for ratio in (8, 4, 2) if side >= ratio * enough), None)
 
+
+def decode_reduced(data: bytes, name: str, ratio: int) -> Frame | None:
+    """A copy of a JPEG, ``ratio`` times smaller; ``None`` where OpenCV cannot decode it."""
     import cv2
     import numpy as np
 
-    for ratio, flag in (
-        (8, cv2.IMREAD_REDUCED_COLOR_8),
-        (4, cv2.IMREAD_REDUCED_COLOR_4),
-        (2, cv2.IMREAD_REDUCED_COLOR_2),
-    ):
-        if max(header.width, header.height) >= ratio * enough:
-            flags = flag | cv2.IMREAD_IGNORE_ORIENTATION
-            try:
-                frame: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-            except cv2.error:  # The whole will fail too, with a message.
-                return None
-            return None if frame is None else _turn_upright(frame, header.orientation)
-    return None
+    flags = {
+        2: cv2.IMREAD_REDUCED_COLOR_2,
+        4: cv2.IMREAD_REDUCED_COLOR_4,
+        8: cv2.IMREAD_REDUCED_COLOR_8,
+    }
+    try:
+        frame: Any = cv2.imdecode(
+            np.frombuffer(data, np.uint8), flags[ratio] | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:
+        return None
+    orientation = headers.read_header(data, name).orientation
+    return None if frame is None else _turn_upright(frame, orientation)
 
 
 def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]:

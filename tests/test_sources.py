@@ -28,6 +28,7 @@ from fastfer.sources import (
     find_photos,
     read_image,
     read_photos,
+    reduction,
 )
 
 FORMATS = {
@@ -368,10 +369,22 @@ def test_reading_may_stop_early(tmp_path: Path) -> None:
 
 def test_what_is_refused_is_not_decoded_reduced_either() -> None:
     data = encode(portrait((2400, 1600)), "JPEG")
-    copy = decode_reduced(data, "large", 640)
+    assert reduction(data, "large", 640) == 2
+    assert reduction(data, "large", 300) == 8
+    assert reduction(data, "large", 1201) is None
+    assert reduction(data[:-9], "cut", 640) is None
+    assert reduction(data, "over the limit", 640, max_pixels=3_500_000) is None
+    assert reduction(encode(portrait(), "JPEG"), "small", 640) is None
+    assert reduction(encode(portrait((2400, 1600)), "PNG"), "no JPEG", 640) is None
+
+
+@pytest.mark.parametrize("ratio", [2, 4, 8])
+def test_reduced_copies(ratio: int) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    data = encode(portrait((2400, 1600)), "JPEG", exif=exif.tobytes())
+    copy = decode_reduced(data, "large", ratio)
     assert copy is not None
-    assert copy.shape == (800, 1200, 3)
-    assert decode_reduced(data[:-9], "cut", 640) is None
-    assert decode_reduced(data, "over the limit", 640, max_pixels=3_500_000) is None
-    assert decode_reduced(encode(portrait(), "JPEG"), "small", 640) is None
-    assert decode_reduced(encode(portrait((2400, 1600)), "PNG"), "no JPEG", 640) is None
+    assert copy.shape == (2400 // ratio, 1600 // ratio, 3), "upright, as the whole"
+    whole = cv2.resize(decode(data, "large"), copy.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(copy.astype(int) - whole).mean() < 2
