@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from clips import empty_scene, moving_face, portrait
+from clips import empty_scene, moving_face, portrait, portrait
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -300,6 +300,19 @@ def test_boxes_that_cannot_be_read_are_no_faces() -> None:
     bad = [(9000, 0, 50, 50), (np.nan, 0, 50, 50), (10, 10, 0, 50), (10, 10, 50, -5)]
     for step in run(moving_face(3), Scripted([[*bad, HERE]]), DetectPolicy(1)):
         assert len(step.faces) == 1
+
+
+def test_a_face_carried_out_of_the_frame_is_no_longer_told() -> None:
+    """Nothing could be cut out where it is thought to be."""
+    frames = [portrait()[20:308, x : x + 288] for x in (*range(80, 224, 12), *[224] * 3)]
+    policy = DetectPolicy(100)
+    policy.at_least = 100  # Without it the detector would be asked as soon as flow loses the face.
+    steps = run([np.ascontiguousarray(f) for f in frames], Scripted([[HERE], []]), policy)
+    for step in steps:
+        for face in step.faces:
+            assert 0 <= face.box[0] + face.box[2] / 2 < 288
+    assert len(steps[3].faces) == 1
+    assert steps[-1].faces == []
 
 
 def test_a_lost_face_makes_the_detector_look_at_once() -> None:

@@ -130,6 +130,8 @@ class Tracker:
         if cut:
             self._tracks.clear()
         astray = not self._policy.always and self._carry(frame)
+        # Also before anything is told: what has left the frame cannot be cut out of it.
+        self._tracks = [t for t in self._tracks if _inside(t.box, frame)]
         unconfirmed = any(not track.confirmed for track in self._tracks)
         tracked = time.perf_counter()
 
