@@ -102,7 +102,7 @@ class EmotionClassifier:
             (N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`; rows add up to 1.
 
         Raises:
-            FrameError: ``batch`` has another shape or dtype.
+            FrameError: ``batch`` has another shape or dtype, or values that are not finite.
         """
         faces = check_batch(batch, self.contract)
         result = np.empty((len(faces), len(EMOTIONS)), np.float32)
@@ -114,7 +114,8 @@ class EmotionClassifier:
 
 
 def check_batch(batch: ArrayLike, contract: ModelContract) -> NDArray[np.float32]:
-    """``batch`` as an array; FrameError unless it has the shape and type that ``contract`` says."""
+    """``batch`` as an array; FrameError unless it is finite and has the shape and type that
+    ``contract`` says."""
     faces = np.asarray(batch)
     size, channels = contract.input_size, contract.channels
     if faces.ndim != 4 or faces.shape[1:] != (size, size, channels) or faces.dtype != np.float32:
@@ -122,6 +123,8 @@ def check_batch(batch: ArrayLike, contract: ModelContract) -> NDArray[np.float32
             f"batch must be (N, {size}, {size}, {channels}) float32; got shape {faces.shape}, "
             f"{faces.dtype}. Make it with pack_faces(frame, boxes, size={size})."
         )
+    if not np.isfinite(faces).all():
+        raise FrameError("batch must be finite; it has values that are not (NaN or infinite).")
     return faces
 
 

@@ -45,6 +45,8 @@ def readable(found: Detections, framing: Framing, frame_size: tuple[int, int]) -
             good = (side > 0) & (side <= MAX_SIDE * SUBPIXEL)  # False of what is not a number.
             good &= (low > -side) & (low < np.array(frame_size) * SUBPIXEL)
             which &= good.all(axis=1)
+    if found.landmarks is not None:
+        which &= np.isfinite(found.landmarks).all(axis=(1, 2))
     return found if which.all() else found.take(which)
 
 

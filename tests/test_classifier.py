@@ -73,6 +73,14 @@ def test_other_batches_are_refused(classifier: EmotionClassifier, batch: NDArray
         classifier.predict(batch)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_batch_that_is_not_finite_is_refused(classifier: EmotionClassifier, value: float) -> None:
+    batch = np.zeros((2, 48, 48, 1), np.float32)
+    batch[1, 7, 7] = value
+    with pytest.raises(FrameError, match="must be finite"):
+        classifier.predict(batch)
+
+
 def test_other_input_sizes_work(tmp_path: Path) -> None:
     contract = ModelContract(name="large", input_size=64)
     classifier = EmotionClassifier(write_model(tmp_path / "m.onnx", contract=contract, size=64))
@@ -158,6 +166,7 @@ def having(**values: Any) -> dict[str, str]:
         (having(input_size=True), "not a whole number"),
         (having(scale=float("nan")), "not a finite number"),
         (having(bias="none"), "not a finite number"),
+        (having(scale=1e300), "not a finite number"),
         (having(schema=99), "schema 99.*Upgrade fastfer"),
         (having(schema="1"), "not a whole number"),
         (having(outputs={}), "names no output"),

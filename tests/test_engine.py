@@ -168,6 +168,19 @@ def test_boxes_that_cannot_be_read_are_left_out(model: Path, framing: Framing) -
     assert Engine(Boxes(*UNREADABLE, framing=framing), model).analyze(astronaut()).faces == ()
 
 
+def test_landmarks_that_cannot_be_read_cost_their_face_alone(model: Path) -> None:
+    class Lost(Boxes):
+        def detect(self, frame: NDArray[np.uint8]) -> Detections:
+            found = super().detect(frame)
+            assert found.landmarks is not None
+            found.landmarks[0, 3] = np.nan
+            return found
+
+    good = (170.0, 60.0, 100.0, 100.0)
+    faces = Engine(Lost((10, 10, 50, 50), good), model).analyze(astronaut()).faces
+    assert [face.box for face in faces] == [good]
+
+
 def test_a_bad_box_does_not_stop_the_batch(model: Path) -> None:
     """The box lies inside the first and third frame, outside the second."""
     register("wide", lambda **options: Boxes((300, 60, 100, 100)))

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from clips import empty_scene, moving_face, portrait, portrait
+from clips import empty_scene, moving_face, portrait
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,6 @@ pixels in use than in training.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal
@@ -19,6 +18,7 @@ from fastfer.labels import EMOTIONS
 
 PREFIX: Final = "fastfer."
 SCHEMA: Final = 1
+FLOAT32_MAX: Final = 3.4e38
 GRAY: Final = "bt601"
 RESIZE: Final = "area-down bilinear-up half-pixel edge-repeat"
 
@@ -145,7 +145,7 @@ def _check_types(values: Mapping[str, Any], source: str) -> None:
                 good = (
                     isinstance(value, (int, float))
                     and not isinstance(value, bool)
-                    and math.isfinite(value)
+                    and abs(value) < FLOAT32_MAX
                 )
             case "metrics" | "outputs":
                 wanted = "an object"
