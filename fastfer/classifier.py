@@ -62,6 +62,7 @@ class EmotionClassifier:
         self.contract = ModelContract.from_metadata(metadata, str(self.path))
         self._output = self.contract.output_for(labels, str(self.path))
         self._input = _check_graph(self._session, self.contract, self._output, str(self.path))
+        self._places = [EMOTIONS.index(name) for name in self.contract.labels]
 
     def batch(self, count: int) -> NDArray[np.float32]:
         """Room for ``count`` faces, to be filled by :meth:`pack`."""
@@ -99,17 +100,18 @@ class EmotionClassifier:
                 model's ``contract`` (size S, scale, bias). N may be 0.
 
         Returns:
-            (N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`; rows add up to 1.
+            (N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`; rows add up to 1, and
+            emotions that the network does not know have 0.
 
         Raises:
             FrameError: ``batch`` has another shape or dtype, or values that are not finite.
         """
         faces = check_batch(batch, self.contract)
-        result = np.empty((len(faces), len(EMOTIONS)), np.float32)
+        result = np.zeros((len(faces), len(EMOTIONS)), np.float32)
         for start in range(0, len(faces), CHUNK):
             part = slice(start, start + CHUNK)
             feed = {self._input: np.ascontiguousarray(faces[part])}
-            result[part] = self._session.run([self._output], feed)[0]
+            result[part, self._places] = self._session.run([self._output], feed)[0]
         return result
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from commands import python
 from numpy.typing import NDArray
 from onnx_models import write_model
 
 from fastfer import cpus
-from fastfer.classifier import BUNDLED, CHUNK, EmotionClassifier
+from fastfer.classifier import BUNDLED, CHUNK, EmotionClassifier, open_classifier
 from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import PREFIX, ModelContract
@@ -87,6 +88,22 @@ def test_other_input_sizes_work(tmp_path: Path) -> None:
     assert classifier.predict(faces(3, 64)).shape == (3, 7)
 
 
+def test_a_network_of_fewer_emotions_gives_the_others_nothing(tmp_path: Path) -> None:
+    five = ("angry", "happy", "sad", "surprise", "neutral")
+    contract = ModelContract(name="five", labels=five)
+    path = write_model(tmp_path / "five.onnx", contract=contract, classes=5)
+    classifier = EmotionClassifier(path)
+    assert classifier.contract.labels == five
+    batch = faces(CHUNK + 3)
+    result = classifier.predict(batch)
+    assert result.shape == (CHUNK + 3, 7)
+    assert not result[:, [1, 2]].any(), "disgust and fear"
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (want,) = session.run(None, {"faces": batch})
+    np.testing.assert_allclose(result[:, [0, 3, 4, 5, 6]], want, atol=1e-5)
+    assert type(open_classifier(path)) is EmotionClassifier, "as --model opens it"
+
+
 def test_threads_share_one_classifier(classifier: EmotionClassifier) -> None:
     batch = faces(40)
     want = classifier.predict(batch)
@@ -153,7 +170,9 @@ def having(**values: Any) -> dict[str, str]:
         (without("labels"), "lacks fastfer.labels"),
         (without("scale"), "lacks fastfer.scale"),
         (having(labels=EMOTIONS[::-1]), r"labels \('neutral'.*this fastfer computes"),
-        (having(labels=EMOTIONS[:6]), "labels"),
+        (having(labels=["happy"]), "labels"),
+        (having(labels=["sad", "happy", "neutral"]), r"labels \('sad', 'happy'"),
+        (having(labels=["happy", "happy", "sad"]), "labels"),
         (having(labels=[*EMOTIONS, "contempt"]), "contempt"),
         (having(labels=7), "is 7, not a list of texts"),
         (having(labels=[1, 2]), "not a list of texts"),
@@ -188,6 +207,10 @@ def test_other_contracts(tmp_path: Path, metadata: dict[str, str], message: str)
         (lambda path: write_model(path, channels=3), r"inputs .*3"),
         (lambda path: write_model(path, batch=1), "N free"),
         (lambda path: write_model(path, classes=8), r"outputs .*8.*\(N, 7\)"),
+        (
+            lambda path: write_model(path, metadata=having(labels=EMOTIONS[:6])),
+            r"outputs .*7.*\(N, 6\)",
+        ),
         (lambda path: write_model(path, output="scores"), r"output 'probabilities'"),
     ],
 )
@@ -200,7 +223,11 @@ def test_graphs_that_contradict_their_contract(
 
 def test_metadata_round_trip() -> None:
     contract = ModelContract(
-        name="test", input_size=64, temperature=1.3, metrics={"accuracy/PublicTest": 0.66}
+        name="test",
+        input_size=64,
+        temperature=1.3,
+        metrics={"accuracy/PublicTest": 0.66},
+        quantisation="int8",
     )
     assert ModelContract.from_metadata(contract.to_metadata(), "memory") == contract
 

@@ -34,6 +34,7 @@ class ModelContract:
 
     name: str
     labels: tuple[str, ...] = EMOTIONS
+    """The classes of its outputs: all seven emotions, or at least two of them, in their order."""
     input_size: int = 48
     """Side of the square input in pixels."""
     channels: int = 1
@@ -44,6 +45,8 @@ class ModelContract:
     resize: str = RESIZE
     temperature: float = 1.0
     """Softmax temperature fitted on validation data; the graph applies it already."""
+    quantisation: str = "none"
+    """``int8`` where weights and activations are; ``none`` for a graph in float32."""
     trained_on: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     """Measured figures by name, for instance ``accuracy/PublicTest``, as fractions of 1."""
@@ -110,8 +113,13 @@ class ModelContract:
         )
 
     def _check(self, source: str) -> None:
+        known = tuple(name for name in EMOTIONS if name in self.labels)
+        if self.labels != known or len(known) < 2:
+            raise ModelError(
+                f"{source}: labels {self.labels!r}; this fastfer computes {EMOTIONS!r}, or at "
+                "least two of them in that order."
+            )
         for what, have, can in (
-            ("labels", self.labels, EMOTIONS),
             ("channels", self.channels, 1),
             ("gray formula", self.gray, GRAY),
             ("resize filter", self.resize, RESIZE),
