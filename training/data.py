@@ -29,6 +29,7 @@ from fastfer.labels import EMOTIONS
 
 SIDE = 48
 FIVE_CLASSES = ("angry", "happy", "sad", "surprise", "neutral")
+CLASSES: Mapping[int, tuple[str, ...]] = {7: EMOTIONS, 5: FIVE_CLASSES}
 TRAIN_SPLITS = ("Training", "train")
 VALIDATION_SPLITS = ("PublicTest", "validation", "val", "test")
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -167,15 +168,20 @@ class Dataset:
             raise UsageError(f"no split {name!r} in the data; it has {', '.join(self.splits)}")
         return self._filled(name)
 
+    @property
+    def validation(self) -> str | None:
+        """Name of the split that is there to validate on, if the data has one."""
+        return next((name for name in VALIDATION_SPLITS if name in self.splits), None)
+
     def training_and_validation(
         self, val_fraction: float | None = None, seed: int = 0
     ) -> tuple[FaceSource, FaceSource]:
         """Splits as the data names them, or a stratified share of the training faces."""
         train = self._first(TRAIN_SPLITS, "training")
         if val_fraction is None:
-            return train, self._first(VALIDATION_SPLITS, "validation")
-        if not 0 < val_fraction < 1:
-            raise UsageError(f"--val-fraction must lie between 0 and 1, got {val_fraction}")
+            advice = " Where there is none, train with --split fraction."
+            return train, self._first(VALIDATION_SPLITS, "validation", advice)
+        check_fraction(val_fraction)
         rng = np.random.default_rng(seed)
         held: list[NDArray[np.int64]] = []
         for label in range(len(self.classes)):
@@ -183,21 +189,32 @@ class Dataset:
             held.append(rng.permutation(members)[: round(len(members) * val_fraction)])
         val = np.sort(np.concatenate(held))
         rest = np.setdiff1d(np.arange(len(train)), val)
+        if not len(val) or not len(rest):
+            raise UsageError(
+                f"--val-fraction: a share of {val_fraction} of {len(train)} training faces "
+                f"{'leaves none to train on' if len(val) else 'holds none out'}"
+            )
         return take(train, rest), take(train, val)
 
-    def _first(self, names: Sequence[str], role: str) -> FaceSource:
+    def _first(self, names: Sequence[str], role: str, advice: str = "") -> FaceSource:
         for name in names:
             if name in self.splits:
                 return self._filled(name)
         raise UsageError(
             f"the data has no {role} split (one of {', '.join(names)}); it has "
-            f"{', '.join(self.splits)}. Use --val-fraction where only training faces exist."
+            f"{', '.join(self.splits)}.{advice}"
         )
 
     def _filled(self, name: str) -> FaceSource:
         if not len(self.splits[name]):
             raise InputError(f"the split {name!r} holds no faces of {', '.join(self.classes)}")
         return self.splits[name]
+
+
+def check_fraction(share: float) -> None:
+    """UsageError unless ``share`` can be a --val-fraction."""
+    if not 0 < share < 1:
+        raise UsageError(f"--val-fraction must lie between 0 and 1, got {share}")
 
 
 def take(source: FaceSource, indices: NDArray[np.int64]) -> Subset:
@@ -231,7 +248,7 @@ def load_dataset(
         UsageError: votes for a folder, or a number of classes other than 5 and 7.
     """
     path = Path(path)
-    if classes not in (5, 7):
+    if classes not in CLASSES:
         raise UsageError(f"--classes is 5 or 7, got {classes}")
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; see training/README.md for the data")
@@ -244,9 +261,8 @@ def load_dataset(
     else:
         splits = _read_csv_cached(path, None if votes is None else Path(votes), bad)
     bad.settle(skip_bad)
-    names: tuple[str, ...] = EMOTIONS
-    if classes == 5:
-        names = FIVE_CLASSES
+    names = CLASSES[classes]
+    if names != EMOTIONS:
         splits = {name: _restrict(s, names) for name, s in splits.items()}
     return Dataset(splits, names, bad)
 

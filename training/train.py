@@ -18,6 +18,7 @@ from training.data import (
     Dataset,
     FaceSource,
     balanced_weights,
+    check_fraction,
     describe,
     load_dataset,
     straddling_duplicates,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import keras
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+VAL_FRACTION = 0.2
 # What may be said again on --resume: where things lie now. All else comes from the run itself.
 RESUMED = ("out", "resume", "data", "votes")
 
@@ -81,8 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear")
     p.add_argument(
+        "--split", choices=("usage", "fraction"),
+        help="validate on the part that the data names for it (Usage PublicTest; folder "
+        "validation, val or test), or on a stratified share of the training faces (usage, unless "
+        "--val-fraction is given)",
+    )  # fmt: skip
+    p.add_argument(
         "--val-fraction", type=float, metavar="SHARE",
-        help="hold a stratified share of the training faces out, whatever Usage or folders say",
+        help=f"share of each class that --split fraction holds out, by --seed ({VAL_FRACTION})",
     )  # fmt: skip
     p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
     p.add_argument(
@@ -154,11 +162,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.data is None:
         raise UsageError("--data is needed: the path of fer2013.csv or of an image folder")
     augmentation = _augmentation(vars(options))
+    split = _split(options.split, options.val_fraction)
     if options.preview:
         from training.plots import preview
 
         dataset = _load(vars(options))
-        train, _ = dataset.training_and_validation(options.val_fraction, options.seed)
+        train, _ = dataset.training_and_validation(split["val_fraction"], options.seed)
         preview(train, augmentation, options.seed, Path(options.preview))
         print(f"wrote {options.preview}")
         return 0
@@ -172,7 +181,7 @@ def _run(options: argparse.Namespace) -> int:
             f"{options.out} holds a run already. Go on with it by {_again(options)}, or choose "
             "another --out"
         )
-    config = _configuration(options)
+    config = _configuration(options) | split
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / CONFIG, {**config, "environment": environment()})
     return _train(options.out, config, None)
@@ -201,6 +210,20 @@ def _resume(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int
         print(f"{options.out}: finished after {state['epoch']} epochs")
         return 0
     return _train(options.out, config, state)
+
+
+def _split(split: str | None, fraction: float | None) -> dict[str, Any]:
+    """What ``--split`` and ``--val-fraction`` come to; the fraction is None for ``usage``."""
+    if split == "usage" and fraction is not None:
+        raise UsageError(
+            f"--split usage validates on the part that the data names, --val-fraction {fraction} "
+            "holds training faces out: leave one of them out"
+        )
+    if split == "fraction" and fraction is None:
+        fraction = VAL_FRACTION
+    if fraction is not None:
+        check_fraction(fraction)
+    return {"split": "usage" if fraction is None else "fraction", "val_fraction": fraction}
 
 
 def _augmentation(config: dict[str, Any]) -> Augmentation:
@@ -257,6 +280,8 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     dataset = _load(config)
     print(describe(dataset))
     train, val = dataset.training_and_validation(config["val_fraction"], config["seed"])
+    held = "held out" if config["val_fraction"] else f"of {dataset.validation}"
+    print(f"trains on {len(train)} faces, validates on {len(val)} {held}")
     twins = straddling_duplicates({"training": train, "validation": val})
     if twins:
         print(
@@ -313,16 +338,19 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         )
     finally:
         plots.curves(keeper.log, folder / "curves.png")
-    print(f"done; evaluate with: {_evaluation(folder, config)}")
+    print(f"done; evaluate with: {_evaluation(folder, config, dataset)}")
     return 0
 
 
-def _evaluation(folder: Path, config: dict[str, Any]) -> str:
+def _evaluation(folder: Path, config: dict[str, Any], dataset: Dataset) -> str:
+    """The command that measures the run: on faces that it did not train on."""
     words = ["python -m training.evaluate", str(folder), "--data", config["data"]]
     if config["votes"]:
         words += ["--votes", config["votes"]]
     if config["classes"] != 7:
         words += ["--classes", str(config["classes"])]
+    if dataset.validation is None:
+        words += ["--val-fraction", str(config["val_fraction"]), "--seed", str(config["seed"])]
     return " ".join(words)
 
 

@@ -109,7 +109,7 @@ def test_without_usage_all_faces_are_for_training(tmp_path):
     path.write_text("\n".join(["emotion,pixels", *lines]))
     dataset = load_dataset(path)
     assert len(dataset.split("Training")) == 14
-    with pytest.raises(UsageError, match=r"no validation split.*--val-fraction"):
+    with pytest.raises(UsageError, match=r"no validation split.*--split fraction"):
         dataset.training_and_validation()
 
 
@@ -282,6 +282,14 @@ def test_balanced_weights_by_hand():
     source = data.ArraySource(np.zeros((4, 48, 48), np.uint8), labels, None, labels, Path("x"))
     # 4 faces, 3 classes: 4 / (3 * 3), 4 / (3 * 1); a class without faces divides by one.
     np.testing.assert_allclose(balanced_weights(source, 3), [4 / 9, 4 / 3, 4 / 3], rtol=1e-6)
+
+
+def test_data_without_training_faces_is_told_so(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(csv_text({"PublicTest": draw_faces(7)}))
+    for share in (None, 0.2):
+        with pytest.raises(UsageError, match=r"no training split .*it has PublicTest\.$"):
+            load_dataset(path).training_and_validation(share)
 
 
 # --- votes ---------------------------------------------------------------------------------------

@@ -328,6 +328,13 @@ NEW = "--data DATA --out x"
         (f"{NEW} --rotation -3", "--rotation must lie between 0 and 180"),
         (f"{NEW} --classes 3", "--classes is 5 or 7"),
         (f"{NEW} --distill none.onnx", "none.onnx: no such file"),
+        (
+            f"{NEW} --split usage --val-fraction 0.2",
+            "--split usage validates on the part that the data names, --val-fraction 0.2",
+        ),
+        (f"{NEW} --val-fraction 1", "--val-fraction must lie between 0 and 1, got 1.0"),
+        (f"{NEW} --val-fraction 0.001", "a share of 0.001 of 210 training faces holds none out"),
+        (f"{NEW} --val-fraction 0.999", "a share of 0.999 of 210 training faces leaves none"),
     ],
 )
 def test_options_that_cannot_be_are_refused(
@@ -378,11 +385,50 @@ def test_the_preview_is_a_picture_and_needs_no_run(tmp_path, faces_csv):
     np.testing.assert_array_equal(image, cv2.imread(str(again)))
 
 
-def test_trains_on_folders_with_a_validation_share(tmp_path, parts):
+@pytest.mark.parametrize(
+    ("words", "split", "fraction", "held"),
+    [
+        ("", "usage", None, 70),
+        ("--split usage", "usage", None, 70),
+        ("--split fraction", "fraction", 0.2, 42),
+        ("--split fraction --val-fraction 0.1", "fraction", 0.1, 21),
+        ("--val-fraction 0.1", "fraction", 0.1, 21),
+    ],
+)
+def test_the_split_is_chosen_and_kept(
+    tmp_path, faces_csv, monkeypatch, capsys, words, split, fraction, held
+):
+    out = tmp_path / "run"
+    monkeypatch.setattr(Interrupted, "epoch", 0)
+    with monkeypatch.context() as m:
+        m.setattr(runs, "RunKeeper", Interrupted)
+        code = train("--data", faces_csv, "--out", out, *SMALL, "--epochs", 1, *words.split())
+    assert code == 130
+    said = f"trains on {280 - 70 - held * (fraction is not None)} faces, validates on {held} "
+    assert said in capsys.readouterr().out
+    config = read_json(out / CONFIG)
+    assert (config["split"], config["val_fraction"]) == (split, fraction)
+    assert train("--resume", "--out", out, "--split", "usage") == 2
+    assert "leave --split out" in capsys.readouterr().err
+    assert train("--resume", "--out", out) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_data_without_a_validation_part_says_what_to_do(tmp_path, parts, capsys):
     data = write_folders(tmp_path / "data", {"train": parts["Training"]}, ".png")
     out = tmp_path / "run"
-    assert train("--data", data, "--out", out, *SMALL, "--epochs", 1, "--val-fraction", 0.2) == 0
+    common = ["--data", data, "--out", out, *SMALL, "--epochs", 1]
+    for words in ([], ["--split", "usage"]):
+        assert train(*common, *words) == 2
+        said = capsys.readouterr().err
+        assert (
+            "no validation split (one of PublicTest, validation, val, test); it has train" in said
+        )
+        assert "--split fraction" in said
+    assert train(*common, "--split", "fraction", "--seed", 3) == 0
     assert read_state(out)["epoch"] == 1
+    said = capsys.readouterr().out
+    assert f"evaluate {out} --data {data} --val-fraction 0.2 --seed 3" in said
 
 
 def test_duplicates_and_bad_rows_are_reported(tmp_path, parts, capsys):
