@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from fastfer.errors import FastferError, UsageError
+from fastfer.labels import EMOTIONS
 from training import metrics
-from training.data import FaceSource, as_batch, load_dataset
+from training.data import CLASSES, Dataset, FaceSource, as_batch, load_dataset
 from training.metrics import Ints
 from training.options import whole
 from training.predictors import Floats, Predictor, load_predictor, with_flips
@@ -32,9 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--data", required=True, help="CSV or folder, as for training")
     p.add_argument("--votes", help="FER+ fer2013new.csv: adds the accuracy against its majority")
     p.add_argument(
-        "--split", default="PublicTest", help="usage of the CSV, or name of a folder (PublicTest)"
+        "--split",
+        help="usage of the CSV, or name of a folder (what is there to validate on: PublicTest, or "
+        "folder validation, val or test)",
     )
-    p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear (7)")
+    p.add_argument(
+        "--val-fraction", type=float, metavar="SHARE",
+        help="measure on the share of the training faces that a run of these --val-fraction and "
+        "--seed held out",
+    )  # fmt: skip
+    p.add_argument("--seed", type=whole(0), default=0, help="of --val-fraction (0)")
+    p.add_argument(
+        "--classes", type=int, help="7, or 5 without disgust and fear (what the first model knows)"
+    )
     p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
     p.add_argument(
         "--tta", choices=("none", "flip"), default="none",
@@ -58,11 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from training import plots
 
-    dataset = load_dataset(
-        options.data, votes=options.votes, classes=options.classes, skip_bad=options.skip_bad
-    )
-    source = dataset.split(options.split)
     predictors = [load_predictor(path, options.threads) for path in options.models]
+    known = (len(p.classes) for p in predictors if len(p.classes) in CLASSES)
+    classes = options.classes or next(known, len(EMOTIONS))
+    dataset = load_dataset(
+        options.data, votes=options.votes, classes=classes, skip_bad=options.skip_bad
+    )
+    for predictor in predictors:
+        if predictor.classes != dataset.classes:
+            raise UsageError(
+                f"{predictor.path} knows {len(predictor.classes)} classes, the data "
+                f"{len(dataset.classes)}; see --classes"
+            )
+    source, split = _chosen(dataset, options)
     own = len(predictors) == 1 and predictors[0].path.suffix == ".keras"
     out: Path = options.out or (predictors[0].path.parent if own else Path("report"))
     out.mkdir(parents=True, exist_ok=True)
@@ -75,17 +94,12 @@ def _run(options: argparse.Namespace) -> int:
     reports: dict[str, dict[str, Any]] = {}
     for name, predictor, head in heads:
         probabilities = predict(predictor, source, head, flip=options.tta == "flip")
-        if probabilities.shape[1] != len(dataset.classes):
-            raise UsageError(
-                f"{predictor.path} knows {probabilities.shape[1]} classes, the data "
-                f"{len(dataset.classes)}; see --classes"
-            )
         report = figures(probabilities, source, dataset.classes)
         report |= {
             "output": head,
-            "split": options.split,
+            "split": split,
             "tta": options.tta,
-            "bytes": predictor.path.stat().st_size,
+            "bytes": predictor.bytes,
             "ms_per_face": times[id(predictor)],
         }
         reports[name] = report
@@ -109,6 +123,25 @@ def _run(options: argparse.Namespace) -> int:
     print(text)
     print(f"wrote {out}/report.json, report.md and the plots beside them", file=sys.stderr)
     return 0
+
+
+def _chosen(dataset: Dataset, options: argparse.Namespace) -> tuple[FaceSource, str]:
+    """The faces to measure on, and what the report calls them."""
+    if options.val_fraction is not None:
+        if options.split:
+            raise UsageError(
+                "--split and --val-fraction both say which faces to measure on: leave one of them "
+                "out"
+            )
+        _, held = dataset.training_and_validation(options.val_fraction, options.seed)
+        return held, f"{options.val_fraction:g} of the training faces, held out"
+    name = options.split or dataset.validation
+    if name is None:
+        raise UsageError(
+            f"the data has no validation split; it has {', '.join(dataset.splits)}. Name one with "
+            "--split, or measure on what a run held out with its --val-fraction and --seed"
+        )
+    return dataset.split(name), name
 
 
 def predict(
@@ -187,6 +220,7 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
         if voted:
             row[4:4] = [f"{r['ferplus']['accuracy']:.2%}", f"{r['ferplus']['ece']:.4f}"]
         lines.append("| " + " | ".join(row) + " |")
+    lines += ["", "MB: size of an ONNX file; of the float32 weights alone in a Keras file."]
     for name, r in reports.items():
         lines += ["", f"**{name}**", "", "| emotion | faces | precision | recall | F1 |"]
         lines.append("|" + " --- |" * 5)

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import os
+import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
+import onnx
+from numpy.typing import NDArray
 
-from fastfer.errors import FastferError, ModelError, UsageError
+from fastfer.errors import FastferError, ModelError, OutputError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import MEANINGS, ModelContract
 from training import evaluate
 from training.batches import CROWD, FER2013
-from training.data import VALIDATION_SPLITS, FaceSource, as_batch, load_dataset
+from training.data import CLASSES, FaceSource, as_batch, load_dataset
 from training.metrics import fit_temperature
 from training.options import share
 from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor, load_predictor
 from training.runs import CONFIG, read_json
-
-if TYPE_CHECKING:
-    import keras
 
 OPSET = 17
 INPUT = "faces"
@@ -52,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
     p.add_argument("--int8", action="store_true", help="quantise: static QDQ, per channel")
     p.add_argument(
+        "--twin", type=Path, metavar="FILE",
+        help="with --int8: also write the network in float32, for machines on which INT8 is slower",
+    )  # fmt: skip
+    p.add_argument(
         "--allow-drop", type=share, default=INT8_DROP,
         help=f"largest loss of accuracy by --int8, a fraction of 1 ({INT8_DROP})",
     )  # fmt: skip
@@ -61,128 +69,169 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     options = p.parse_args(arguments)
     try:
+        _check_options(options)
+        if keras.backend.backend() != "tensorflow":
+            return _in_tensorflow(sys.argv[1:] if arguments is None else arguments)
         return _run(options)
     except FastferError as e:
         print(f"error: {e}", file=sys.stderr)
         return e.exit_code
+    except OSError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return OutputError.exit_code
     except KeyboardInterrupt:
         return 130
 
 
+def _check_options(options: argparse.Namespace) -> None:
+    for option, path in (("--out", options.out), ("--twin", options.twin)):
+        if path is not None and path.suffix != ".onnx":
+            raise UsageError(f"{option} {path}: the name must end in .onnx")
+    if options.twin is not None and not options.int8:
+        raise UsageError("--twin is the float32 twin of an INT8 file: add --int8")
+    if options.twin is not None and options.twin.resolve() == options.out.resolve():
+        raise UsageError(f"--out and --twin are both {options.out}: give the twin another name")
+    missing = [name for name in ("tensorflow", "tf2onnx") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"export goes through TensorFlow, whatever network was trained on: pip install "
+            f"{' '.join(missing)}"
+        )
+
+
+def _in_tensorflow(arguments: Sequence[str]) -> int:
+    """Run the same command on the backend that writes ONNX: a .keras file is the same for all."""
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "training.export", *arguments],
+        env={**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path},
+        check=False,
+    )
+    return done.returncode
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What an export is made and judged by."""
+
+    train: FaceSource
+    """Give the ranges of INT8."""
+    validation: FaceSource
+    """Give the temperature."""
+    judged: FaceSource
+    """Give the accuracy: the data's own validation split, also where the run held faces out."""
+    split: str
+    """Name of ``judged``."""
+
+
 def _run(options: argparse.Namespace) -> int:
-    _check_options(options)
+    # Whatever was trained in this process before: the exported graph computes in float32.
+    keras.config.set_dtype_policy("float32")
     config = read_json(Path(options.run) / CONFIG) if Path(options.run).is_dir() else {}
     data = options.data or config.get("data")
     if data is None:
         raise UsageError("--data is needed to calibrate and to verify; a .keras file names none")
-    dataset = load_dataset(
-        data,
-        votes=options.votes or config.get("votes"),
-        skip_bad=options.skip_bad or config.get("skip_bad", False),
-    )
     predictor = load_predictor(options.run)
     if not isinstance(predictor, KerasPredictor):
         raise UsageError(f"{options.run}: export takes a run folder or a .keras file")
-    classes = predictor.classes
-    if classes != len(EMOTIONS):
+    if len(predictor.classes) not in CLASSES:
         raise UsageError(
-            f"{options.run}: the network knows {classes} classes; fastfer's contract has the seven "
-            f"{', '.join(EMOTIONS)}. Train it with --classes 7."
+            f"{options.run}: the network knows {len(predictor.classes)} classes; fastfer reads the "
+            f"seven {', '.join(EMOTIONS)}, or five of them. Train it with --classes 7 or 5."
         )
+    dataset = load_dataset(
+        data,
+        votes=options.votes or config.get("votes"),
+        classes=len(predictor.classes),
+        skip_bad=options.skip_bad or config.get("skip_bad", False),
+    )
     learnt = predictor.heads
     if len(learnt) == 1:
         learnt = (CROWD,) if config.get("targets") == "votes" else (FER2013,)
-    fraction = config.get("val_fraction")
-    train, val = dataset.training_and_validation(fraction, config.get("seed", 0))
-    split = "validation" if fraction else next(k for k in VALIDATION_SPLITS if k in dataset.splits)
-    with tempfile.TemporaryDirectory(dir=_folder(options.out)) as work:
-        candidate = Path(work) / options.out.name
-        report = export(predictor, learnt, train, val, split, candidate, options)
-        candidate.replace(options.out)
+    train, val = dataset.training_and_validation(config.get("val_fraction"), config.get("seed", 0))
+    split = dataset.validation
+    faces = Faces(train, val, dataset.split(split) if split else val, split or "validation")
+    targets = [path for path in (options.out, options.twin) if path is not None]
+    with ExitStack() as stack:
+        # Beside its place, each file comes into being; it moves there when all checks are passed.
+        candidates = [
+            Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_folder(path)))) / path.name
+            for path in targets
+        ]
+        report = export(predictor, learnt, faces, options, *candidates)
+        sizes = [path.stat().st_size for path in candidates]
+        for candidate, path in zip(candidates, targets, strict=True):
+            candidate.replace(path)
     print(report)
+    for path, size in zip(targets, sizes, strict=True):
+        print(f"wrote {path}, {size:,} bytes")
     return 0
-
-
-def _check_options(options: argparse.Namespace) -> None:
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise UsageError(
-            f"export goes through TensorFlow, and the backend is {keras.backend.backend()}. Run "
-            "the same command with KERAS_BACKEND=tensorflow: a .keras file is the same for all"
-        )
-    # Whatever was trained in this process before: the exported graph computes in float32.
-    keras.config.set_dtype_policy("float32")
-    if options.out.suffix != ".onnx":
-        raise UsageError(f"--out {options.out}: the name must end in .onnx")
 
 
 def export(
     predictor: KerasPredictor,
     learnt: Sequence[str],
-    train: FaceSource,
-    val: FaceSource,
-    split: str,
-    path: Path,
+    faces: Faces,
     options: argparse.Namespace,
+    path: Path,
+    twin: Path | None = None,
 ) -> str:
-    """Write and verify ``path``; returns what to tell the user.
+    """Write and verify ``path``, and its float32 ``twin``; returns what to tell the user.
 
     Args:
         predictor: the trained network.
         learnt: what each of its heads learnt from, ``"fer2013"`` or ``"crowd"``.
-        train: faces that give the ranges of INT8.
-        val: faces that calibrate and verify.
-        split: what ``val`` is called in the metadata.
-        path: the file.
+        faces: those that calibrate and verify.
         options: those of the command.
+        path: the file.
+        twin: the file in float32, with ``--int8``.
 
     Raises:
         ModelError: a check failed; the message says which.
     """
-    import onnx
-
-    temperatures = calibrate(predictor, learnt, val)
-    graph = probability_model(predictor.model, temperatures, options.crowd_share)
-    _convert(graph, path)
-    lines = [f"temperature {', '.join(f'{k} {v:.3f}' for k, v in temperatures.items())}"]
+    temperatures = calibrate(predictor, learnt, faces.validation)
     contract = ModelContract(
         name=options.name or options.out.stem,
+        labels=predictor.classes,
         temperature=round(next(iter(temperatures.values())), 6),
         trained_on=options.trained_on,
         outputs=_meanings(temperatures, options.crowd_share),
     )
-    _describe(path, contract)
+    plain = twin or (path.with_suffix(".float32.onnx") if options.int8 else path)
+    _convert(probability_model(predictor.model, temperatures, options.crowd_share), plain)
+    _describe(plain, contract)
+    lines = [f"temperature {', '.join(f'{k} {v:.3f}' for k, v in temperatures.items())}"]
     # Held against the network as it was trained, so that a fault in folding shows as well.
     unfolded = probability_model(predictor.original, temperatures, options.crowd_share)
-    faces, difference = parity(unfolded, path, val)
-    lines.append(f"ONNX against Keras on {faces} faces: largest difference {difference:.1e}")
+    count, difference = parity(unfolded, plain, (faces.validation, faces.train))
+    fewer = "" if count == PARITY_FACES else ", all there are"
+    lines.append(f"ONNX against Keras on {count} faces{fewer}: largest difference {difference:.1e}")
     if not difference <= PARITY:
         raise ModelError(f"{lines[-1]}, more than {PARITY:.0e}; nothing was written")
-    reports = _measure(path, val)
-    if options.int8:
-        quantise(path, train)
-        _describe(path, contract)
-        before, reports = reports, _measure(path, val)
-        for output, report in reports.items():
-            was, now = _score(before[output], output), _score(report, output)
-            lines.append(f"{output}: INT8 {now:.2%} against float32 {was:.2%}")
+    reports = _measure(plain, faces.judged)
+    if plain is not path:
+        quantise(plain, path, faces.train)
+        small = replace(contract, quantisation="int8")
+        _describe(path, small)
+        before, reports = reports, _measure(path, faces.judged)
+        for output in reports:
+            judge, was, now = _accuracies(output, learnt, before[output], reports[output])
+            lines.append(
+                f"{output}, {judge} on {faces.split}: INT8 {now:.2%} against float32 {was:.2%}"
+            )
             if was - now > options.allow_drop:
                 raise ModelError(
                     f"{lines[-1]}, a drop of {100 * (was - now):.2f} points, more than "
                     f"{100 * options.allow_drop:.2f}. Allow it with --allow-drop; nothing was "
                     "written"
                 )
-    contract = replace(contract, metrics=_metrics(reports, split))
-    _describe(path, contract)
-    left = {n.op_type for n in onnx.load(path).graph.node} & TRAINING_ONLY
-    if left:
-        raise ModelError(f"training-only nodes in the graph: {', '.join(sorted(left))}")
-    # The classifier is the last judge: it refuses what it cannot honour.
-    load_predictor(path, 1)
+        _finish(plain, contract, before, faces.split)
+        contract = small
+    _finish(path, contract, reports, faces.split)
     for output, report in reports.items():
         lines.append(
-            f"{output} on {split}: accuracy {report['accuracy']:.2%}, macro-F1 "
+            f"{output} on {faces.split}: accuracy {report['accuracy']:.2%}, macro-F1 "
             f"{report['macro_f1']:.4f}, expected calibration error {report['ece']:.4f}"
         )
         if crowd := report.get("ferplus"):
@@ -190,30 +239,51 @@ def export(
                 f"{output} against FER+ majority: accuracy {crowd['accuracy']:.2%}, macro-F1 "
                 f"{crowd['macro_f1']:.4f}, expected calibration error {crowd['ece']:.4f}"
             )
-    lines.append(f"wrote {options.out}, {path.stat().st_size:,} bytes")
+    if unknown := [name for name in EMOTIONS if name not in predictor.classes]:
+        lines.append(f"fastfer gives {' and '.join(unknown)} the probability 0 with this network")
     return "\n".join(lines)
 
 
-def _measure(path: Path, val: FaceSource) -> dict[str, dict[str, Any]]:
+def _finish(
+    path: Path, contract: ModelContract, reports: dict[str, dict[str, Any]], split: str
+) -> None:
+    """Write the figures into the metadata, and see that the file as it is now can be used."""
+    _describe(path, replace(contract, metrics=_metrics(reports, split)))
+    left = {n.op_type for n in onnx.load(path).graph.node} & TRAINING_ONLY
+    if left:
+        raise ModelError(f"training-only nodes in the graph: {', '.join(sorted(left))}")
+    # The classifier is the last judge: it refuses what it cannot honour.
+    load_predictor(path, 1)
+
+
+def _measure(path: Path, source: FaceSource) -> dict[str, dict[str, Any]]:
     """The figures of every output of an ONNX file, through the classifier that serves users."""
     predictor = load_predictor(path, 1)
     return {
-        head: evaluate.figures(evaluate.predict(predictor, val, head), val, EMOTIONS)
+        head: evaluate.figures(evaluate.predict(predictor, source, head), source, predictor.classes)
         for head in predictor.heads
     }
 
 
-def _score(report: dict[str, Any], output: str) -> float:
-    """The accuracy that an output is for: the crowd's majority where votes are known, or labels."""
-    judged = report if output == FER2013 else report.get("ferplus", report)
-    return float(judged["accuracy"])
+def _accuracies(
+    output: str, learnt: Sequence[str], *reports: dict[str, Any]
+) -> tuple[str, float, float]:
+    """What an output is judged by, which is what it learnt, and the accuracies of two files.
+
+    The blend of two heads is the crowd's.
+    """
+    if output == DEFAULT_OUTPUT and CROWD in learnt:
+        was, now = (report["ferplus"]["accuracy"] for report in reports)
+        return "FER+ majority", was, now
+    was, now = (report["accuracy"] for report in reports)
+    return "FER-2013 labels", was, now
 
 
 def calibrate(
     predictor: KerasPredictor, learnt: Sequence[str], val: FaceSource
 ) -> dict[str, float]:
     """The softmax temperature of each head, by what it learnt from; the crowd's first."""
-    if CROWD in learnt and val.votes is None:
+    if CROWD in learnt and (val.votes is None or not val.votes.any()):
         raise UsageError("a head that learnt from votes is calibrated on them: give --votes")
     logits: dict[str, list[Floats]] = {name: [] for name in learnt}
     for start in range(0, len(val), evaluate.CHUNK):
@@ -221,7 +291,7 @@ def calibrate(
         faces = as_batch(val.load(part))
         for name, head in zip(learnt, predictor.heads, strict=True):
             logits[name].append(predictor.logits(faces, head))
-    one_hot = np.eye(len(EMOTIONS), dtype=np.float32)
+    one_hot = np.eye(len(predictor.classes), dtype=np.float32)
     temperatures = {}
     for name in sorted(learnt):
         scores = np.concatenate(logits[name])
@@ -243,7 +313,6 @@ def probability_model(
     One head gives ``probabilities``. Two heads give ``probabilities``, the blend of both, and
     ``fer2013``.
     """
-    import keras
     from keras import layers as L
 
     # Called as one layer, so that the names inside it cannot meet those of the operations after it.
@@ -260,13 +329,17 @@ def probability_model(
     )
 
 
-def parity(graph: keras.Model, path: Path, source: FaceSource) -> tuple[int, float]:
-    """How many real faces were asked about, and the largest difference of any output between Keras
-    and ONNX Runtime."""
+def parity(graph: keras.Model, path: Path, sources: Sequence[FaceSource]) -> tuple[int, float]:
+    """How many real faces were asked about, those of the first source first, and the largest
+    difference of any output between Keras and ONNX Runtime."""
     import onnxruntime
 
-    indices = np.linspace(0, len(source) - 1, min(PARITY_FACES, len(source))).astype(np.int64)
-    faces = as_batch(source.load(indices))
+    parts: list[NDArray[np.uint8]] = []
+    for source in sources:
+        missing = PARITY_FACES - sum(map(len, parts))
+        if missing:
+            parts.append(_spread(source, missing))
+    faces = as_batch(np.concatenate(parts))
     expected = graph.predict(faces, batch_size=256, verbose=0)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
@@ -274,8 +347,14 @@ def parity(graph: keras.Model, path: Path, source: FaceSource) -> tuple[int, flo
     return len(faces), max(float(np.abs(expected[name] - got[name]).max()) for name in names)
 
 
-def quantise(path: Path, source: FaceSource) -> None:
-    """Replace the file by its INT8 twin: QDQ nodes, weights per channel, ranges from real faces."""
+def _spread(source: FaceSource, count: int) -> NDArray[np.uint8]:
+    """Up to ``count`` faces (n, 48, 48), taken evenly from all of ``source``."""
+    chosen = np.linspace(0, len(source) - 1, min(count, len(source)))
+    return source.load(np.unique(chosen.astype(np.int64)))
+
+
+def quantise(plain: Path, path: Path, source: FaceSource) -> None:
+    """Write the INT8 twin of ``plain``: QDQ nodes, weights per channel, ranges of real faces."""
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -286,8 +365,7 @@ def quantise(path: Path, source: FaceSource) -> None:
 
     class Faces(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            chosen = np.linspace(0, len(source) - 1, min(CALIBRATION_FACES, len(source)))
-            faces = source.load(np.unique(chosen.astype(np.int64)))
+            faces = _spread(source, CALIBRATION_FACES)
             self._batches = iter(np.array_split(faces, max(len(faces) // 64, 1)))
 
         def get_next(self) -> dict[str, Floats] | None:
@@ -295,7 +373,7 @@ def quantise(path: Path, source: FaceSource) -> None:
             return None if part is None else {INPUT: as_batch(part)}
 
     ready = path.with_suffix(".ready.onnx")
-    quant_pre_process(path, ready, skip_symbolic_shape=True)
+    quant_pre_process(plain, ready, skip_symbolic_shape=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         quantize_static(
@@ -306,12 +384,11 @@ def quantise(path: Path, source: FaceSource) -> None:
             reduce_range=True,
             extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
         )  # fmt: skip
+    _save(onnx.load(path), path)
 
 
 def _heads(path: Path) -> list[str]:
     """Names of the nodes from the last dense layers on: their few products stay in float32."""
-    import onnx
-
     nodes = list(onnx.load(path).graph.node)
     made_by = {name: node for node in nodes for name in node.output}
     heads = [node for node in nodes if node.op_type == "Softmax"]
@@ -328,8 +405,6 @@ def _heads(path: Path) -> list[str]:
 
 def _convert(graph: Any, path: Path) -> None:
     """Keras to ONNX by Keras's own exporter, then names that do not depend on it."""
-    import onnx
-
     quiet: dict[str, Any] = {"format": "onnx", "verbose": False, "opset_version": OPSET}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -348,7 +423,13 @@ def _convert(graph: Any, path: Path) -> None:
     ordered = [onnx.ValueInfoProto.FromString(o.SerializeToString()) for o in ordered]
     del model.graph.output[:]
     model.graph.output.extend(ordered)
-    keep = [o for o in model.opset_import if o.domain in ("", "ai.onnx")]
+    _save(model, path)
+
+
+def _save(model: Any, path: Path) -> None:
+    """Check and write, without the operator sets that converters name and no node needs."""
+    used = {node.domain for node in model.graph.node}
+    keep = [o for o in model.opset_import if o.domain in used]
     del model.opset_import[:]
     model.opset_import.extend(keep)
     onnx.checker.check_model(model)
@@ -401,8 +482,6 @@ def _metrics(reports: dict[str, dict[str, Any]], split: str) -> dict[str, float]
 
 
 def _describe(path: Path, contract: ModelContract) -> None:
-    import onnx
-
     model = onnx.load(path)
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, contract.to_metadata())

@@ -9,8 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.classifier import EmotionClassifier
 from fastfer.errors import InputError, ModelError
+from fastfer.labels import EMOTIONS
 from training.batches import CROWD, FER2013
+from training.data import CLASSES
 from training.metrics import softmax
 from training.runs import BEST, load_network
 
@@ -30,6 +33,17 @@ class Predictor(Protocol):
     @property
     def heads(self) -> tuple[str, ...]:
         """Names of its outputs, the default first."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of what it tells apart, in the order of its answers."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """What has to be kept of it: the size of an ONNX file, of the float32 weights alone in a
+        Keras file, which holds the optimizer's state as well."""
         ...
 
     def predict(self, faces: Floats, head: str | None = None) -> Floats:
@@ -52,9 +66,13 @@ class KerasPredictor:
         return (FER2013, CROWD) if set(names) == {FER2013, CROWD} else (DEFAULT_OUTPUT,)
 
     @property
-    def classes(self) -> int:
-        """Number of classes it knows."""
-        return int(self.model.outputs[0].shape[-1])
+    def classes(self) -> tuple[str, ...]:
+        number = int(self.model.outputs[0].shape[-1])
+        return CLASSES.get(number, tuple(map(str, range(number))))
+
+    @property
+    def bytes(self) -> int:
+        return int(self.original.count_params()) * 4
 
     def logits(self, faces: Floats, head: str | None = None) -> Floats:
         """Raw scores (N, classes) before softmax."""
@@ -74,15 +92,24 @@ class OnnxPredictor:
     """An ONNX file, through the classifier that serves users; one of them for each output."""
 
     path: Path
-    classifiers: dict[str, Any]
+    classifiers: dict[str, EmotionClassifier]
 
     @property
     def heads(self) -> tuple[str, ...]:
         return tuple(self.classifiers)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.classifiers[DEFAULT_OUTPUT].contract.labels
+
+    @property
+    def bytes(self) -> int:
+        return self.path.stat().st_size
+
     def predict(self, faces: Floats, head: str | None = None) -> Floats:
-        result: Floats = self.classifiers[head or self.heads[0]].predict(faces)
-        return result
+        # Seven columns, in which the classifier has put 0 for what the network does not know.
+        result = self.classifiers[head or self.heads[0]].predict(faces)
+        return result[:, [EMOTIONS.index(name) for name in self.classes]]
 
 
 def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
@@ -112,8 +139,6 @@ def _load_keras(path: Path) -> KerasPredictor:
 
 
 def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
-    from fastfer.classifier import EmotionClassifier
-
     default = EmotionClassifier(path, threads=threads)
     classifiers = {DEFAULT_OUTPUT: default}
     if FER2013 in default.contract.outputs:

@@ -1,6 +1,6 @@
 """Run by a process of its own under another backend: train, interrupt, resume, evaluate, export.
 
-Arguments: a CSV of faces and an empty folder. Prints the export's exit code.
+Arguments: a CSV of faces and an empty folder. The exit code is that of the export.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run(data: str, folder: Path) -> int:
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
     assert evaluate.main([str(parts), "--data", data]) == 0
-    return export.main([str(parts), "--out", str(folder / "m.onnx")])
+    return export.main([str(parts), "--out", str(folder / "m.onnx"), "--name", "of another"])
 
 
 def variables(path: Path) -> list[np.ndarray]:
@@ -47,4 +47,4 @@ def variables(path: Path) -> list[np.ndarray]:
 
 
 if __name__ == "__main__":
-    print("export:", run(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(run(sys.argv[1], Path(sys.argv[2])))

@@ -17,37 +17,55 @@ from drawn_faces import draw_faces
 keras = pytest.importorskip("keras")
 
 from fastfer.classifier import EmotionClassifier
-from training.export import main as export
 from training.predictors import load_predictor
 
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_trains_resumes_and_evaluates(tmp_path, faces_csv, backend):
+BACKENDS = ["torch", "jax"]
+
+
+def python(backend: str, *words: object) -> subprocess.CompletedProcess[str]:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    done = subprocess.run(
-        [sys.executable, str(HERE / "other_backend.py"), str(faces_csv), str(tmp_path)],
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
         env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parents[1])},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_trains_resumes_evaluates_and_exports(tmp_path, faces_csv, backend):
+    done = python(backend, HERE / "other_backend.py", faces_csv, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"; {backend}, float32" in done.stdout
-    assert "export: 2" in done.stdout
-    assert f"the backend is {backend}. Run the same command with KERAS_BACKEND=tensorflow" in (
-        done.stderr
-    )
+    assert "ONNX against Keras on 280 faces" in done.stdout
     run = tmp_path / "parts"
     (report,) = json.loads((run / "report.json").read_text()).values()
     assert report["faces"] == 70
 
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("what follows goes through TensorFlow")
-    # The advice holds: the run of one backend is exported by another.
-    assert export([str(run), "--out", str(tmp_path / "m.onnx")]) == 0
     faces = draw_faces(9)[0].astype(np.float32)[..., None] / 255
     classifier = EmotionClassifier(tmp_path / "m.onnx")
+    assert classifier.contract.name == "of another"
     logits = load_predictor(run).logits(faces) / classifier.contract.temperature
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(classifier.predict(faces), expected, atol=1e-4)
+
+
+def test_an_export_without_tensorflow_says_what_is_missing(tmp_path):
+    code = (
+        "import sys; sys.modules['tensorflow'] = None; from training.export import main;"
+        "sys.exit(main(['run', '--out', 'm.onnx']))"
+    )
+    done = python("torch", "-c", code)
+    assert done.returncode == 2
+    assert done.stderr.endswith("pip install tensorflow\n")
+    assert "export goes through TensorFlow" in done.stderr
+
+
+def test_a_refused_export_has_the_same_exit_code(tmp_path, faces_csv):
+    words = ["-m", "training.export", tmp_path, "--out", tmp_path / "m.onnx"]
+    done = python("torch", *words)
+    assert done.returncode == 3
+    assert done.stderr.count("a run folder?") == 1

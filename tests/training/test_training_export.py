@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -14,6 +17,7 @@ from drawn_faces import csv_text, draw_faces, write_folders
 
 keras = pytest.importorskip("keras")
 onnx = pytest.importorskip("onnx")
+skimage = pytest.importorskip("skimage")
 
 import tiny_network  # noqa: F401  (adds the architecture "tiny")
 from fold_helpers import shuffle_statistics
@@ -22,7 +26,9 @@ from fastfer.classifier import EmotionClassifier
 from fastfer.errors import InputError, ModelError
 from fastfer.labels import EMOTIONS
 from training import evaluate, export
+from training.data import FIVE_CLASSES, as_batch, load_dataset
 from training.fold import inference_twin
+from training.metrics import fit_temperature
 from training.models import ARCHITECTURES, build
 from training.predictors import load_predictor, with_flips
 from training.runs import BEST
@@ -56,6 +62,14 @@ def two_heads(tmp_path_factory, faces_csv, votes_csv) -> Path:
     out = tmp_path_factory.mktemp("runs") / "two"
     words = ["--data", faces_csv, "--votes", votes_csv, "--targets", "both", "--out", out, *ONE]
     assert train([str(w) for w in words]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory, faces_csv) -> Path:
+    """A run that knows neither disgust nor fear."""
+    out = tmp_path_factory.mktemp("runs") / "five"
+    assert train(["--data", str(faces_csv), "--out", str(out), *ONE, "--classes", "5"]) == 0
     return out
 
 
@@ -139,7 +153,7 @@ def test_every_architecture_exports_and_computes_the_same(trained, tmp_path, ima
     out = tmp_path / f"{arch}.onnx"
     assert exporting(folder, "--out", out) == 0
     said = capsys.readouterr().out
-    assert "ONNX against Keras on 70 faces: largest difference" in said
+    assert "ONNX against Keras on 280 faces, all there are: largest difference" in said
     assert f"wrote {out}, {out.stat().st_size:,} bytes" in said
 
     model = keras.saving.load_model(folder / BEST, compile=False)
@@ -182,16 +196,130 @@ def test_int8_is_small_and_as_right(run, tmp_path, images, parts, capsys):
     plain, small = tmp_path / "a.onnx", tmp_path / "b.onnx"
     assert exporting(run, "--out", plain) == 0
     assert exporting(run, "--out", small, "--int8", "--allow-drop", 0.03) == 0
-    assert "probabilities: INT8" in capsys.readouterr().out
-    kinds = {n.op_type for n in onnx.load(small).graph.node}
+    graph = onnx.load(small)
+    onnx.checker.check_model(graph, full_check=True)
+    assert {o.domain: o.version for o in graph.opset_import} == {"": 17}
+    kinds = {n.op_type for n in graph.graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    assert not kinds & export.TRAINING_ONLY
+    (given,), (taken,) = graph.graph.input, graph.graph.output
+    assert (given.name, taken.name) == ("faces", "probabilities")
+    for value in (given, taken):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "n"
     a, b = (EmotionClassifier(p).predict(images) for p in (plain, small))
+    labels = parts["PublicTest"][1]
+    was, now = ((p.argmax(axis=1) == labels).mean() for p in (a, b))
+    assert (
+        f"probabilities, FER-2013 labels on PublicTest: INT8 {now:.2%} against float32 {was:.2%}"
+        in capsys.readouterr().out
+    )
+    assert EmotionClassifier(plain).contract.quantisation == "none"
+    assert EmotionClassifier(small).contract.quantisation == "int8"
     assert (a.argmax(axis=1) == b.argmax(axis=1)).mean() > 0.95
     np.testing.assert_allclose(b.sum(axis=1), 1, rtol=1e-5)
     # The last layer stays in float32: as many different answers as faces.
     assert len(np.unique(b[:, 0])) > 60
     weights = {i.data_type for i in onnx.load(small).graph.initializer if len(i.dims) == 4}
     assert weights == {onnx.TensorProto.INT8}
+
+
+def test_int8_brings_its_float32_twin(run, tmp_path, images, capsys):
+    plain, small, twin = (tmp_path / name for name in ("a.onnx", "b.onnx", "other/twin.onnx"))
+    words = ["--name", "drawn", "--trained-on", "drawn faces"]
+    assert exporting(run, "--out", plain, *words) == 0
+    words += ["--int8", "--allow-drop", 0.03]
+    assert exporting(run, "--out", small, "--twin", twin, *words) == 0
+    said = capsys.readouterr().out
+    assert f"wrote {small}, {small.stat().st_size:,} bytes\nwrote {twin}, " in said
+    quantised = [
+        "QuantizeLinear" in {n.op_type for n in onnx.load(p).graph.node} for p in (small, twin)
+    ]
+    assert quantised == [True, False]
+    assert [p.name for p in twin.parent.iterdir()] == ["twin.onnx"]
+    a, b, t = map(EmotionClassifier, (plain, small, twin))
+    np.testing.assert_array_equal(t.predict(images), a.predict(images))
+    assert t.contract == a.contract, "the same checks, the same metadata"
+    assert b.contract == dataclasses.replace(
+        a.contract, quantisation="int8", metrics=b.contract.metrics
+    )
+    assert b.contract.metrics.keys() == t.contract.metrics.keys()
+
+
+def test_no_twin_is_left_where_int8_fails(run, tmp_path, monkeypatch, capsys):
+    failing_int8(monkeypatch)
+    out, twin = tmp_path / "m.onnx", tmp_path / "twin.onnx"
+    assert exporting(run, "--out", out, "--int8", "--twin", twin) == ModelError.exit_code
+    assert "points, more than 0.50" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_five_classes_carry_their_labels(five, tmp_path, faces_csv, images, capsys):
+    out = tmp_path / "five.onnx"
+    assert exporting(five, "--out", out, "--int8", "--allow-drop", 0.05) == 0
+    said = capsys.readouterr().out
+    assert "fastfer gives disgust and fear the probability 0 with this network" in said
+    classifier = EmotionClassifier(out)
+    assert classifier.contract.labels == FIVE_CLASSES
+    p = classifier.predict(images)
+    assert p.shape == (70, 7)
+    assert not p[:, [1, 2]].any()
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+    report = tmp_path / "report"
+    assert evaluating(out, five, "--data", faces_csv, "--out", report) == 0
+    one, other = json.loads((report / "report.json").read_text()).values()
+    assert list(one["per_class"]) == list(FIVE_CLASSES)
+    assert one["accuracy"] == classifier.contract.metrics["accuracy/PublicTest"]
+    assert one["accuracy"] == pytest.approx(other["accuracy"], abs=0.05)
+    words = [sys.executable, "-m", "fastfer.image", "--model", out, "--json"]
+    picture = tmp_path / "face.png"
+    cv2.imwrite(str(picture), skimage.data.astronaut()[:, :, ::-1])
+    done = subprocess.run([*words, picture], capture_output=True, text=True, check=True)
+    (face,) = json.loads(done.stdout)["faces"]
+    assert face["emotion"] in FIVE_CLASSES
+    assert face["probabilities"]["fear"] == 0
+
+
+def test_what_a_head_learnt_is_what_int8_is_judged_by(run, votes_csv, tmp_path, parts, capsys):
+    """Votes beside a network that learnt labels add figures, and nothing else."""
+    out = tmp_path / "m.onnx"
+    words = ["--votes", votes_csv, "--int8", "--allow-drop", 0.03]
+    assert exporting(run, "--out", out, *words) == 0
+    said = capsys.readouterr().out
+    assert "probabilities, FER-2013 labels on PublicTest: INT8" in said
+    assert "probabilities against FER+ majority: accuracy" in said
+    metrics = EmotionClassifier(out).contract.metrics
+    assert f"INT8 {metrics['accuracy/PublicTest']:.2%} against" in said
+    assert "accuracy/PublicTest/FER+" in metrics
+
+
+def test_a_run_that_held_faces_out_is_judged_on_the_data_s_own_split(
+    tmp_path, faces_csv, parts, images, capsys
+):
+    run, out = tmp_path / "run", tmp_path / "m.onnx"
+    words = ["--data", str(faces_csv), "--out", str(run), *ONE, "--split", "fraction"]
+    assert train(words) == 0
+    capsys.readouterr()
+    assert exporting(run, "--out", out, "--int8", "--allow-drop", 0.05) == 0
+    said = capsys.readouterr().out
+    assert "ONNX against Keras on 210 faces, all there are" in said
+    assert "probabilities, FER-2013 labels on PublicTest: INT8" in said
+    classifier = EmotionClassifier(out)
+    hits = classifier.predict(images).argmax(axis=1) == parts["PublicTest"][1]
+    assert classifier.contract.metrics["accuracy/PublicTest"] == pytest.approx(
+        hits.mean(), abs=1e-4
+    )
+    # The temperature comes from the faces that were held out.
+    held = load_dataset(faces_csv).training_and_validation(0.2, 0)[1]
+    logits = load_predictor(run).logits(as_batch(held.load(np.arange(len(held)))))
+    expected = fit_temperature(logits, np.eye(7, dtype=np.float32)[held.labels])
+    assert classifier.contract.temperature == pytest.approx(expected, rel=1e-3)
+
+
+def test_faces_of_training_fill_up_what_validation_lacks(run, tmp_path, monkeypatch, capsys):
+    for faces in (60, 100):
+        monkeypatch.setattr(export, "PARITY_FACES", faces)
+        assert exporting(run, "--out", tmp_path / "m.onnx") == 0
+        assert f"ONNX against Keras on {faces} faces: largest" in capsys.readouterr().out
 
 
 def test_two_heads_become_two_outputs(two_heads, tmp_path, images, parts, capsys):
@@ -201,8 +329,8 @@ def test_two_heads_become_two_outputs(two_heads, tmp_path, images, parts, capsys
         == 0
     )
     said = capsys.readouterr().out
-    assert "probabilities: INT8" in said
-    assert "fer2013: INT8" in said
+    assert "probabilities, FER+ majority on PublicTest: INT8" in said
+    assert "fer2013, FER-2013 labels on PublicTest: INT8" in said
     default = EmotionClassifier(out)
     assert default.contract.outputs == {
         "probabilities": "0.6 FER+ votes + 0.4 FER-2013 labels", "fer2013": "FER-2013 labels",
@@ -238,8 +366,8 @@ def failing_parity(monkeypatch):
 def failing_int8(monkeypatch):
     """Quantise to one value for all: ranges from a single black face."""
 
-    def ruin(path, source):
-        model = onnx.load(path)
+    def ruin(plain, path, source):
+        model = onnx.load(plain)
         for tensor in model.graph.initializer:
             if len(tensor.dims) >= 2:
                 values = np.zeros(tuple(tensor.dims), np.float32)
@@ -292,11 +420,22 @@ def test_what_cannot_be_exported_is_told(run, two_heads, faces_csv, tmp_path, ca
     assert "takes a run folder or a .keras file" in capsys.readouterr().err
     assert exporting(two_heads / BEST, "--data", faces_csv, "--out", tmp_path / "two.onnx") == 2
     assert "give --votes" in capsys.readouterr().err
-    five = tmp_path / "five.keras"
-    build("fastfer", 5).save(five)
-    assert exporting(five, "--data", faces_csv, "--out", tmp_path / "five.onnx") == 2
-    assert "knows 5 classes" in capsys.readouterr().err
-    assert [p.name for p in sorted(tmp_path.iterdir())] == ["five.keras", "m.onnx"]
+    three = tmp_path / "three.keras"
+    build("fastfer", 3).save(three)
+    assert exporting(three, "--data", faces_csv, "--out", tmp_path / "three.onnx") == 2
+    assert "knows 3 classes; fastfer reads the seven" in capsys.readouterr().err
+    again = ["--data", faces_csv, "--out", tmp_path / "again.onnx"]
+    assert exporting(run, *again, "--twin", tmp_path / "twin.onnx") == 2
+    assert "--twin is the float32 twin of an INT8 file: add --int8" in capsys.readouterr().err
+    assert exporting(run, *again, "--int8", "--twin", tmp_path / "x" / ".." / "again.onnx") == 2
+    assert "give the twin another name" in capsys.readouterr().err
+    assert exporting(run, *again, "--int8", "--twin", tmp_path / "twin") == 2
+    assert "--twin" in capsys.readouterr().err
+    (tmp_path / "folder.onnx").mkdir()
+    assert exporting(run, "--data", faces_csv, "--out", tmp_path / "folder.onnx") == 1
+    assert "folder.onnx" in capsys.readouterr().err
+    left = ["folder.onnx", "m.onnx", "three.keras"]
+    assert [p.name for p in sorted(tmp_path.iterdir())] == left
 
 
 # --- evaluation ----------------------------------------------------------------------------------
@@ -322,10 +461,12 @@ def test_evaluates_a_run(run, faces_csv, votes_csv, tmp_path, parts, capsys):
     assert report["accuracy"] > 0.6
     assert report["ferplus"]["faces"] < report["faces"] == 70
     assert list(report["ms_per_face"]) == ["1", "8", "32"]
-    assert report["bytes"] == (run / BEST).stat().st_size
+    weights = keras.saving.load_model(run / BEST, compile=False).count_params() * 4
+    assert report["bytes"] == weights < (run / BEST).stat().st_size / 2, "no optimizer's state"
     text = (out / "report.md").read_text()
     assert "Measured on PublicTest (70 faces)." in text
     assert "FER+ majority" in text
+    assert "MB: size of an ONNX file; of the float32 weights alone in a Keras file." in text
     for name in EMOTIONS:
         assert f"| {name} | 10 |" in text
     assert text in capsys.readouterr().out
@@ -368,16 +509,19 @@ def test_flips_are_averaged(run, images):
     )
 
 
-def test_five_classes_are_evaluated_when_told(tmp_path, faces_csv, capsys):
-    run = tmp_path / "run"
-    assert train(["--data", str(faces_csv), "--out", str(run), *ONE, "--classes", "5"]) == 0
-    assert f"evaluate {run} --data {faces_csv} --classes 5" in capsys.readouterr().out
-    assert evaluating(run, "--data", faces_csv) == 2
-    assert "knows 5 classes, the data 7; see --classes" in capsys.readouterr().err
-    assert evaluating(run, "--data", faces_csv, "--classes", 5) == 0
-    (report,) = json.loads((run / "report.json").read_text()).values()
-    assert list(report["per_class"]) == ["angry", "happy", "sad", "surprise", "neutral"]
+def test_five_classes_are_evaluated_as_such(five, tmp_path, faces_csv, capsys):
+    out = tmp_path / "report"
+    assert evaluating(five, "--data", faces_csv, "--out", out) == 0
+    (report,) = json.loads((out / "report.json").read_text()).values()
+    assert list(report["per_class"]) == list(FIVE_CLASSES)
     assert report["faces"] == 50
+    capsys.readouterr()
+    assert evaluating(five, "--data", faces_csv, "--classes", 7) == 2
+    assert "knows 5 classes, the data 7; see --classes" in capsys.readouterr().err
+    three = tmp_path / "three.keras"
+    build("fastfer", 3).save(three)
+    assert evaluating(three, "--data", faces_csv) == 2
+    assert "three.keras knows 3 classes, the data 7" in capsys.readouterr().err
 
 
 def test_evaluates_folders_in_parts(run, tmp_path, parts, monkeypatch):
@@ -406,6 +550,33 @@ def test_what_cannot_be_evaluated_is_told(run, faces_csv, tmp_path, capsys):
     assert "no split 'PrivateTest'" in capsys.readouterr().err
 
 
+def test_measures_on_what_the_data_has_to_validate_on(run, tmp_path, parts, capsys):
+    for name in ("validation", "test"):
+        data = tmp_path / name
+        write_folders(data, {"train": parts["Training"], name: parts["PublicTest"]}, ".png")
+        assert evaluating(run, "--data", data, "--out", tmp_path / "report") == 0
+        assert f"Measured on {name} (70 faces)." in capsys.readouterr().out
+
+
+def test_measures_on_the_faces_that_a_run_held_out(run, tmp_path, parts, capsys):
+    data = write_folders(tmp_path / "data", {"train": parts["Training"]}, ".png")
+    out = tmp_path / "report"
+    assert evaluating(run, "--data", data) == 2
+    said = capsys.readouterr().err
+    assert "no validation split; it has train" in said
+    assert "--val-fraction" in said
+    words = ["--data", data, "--val-fraction", 0.2, "--seed", 3]
+    assert evaluating(run, *words, "--out", out) == 0
+    assert "Measured on 0.2 of the training faces, held out (42 faces)." in capsys.readouterr().out
+    (report,) = json.loads((out / "report.json").read_text()).values()
+    held = load_dataset(data).training_and_validation(0.2, 3)[1]
+    faces = held.load(np.arange(42)).astype(np.float32)[..., None] / 255
+    hits = load_predictor(run).predict(faces).argmax(axis=1) == held.labels
+    assert report["accuracy"] == pytest.approx(hits.mean())
+    assert evaluating(run, *words, "--split", "train") == 2
+    assert "leave one of them out" in capsys.readouterr().err
+
+
 def test_an_empty_split_is_told(run, tmp_path):
     faces, labels = draw_faces(7)
     path = tmp_path / "a.csv"
@@ -413,7 +584,5 @@ def test_an_empty_split_is_told(run, tmp_path):
     folder = tmp_path / "data" / "test"
     folder.mkdir(parents=True)
     write_folders(tmp_path / "data", {"train": (faces, labels)}, ".png")
-    from training.data import load_dataset
-
     with pytest.raises(InputError, match="'test' holds no faces"):
         load_dataset(tmp_path / "data").split("test")
