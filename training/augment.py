@@ -84,7 +84,7 @@ class Augmentation:
             out = (out - mean) * gain[:, None, None].astype(np.float32) + mean
             out += offset[:, None, None].astype(np.float32)
             np.clip(out, 0, 1, out=out)
-        for i in np.flatnonzero(erase):
+        for i in np.flatnonzero(erase).tolist():
             _erase(out[i], rng)
         return out
 

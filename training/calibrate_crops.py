@@ -112,7 +112,7 @@ def pad(face: NDArray[np.uint8], enlarge: int) -> tuple[NDArray[np.uint8], float
     """``face`` enlarged, its edge repeated and fading to gray around it; and where it begins."""
     side, margin = SIDE * enlarge, SIDE * enlarge // 2
     large: Any = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
-    framed: Any = cv2.copyMakeBorder(large, *[margin] * 4, cv2.BORDER_REPLICATE)
+    framed: Any = cv2.copyMakeBorder(large, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     blurred: Any = cv2.GaussianBlur(framed, (0, 0), margin / 6)
     inside = slice(margin, margin + side)
     blurred[inside, inside] = large
@@ -123,7 +123,7 @@ def in_picture(found: Detections, offset: float, enlarge: int) -> Detections:
     """``found`` in units of the 48 px picture."""
     boxes = found.boxes.copy()
     boxes[:, :2] -= offset
-    marks = None if found.landmarks is None else (found.landmarks - np.float32(offset)) / enlarge
+    marks = None if found.landmarks is None else (found.landmarks - offset) / np.float32(enlarge)
     return Detections(boxes / np.float32(enlarge), found.scores, marks)
 
 
@@ -148,11 +148,11 @@ def paste(face: NDArray[np.uint8], enlarge: int, tilt: float, rng: np.random.Gen
     # From the scene's pixels back to the enlarged, padded face.
     framed, margin = pad(face, enlarge)
     middle = margin + side / 2
-    turn = cv2.getRotationMatrix2D((middle, middle), -tilt, 1.0)
+    turn: Any = cv2.getRotationMatrix2D((middle, middle), -tilt, 1.0)
     turn[:, 2] += centre - middle
     size = (width, height)
     warped = cv2.warpAffine(framed, turn, size, flags=cv2.INTER_LINEAR)
-    mask = np.zeros(framed.shape, np.float32)
+    mask: Any = np.zeros(framed.shape, np.float32)
     mask[int(margin * 0.6) : -int(margin * 0.6), int(margin * 0.6) : -int(margin * 0.6)] = 1
     mask = cv2.GaussianBlur(mask, (0, 0), margin / 8)
     alpha = cv2.warpAffine(mask, turn, size, flags=cv2.INTER_LINEAR)
@@ -183,7 +183,7 @@ def report_gain(
             ("raw box", face.boxes, None),
             ("calibrated", calibrated, None),
             ("turned", calibrated, tilts(face.landmarks, 1)),
-            ("true box", scene.box[None], [np.deg2rad(tilt)]),
+            ("true box", scene.box[None].astype(np.float32), [np.deg2rad(tilt)]),
         ):
             if name == "turned" and face.landmarks is None:
                 continue

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from fastfer.errors import FastferError, UsageError
+from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from training import metrics
 from training.data import CLASSES, Dataset, FaceSource, as_batch, load_dataset
 from training.metrics import Ints
-from training.options import whole
+from training.options import run_command, whole
 from training.predictors import Floats, Predictor, load_predictor, with_flips
 from training.runs import LOG, write_json
 
@@ -57,13 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="folder of the report (that of a single Keras model, else ./report)",
     )  # fmt: skip
     options = p.parse_args(arguments)
-    try:
-        return _run(options)
-    except FastferError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

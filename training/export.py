@@ -20,14 +20,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from fastfer.errors import FastferError, ModelError, OutputError, UsageError
+from fastfer.errors import ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import MEANINGS, ModelContract
 from training import evaluate
 from training.batches import CROWD, FER2013
 from training.data import CLASSES, FaceSource, as_batch, load_dataset
 from training.metrics import fit_temperature
-from training.options import share
+from training.options import run_command, share
 from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor, load_predictor
 from training.runs import CONFIG, read_json
 
@@ -68,19 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of the votes head in the default output of a two-headed network (0.7)",
     )  # fmt: skip
     options = p.parse_args(arguments)
-    try:
-        _check_options(options)
-        if keras.backend.backend() != "tensorflow":
-            return _in_tensorflow(sys.argv[1:] if arguments is None else arguments)
-        return _run(options)
-    except FastferError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
-    except OSError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return OutputError.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: _anywhere(options, sys.argv[1:] if arguments is None else arguments))
+
+
+def _anywhere(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """The export, whatever backend this process has."""
+    _check_options(options)
+    return _run(options) if keras.backend.backend() == "tensorflow" else _in_tensorflow(arguments)
 
 
 def _check_options(options: argparse.Namespace) -> None:

@@ -1,9 +1,28 @@
-"""Kinds of numbers on the command line, so that a wrong one is refused before hours are spent."""
+"""What the commands share: kinds of numbers, so that a wrong one is refused before hours are spent,
+and how an error is told."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
+
+from fastfer.errors import FastferError, OutputError
+
+
+def run_command(run: Callable[[], int], advice: str = "") -> int:
+    """The exit code of ``run``; an error is told in one line, and Ctrl-C by ``advice``."""
+    try:
+        return run()
+    except FastferError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return e.exit_code
+    except OSError as e:  # a full disk, a place without permission
+        print(f"error: {e}", file=sys.stderr)
+        return OutputError.exit_code
+    except KeyboardInterrupt:
+        print(advice, file=sys.stderr)
+        return 130
 
 
 def whole(least: int) -> Callable[[str], int]:

@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.errors import FastferError, InputError, UsageError
+from fastfer.errors import InputError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.preprocess import pack_faces
 from training import evaluate, metrics
 from training.batches import FER2013
 from training.data import SIDE, FaceSource, as_batch, load_dataset
-from training.options import whole
+from training.options import run_command, whole
 from training.predictors import Floats, Predictor, load_predictor
 from training.runs import write_json
 
@@ -111,13 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--seed", type=whole(0), default=0, help="of the random changes (0)")
     p.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (report)")
     options = p.parse_args(arguments)
-    try:
-        return _run(options)
-    except FastferError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.errors import FastferError, UsageError
+from fastfer.errors import UsageError
 from training.augment import Augmentation
 from training.data import (
     Dataset,
@@ -23,7 +23,7 @@ from training.data import (
     load_dataset,
     straddling_duplicates,
 )
-from training.options import amount, momentum, share, whole
+from training.options import amount, momentum, run_command, share, whole
 
 if TYPE_CHECKING:
     import keras
@@ -38,16 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        if options.resume:
-            return _resume(parser, options)
-        return _run(options)
-    except FastferError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
-    except KeyboardInterrupt:
-        print(f"\nstopped; go on with: {_again(options)}", file=sys.stderr)
-        return 130
+    return run_command(
+        lambda: _resume(parser, options) if options.resume else _run(options),
+        f"\nstopped; go on with: {_again(options)}",
+    )
 
 
 def _again(options: argparse.Namespace) -> str:
@@ -273,7 +267,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     from training.averaging import AveragedWeights
     from training.batches import FaceBatches
     from training.models import ONE_HEAD, build, count_macs
-    from training.runs import LAST, WATCHED, RunKeeper, load_network
+    from training.runs import BEST, LAST, WATCHED, RunKeeper, load_network
 
     keras.utils.set_random_seed(config["seed"])
     keras.config.set_dtype_policy(config["precision"])
@@ -313,7 +307,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         _compile(model, config, len(batches))
     print(
         f"{config['arch']}: {model.count_params():,} parameters, {count_macs(model) / 1e6:.1f} M "
-        f"multiply-accumulates a face, {model.count_params() * 4 / 1e6:.1f} MB in float32; "
+        f"multiply-accumulates a face, {model.count_params() * 4 / 1e6:.1f} MB of float32 weights; "
         f"{keras.backend.backend()}, {config['precision']}",
         flush=True,
     )
@@ -338,7 +332,9 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         )
     finally:
         plots.curves(keeper.log, folder / "curves.png")
-    print(f"done; evaluate with: {_evaluation(folder, config, dataset)}")
+    size = (folder / BEST).stat().st_size / 1e6
+    print(f"done: {folder / BEST}, {size:.1f} MB with the optimizer's state")
+    print(f"evaluate with: {_evaluation(folder, config, dataset)}")
     return 0
 
 

@@ -546,6 +546,8 @@ def test_what_cannot_be_evaluated_is_told(run, faces_csv, tmp_path, capsys):
     keras.Sequential([keras.Input((8,)), keras.layers.Dense(7)]).save(other)
     assert evaluating(other, "--data", faces_csv) == 4
     assert "(N, 48, 48, 1) is needed" in capsys.readouterr().err
+    assert evaluating(run, "--data", faces_csv, "--out", text) == 1
+    assert f"{text}" in capsys.readouterr().err
     assert evaluating(run, "--data", faces_csv, "--split", "PrivateTest") == 2
     assert "no split 'PrivateTest'" in capsys.readouterr().err
 

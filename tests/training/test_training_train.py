@@ -65,7 +65,9 @@ def test_every_architecture_trains_an_epoch(trained, faces_csv, arch):
     model = build(arch, 7)
     assert int(parameters.replace(",", "")) == model.count_params()
     assert float(macs) == pytest.approx(count_macs(model) / 1e6, abs=0.06)
-    assert "MB in float32" in said
+    assert f"{model.count_params() * 4 / 1e6:.1f} MB of float32 weights" in said
+    checkpoint = f"{(out / BEST).stat().st_size / 1e6:.1f} MB with the optimizer's state"
+    assert f"done: {out / BEST}, {checkpoint}" in said
     assert f"python -m training.evaluate {out} --data {faces_csv}" in said
     (row,) = log_rows(out)
     assert np.isfinite([row["loss"], row["val_loss"]]).all()
@@ -357,6 +359,16 @@ def test_numbers_that_cannot_be_are_refused(faces_csv, capsys, arguments):
         train("--data", faces_csv, "--out", "x", *arguments)
     assert caught.value.code == 2
     assert f"argument {arguments[0]}: {arguments[1]!r} is not a" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="what cannot be written differs there")
+def test_a_place_that_cannot_be_written_is_told(tmp_path, faces_csv, capsys):
+    (tmp_path / "file").write_text("x")
+    out = tmp_path / "file" / "run"
+    assert train("--data", faces_csv, "--out", out, *SMALL, "--epochs", 1) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert str(out) in said
 
 
 def test_a_run_is_neither_overwritten_nor_resumed_by_other_options(tmp_path, faces_csv, capsys):
