@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable(package="fastfer")
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
 def soft_cross_entropy(targets: Any, logits: Any) -> Any:
     """(N,) cross-entropy of each row; a row that is scaled, or zero, scales its gradient as well.
 
