@@ -185,7 +185,8 @@ def export(
         ModelError: a check failed; the message says which.
     """
     share = options.crowd_share
-    temperatures = calibrate(predictor, learnt, faces.validation, share)
+    logits = head_logits(predictor, learnt, faces.validation)
+    temperatures = calibrate(logits, faces.validation, share)
     contract = ModelContract(
         name=options.name or options.out.stem,
         labels=predictor.classes,
@@ -274,21 +275,32 @@ def _accuracies(
     return "FER-2013 labels", was, now
 
 
-def calibrate(
-    predictor: KerasPredictor, learnt: Sequence[str], val: FaceSource, crowd_share: float
-) -> dict[str, float]:
+def head_logits(
+    predictor: KerasPredictor, learnt: Sequence[str], source: FaceSource
+) -> dict[str, Floats]:
+    """Raw scores (N, classes) of every head, by what it learnt from."""
+    parts: dict[str, list[Floats]] = {name: [] for name in learnt}
+    for start in range(0, len(source), evaluate.CHUNK):
+        faces = as_batch(source.load(np.arange(start, min(start + evaluate.CHUNK, len(source)))))
+        for name, head in zip(learnt, predictor.heads, strict=True):
+            parts[name].append(predictor.logits(faces, head))
+    return {name: np.concatenate(scores) for name, scores in parts.items()}
+
+
+def calibrate(logits: dict[str, Floats], val: FaceSource, crowd_share: float) -> dict[str, float]:
     """Softmax temperatures: that of the default output, and with two heads those of the heads.
 
     Each head's is fitted to what it learnt from, the blend's to the crowd's majority. Two heads are
     blended by their logits, each over its own temperature.
+
+    Args:
+        logits: of the faces of ``val``, from :func:`head_logits`.
+        val: the faces to fit on.
+        crowd_share: of the votes head in the blend.
     """
-    if CROWD in learnt and (val.votes is None or not val.votes.any()):
+    if CROWD in logits and (val.votes is None or not val.votes.any()):
         raise UsageError("a head that learnt from votes is calibrated on them: give --votes")
-    logits = {
-        name: _logits(predictor, head, val)
-        for name, head in zip(learnt, predictor.heads, strict=True)
-    }
-    one_hot = np.eye(len(predictor.classes), dtype=np.float32)
+    one_hot = np.eye(next(iter(logits.values())).shape[1], dtype=np.float32)
 
     def fit(scores: Floats, name: str) -> float:
         if name != CROWD:
@@ -302,14 +314,6 @@ def calibrate(
         return {DEFAULT_OUTPUT: next(iter(own.values()))}
     mixed = blend_logits({name: logits[name] / own[name] for name in own}, crowd_share)
     return {DEFAULT_OUTPUT: fit(mixed, CROWD), **own}
-
-
-def _logits(predictor: KerasPredictor, head: str, source: FaceSource) -> Floats:
-    parts = []
-    for start in range(0, len(source), evaluate.CHUNK):
-        part = np.arange(start, min(start + evaluate.CHUNK, len(source)))
-        parts.append(predictor.logits(as_batch(source.load(part)), head))
-    return np.concatenate(parts)
 
 
 def blend_logits(calibrated: dict[str, Any], crowd_share: float) -> Any:

@@ -23,9 +23,9 @@ import tiny_network  # noqa: F401  (adds the architecture "tiny")
 from fold_helpers import shuffle_statistics
 
 from fastfer.classifier import EmotionClassifier
-from fastfer.errors import InputError, ModelError
+from fastfer.errors import InputError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
-from training import evaluate, export
+from training import blend, evaluate, export
 from training.data import FIVE_CLASSES, as_batch, load_dataset
 from training.fold import inference_twin
 from training.metrics import fit_temperature, softmax
@@ -349,9 +349,10 @@ def test_two_heads_become_two_outputs(two_heads, tmp_path, images, capsys):
 def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_csv, votes_csv):
     predictor = load_predictor(two_heads)
     _, val = load_dataset(faces_csv, votes=votes_csv).training_and_validation()
-    t = export.calibrate(predictor, predictor.heads, val, 0.6)
+    logits = export.head_logits(predictor, predictor.heads, val)
+    t = export.calibrate(logits, val, 0.6)
     faces = as_batch(val.load(np.arange(len(val))))
-    crowd, labels = (predictor.logits(faces, name) / t[name] for name in ("crowd", "fer2013"))
+    crowd, labels = (logits[name] / t[name] for name in ("crowd", "fer2013"))
     mixed = 0.6 * crowd + 0.4 * labels
     voted = val.votes.any(axis=1)
     majority = np.eye(7, dtype=np.float32)[val.votes[voted].argmax(axis=1)]
@@ -361,6 +362,19 @@ def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_c
         got["probabilities"], softmax(mixed, t["probabilities"]), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(got["fer2013"], softmax(labels), rtol=1e-4, atol=1e-6)
+
+
+def test_shares_of_the_blend_are_compared(two_heads, run, faces_csv, tmp_path, capsys):
+    wild = tmp_path / "wild.npz"
+    faces, labels = draw_faces(30)
+    np.savez(wild, images=faces, images_full=faces, labels=labels)
+    assert blend.main([str(two_heads), "--wild", str(wild)]) == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines()]
+    assert [float(row[1]) for row in rows[2:]] == list(blend.SHARES)
+    assert all(len(row) == 2 + 1 + 3 * 3 for row in rows)
+    assert blend.main([str(run), "--votes", "x.csv"]) == UsageError.exit_code
+    assert "not a network with two heads" in capsys.readouterr().err
+    assert blend.main([str(two_heads / BEST), "--data", str(faces_csv)]) == UsageError.exit_code
 
 
 def test_votes_alone_are_named_so(tmp_path, faces_csv, votes_csv):
