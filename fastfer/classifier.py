@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fastfer.foreign import Foreign
 
-BUNDLED: Final = Path(__file__).parent / "models" / "fer2013_simple.onnx"
+BUNDLED: Final = Path(__file__).parent / "models" / "expression.onnx"
 """The network that comes with the package."""
 
 CHUNK: Final = 64

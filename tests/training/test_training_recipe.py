@@ -74,7 +74,7 @@ def test_the_five_commands_are_those_of_the_report(file):
     assert train[1][train[1].index("--init") + 1] == "runs/simple"
     assert evaluate[2:4] == ["training.evaluate", "runs/simple-2"]
     assert export[2:5] == ["training.export", "runs/simple-2", "--int8"]
-    assert export[-1] == "fastfer/models/fer2013_simple.onnx"
+    assert export[-1] == "fastfer/models/expression.onnx"
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the recipe is a script for bash")
@@ -90,7 +90,7 @@ def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
     brief.parent.mkdir()
     brief.write_text(BRIEF_PYTHON.format(python=sys.executable, log=str(log)))
     brief.chmod(0o755)
-    bundled = clone / "fastfer" / "models" / "fer2013_simple.onnx"
+    bundled = clone / "fastfer" / "models" / "expression.onnx"
     before = bundled.read_bytes()
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment["PATH"] = f"{brief.parent}{os.pathsep}{os.environ['PATH']}"
