@@ -123,9 +123,6 @@ def _run(options: argparse.Namespace) -> int:
     # Whatever was trained in this process before: the exported graph computes in float32.
     keras.config.set_dtype_policy("float32")
     config = read_json(Path(options.run) / CONFIG) if Path(options.run).is_dir() else {}
-    data = options.data or config.get("data")
-    if data is None:
-        raise UsageError("--data is needed to calibrate and to verify; a .keras file names none")
     predictor = load_predictor(options.run)
     if not isinstance(predictor, KerasPredictor):
         raise UsageError(f"{options.run}: export takes a run folder or a .keras file")
@@ -134,6 +131,9 @@ def _run(options: argparse.Namespace) -> int:
             f"{options.run}: the network knows {len(predictor.classes)} classes; fastfer reads the "
             f"seven {', '.join(EMOTIONS)}, or five of them. Train it with --classes 7 or 5."
         )
+    data = options.data or config.get("data")
+    if data is None:
+        raise UsageError("--data is needed to calibrate and to verify; a .keras file names none")
     dataset = load_dataset(
         data,
         votes=options.votes or config.get("votes"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _again(options: argparse.Namespace) -> str:
-    return f"python -m training.train --resume --out {options.out}"
+    return f"python -m training.train --resume --out {shlex.quote(str(options.out))}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -279,8 +280,8 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     twins = straddling_duplicates({"training": train, "validation": val})
     if twins:
         print(
-            f"{len(twins)} pictures stand in training and validation alike, the first: "
-            f"{' and '.join(twins[0])}"
+            f"{len(twins)} {'picture stands' if len(twins) == 1 else 'pictures stand'} in training "
+            f"and validation alike, the first: {' and '.join(twins[0])}"
         )
     plots.class_counts(
         {"training": train, "validation": val}, dataset.classes, folder / "classes.png"
@@ -319,6 +320,9 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
             keras.callbacks.ReduceLROnPlateau(WATCHED, factor=0.1, patience=max(patience // 4, 1))
         )
     averaging = [AveragedWeights(averaged=start > 0)] if config["ema"] else []
+    if keras.backend.backend() == "jax":
+        # Builds loss and metrics, for which fit() would take the first batches out of their epoch.
+        model.test_on_batch(*val_batches[0])
     keeper = RunKeeper(folder, config["epochs"], config["seed"], stateful, state)
     try:
         model.fit(
@@ -340,14 +344,16 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
 
 def _evaluation(folder: Path, config: dict[str, Any], dataset: Dataset) -> str:
     """The command that measures the run: on faces that it did not train on."""
-    words = ["python -m training.evaluate", str(folder), "--data", config["data"]]
+    words = ["python", "-m", "training.evaluate", str(folder), "--data", str(config["data"])]
     if config["votes"]:
         words += ["--votes", config["votes"]]
     if config["classes"] != 7:
         words += ["--classes", str(config["classes"])]
+    if config["skip_bad"]:
+        words.append("--skip-bad")
     if dataset.validation is None:
         words += ["--val-fraction", str(config["val_fraction"]), "--seed", str(config["seed"])]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def _begin_with(model: keras.Model, path: Path) -> None:

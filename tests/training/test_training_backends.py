@@ -62,10 +62,3 @@ def test_an_export_without_tensorflow_says_what_is_missing(tmp_path):
     assert done.returncode == 2
     assert done.stderr.endswith("pip install tensorflow\n")
     assert "export goes through TensorFlow" in done.stderr
-
-
-def test_a_refused_export_has_the_same_exit_code(tmp_path, faces_csv):
-    words = ["-m", "training.export", tmp_path, "--out", tmp_path / "m.onnx"]
-    done = python("torch", *words)
-    assert done.returncode == 3
-    assert done.stderr.count("a run folder?") == 1

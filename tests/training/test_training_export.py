@@ -439,6 +439,8 @@ def test_what_cannot_be_exported_is_told(run, two_heads, faces_csv, tmp_path, ca
     out = tmp_path / "m.onnx"
     assert exporting(tmp_path, "--out", out) == 3
     assert "is" in capsys.readouterr().err
+    assert exporting(tmp_path / "none", "--out", out) == 3
+    assert "none: no such file; give a run folder" in capsys.readouterr().err
     assert exporting(run / BEST, "--out", out) == 2
     assert "--data is needed" in capsys.readouterr().err
     assert exporting(run / BEST, "--data", faces_csv, "--out", tmp_path / "m.keras") == 2

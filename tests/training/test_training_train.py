@@ -452,12 +452,14 @@ def test_duplicates_and_bad_rows_are_reported(tmp_path, parts, capsys):
         )
         + "8,1 2 3,Training\n"
     )
-    common = ["--data", data, "--out", tmp_path / "run", *SMALL, "--epochs", 1]
+    out = tmp_path / "a run"
+    common = ["--data", data, "--out", out, *SMALL, "--epochs", 1]
     assert train(*common) == 3
     assert f"{data}:68: unknown label '8'" in capsys.readouterr().err
     assert train(*common, "--skip-bad") == 0
     said = capsys.readouterr().out
     assert "skipped 1 bad row" in said
+    assert f"python -m training.evaluate '{out}' --data {data} --skip-bad\n" in said
     assert (
         f"2 pictures stand in training and validation alike, the first: {data}:32 and {data}:34"
         in said
