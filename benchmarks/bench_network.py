@@ -1,4 +1,4 @@
-"""The bundled network against the CNN of the field's tutorials in float32, one thread.
+"""The bundled network, in INT8 and float32, against the CNN of the field's tutorials, one thread.
 
     python -m pytest benchmarks/bench_network.py --benchmark-group-by=group
 
@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from fastfer.classifier import EmotionClassifier
+from fastfer.classifier import BUNDLED, TWIN, EmotionClassifier
 from fastfer.runtime import open_session
 
 Network = Callable[[NDArray[np.float32]], Any]
@@ -63,10 +63,11 @@ def tutorial_network() -> onnxruntime.InferenceSession:
     return open_session(model.SerializeToString(), "the tutorials' network", 1)
 
 
-@pytest.fixture(scope="module", params=["bundled", "tutorial-float32"])
+@pytest.fixture(scope="module", params=["int8", "float32", "tutorial-float32"])
 def network(request: pytest.FixtureRequest) -> Network:
-    if request.param == "bundled":
-        return EmotionClassifier(threads=1).predict
+    if request.param != "tutorial-float32":
+        path = BUNDLED if request.param == "int8" else TWIN
+        return EmotionClassifier(path, threads=1).predict
     session = tutorial_network()
     return lambda batch: session.run(None, {"faces": batch})
 

@@ -14,12 +14,14 @@ import pytest
 from commands import python
 from numpy.typing import NDArray
 from onnx_models import write_model
+from pictures import astronaut
 
 from fastfer import cpus
-from fastfer.classifier import BUNDLED, CHUNK, EmotionClassifier, open_classifier
+from fastfer.classifier import BUNDLED, CHUNK, TWIN, EmotionClassifier, open_classifier
 from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import PREFIX, ModelContract
+from fastfer.preprocess import pack_faces
 from fastfer.runtime import MAX_THREADS
 
 
@@ -248,9 +250,26 @@ except ModelError:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.skipif(not BUNDLED.is_file(), reason="the bundled network is not trained yet")
 def test_the_bundled_network() -> None:
     classifier = EmotionClassifier()
     assert classifier.contract.labels == EMOTIONS
     result = classifier.predict(faces(5))
     np.testing.assert_allclose(result.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(result, EmotionClassifier(labels="crowd").predict(faces(5)))
+    assert (result != EmotionClassifier(labels="fer2013").predict(faces(5))).any()
+
+
+def test_the_bundled_network_has_the_precision_that_is_faster_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for machine, path in (("x86_64", BUNDLED), ("AMD64", BUNDLED), ("arm64", TWIN)):
+        monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
+        assert EmotionClassifier().path == path
+
+
+def test_both_precisions_read_a_face_alike() -> None:
+    tiles = pack_faces(astronaut(), [(177, 66, 95, 95), (170, 60, 110, 110), (190, 80, 70, 70)])
+    for labels in ("crowd", "fer2013"):
+        small, exact = (EmotionClassifier(path, labels=labels) for path in (BUNDLED, TWIN))
+        assert (small.contract.quantisation, exact.contract.quantisation) == ("int8", "none")
+        np.testing.assert_allclose(small.predict(tiles), exact.predict(tiles), atol=0.1)

@@ -29,5 +29,5 @@ train runs/fastfer-2 --init runs/fastfer --epochs 9 --schedule cosine --learning
     --rotation 12 --shift 0.06 --zoom 0.1 --brightness 0.2 --contrast 0.2 --erase 0.15
 python -m training.evaluate runs/fastfer-2 "${files[@]}"
 python -m training.blend runs/fastfer-2
-python -m training.export runs/fastfer-2 --int8 --name fastfer --crowd-share 0.5 \
+python -m training.export runs/fastfer-2 --int8 --name fastfer --crowd-share 0.7 \
     --out fastfer/models/expression.onnx --twin fastfer/models/expression_float32.onnx

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The bundled network from the Kaggle download in one command, from any folder, about half an hour on
-# two idle cores with bfloat16 in hardware:
+# The CNN of the tutorials in place of the bundled network, from the Kaggle download in one command,
+# from any folder; about half an hour on two idle cores with bfloat16 in hardware:
 #
 #     bash training/recipes/fer2013_simple.sh archive.zip [fer2013new.csv]
 #
