@@ -1,0 +1,97 @@
+"""The detector's network: plain 3x3 convolutions, three grids of cells of 8, 16 and 32 pixels.
+
+For every cell it gives :data:`CHANNELS` numbers: the logit of a face there, the distances from the
+middle of the cell to the left, top, right and bottom of its box, and to five points, in cells.
+
+The shape was chosen by time in ONNX Runtime on one thread, beside YuNet in the same run: see
+``training/reports/detector``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers as L
+
+from training.detector.targets import STRIDES
+from training.layers import BatchNormalization
+
+Tensor = Any
+CHANNELS = 15
+INPUT = "picture"
+STEM = (16, 16)
+"""Channels at strides 2 and 4."""
+WIDTHS = (32, 48, 48)
+"""Channels at the strides of the grids."""
+PAIRS = (1, 1, 0)
+"""Residual pairs at each; the last grid has a single convolution in their place."""
+RARE = -4.6
+"""Logit to begin with: one cell in a hundred has a face."""
+REACH = 1.5
+"""Distances to begin with: a box of three cells."""
+
+
+def build(channels: int = 1) -> keras.Model:
+    """The network for pictures (N, H, W, channels) from 0 to 255, H and W multiples of 32.
+
+    Its output is (N, cells, :data:`CHANNELS`), the grids one after another, cells row by row.
+    """
+    x = inputs = keras.Input((None, None, channels), name=INPUT)
+    x = L.Rescaling(1 / 255, name="normalise")(x)
+    for filters in STEM:
+        x = _conv_relu(x, filters, strides=2)
+    grids = []
+    for filters, pairs in zip(WIDTHS, PAIRS, strict=True):
+        x = _conv_relu(x, filters, strides=2)
+        for _ in range(pairs):
+            x = _residual(x)
+        if not pairs:
+            x = _conv_relu(x, filters)
+        grids.append(x)
+    for fine in (1, 0):
+        coarse = grids[fine + 1]
+        if coarse.shape[-1] != WIDTHS[fine]:
+            coarse = L.Conv2D(WIDTHS[fine], 1)(coarse)
+        grids[fine] = L.Add()([grids[fine], L.UpSampling2D()(coarse)])
+    outputs = [
+        L.Reshape((-1, CHANNELS))(_head(grid, stride))
+        for grid, stride in zip(grids, STRIDES, strict=True)
+    ]
+    return keras.Model(inputs, L.Concatenate(axis=1, dtype="float32")(outputs), name="detector")
+
+
+def _conv(x: Tensor, filters: int, kernel: int = 3, strides: int = 1) -> Tensor:
+    x = L.Conv2D(
+        filters, kernel, strides=strides, padding="same", use_bias=False,
+        kernel_initializer="he_normal",
+    )(x)  # fmt: skip
+    return BatchNormalization(momentum=0.95)(x)
+
+
+def _conv_relu(x: Tensor, filters: int, kernel: int = 3, strides: int = 1) -> Tensor:
+    return L.ReLU()(_conv(x, filters, kernel, strides))
+
+
+def _residual(x: Tensor) -> Tensor:
+    filters = x.shape[-1]
+    return L.ReLU()(L.Add()([x, _conv(_conv_relu(x, filters), filters)]))
+
+
+def _head(x: Tensor, stride: int) -> Tensor:
+    """A depthwise and a pointwise convolution to smooth the sum of two grids, then the numbers."""
+    filters = x.shape[-1]
+    x = L.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+    x = L.ReLU()(BatchNormalization(momentum=0.95)(x))
+    x = _conv_relu(x, filters, kernel=1)
+    return L.Conv2D(
+        CHANNELS, 1, name=f"grid_{stride}", dtype="float32",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        bias_initializer=_first_guess,
+    )(x)  # fmt: skip
+
+
+@keras.saving.register_keras_serializable(package="fastfer")
+def _first_guess(shape: Any, dtype: Any = None) -> Tensor:
+    values = [RARE, *[REACH] * 4, *[0.0] * (CHANNELS - 5)]
+    return keras.ops.convert_to_tensor(values, dtype=dtype)
