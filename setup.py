@@ -40,6 +40,7 @@ native = Extension(
         "cext/ff_pack.c",
         "cext/ff_turn.c",
         "cext/ff_boxes.c",
+        "cext/ff_decode.c",
         "cext/ff_scalar.c",
         "cext/ff_avx2.c",
         "cext/ff_avx512.c",

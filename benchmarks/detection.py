@@ -50,6 +50,8 @@ class Photo:
     """Drawn by hand; also to be found."""
     ignore: Boxes
     empty: bool = False
+    points: Boxes = field(default_factory=lambda: np.empty((0, 5, 2)))
+    """Landmarks of ``faces``."""
 
 
 @dataclass
@@ -112,8 +114,7 @@ def hand_photos(shared: Path) -> Iterator[Photo]:
             yield Photo(folder / image.get("file", ""), none, _boxes(drawn), none)
 
 
-def val_photos(shared: Path) -> Iterator[Photo]:
-    folder = shared / "data" / "facedet"
+def val_photos(folder: Path) -> Iterator[Photo]:
     for line in (folder / "labels.jsonl").read_text().splitlines():
         row = json.loads(line)
         if row["split"] != "val":
@@ -127,6 +128,7 @@ def val_photos(shared: Path) -> Iterator[Photo]:
             _boxes([box["box"] for box in row["gt"] or ()]),
             np.concatenate([ignore, faces[~large]]),
             empty=row["kind"] in ("neg", "hardneg"),
+            points=np.array([face["lm"] for face in row["faces"]]).reshape(-1, 5, 2)[large],
         )
 
 
@@ -177,7 +179,7 @@ def main() -> None:
     if not args.shared.is_dir():
         raise SystemExit(f"{args.shared} is not there: these photos are no part of the repository.")
     cv2.setNumThreads(1)
-    hand, val = list(hand_photos(args.shared)), list(val_photos(args.shared))
+    hand, val = list(hand_photos(args.shared)), list(val_photos(args.shared / "data/facedet"))
     print(
         f"hand: {len(hand)} photos, {sum(len(p.drawn) for p in hand)} boxes; val: {len(val)} "
         f"photos, {sum(len(p.faces) for p in val)} faces, {sum(len(p.drawn) for p in val)} drawn, "

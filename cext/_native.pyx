@@ -24,10 +24,13 @@ from ff cimport (
     FF_MAX_SIZE,
     FF_MIN_SIZE,
     FF_OK,
+    FF_PLANES,
+    FF_POINTS,
     ff_assign,
     ff_assign_workspace,
     ff_box,
     ff_boxes_round,
+    ff_decode,
     ff_frame,
     ff_iou,
     ff_isa_name,
@@ -258,3 +261,26 @@ def assign(gain, column):
         free(workspace)
     if status != FF_OK:
         raise ValueError("gain: must be finite")
+
+
+def decode(map, Py_ssize_t stride, double least, boxes, scores, points, Py_ssize_t count):
+    cdef _View planes = _view(map, "map", PyBUF_C_CONTIGUOUS, b"f", sizeof(float))
+    cdef const Py_ssize_t *shape = planes.view.shape
+    cdef _View xywh = _array(boxes, "boxes", PyBUF_WRITABLE, b"f", sizeof(float), 2, -1, 4)
+    cdef Py_ssize_t n = xywh.view.shape[0]
+    cdef _View sure = _array(scores, "scores", PyBUF_WRITABLE, b"f", sizeof(float), 1, n, 0)
+    cdef _View marks = _array(points, "points", PyBUF_WRITABLE, b"f", sizeof(float), 2, n,
+                              2 * FF_POINTS)
+    cdef size_t found = <size_t>count
+    cdef ff_status status
+    if planes.view.ndim != 3 or shape[0] != FF_PLANES:
+        raise ValueError("map: wrong shape")
+    if stride < 1 or not 0 <= count <= n:
+        raise ValueError("stride, count: out of range")
+    with nogil:
+        status = ff_decode(<const float *>planes.view.buf, <size_t>shape[1], <size_t>shape[2],
+                           <size_t>stride, <float>least, <size_t>n, <float *>xywh.view.buf,
+                           <float *>sure.view.buf, <float *>marks.view.buf, &found)
+    if status != FF_OK:
+        raise ValueError("boxes: too few for what was found")
+    return found

@@ -27,6 +27,8 @@ enum {
     FF_SUBPIXEL = 256,     /* boxes are rounded to this fraction of a pixel */
     FF_MAX_SIDE = 65535,   /* of a box, in pixels */
     FF_ISA_COUNT = 4,      /* scalar, avx2, avx512, neon */
+    FF_POINTS = 5,         /* of a face that a detector finds */
+    FF_PLANES = 15,        /* of a detector's map: score, box, points */
 };
 
 /* ---- Instruction sets ------------------------------------------------------------------------ */
@@ -117,5 +119,20 @@ enum ff_status ff_assign_workspace(size_t n, size_t m, size_t *bytes);
  * Returns FF_OK; or FF_EINVAL, with column untouched, if n > m or a gain is not finite. */
 enum ff_status ff_assign(const double *restrict gain, size_t n, size_t m, void *restrict workspace,
                          int64_t *restrict column);
+
+/* ---- Detections ------------------------------------------------------------------------------ */
+
+/* Appends the faces of one of a detector's maps, FF_PLANES planes of rows x columns floats: for each
+ * cell a score; the distances from its middle to the left, top, right and bottom of a box; and x and
+ * y of FF_POINTS points from its middle. Distances count in cells, which are stride pixels wide and
+ * high. Cells whose score is below least cost a comparison; boxes that are not finite or have no area
+ * are left out.
+ *
+ * The face number *count goes to boxes (4 floats: x, y, width, height), scores (1) and points
+ * (2 * FF_POINTS), in pixels; each holds capacity faces. *count grows by what was found.
+ * Returns FF_OK; or FF_EINVAL, with *count untouched, if there are more faces than capacity. */
+enum ff_status ff_decode(const float *restrict map, size_t rows, size_t columns, size_t stride,
+                         float least, size_t capacity, float *restrict boxes,
+                         float *restrict scores, float *restrict points, size_t *restrict count);
 
 #endif

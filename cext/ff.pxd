@@ -16,6 +16,8 @@ cdef extern from "ff.h" nogil:
         FF_SUBPIXEL
         FF_MAX_SIDE
         FF_ISA_COUNT
+        FF_POINTS
+        FF_PLANES
 
     struct ff_kernels:
         pass
@@ -56,3 +58,6 @@ cdef extern from "ff.h" nogil:
     ff_status ff_iou(const double *a, size_t n, const double *b, size_t m, double *out)
     ff_status ff_nms(const double *boxes, const int64_t *order, size_t n, double threshold,
                      int64_t *keep, size_t *kept)
+
+    ff_status ff_decode(const float *map, size_t rows, size_t columns, size_t stride, float least,
+                        size_t capacity, float *boxes, float *scores, float *points, size_t *count)

@@ -33,3 +33,12 @@ def nms(
     keep: NDArray[np.int64],
 ) -> int: ...
 def assign(gain: NDArray[np.float64], column: NDArray[np.int64]) -> None: ...
+def decode(
+    map: NDArray[np.float32],
+    stride: int,
+    least: float,
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    points: NDArray[np.float32],
+    count: int,
+) -> int: ...

@@ -44,6 +44,7 @@ else:
 
 assign = _engine.assign
 available = _engine.available
+decode = _engine.decode
 isa = _engine.isa
 iou = _engine.iou
 nms = _engine.nms

@@ -317,3 +317,42 @@ def assign(gain: NDArray[np.float64], column: NDArray[np.int64]) -> None:
     for j in range(1, columns + 1):
         if owner[j]:
             column[owner[j] - 1] = j - 1
+
+
+def decode(
+    map: NDArray[np.float32],
+    stride: int,
+    least: float,
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    points: NDArray[np.float32],
+    count: int,
+) -> int:
+    """Append the faces of one of a detector's maps (15, rows, columns) to ``boxes`` (N, 4),
+    ``scores`` (N,) and ``points`` (N, 10), of which ``count`` are taken; returns how many are then.
+
+    The planes are a score, the distances from the middle of a cell to the sides of a box (left,
+    top, right, bottom) and those to five points (x, y), in cells of ``stride`` pixels. Cells with a
+    score below ``least``, and boxes that are not finite or have no area, are left out.
+
+    Raises:
+        ValueError: there are more than N.
+    """
+    planes = map.reshape(len(map), -1)
+    cells = np.flatnonzero(planes[0] >= np.float32(least))
+    rows, columns = np.divmod(cells, map.shape[2])
+    x, y = (v.astype(np.float32) + np.float32(0.5) for v in (columns, rows))
+    left, top, right, bottom = planes[1:5, cells]
+    with np.errstate(all="ignore"):
+        sides = (x - left, y - top, left + right, top + bottom)
+        found = np.stack(sides, axis=1) * np.float32(stride)
+        marks = planes[5:, cells].T.reshape(-1, 5, 2) + np.stack([x, y], axis=1)[:, None]
+        marks *= np.float32(stride)
+    good = np.isfinite(found).all(axis=1) & (found[:, 2:] > 0).all(axis=1)
+    end = count + int(good.sum())
+    if end > len(boxes):
+        raise ValueError("boxes: too few for what was found")
+    boxes[count:end] = found[good]
+    scores[count:end] = planes[0, cells][good]
+    points[count:end] = marks[good].reshape(-1, 10)
+    return end

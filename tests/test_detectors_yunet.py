@@ -124,6 +124,8 @@ def test_comes_from_the_store_and_is_autos_choice(
     fixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FASTFER_HOME", str(tmp_path))
+    # As if no detector came with the package.
+    monkeypatch.setattr("fastfer.detectors.auto.BUNDLED", tmp_path / "none.onnx")
     data = fixed.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     entry = dataclasses.replace(CATALOGUE["yunet"], sha256=sha256, size=len(data))
@@ -160,7 +162,7 @@ def test_the_text_that_asks_for_a_detector(fixed: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nose", "no detector is called 'nose'; there is auto, .*haar, yolo, yunet"),
+        ("nose", "no detector is called 'nose'; there is auto, .*haar, nano, yolo, yunet"),
         ("haar:nose", "no cascade is called 'nose'; there is default, alt, alt2"),
         ("haar:scale=2", "haar has no option 'scale'; it has cascade, min_face"),
         ("haar:scaleFactor=big", "haar:scaleFactor=big"),

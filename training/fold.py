@@ -12,7 +12,7 @@ from keras import layers as L
 from numpy.typing import NDArray
 
 Weights = list[NDArray[np.float32]]
-_FOLDABLE = (L.Conv2D, L.Dense)
+_FOLDABLE = (L.Conv2D, L.DepthwiseConv2D, L.Dense)
 
 
 def inference_twin(model: keras.Model, *, fold: bool = True) -> keras.Model:
@@ -53,7 +53,9 @@ def _collect(
         if fold and normalises and isinstance(source, _FOLDABLE):
             scale, shift = _affine(layer)
             kernel, *bias = (np.asarray(w) for w in source.get_weights())
-            weights[source.name] = [kernel * scale, (bias[0] if bias else 0) * scale + shift]
+            # A depthwise kernel ends in (channels, 1), the others in the channels they make.
+            factor = scale[:, None] if isinstance(source, L.DepthwiseConv2D) else scale
+            weights[source.name] = [kernel * factor, (bias[0] if bias else 0) * scale + shift]
             entries[source.name]["config"]["use_bias"] = True
             entry.update(
                 module="keras.layers",

@@ -189,6 +189,27 @@ def mistakes(
     _save(figure, path)
 
 
+def recall_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float]]], path: Path
+) -> None:
+    """Detectors by name: recall against false alarms a photo, and precision against recall."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+    for name, (alarms, recall, precision) in curves.items():
+        left.plot(alarms, recall, label=name)
+        right.plot(recall, precision, label=name)
+    left.axvline(0.1, color="gray", linestyle=":")
+    left.set_xlim(0, 0.6)
+    left.set_xlabel("false alarms a photo")
+    left.set_ylabel("recall")
+    right.set_xlabel("recall")
+    right.set_ylabel("precision")
+    for axis in (left, right):
+        axis.set_ylim(0, 1.01)
+        axis.grid(alpha=0.3)
+    left.legend(fontsize=7)
+    _save(figure, path)
+
+
 def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DPI, bbox_inches="tight")

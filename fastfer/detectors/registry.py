@@ -24,6 +24,7 @@ from fastfer.errors import UsageError
 _BUILT_IN: Final = {
     "auto": ("fastfer.detectors.auto:auto", None),
     "haar": ("fastfer.detectors.haar:HaarDetector", "cascade"),
+    "nano": ("fastfer.detectors.nano:NanoDetector", "file"),
     "yolo": ("fastfer.detectors.yolo:YoloDetector", "file"),
     "yunet": ("fastfer.detectors.yunet:YuNetDetector", "file"),
 }
@@ -115,11 +116,13 @@ def _parse(spec: str) -> tuple[str, str | None, list[tuple[str, Any]]]:
 
 
 def _kind_of(path: Path) -> str:
-    """Which detector reads the file at ``path``: YuNet's outputs have telling names."""
+    """Which detector reads the file at ``path``: outputs have telling names."""
     try:
-        return "yunet" if b"kps_32" in path.read_bytes() else "yolo"
+        data = path.read_bytes()
     except OSError:
         return "yolo"  # It will say what is wrong.
+    telling = {"yunet": b"kps_32", "nano": b"grid_32"}
+    return next((name for name, output in telling.items() if output in data), "yolo")
 
 
 def _needed_kind(value: Any, annotation: object) -> str | None:

@@ -64,7 +64,10 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 class PhotoBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Whole photos, reduced to ``side``, in order and unchanged: what validates."""
+    """Whole photos, reduced to ``side`` and unchanged: what validates.
+
+    A batch has photos from all over the list, so that none is of one source alone, all empty.
+    """
 
     def __init__(self, photos: Sequence[Photo], side: int, batch_size: int) -> None:
         super().__init__(workers=1)
@@ -76,7 +79,7 @@ class PhotoBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return math.ceil(len(self._photos) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Floats, Floats]:
-        part = self._photos[index * self._batch_size : (index + 1) * self._batch_size]
+        part = self._photos[index :: len(self)]
         fitted = [fit(photo, self._side) for photo in part]
         pictures = np.stack([pixels for pixels, _ in fitted]).astype(np.float32)
         return pictures, np.stack([assign(known, self._side) for _, known in fitted])

@@ -63,8 +63,10 @@ def points(targets: Tensor, predicted: Tensor) -> Tensor:
 
 
 def _per_face(values: Tensor, targets: Tensor) -> Tensor:
-    """The sum over all cells, a share for each cell that has a face."""
-    return ops.sum(values) / ops.maximum(ops.sum(targets[..., POSITIVE]), 1.0)
+    """The sum over all cells, a share for each cell that has a face; in a batch with hardly any,
+    for each picture, or false alarms would count there many times as much."""
+    faces, pictures = ops.sum(targets[..., POSITIVE]), ops.shape(targets)[0]
+    return ops.sum(values) / ops.maximum(faces, ops.cast(pictures, faces.dtype))
 
 
 def _size(box: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ The shape was chosen by time in ONNX Runtime on one thread, beside YuNet in the 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -95,3 +96,16 @@ def _head(x: Tensor, stride: int) -> Tensor:
 def _first_guess(shape: Any, dtype: Any = None) -> Tensor:
     values = [RARE, *[REACH] * 4, *[0.0] * (CHANNELS - 5)]
     return keras.ops.convert_to_tensor(values, dtype=dtype)
+
+
+def load(path: Path, *, compile: bool = False) -> keras.Model:
+    """The network of a run folder (its best epoch) or of a Keras file; with ``compile``, its
+    optimizer and loss as well.
+
+    Raises:
+        ModelError: the file is not such a network.
+    """
+    import training.detector.losses  # noqa: F401  (registered, or Keras could not read them)
+    from training.runs import BEST, load_network
+
+    return load_network(path / BEST if path.is_dir() else path, compile=compile)

@@ -1,7 +1,7 @@
 """Which cell of which grid learns which face.
 
-A face belongs to the grids that suit its size, neighbouring ones where it lies between, and there to
-the cells around its middle (centre sampling). Cells in regions that nobody knows teach nothing.
+A face belongs to the grids that suit its size, neighbouring ones where it lies between, and there
+to the cells around its middle (centre sampling). Cells in regions that nobody knows teach nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SMALLEST = 7.0
 WEIGHT, POSITIVE, BOX, POINTS, KNOWN = 0, 1, slice(2, 6), slice(6, 16), 16
 WIDTH = 17
 """A row of targets: the weight of the score's loss, 1 for a face, the distances from the middle of
-the cell to the left, top, right and bottom of the box, and to the five points, in cells; and 1 where
-the points are known."""
+the cell to the left, top, right and bottom of the box, and to the five points, in cells; and 1
+where the points are known."""
 
 
 def assign(known: Regions, side: int) -> Floats:

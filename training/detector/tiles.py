@@ -102,7 +102,9 @@ def cut(
         scale = min(max(wanted / math.sqrt(w * h), low), wear.grow)
         # The aim lies anywhere in the tile, whole if it can.
         spare = [max(s - scale * v, 0) for s, v in zip(size, (w, h), strict=True)]
-        left, top = (scale * at - rng.uniform(0, more) for at, more in zip((x, y), spare, strict=True))
+        left, top = (
+            scale * at - rng.uniform(0, more) for at, more in zip((x, y), spare, strict=True)
+        )
     else:
         scale = math.exp(rng.uniform(math.log(low), math.log(max(low, high))))
         ranges = [(scale * v - s) for v, s in zip((width, height), size, strict=True)]

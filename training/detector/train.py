@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--data", help="folder with labels.jsonl and images/")
     p.add_argument("--out", type=Path, help="folder of the run")
     p.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    p.add_argument("--init", metavar="RUN", help="begin with the weights of another run")
+    p.add_argument("--init", metavar="RUN", help="begin with the weights of a run or .keras file")
     p.add_argument("--channels", type=int, choices=(1, 3), default=1, help="1: gray, 3: colour")
     p.add_argument("--longest", type=whole(64), default=512, help="photos are reduced to this side")
     p.add_argument("--epochs", type=whole(1), default=60, help="passes of --tiles")
@@ -80,7 +80,9 @@ def _sides(text: str) -> tuple[int, ...]:
     except ValueError:
         sides = (0,)
     if not all(side > 0 and side % 32 == 0 for side in sides):
-        raise argparse.ArgumentTypeError(f"{text!r}: sides are multiples of 32, with commas between")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: sides are multiples of 32, with commas between"
+        )
     return sides
 
 
@@ -135,8 +137,8 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     from training.averaging import AveragedWeights
     from training.detector import losses
     from training.detector.batches import PhotoBatches, TileBatches
-    from training.detector.network import build
-    from training.runs import LAST, RunKeeper, load_network
+    from training.detector.network import build, load
+    from training.runs import LAST, RunKeeper
 
     cv2.setNumThreads(1)  # Tiles are small; the network needs the processors.
     keras.utils.set_random_seed(config["seed"])
@@ -155,7 +157,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         sides=config["sides"], seed=config["seed"], epoch=start,
     )  # fmt: skip
     if state:
-        model = load_network(folder / LAST, compile=True)
+        model = load(folder / LAST, compile=True)
     else:
         model = build(config["channels"])
         if config["init"]:
@@ -181,9 +183,9 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
 
 
 def _begin_with(model: keras.Model, path: Path) -> None:
-    from training.runs import BEST, load_network
+    from training.detector.network import load
 
-    weights = load_network(path / BEST if path.is_dir() else path).get_weights()
+    weights = load(path).get_weights()
     try:
         model.set_weights(weights)
     except ValueError as e:

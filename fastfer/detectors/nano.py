@@ -1,0 +1,160 @@
+"""fastfer's own face detector, which comes with the package: a network of 135,000 parameters.
+
+It looks at three grids with cells of 8, 16 and 32 pixels. For every cell it tells how sure it is of
+a face there, the box and five landmarks; the engine reads those of the sure cells alone. How it is
+trained stands in ``training/detector``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer import kernels
+from fastfer.boxes import nms
+from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.reduce import (
+    Frame,
+    as_bgr,
+    check_range,
+    check_share,
+    no_smaller_than,
+    searched_size,
+    shrink,
+    to_frame,
+)
+from fastfer.errors import ModelError
+from fastfer.runtime import open_session, pick_threads, read_model
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Floats = NDArray[np.float32]
+
+BUNDLED: Final = Path(__file__).parents[1] / "models" / "nano.onnx"
+STRIDES: Final = (8, 16, 32)
+OUTPUTS: Final = tuple(f"grid_{stride}" for stride in STRIDES)
+_SMALLEST: Final = 10.0
+"""Side in pixels of the searched picture below which it sees next to nothing."""
+
+
+class NanoDetector:
+    """Faces with landmarks, from the bundled network: the first choice of ``auto``."""
+
+    name = "nano"
+    # That of YuNet, whose boxes it learnt from.
+    framing = Framing(width=1.255, height=0.964, shift_x=0.004, shift_y=-0.008, square=True)
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        *,
+        min_face: float = 0.0,
+        detect_size: int = 640,
+        score: float = 0.5,
+        nms: float = 0.4,
+        threads: int | None = None,
+    ) -> None:
+        """Load the network.
+
+        Args:
+            file: an ONNX file of ``training.detector.export``; ``None`` takes the bundled one.
+            min_face: side in pixels of the frame of the smallest face to report. Where
+                ``detect_size`` would make such a face too small to see, a larger frame is searched.
+            detect_size: long side of the searched picture in pixels; smaller frames stay as they
+                are.
+            score: how sure the network must be, 0 to 1.
+            nms: overlap (intersection over union) up to which two boxes are two faces, 0 to 1.
+            threads: of the runtime; ``None`` takes what the machine grants, at most four.
+
+        Raises:
+            ModelError: the file is missing, damaged or another network.
+            UsageError: a value out of its range.
+        """
+        check_range(min_face=(min_face, 0), detect_size=(detect_size, 32))
+        check_share(score=score, nms=nms)
+        self._min_face = min_face
+        self._detect_size = detect_size
+        self.enough = 0 if min_face else detect_size
+        self._least = _logit(score)
+        self._nms = nms
+        path = BUNDLED if file is None else Path(file)
+        self._session = open_session(read_model(path), str(path), pick_threads(threads))
+        self._input, self._channels = _check(self._session, str(path))
+
+    def detect(self, frame: NDArray[np.uint8]) -> Detections:
+        """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
+
+        Scores are 0 to 1.
+        """
+        size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
+        picture = self._padded(shrink(frame, size))
+        found = decode(self._session.run(OUTPUTS, {self._input: picture}), self._least)
+        found = found.take(nms(found.boxes, found.scores, self._nms))
+        found = no_smaller_than(to_frame(found, size, frame), self._min_face)
+        return found.left_to_right()
+
+    def _padded(self, frame: Frame) -> Frame:
+        """``frame`` as the network's input (1, H, W, channels), black up to multiples of 32."""
+        if self._channels == 3:
+            image = as_bgr(frame)
+        elif frame.ndim == 3:
+            image = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8)
+        else:
+            image = frame
+        height, width = image.shape[:2]
+        shape = (-(-height // 32) * 32, -(-width // 32) * 32)
+        if shape != (height, width):
+            canvas = np.zeros((*shape, *image.shape[2:]), np.uint8)
+            canvas[:height, :width] = image
+            image = canvas
+        return np.ascontiguousarray(image).reshape(1, *shape, self._channels)
+
+
+def decode(maps: list[Floats], least: float) -> Detections:
+    """Faces, unsorted and overlapping, from the network's outputs.
+
+    Args:
+        maps: one for each of :data:`STRIDES`, (1, 15, rows, columns): see
+            :func:`fastfer.reference.decode`.
+        least: cells with a lower score, a logit, are left out before anything is computed.
+    """
+    cells = sum(map.shape[2] * map.shape[3] for map in maps)
+    boxes = np.empty((cells, 4), np.float32)
+    scores = np.empty(cells, np.float32)
+    points = np.empty((cells, 10), np.float32)
+    count = 0
+    for map, stride in zip(maps, STRIDES, strict=True):
+        count = kernels.decode(map[0], stride, least, boxes, scores, points, count)
+    sure = (1 / (1 + np.exp(-scores[:count]))).astype(np.float32)
+    return Detections(boxes[:count], sure, points[:count].reshape(-1, 5, 2))
+
+
+def _logit(share: float) -> float:
+    if share in (0, 1):
+        return math.inf if share else -math.inf
+    return math.log(share / (1 - share))
+
+
+def _check(session: onnxruntime.InferenceSession, source: str) -> tuple[str, int]:
+    """The input's name and channels; ModelError where this is no such network."""
+    inputs, outputs = session.get_inputs(), {node.name for node in session.get_outputs()}
+    shape = inputs[0].shape
+    if len(inputs) != 1 or not outputs.issuperset(OUTPUTS) or len(shape) != 4:
+        raise ModelError(
+            f"{source} is not fastfer's face detector: it has the outputs "
+            f"{', '.join(sorted(outputs))}, not {', '.join(OUTPUTS)}. Export it with "
+            "python -m training.detector.export."
+        )
+    if shape[3] not in (1, 3) or inputs[0].type != "tensor(uint8)":
+        raise ModelError(
+            f"{source}: its input is {inputs[0].type} {tuple(shape)}; it must be uint8 "
+            "(1, H, W, 1) or (1, H, W, 3)."
+        )
+    return inputs[0].name, shape[3]

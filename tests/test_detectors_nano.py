@@ -1,0 +1,148 @@
+"""fastfer's own detector: what it makes of a network's numbers, and files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnx_models import write_model
+
+from fastfer.detectors import create_detector
+from fastfer.detectors.auto import auto
+from fastfer.detectors.nano import BUNDLED, OUTPUTS, STRIDES, NanoDetector
+from fastfer.errors import ModelError, UsageError
+
+
+def write_blob_finder(path: Path, channels: int = 1) -> Path:
+    """A network that takes every bright square of one cell for a face as large as the cell.
+
+    The score is the cell's mean brightness less a half, in 1/10; the box is the cell, the points
+    are its middle.
+    """
+    nodes = [
+        helper.make_node("Transpose", ["picture"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", ["planes"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["gray"], axes=[1]),
+    ]
+    bias = np.array([-12.75, *[0.5] * 4, *[0.0] * 10], np.float32)
+    numbers = [numpy_helper.from_array(bias, "bias")]
+    for stride in STRIDES:
+        kernel = np.zeros((15, 1, stride, stride), np.float32)
+        kernel[0] = 0.1 / stride**2
+        numbers.append(numpy_helper.from_array(kernel, f"kernel_{stride}"))
+        nodes.append(
+            helper.make_node(
+                "Conv",
+                ["gray", f"kernel_{stride}", "bias"],
+                [f"grid_{stride}"],
+                strides=[stride, stride],
+            )
+        )
+    graph = helper.make_graph(
+        nodes, "blobs",
+        [helper.make_tensor_value_info("picture", TensorProto.UINT8, [1, "h", "w", channels])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in OUTPUTS],
+        numbers,
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_blob_finder(tmp_path_factory.mktemp("nano") / "blobs.onnx")
+
+
+def dots(shape: tuple[int, ...], *places: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Black with white squares at x, y of a side."""
+    frame = np.zeros(shape, np.uint8)
+    for x, y, side in places:
+        frame[y : y + side, x : x + side] = 255
+    return frame
+
+
+def test_finds_cells_of_every_grid(blobs: Path) -> None:
+    frame = dots((100, 150), (8, 16, 8), (96, 32, 16), (32, 64, 32))
+    found = NanoDetector(blobs, score=0.9, nms=1).detect(frame)
+    # Cells of the finer grids within the larger squares are as bright.
+    assert len(found) == (1 + 4 + 16) + (1 + 4) + 1
+    for box in ([8, 16, 8, 8], [96, 32, 16, 16], [32, 64, 32, 32]):
+        assert box in found.boxes.tolist()
+    assert found.landmarks is not None
+    np.testing.assert_array_equal(found.landmarks[0], np.tile([[12, 20]], (5, 1)))
+    np.testing.assert_allclose(found.scores, 1 / (1 + np.exp(-12.75)), rtol=1e-5)
+    assert found.boxes[:, 0].tolist() == sorted(found.boxes[:, 0])
+    assert found.boxes.dtype == found.scores.dtype == found.landmarks.dtype == np.float32
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gray_and_colour_of_any_layout(tmp_path: Path, channels: int) -> None:
+    detector = NanoDetector(write_blob_finder(tmp_path / "n.onnx", channels), score=0.9)
+    gray = dots((70, 90), (16, 8, 8), (64, 56, 8))
+    want = detector.detect(gray).boxes
+    assert len(want) == 2
+    wide = np.zeros((100, 120, 3), np.uint8)
+    wide[5:75, 20:110] = gray[..., None]
+    np.testing.assert_array_equal(detector.detect(wide[5:75, 20:110]).boxes, want)
+    np.testing.assert_array_equal(detector.detect(wide[5:75, 20:110, 0]).boxes, want)
+
+
+def test_boxes_are_in_pixels_of_the_frame(blobs: Path) -> None:
+    frame = dots((480, 640, 3), (64, 32, 16))
+    found = NanoDetector(blobs, detect_size=320, score=0.9).detect(frame)
+    np.testing.assert_array_equal(found.boxes, [[64, 32, 16, 16]])
+    assert found.landmarks is not None
+    np.testing.assert_array_equal(found.landmarks[0, 0], [72, 40])
+
+
+def test_min_face(blobs: Path) -> None:
+    frame = dots((96, 96), (8, 8, 8))
+    assert len(NanoDetector(blobs, score=0.9, min_face=8).detect(frame)) == 1
+    assert len(NanoDetector(blobs, score=0.9, min_face=9).detect(frame)) == 0
+    far = dots((960, 1280), (128, 320, 64))
+    assert len(NanoDetector(blobs, detect_size=64, score=0.9).detect(far)) == 0
+    assert len(NanoDetector(blobs, detect_size=64, score=0.9, min_face=40).detect(far)) >= 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1, 3), (33, 65, 3), (32, 32)])
+def test_any_size(blobs: Path, shape: tuple[int, ...]) -> None:
+    assert len(NanoDetector(blobs).detect(np.zeros(shape, np.uint8))) == 0
+
+
+@pytest.mark.parametrize(("score", "count"), [(0, 1), (1, 0)])
+def test_the_ends_of_the_score(blobs: Path, score: float, count: int) -> None:
+    detector = NanoDetector(blobs, score=score, nms=0, detect_size=32)
+    assert (len(detector.detect(dots((32, 32), (8, 8, 8)))) >= 1) == bool(count)
+
+
+def test_what_cannot_be_used(tmp_path: Path, blobs: Path) -> None:
+    with pytest.raises(ModelError, match="is not fastfer's face detector: it has the outputs"):
+        NanoDetector(write_model(tmp_path / "net.onnx"))
+    with pytest.raises(ModelError, match="does not exist"):
+        NanoDetector(tmp_path / "none.onnx")
+    for wrong in ({"score": 2}, {"nms": -1}, {"min_face": -1}, {"detect_size": 8}):
+        options: dict[str, Any] = wrong
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            NanoDetector(blobs, **options)
+
+
+def test_a_file_tells_what_it_is(blobs: Path) -> None:
+    assert create_detector(str(blobs)).name == "nano"
+    assert create_detector(f"nano:{blobs},score=0.7,threads=1").name == "nano"
+
+
+def test_auto_takes_the_bundled_network_first(
+    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTFER_HOME", str(tmp_path))
+    if not BUNDLED.is_file():
+        assert auto().name == "haar"
+    for module in ("auto", "nano"):
+        monkeypatch.setattr(f"fastfer.detectors.{module}.BUNDLED", blobs)
+    assert auto(min_face=20, detect_size=320).name == "nano"

@@ -1,0 +1,279 @@
+"""Hold face detectors against the validation photos, all in one run:
+
+    python -m training.detector.evaluate runs/NAME yunet haar --data FOLDER --out DIR
+
+Each is a run folder, a .keras file or a detector as ``--detector`` of the commands takes it. What
+counts as found, false and ignored stands in :mod:`benchmarks.detection`; a box may also be neither,
+where it overlaps a known face by less than a match needs.
+
+The trusted faces were labelled by YuNet at several sizes, so its own recall of them is flattered;
+the boxes of the mask photos were drawn by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.detection import Photo, matches, val_photos
+from fastfer.boxes import iou
+from fastfer.detectors import Detections, Detector, create_detector
+from fastfer.errors import FastferError, InputError, UsageError
+from training.options import whole
+
+Floats = NDArray[np.float64]
+
+ALARMS = 0.1
+"""False alarms a photo at which recall is told."""
+SURE_ENOUGH = 0.05
+"""Score from which boxes take part in the curves."""
+LARGE = 40
+"""Side in pixels from which landmarks are judged."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All boxes of one detector on all photos, best first."""
+
+    scores: Floats
+    hit: NDArray[np.bool_]
+    false: NDArray[np.bool_]
+    empty: NDArray[np.bool_]
+    """Whether the box lies on a photo without faces."""
+    photo: NDArray[np.int64]
+    points: list[float]
+    """Errors of the landmarks of large faces, over the distance between the eyes."""
+    ms: list[float]
+    found: list[Detections]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    p = argparse.ArgumentParser(
+        prog="python -m training.detector.evaluate", description=(__doc__ or "").splitlines()[0]
+    )
+    p.add_argument("detector", nargs="+", help="run folder, .keras file, or detector")
+    p.add_argument("--data", required=True, type=Path, help="folder with labels.jsonl")
+    p.add_argument("--out", type=Path, help="folder for report.md, report.json and curves")
+    p.add_argument("--size", type=whole(32), action="append", help="long side that is searched")
+    p.add_argument(
+        "--pictures", type=whole(1), metavar="N", help="also the N worst photos of the first"
+    )
+    options = p.parse_args(arguments)
+    try:
+        return _run(options)
+    except FastferError as e:
+        print(f"error: {e}", file=sys.stderr)
+        return e.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.pictures and not options.out:
+        raise UsageError("--pictures needs --out: the folder for them")
+    cv2.setNumThreads(1)
+    try:
+        photos = list(val_photos(options.data))
+    except OSError as e:
+        raise InputError(f"{options.data}: {e.strerror}; --data is a folder with labels") from None
+    frames = [np.asarray(cv2.imread(str(photo.path)), np.uint8) for photo in photos]
+    reports, curves = {}, {}
+    for spec in options.detector:
+        for size in options.size or [320, 640]:
+            judged = judge(open_detector(spec, size), photos, frames)
+            name = f"{_short(spec)} {size}"
+            reports[name] = figures(judged, photos)
+            curves[name] = curve(judged, photos)
+            print(line(name, reports[name]), flush=True)
+            if options.pictures and spec == options.detector[0]:
+                best = reports[name]["score"]
+                worst(judged, photos, frames, best, options.pictures, options.out / f"worst-{size}")
+    if options.out:
+        from training import plots
+        from training.runs import write_json
+
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_json(options.out / "report.json", reports)
+        rows = [HEADER, *(line(name, report) for name, report in reports.items())]
+        (options.out / "report.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        plots.recall_curves(curves, options.out / "recall.png")
+    return 0
+
+
+def _short(spec: str) -> str:
+    name, _, rest = spec.partition(":")
+    return Path(rest if rest.endswith(".onnx") else name).name if "/" in spec else name
+
+
+def open_detector(spec: str, size: int) -> Detector:
+    """The detector, on one thread, with a threshold low enough to draw curves."""
+    if Path(spec).is_dir() or spec.endswith(".keras"):
+        from training.detector.export import write
+        from training.detector.network import load
+
+        with tempfile.TemporaryDirectory() as work:
+            path = Path(work) / "network.onnx"
+            write(load(Path(spec)), path, {})
+            return create_detector(str(path), detect_size=size, score=SURE_ENOUGH, threads=1)
+    if spec.startswith("haar"):
+        return create_detector(spec, detect_size=size, minScore=-100.0)
+    return create_detector(spec, detect_size=size, score=SURE_ENOUGH, threads=1)
+
+
+def judge(detector: Detector, photos: Sequence[Photo], frames: Sequence[Any]) -> Judged:
+    """Run ``detector`` on every photo."""
+    columns: list[tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]] = []
+    numbers, empty, points, ms, found = [], [], [], [], []
+    for number, (photo, frame) in enumerate(zip(photos, frames, strict=True)):
+        start = time.process_time()
+        faces = detector.detect(frame)
+        ms.append((time.process_time() - start) * 1e3)
+        faces = faces.take(np.argsort(-faces.scores, kind="stable"))
+        found.append(faces)
+        face_of, false = match(photo, faces.boxes.astype(np.float64))
+        columns.append((faces.scores.astype(np.float64), face_of >= 0, false))
+        numbers += [number] * len(faces)
+        empty += [photo.empty] * len(faces)
+        if faces.landmarks is not None:
+            points += _point_errors(photo, faces, face_of)
+    scores, hit, false = (np.concatenate(part) for part in zip(*columns, strict=True))
+    order = np.argsort(-scores, kind="stable")
+    return Judged(
+        scores[order], hit[order], false[order], np.array(empty, bool)[order],
+        np.array(numbers, np.int64)[order], points, ms, found,
+    )  # fmt: skip
+
+
+def match(photo: Photo, boxes: Floats) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """For boxes, best first: which face each finds (-1: none), and whether it is a false alarm."""
+    face_of = np.full(len(boxes), -1, np.int64)
+    overlap = iou(boxes, photo.faces)
+    free = np.ones(len(photo.faces), bool)
+    for i in range(len(boxes)):
+        best = int(np.argmax(overlap[i] * free)) if free.any() else -1
+        if best >= 0 and free[best] and overlap[i, best] >= 0.5:
+            face_of[i], free[best] = best, False
+    known = np.concatenate([photo.faces, photo.drawn, photo.ignore])
+    near = iou(boxes, known).max(axis=1, initial=0) >= 0.3
+    centre = boxes[:, None, :2] + boxes[:, None, 2:] / 2
+    corner, side = photo.ignore[:, :2], photo.ignore[:, 2:]
+    ignored = ((centre >= corner) & (centre <= corner + side)).all(axis=2).any(axis=1)
+    return face_of, (face_of < 0) & ~near & ~ignored
+
+
+def _point_errors(photo: Photo, faces: Detections, face_of: NDArray[np.int64]) -> list[float]:
+    errors = []
+    for i in np.flatnonzero((face_of >= 0) & (faces.scores >= 0.3)):
+        face = face_of[i]
+        if min(photo.faces[face, 2:]) < LARGE or faces.landmarks is None:
+            continue
+        wanted = photo.points[face]
+        eyes = np.linalg.norm(wanted[0] - wanted[1])
+        # A face in profile has its eyes in one place; the box is the measure then.
+        scale = max(eyes, 0.2 * photo.faces[face, 2])
+        error = np.linalg.norm(faces.landmarks[i] - wanted, axis=1).mean() / scale
+        errors.append(float(error))
+    return errors
+
+
+def curve(judged: Judged, photos: Sequence[Photo]) -> tuple[list[float], list[float], list[float]]:
+    """False alarms a photo, recall and precision, down the scores."""
+    hits, false = np.cumsum(judged.hit), np.cumsum(judged.false)
+    total = sum(len(photo.faces) for photo in photos)
+    precision = hits / np.maximum(hits + false, 1)
+    return (false / len(photos)).tolist(), (hits / total).tolist(), precision.tolist()
+
+
+def figures(judged: Judged, photos: Sequence[Photo]) -> dict[str, float]:
+    """What a report tells of a detector."""
+    alarms, recall, precision = (np.array(part) for part in curve(judged, photos))
+    last = int(np.searchsorted(alarms, ALARMS, side="right")) - 1
+    score = float(judged.scores[last]) if last >= 0 else float("inf")
+    steps = np.diff(recall, prepend=0.0)
+    empty = sum(photo.empty for photo in photos)
+    drawn = sum(len(photo.drawn) for photo in photos)
+    drawn_found = sum(
+        matches(photo.drawn, faces.boxes[faces.scores >= score].astype(np.float64))
+        for photo, faces in zip(photos, judged.found, strict=True)
+    )
+    on_empty = np.cumsum(judged.false & judged.empty) / max(empty, 1)
+    report = {
+        "recall": float(recall[last]) if last >= 0 else 0.0,
+        "score": score,
+        "drawn": drawn_found / max(drawn, 1),
+        "average_precision": float((steps * precision).sum()),
+        "ms": float(np.median(judged.ms)),
+        "points": float(np.mean(judged.points)) if judged.points else float("nan"),
+    }
+    for wanted in (0.7, 0.8, 0.9):
+        at = int(np.searchsorted(recall, wanted))
+        reached = at < len(recall)
+        report[f"empty_at_{wanted:.0%}"] = float(on_empty[at]) if reached else float("nan")
+    return report
+
+
+HEADER = f"""\
+| detector, size | recall at {ALARMS} false alarms a photo | its score | of drawn masks | average \
+precision | false alarms on an empty photo at 70 / 80 / 90 % recall | landmarks' error | \
+ms a photo |
+| --- | --- | --- | --- | --- | --- | --- | --- |"""
+
+
+def line(name: str, r: dict[str, float]) -> str:
+    """A row of the report."""
+    empty = " / ".join(f"{r[f'empty_at_{w:.0%}']:.2f}" for w in (0.7, 0.8, 0.9))
+    return (
+        f"| {name} | {r['recall']:.1%} | {r['score']:.2f} | {r['drawn']:.1%} | "
+        f"{r['average_precision']:.3f} | {empty} | {r['points']:.1%} | {r['ms']:.1f} |"
+    )
+
+
+def worst(
+    judged: Judged,
+    photos: Sequence[Photo],
+    frames: Sequence[Any],
+    score: float,
+    count: int,
+    folder: Path,
+) -> None:
+    """Write the photos with most false alarms and misses: green found, red false, blue missed,
+    gray neither."""
+    folder.mkdir(parents=True, exist_ok=True)
+    faults = []
+    for photo, faces in zip(photos, judged.found, strict=True):
+        sure = faces.take(faces.scores >= score)
+        face_of, false = match(photo, sure.boxes.astype(np.float64))
+        missed = sorted(set(range(len(photo.faces))) - set(face_of.tolist()))
+        faults.append((sure, face_of, false, missed))
+    order = sorted(range(len(photos)), key=lambda i: -(faults[i][2].sum() + len(faults[i][3])))
+    for rank, i in enumerate(order[:count]):
+        picture = frames[i].copy()
+        sure, face_of, false, missed = faults[i]
+        for box, face, wrong, sureness in zip(sure.boxes, face_of, false, sure.scores, strict=True):
+            colour = (0, 0, 255) if wrong else (0, 200, 0) if face >= 0 else (160, 160, 160)
+            _rectangle(picture, box, colour, f"{sureness:.2f}")
+        for face in missed:
+            _rectangle(picture, photos[i].faces[face], (255, 120, 0), "")
+        name = f"{rank:02}-{int(false.sum())}-false-{len(missed)}-missed.jpg"
+        cv2.imwrite(str(folder / name), picture)
+
+
+def _rectangle(picture: Any, box: Any, colour: tuple[int, int, int], text: str) -> None:
+    x, y, w, h = (round(float(v)) for v in box)
+    cv2.rectangle(picture, (x, y), (x + w, y + h), colour, 1)
+    cv2.putText(picture, text, (x, max(y - 2, 8)), cv2.FONT_HERSHEY_SIMPLEX, 0.35, colour, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

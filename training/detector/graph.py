@@ -1,0 +1,132 @@
+"""A Keras network of convolutions as an ONNX graph, written node by node.
+
+Keras's own exporter goes through TensorFlow, lays pictures out as that does and closes the input's
+size; the few layers of the detector need none of it, and any backend will do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+from keras import layers as L
+from onnx import TensorProto, helper, numpy_helper
+
+from fastfer.errors import ModelError
+
+OPSET = 17
+Array = Any
+
+
+class _Writer:
+    """Nodes and numbers, as they come."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.numbers: list[onnx.TensorProto] = []
+
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def number(self, value: Array, name: str) -> str:
+        """A constant; weights are stored with half the bytes and widened when they are loaded."""
+        array = np.asarray(value)
+        if array.size < 64 or array.dtype != np.float32:
+            self.numbers.append(numpy_helper.from_array(array, name))
+            return name
+        self.numbers.append(numpy_helper.from_array(array.astype(np.float16), f"{name}.half"))
+        return self.node("Cast", [f"{name}.half"], name, to=TensorProto.FLOAT)
+
+
+def write_graph(model: keras.Model, outputs: dict[str, str], name: str) -> onnx.ModelProto:
+    """``model`` in ONNX: input uint8 (1, H, W, channels), of any size; the ``outputs``, by the name
+    of their layer the name in the file, are float32 (1, channels, H, W).
+
+    Raises:
+        ModelError: the network has a layer of another kind.
+    """
+    writer, made = _Writer(), {}
+    channels = model.inputs[0].shape[-1]
+    source = model.input_names[0] if hasattr(model, "input_names") else model.inputs[0].name
+    for layer in model.layers:
+        feeds = [made.get(t._keras_history.operation.name) for t in _inputs(layer)]
+        if None in feeds:
+            continue  # What joins the outputs for training's sake.
+        if isinstance(layer, L.InputLayer):
+            planes = writer.node("Transpose", [source], "planes", perm=[0, 3, 1, 2])
+            made[layer.name] = writer.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
+        elif not isinstance(layer, (L.Reshape, L.Concatenate)):
+            label = outputs.get(layer.name, layer.name)
+            made[layer.name] = _write(writer, layer, [str(feed) for feed in feeds], label)
+    graph = helper.make_graph(
+        writer.nodes,
+        name,
+        [helper.make_tensor_value_info(source, TensorProto.UINT8, [1, "h", "w", channels])],
+        [
+            helper.make_tensor_value_info(
+                label, TensorProto.FLOAT,
+                [1, model.get_layer(layer).output.shape[-1], f"{label}_h", f"{label}_w"],
+            )
+            for layer, label in outputs.items()
+        ],
+        writer.numbers,
+    )  # fmt: skip
+    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    file.producer_name = "fastfer"
+    onnx.checker.check_model(file)
+    return file
+
+
+def halved(model: keras.Model) -> keras.Model:
+    """``model`` with its weights rounded to what the file holds; changed in place."""
+    model.set_weights([
+        w.astype(np.float16).astype(np.float32) if w.size >= 64 else w for w in model.get_weights()
+    ])  # fmt: skip
+    return model
+
+
+def _inputs(layer: L.Layer) -> list[Any]:
+    return list(layer._inbound_nodes[0].input_tensors)
+
+
+def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
+    """The nodes of one layer; returns the name of what they make."""
+    match layer:
+        case L.Rescaling():
+            scale = writer.number(np.float32(layer.scale), f"{name}.scale")
+            return writer.node("Mul", [*feeds, scale], name)
+        case L.DepthwiseConv2D() | L.Conv2D():
+            kernel, *bias = (np.asarray(w, np.float32) for w in layer.get_weights())
+            if isinstance(layer, L.DepthwiseConv2D):
+                kernel, group = kernel.transpose(2, 3, 0, 1), kernel.shape[2]
+            else:
+                kernel, group = kernel.transpose(3, 2, 0, 1), layer.groups
+            values = [writer.number(np.ascontiguousarray(kernel), f"{name}.kernel")]
+            values += [writer.number(b, f"{name}.bias") for b in bias]
+            pads = _pads(layer.kernel_size[0], layer.strides[0])
+            return writer.node(
+                "Conv", [*feeds, *values], name, kernel_shape=list(layer.kernel_size),
+                strides=list(layer.strides), pads=[*pads[:1] * 2, *pads[1:] * 2], group=group,
+            )  # fmt: skip
+        case L.ReLU():
+            return writer.node("Relu", feeds, name)
+        case L.Add():
+            return writer.node("Add", feeds, name)
+        case L.UpSampling2D():
+            scales = np.array([1, 1, *layer.size], np.float32)
+            return writer.node(
+                "Resize", [*feeds, "", writer.number(scales, f"{name}.scales")], name,
+                mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric",
+            )  # fmt: skip
+        case L.Activation() if layer.activation is keras.activations.linear:
+            return feeds[0]
+    raise ModelError(f"{layer.name}: a {type(layer).__name__} cannot be written to ONNX")
+
+
+def _pads(kernel: int, stride: int) -> list[int]:
+    """Before and after, as ``padding="same"`` does for sizes that the stride divides."""
+    total = max(kernel - stride, 0)
+    return [total // 2, total - total // 2]
