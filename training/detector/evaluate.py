@@ -39,6 +39,8 @@ SURE_ENOUGH = 0.05
 """Score from which boxes take part in the curves."""
 LARGE = 40
 """Side in pixels from which landmarks are judged."""
+FRONTAL = 0.25
+"""Distance of the eyes over the width of the box from which they are."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,11 @@ def _point_errors(photo: Photo, faces: Detections, face_of: NDArray[np.int64]) -
         if min(photo.faces[face, 2:]) < LARGE or faces.landmarks is None:
             continue
         wanted = photo.points[face]
-        eyes = np.linalg.norm(wanted[0] - wanted[1])
-        # A face in profile has its eyes in one place; the box is the measure then.
-        scale = max(eyes, 0.2 * photo.faces[face, 2])
-        error = np.linalg.norm(faces.landmarks[i] - wanted, axis=1).mean() / scale
-        errors.append(float(error))
+        eyes = float(np.linalg.norm(wanted[0] - wanted[1]))
+        # In profile both eyes are in one place, which is no measure of anything.
+        if eyes >= FRONTAL * photo.faces[face, 2]:
+            error = np.linalg.norm(faces.landmarks[i] - wanted, axis=1).mean()
+            errors.append(float(error) / eyes)
     return errors
 
 
