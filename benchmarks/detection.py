@@ -100,7 +100,8 @@ def false_alarms(photo: Photo, boxes: Boxes) -> int:
     near = iou(boxes, known).max(axis=1) >= 0.3
     centre = boxes[:, None, :2] + boxes[:, None, 2:] / 2
     corner, side = photo.ignore[:, :2], photo.ignore[:, 2:]
-    ignored = ((centre >= corner) & (centre <= corner + side)).all(axis=2).any(axis=1)
+    within = np.all((centre >= corner) & (centre <= corner + side), axis=2)
+    ignored = np.any(within, axis=1)
     return int((~near & ~ignored).sum())
 
 

@@ -170,7 +170,8 @@ def match(photo: Photo, boxes: Floats) -> tuple[NDArray[np.int64], NDArray[np.bo
     near = iou(boxes, known).max(axis=1, initial=0) >= 0.3
     centre = boxes[:, None, :2] + boxes[:, None, 2:] / 2
     corner, side = photo.ignore[:, :2], photo.ignore[:, 2:]
-    ignored = ((centre >= corner) & (centre <= corner + side)).all(axis=2).any(axis=1)
+    within = np.all((centre >= corner) & (centre <= corner + side), axis=2)
+    ignored = np.any(within, axis=1)
     return face_of, (face_of < 0) & ~near & ~ignored
 
 

@@ -48,7 +48,8 @@ def write_graph(model: keras.Model, outputs: dict[str, str], name: str) -> onnx.
     Raises:
         ModelError: the network has a layer of another kind.
     """
-    writer, made = _Writer(), {}
+    writer = _Writer()
+    made: dict[str, Any] = {}
     channels = model.inputs[0].shape[-1]
     source = model.input_names[0] if hasattr(model, "input_names") else model.inputs[0].name
     for layer in model.layers:

@@ -21,7 +21,7 @@ LEAST_QUALITY = 0.4
 EPSILON = 1e-6
 
 
-@keras.saving.register_keras_serializable(package="fastfer")
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
 def detection(targets: Tensor, predicted: Tensor) -> Tensor:
     """All of it; what training minimises."""
     return (
@@ -31,7 +31,7 @@ def detection(targets: Tensor, predicted: Tensor) -> Tensor:
     )
 
 
-@keras.saving.register_keras_serializable(package="fastfer")
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
 def score(targets: Tensor, predicted: Tensor) -> Tensor:
     """Quality focal loss (Li et al., 2020): the score learns how well its box fits, and what is
     learnt already counts little."""
@@ -44,7 +44,7 @@ def score(targets: Tensor, predicted: Tensor) -> Tensor:
     return _per_face(targets[..., WEIGHT] * focus * entropy, targets)
 
 
-@keras.saving.register_keras_serializable(package="fastfer")
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
 def box(targets: Tensor, predicted: Tensor) -> Tensor:
     """Distance-IoU loss (Zheng et al., 2020), and a little of the sides' own errors, which have a
     gradient for boxes turned inside out as well."""
@@ -54,7 +54,7 @@ def box(targets: Tensor, predicted: Tensor) -> Tensor:
     return _per_face(targets[..., POSITIVE] * (1 - overlap + distance + sides), targets)
 
 
-@keras.saving.register_keras_serializable(package="fastfer")
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
 def points(targets: Tensor, predicted: Tensor) -> Tensor:
     """Errors of the points over the size of the face."""
     error = (predicted[..., 5:] - targets[..., POINTS]) / _size(targets[..., BOX])[..., None]

@@ -92,7 +92,7 @@ def _head(x: Tensor, stride: int) -> Tensor:
     )(x)  # fmt: skip
 
 
-@keras.saving.register_keras_serializable(package="fastfer")
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
 def _first_guess(shape: Any, dtype: Any = None) -> Tensor:
     values = [RARE, *[REACH] * 4, *[0.0] * (CHANNELS - 5)]
     return keras.ops.convert_to_tensor(values, dtype=dtype)

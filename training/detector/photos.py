@@ -142,4 +142,4 @@ def _touched(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
     """Which of ``boxes`` one of ``others`` overlaps."""
     if not len(others) or not len(boxes):
         return np.zeros(len(boxes), bool)
-    return iou(boxes, others).max(axis=1) >= SAME_FACE
+    return np.asarray(iou(boxes, others).max(axis=1) >= SAME_FACE)

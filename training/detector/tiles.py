@@ -110,7 +110,7 @@ def cut(
         ranges = [(scale * v - s) for v, s in zip((width, height), size, strict=True)]
         left, top = (rng.uniform(min(v, 0), max(v, 0)) for v in ranges)
     angle = rng.uniform(-wear.angle, wear.angle) if rng.random() < wear.rotate else 0.0
-    fill = int(rng.choice([0, rng.integers(0, 256)]))
+    fill = int(rng.choice([0, int(rng.integers(0, 256))]))
     matrix = np.array([[scale, 0, -left], [0, scale, -top]], np.float64)
     if angle:
         turn: Any = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), angle, 1)
@@ -215,7 +215,8 @@ def _clip(known: Regions, size: tuple[int, int]) -> Regions:
     def inside(boxes: Floats) -> Floats:
         low = np.clip(boxes[:, :2], 0, size)
         high = np.clip(boxes[:, :2] + boxes[:, 2:], 0, size)
-        return np.prod(high - low, axis=1) / np.maximum(np.prod(boxes[:, 2:], axis=1), 1e-6)
+        areas = np.maximum(np.prod(boxes[:, 2:], axis=1), 1e-6)
+        return np.asarray(np.prod(high - low, axis=1) / areas)
 
     seen = inside(known.boxes)
     whole, part = seen >= VISIBLE, (seen > 0.05) & (seen < VISIBLE)
