@@ -49,7 +49,7 @@ class Engine:
         Args:
             detector: name of a detector, a file, either with options (see
                 :func:`~fastfer.detectors.create_detector`), or one that was made before. ``"auto"``
-                takes YuNet where the store has it, else Haar.
+                takes the bundled network.
             model: path of a network, or a classifier that was made before; ``None`` takes the
                 bundled one.
             foreign: what the file of a network that was not made for fastfer does not say.

@@ -18,9 +18,9 @@ def add_detector(group: Any) -> None:
         "--detector",
         default="auto",
         metavar="NAME|FILE",
-        help="how to find faces: auto, yunet, haar, haar:alt2, or a detector's .onnx file; options "
-        "follow a colon, as in haar:alt2,scaleFactor=1.1 (default: auto, which is yunet once it "
-        "has been downloaded, else haar)",
+        help="how to find faces: auto, nano, yunet, haar, haar:alt2, or a detector's .onnx file; "
+        "options follow a colon, as in haar:alt2,scaleFactor=1.1 (default: auto, which is nano, "
+        "the network that comes with fastfer)",
     )
     group.add_argument(
         "--detect-size",

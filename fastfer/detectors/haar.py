@@ -136,7 +136,10 @@ def _reduced_gray(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
 
 
 def _load_cascade(file: str) -> Any:
-    fix = 'Install one that has them: pip install "opencv-python>=4.10,<5".'
+    fix = (
+        "Leave --detector out or name another: nano comes with fastfer. OpenCV 4 has cascades: "
+        'pip install "opencv-python>=4.10,<5".'
+    )
     folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
     if folder is None or not hasattr(cv2, "CascadeClassifier"):
         raise FastferError(f"OpenCV {cv2.__version__} has no Haar cascades. {fix}")

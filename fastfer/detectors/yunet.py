@@ -49,7 +49,7 @@ def is_yunet(session: onnxruntime.InferenceSession) -> bool:
 
 
 class YuNetDetector:
-    """Faces with landmarks; the default of :class:`~fastfer.detectors.auto.AutoDetector`."""
+    """Faces with landmarks, from a network that is downloaded."""
 
     name = "yunet"
     # Measured by training/calibrate_crops.py.
