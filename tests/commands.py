@@ -9,7 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 import fastfer
+
+DETECTOR = "haar" if hasattr(cv2, "CascadeClassifier") else "nano"
+"""What tests of other things find faces with; OpenCV 5 has no cascades."""
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -146,3 +146,42 @@ def test_auto_takes_the_bundled_network_first(
     for module in ("auto", "nano"):
         monkeypatch.setattr(f"fastfer.detectors.{module}.BUNDLED", blobs)
     assert auto(min_face=20, detect_size=320).name == "nano"
+
+
+# --- The bundled network -------------------------------------------------------------------------
+
+bundled = pytest.mark.skipif(not BUNDLED.is_file(), reason="no detector is bundled")
+
+
+@bundled
+def test_the_bundled_network_finds_the_astronaut() -> None:
+    from skimage.data import astronaut
+
+    frame = np.ascontiguousarray(astronaut()[:, :, ::-1])
+    found = NanoDetector(threads=1).detect(frame)
+    best = found.take(np.array([found.scores.argmax()]))
+    x, y, w, h = best.boxes[0]
+    assert abs(x + w / 2 - 223) < 12
+    assert abs(y + h / 2 - 120) < 15
+    assert best.landmarks is not None
+    right, left, nose, *mouth = best.landmarks[0]
+    assert right[0] < nose[0] < left[0]
+    assert right[1] < nose[1] < min(mouth[0][1], mouth[1][1])
+
+
+@bundled
+def test_the_bundled_network_is_small_and_autos_choice() -> None:
+    assert BUNDLED.stat().st_size <= 500_000
+    assert auto().name == "nano"
+    card = BUNDLED.with_suffix(".md").read_text(encoding="utf-8")
+    assert "## Use and limits" in card
+
+
+@bundled
+def test_the_bundled_network_on_real_photos(shared: Path) -> None:
+    """Most faces of dlib's examples are found, and hardly anything else."""
+    from fastfer.sources import read_image
+
+    for name, faces in {"2008_001009.jpg": 2, "2008_001322.jpg": 3, "bald_guys.jpg": 23}.items():
+        found = NanoDetector().detect(read_image(shared / "media" / "faces" / name))
+        assert 0.6 * faces <= len(found) <= 1.3 * faces + 1, name

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import pytest
 from clips import empty_scene, moving_face, write_video
+from commands import DETECTOR
 from onnx_models import write_model
 
 from fastfer import video
@@ -42,7 +43,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(*args: object, model: str) -> list[str]:
     return [
         *(sys.executable, "-m", "fastfer.video", *map(str, args)),
-        *("--model", model, "--detector", "haar"),
+        *("--model", model, "--detector", DETECTOR),
     ]
 
 
@@ -54,7 +55,7 @@ def run(*args: object, model: str, **more: Any) -> subprocess.CompletedProcess[s
 
 def main(*args: object, model: str) -> int:
     """The same within this process, which is quicker."""
-    return video.main([*map(str, args), "--model", model, "--detector", "haar"])
+    return video.main([*map(str, args), "--model", model, "--detector", DETECTOR])
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

@@ -48,8 +48,8 @@ class NanoDetector:
     """Faces with landmarks, from the bundled network: the first choice of ``auto``."""
 
     name = "nano"
-    # That of YuNet, whose boxes it learnt from.
-    framing = Framing(width=1.255, height=0.964, shift_x=0.004, shift_y=-0.008, square=True)
+    # Measured by training/calibrate_crops.py.
+    framing = Framing(width=1.303, height=0.966, shift_x=0.01, shift_y=0.01, square=True)
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class NanoDetector:
         *,
         min_face: float = 0.0,
         detect_size: int = 640,
-        score: float = 0.5,
+        score: float = 0.6,
         nms: float = 0.4,
         threads: int | None = None,
     ) -> None:
@@ -94,27 +94,31 @@ class NanoDetector:
         Scores are 0 to 1.
         """
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
-        picture = self._padded(shrink(frame, size))
+        # Gray first: a third of the bytes to shrink.
+        picture = _padded(shrink(self._coloured(frame), size))
         found = decode(self._session.run(OUTPUTS, {self._input: picture}), self._least)
         found = found.take(nms(found.boxes, found.scores, self._nms))
         found = no_smaller_than(to_frame(found, size, frame), self._min_face)
         return found.left_to_right()
 
-    def _padded(self, frame: Frame) -> Frame:
-        """``frame`` as the network's input (1, H, W, channels), black up to multiples of 32."""
+    def _coloured(self, frame: Frame) -> Frame:
+        """``frame`` as gray (H, W) or BGR (H, W, 3): what the network looks at."""
         if self._channels == 3:
-            image = as_bgr(frame)
-        elif frame.ndim == 3:
-            image = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8)
-        else:
-            image = frame
-        height, width = image.shape[:2]
-        shape = (-(-height // 32) * 32, -(-width // 32) * 32)
-        if shape != (height, width):
-            canvas = np.zeros((*shape, *image.shape[2:]), np.uint8)
-            canvas[:height, :width] = image
-            image = canvas
-        return np.ascontiguousarray(image).reshape(1, *shape, self._channels)
+            return as_bgr(frame)
+        if frame.ndim == 2:
+            return frame
+        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _padded(image: Frame) -> Frame:
+    """``image`` as the network's input (1, H, W, channels), black up to multiples of 32."""
+    height, width, *channels = image.shape
+    shape = (-(-height // 32) * 32, -(-width // 32) * 32)
+    if shape != (height, width):
+        canvas = np.zeros((*shape, *channels), np.uint8)
+        canvas[:height, :width] = image
+        image = canvas
+    return np.ascontiguousarray(image).reshape(1, *shape, *(channels or [1]))
 
 
 def decode(maps: list[Floats], least: float) -> Detections:

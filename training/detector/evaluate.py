@@ -13,6 +13,7 @@ the boxes of the mask photos were drawn by hand.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import time
@@ -106,7 +107,12 @@ def _run(options: argparse.Namespace) -> int:
         from training.runs import write_json
 
         options.out.mkdir(parents=True, exist_ok=True)
-        write_json(options.out / "report.json", reports)
+        # JSON has no word for what could not be measured but null.
+        known = {
+            name: {k: v if math.isfinite(v) else None for k, v in report.items()}
+            for name, report in reports.items()
+        }
+        write_json(options.out / "report.json", known)
         rows = [HEADER, *(line(name, report) for name, report in reports.items())]
         (options.out / "report.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
         plots.recall_curves(curves, options.out / "recall.png")
