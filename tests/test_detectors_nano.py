@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx_models import write_model
 
+from fastfer.boxes import iou
 from fastfer.detectors import create_detector
 from fastfer.detectors.auto import auto
 from fastfer.detectors.nano import BUNDLED, OUTPUTS, STRIDES, NanoDetector
@@ -167,6 +169,16 @@ def test_the_bundled_network_finds_the_astronaut() -> None:
     right, left, nose, *mouth = best.landmarks[0]
     assert right[0] < nose[0] < left[0]
     assert right[1] < nose[1] < min(mouth[0][1], mouth[1][1])
+
+
+@bundled
+def test_the_bundled_network_finds_a_face_that_fills_the_frame() -> None:
+    from skimage.data import astronaut
+
+    face = np.ascontiguousarray(astronaut()[45:195, 160:290, ::-1])
+    large = cv2.resize(face, None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC)
+    (box,) = NanoDetector().detect(np.asarray(large, np.uint8)).boxes
+    assert iou([box], [(102, 72, 564, 750)])[0, 0] > 0.6
 
 
 @bundled

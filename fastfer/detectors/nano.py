@@ -56,7 +56,7 @@ class NanoDetector:
         file: str | os.PathLike[str] | None = None,
         *,
         min_face: float = 0.0,
-        detect_size: int = 640,
+        detect_size: int = 384,
         score: float = 0.6,
         nms: float = 0.4,
         threads: int | None = None,
@@ -68,7 +68,8 @@ class NanoDetector:
             min_face: side in pixels of the frame of the smallest face to report. Where
                 ``detect_size`` would make such a face too small to see, a larger frame is searched.
             detect_size: long side of the searched picture in pixels; smaller frames stay as they
-                are.
+                are. Faces of more than about 350 of these pixels fall apart, so a larger picture
+                shows smaller faces and loses those that fill the frame.
             score: how sure the network must be, 0 to 1.
             nms: overlap (intersection over union) up to which two boxes are two faces, 0 to 1.
             threads: of the runtime; ``None`` takes what the machine grants, at most four.
