@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 root=$(pwd)
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-[ $# -gt 0 ] || set -- tests/test_preprocess.py tests/test_turned.py tests/test_boxes.py \
+[ $# -gt 0 ] || set -- tests/test_preprocess.py tests/test_turned.py tests/test_boxes.py tests/test_decode.py \
     tests/test_native.py
 
 flags="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g"

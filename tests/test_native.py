@@ -21,7 +21,15 @@ pytestmark = pytest.mark.skipif(kernels.PURE, reason="FASTFER_PURE=1: the engine
 
 ROOT = Path(__file__).resolve().parents[1]
 CEXT = ROOT / "cext"
-BASELINE = ["ff_cpu.c", "ff_dispatch.c", "ff_pack.c", "ff_turn.c", "ff_boxes.c", "ff_scalar.c"]
+BASELINE = [
+    "ff_cpu.c",
+    "ff_dispatch.c",
+    "ff_pack.c",
+    "ff_turn.c",
+    "ff_boxes.c",
+    "ff_decode.c",
+    "ff_scalar.c",
+]
 """Sources that must run on every processor of the architecture."""
 ISAS = {"scalar", "avx2", "avx512", "neon"}
 
