@@ -73,7 +73,7 @@ def main() -> None:
         "| detector | clip | recall | same label | jitter | switches | slowest new face | "
         "ms (all) | speed-up |\n|---|---|--:|--:|--:|--:|--:|--:|--:|"
     )
-    for detector in (yunet, create_detector("haar")):
+    for detector in (create_detector("nano"), yunet, create_detector("haar")):
         engine = Engine(detector)
         for path in sorted((SHARED / "media").glob("*.gif")):
             frames = looped(path, count)
