@@ -122,7 +122,7 @@ class Faces:
 def _run(options: argparse.Namespace) -> int:
     # Whatever was trained in this process before: the exported graph computes in float32.
     keras.config.set_dtype_policy("float32")
-    config = read_json(Path(options.run) / CONFIG) if Path(options.run).is_dir() else {}
+    config = _configuration(Path(options.run))
     predictor = load_predictor(options.run)
     if not isinstance(predictor, KerasPredictor):
         raise UsageError(f"{options.run}: export takes a run folder or a .keras file")
@@ -133,7 +133,10 @@ def _run(options: argparse.Namespace) -> int:
         )
     data = options.data or config.get("data")
     if data is None:
-        raise UsageError("--data is needed to calibrate and to verify; a .keras file names none")
+        raise UsageError(
+            "--data is needed to calibrate and to verify: no configuration of a run lies beside "
+            f"{options.run}"
+        )
     dataset = load_dataset(
         data,
         votes=options.votes or config.get("votes"),
@@ -161,6 +164,13 @@ def _run(options: argparse.Namespace) -> int:
     for path, size in zip(targets, sizes, strict=True):
         print(f"wrote {path}, {size:,} bytes")
     return 0
+
+
+def _configuration(run: Path) -> dict[str, Any]:
+    """How the network was trained; nothing for a .keras file that lies in no run folder."""
+    folder = run if run.is_dir() else run.parent
+    known = run.is_dir() or (run.is_file() and (folder / CONFIG).exists())
+    return dict(read_json(folder / CONFIG)) if known else {}
 
 
 def export(
