@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("keras")
 
-from fastfer.classifier import EmotionClassifier
+from fastfer.classifier import BUNDLED, TWIN, EmotionClassifier
 from training.runs import CONFIG
 from training.train import _configuration, _parser
 
@@ -74,7 +74,9 @@ def test_the_five_commands_are_those_of_the_report(file):
     assert train[1][train[1].index("--init") + 1] == "runs/simple"
     assert evaluate[2:4] == ["training.evaluate", "runs/simple-2"]
     assert export[2:5] == ["training.export", "runs/simple-2", "--int8"]
-    assert export[-1] == "fastfer/models/expression.onnx"
+    # Both files of the network that comes along, whichever the processor takes.
+    assert export[export.index("--out") + 1] == f"fastfer/models/{BUNDLED.name}"
+    assert export[export.index("--twin") + 1] == f"fastfer/models/{TWIN.name}"
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the recipe is a script for bash")
@@ -90,8 +92,8 @@ def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
     brief.parent.mkdir()
     brief.write_text(BRIEF_PYTHON.format(python=sys.executable, log=str(log)))
     brief.chmod(0o755)
-    bundled = clone / "fastfer" / "models" / "expression.onnx"
-    before = bundled.read_bytes()
+    models = clone / "fastfer" / "models"
+    before = [(models / path.name).read_bytes() for path in (BUNDLED, TWIN)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment["PATH"] = f"{brief.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -99,9 +101,10 @@ def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert bundled.read_bytes() != before
-    contract = EmotionClassifier(bundled).contract
-    assert (contract.name, contract.quantisation) == ("fer2013_simple", "int8")
+    for path, old, quantisation in zip((BUNDLED, TWIN), before, ("int8", "none"), strict=True):
+        assert (models / path.name).read_bytes() != old
+        contract = EmotionClassifier(models / path.name).contract
+        assert (contract.name, contract.quantisation) == ("fer2013_simple", quantisation)
     assert (clone / "runs" / "simple-2" / CONFIG).exists()
     assert (clone / "runs" / "simple-2" / "report.md").exists()
 

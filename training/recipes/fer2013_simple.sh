@@ -29,4 +29,4 @@ train runs/simple-2 --init runs/simple --epochs 10 --learning-rate 0.02 \
     --rotation 8 --shift 0.05 --zoom 0.05 --brightness 0.1 --contrast 0.1
 python -m training.evaluate runs/simple-2 "${files[@]}"
 python -m training.export runs/simple-2 "${files[@]}" --int8 --name fer2013_simple \
-    --out fastfer/models/expression.onnx
+    --out fastfer/models/expression.onnx --twin fastfer/models/expression_float32.onnx
