@@ -118,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
         help="share of a label that is spread over all classes; votes stay as they are",
     )  # fmt: skip
     g.add_argument(
+        "--vote-smoothing", type=share, default=0.0, metavar="SHARE",
+        help="share of a label that goes to what the votes make likely instead; needs --votes",
+    )  # fmt: skip
+    g.add_argument(
         "--ema", type=momentum, default=0.0, metavar="MOMENTUM",
         help="validate and keep the moving average of the weights; 0 for none",
     )  # fmt: skip
@@ -238,6 +242,11 @@ def _configuration(options: argparse.Namespace) -> dict[str, Any]:
             config[name] = getattr(arch, name)
     if config["targets"] != "labels" and not config["votes"]:
         raise UsageError(f"--targets {config['targets']} needs --votes fer2013new.csv")
+    if config["vote_smoothing"] and not (config["votes"] and config["targets"] != "votes"):
+        raise UsageError(
+            f"--vote-smoothing {config['vote_smoothing']} needs --votes fer2013new.csv and "
+            "--targets labels or both"
+        )
     config["precision"] = _precision(config["precision"])
     return config
 
@@ -378,6 +387,8 @@ def _targets(
     val_targets: dict[str, NDArray[np.float32]] = {}
     if config["targets"] in ("labels", "both"):
         targets[FER2013] = label_targets(train.labels, n, config["label_smoothing"], weights)
+        if config["vote_smoothing"]:
+            targets[FER2013] = _smooth_by_votes(targets[FER2013], train, config["vote_smoothing"])
         val_targets[FER2013] = label_targets(val.labels, n)
     if config["targets"] in ("votes", "both"):
         if train.votes is None or val.votes is None:
@@ -394,6 +405,20 @@ def _targets(
         for name in targets:
             targets[name] = blend(targets[name], taught[name], config["distill_share"])
     return targets, val_targets
+
+
+def _smooth_by_votes(
+    targets: NDArray[np.float32], train: FaceSource, amount: float
+) -> NDArray[np.float32]:
+    """Rows of labels, each mixed with what the votes of its face make of the label."""
+    from training.batches import blend
+    from training.crowd import label_given_votes
+
+    if train.votes is None:
+        raise UsageError("--vote-smoothing: the data has no votes")
+    likely = label_given_votes(train.votes, train.labels)
+    mixed = blend(targets, likely * targets.sum(axis=1, keepdims=True), amount)
+    return np.where(train.votes.any(axis=1, keepdims=True), mixed, targets)
 
 
 def _compile(model: keras.Model, config: dict[str, Any], steps: int) -> None:

@@ -325,6 +325,7 @@ NEW = "--data DATA --out x"
         ("--resume", "--resume needs --out"),
         (f"{NEW} --arch lenet", "no architecture 'lenet'; there are simple"),
         (f"{NEW} --targets both", "--targets both needs --votes"),
+        (f"{NEW} --vote-smoothing 0.5", "--vote-smoothing 0.5 needs --votes"),
         (f"{NEW} --weights imagenet", "--weights is for vgg16 and resnet50"),
         (f"{NEW} --arch vgg16 --weights none.h5", "none.h5: no such file"),
         (f"{NEW} --rotation -3", "--rotation must lie between 0 and 180"),
@@ -514,6 +515,7 @@ def targets_of(config: dict, dataset) -> tuple[dict, dict]:
         "targets": "labels",
         "class_weight": "none",
         "label_smoothing": 0.0,
+        "vote_smoothing": 0.0,
         "distill": None,
     }
     return _targets({**defaults, **config}, *dataset.training_and_validation(), dataset.classes)
@@ -537,6 +539,32 @@ def test_class_weights_and_smoothing_reach_the_training_targets_alone(tmp_path):
     np.testing.assert_allclose(weight, len(source) / (7 * counts[source.labels]), rtol=1e-5)
     assert weight.mean() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(rows.max(axis=1) / weight, 0.93 + 0.01, rtol=1e-5)
+    np.testing.assert_array_equal(
+        val_targets["fer2013"], np.eye(7)[dataset.split("PublicTest").labels]
+    )
+
+
+def test_votes_smooth_the_labels_of_faces_that_have_them(faces_csv, votes_csv):
+    from training.crowd import label_given_votes
+
+    dataset = load_dataset(faces_csv, votes=votes_csv)
+    source = dataset.split("Training")
+    train_targets, val_targets = targets_of(
+        {"vote_smoothing": 0.25, "class_weight": "balanced"}, dataset
+    )
+    rows = train_targets["fer2013"]
+    counts = np.bincount(source.labels, minlength=7)
+    weight = len(source) / (7 * counts[source.labels])
+    voted = source.votes.any(axis=1)
+    assert voted.any()
+    assert not voted.all()
+    labels = np.eye(7)[source.labels]
+    expected = np.where(
+        voted[:, None],
+        0.75 * labels + 0.25 * label_given_votes(source.votes, source.labels),
+        labels,
+    )
+    np.testing.assert_allclose(rows, expected * weight[:, None], rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(
         val_targets["fer2013"], np.eye(7)[dataset.split("PublicTest").labels]
     )
