@@ -30,6 +30,7 @@ from training.metrics import fit_temperature
 from training.options import run_command, share
 from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor, load_predictor
 from training.runs import CONFIG, read_json
+from training.stem import space_to_depth
 
 OPSET = 17
 INPUT = "faces"
@@ -408,6 +409,9 @@ def quantise(plain: Path, path: Path, source: FaceSource) -> None:
 
     ready = path.with_suffix(".ready.onnx")
     quant_pre_process(plain, ready, skip_symbolic_shape=True)
+    model = onnx.load(ready)
+    if space_to_depth(model):
+        onnx.save(model, ready)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         quantize_static(
