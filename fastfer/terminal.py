@@ -12,7 +12,12 @@ from typing import Any, Final, NoReturn, TextIO
 from fastfer.errors import FastferError, OutputError
 
 INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C, as shells count it: 128 and the number of the signal."""
+TERMINATED: Final = 143
+"""Exit codes after Ctrl-C and SIGTERM, as shells count: 128 and the number of the signal."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
 
 
 def run(command: Callable[[], int]) -> int:
@@ -22,9 +27,10 @@ def run(command: Callable[[], int]) -> int:
             code = command()
             if sys.stdout is not None:
                 sys.stdout.flush()
-        except KeyboardInterrupt:
-            say("interrupted.")
-            code = INTERRUPTED
+        except KeyboardInterrupt as stop:
+            code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+            if code == INTERRUPTED:
+                say("interrupted.")
             if threading.active_count() > 1:  # One may be stuck in a read that never ends.
                 os._exit(code)
         except BrokenPipeError:

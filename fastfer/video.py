@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -342,7 +341,7 @@ def _terminable() -> Iterator[None]:
     """Let SIGTERM end the run as Ctrl-C does, so that outputs are closed: exit code 143."""
 
     def stop(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
+        raise terminal.Terminated
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
@@ -387,4 +386,4 @@ def _size(text: str) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.leave(main())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from clips import moving_face, write_video
+from commands import environment
 from PIL import Image
 
 from fastfer.capture import CameraOptions, open_source
@@ -387,6 +392,36 @@ def test_a_stream_that_stalls_is_opened_anew() -> None:
         assert server.visits >= 2
     finally:
         server.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_run_on_a_stream_that_stalls_ends_when_told_to(
+    tmp_path: Path, number: str, code: int
+) -> None:
+    server = StallingServer(40)
+    rows = tmp_path / "rows.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fastfer.video", server.url, "--no-display", "--jsonl", rows],
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    try:
+        end = time.monotonic() + 30
+        while not (rows.exists() and rows.stat().st_size):
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.5)  # Now its reader waits for a picture that never comes.
+        process.send_signal(getattr(signal, number))
+        _, stderr = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        server.close()
+    assert process.returncode == code, stderr
+    assert b" frames" in stderr
+    assert b"FATAL" not in stderr
+    assert rows.read_bytes().endswith(b"\n")
 
 
 def test_an_address_where_nobody_answers_and_its_password_stays_secret() -> None:
