@@ -369,6 +369,19 @@ def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_c
     np.testing.assert_allclose(got["fer2013"], softmax(labels), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("heads", [1, 2])
+def test_temperatures_and_blend_go_into_the_weights(two_heads, run, faces_csv, heads):
+    predictor = load_predictor(two_heads if heads == 2 else run)
+    t = {"probabilities": 1.3, "crowd": 0.8, "fer2013": 1.7}
+    expected = export.probability_model(predictor.original, t, 0.6)
+    merged = export.merged_heads(predictor.model, t, 0.6)
+    faces = draw_faces(40)[0][..., None].astype(np.float32) / 255
+    wanted, got = (model.predict(faces, verbose=0) for model in (expected, merged))
+    assert list(got) == list(wanted)
+    for name, values in wanted.items():
+        np.testing.assert_allclose(got[name], values, rtol=1e-4, atol=1e-6)
+
+
 def test_shares_of_the_blend_are_compared(two_heads, run, faces_csv, tmp_path, capsys):
     wild = tmp_path / "wild.npz"
     faces, labels = draw_faces(30)
