@@ -108,18 +108,31 @@ class Engine:
         """The network; waits for it, and raises its :class:`ModelError`, after ``lazy``."""
         return self._classifier()
 
-    def analyze(self, frame: Frame) -> FrameResult:
+    @property
+    def enough(self) -> int:
+        """Long side in pixels of a copy of a larger picture that serves the detector as well as the
+        picture; 0 where it must see all of it."""
+        return getattr(self.detector, "enough", 0)
+
+    def analyze(self, frame: Frame, *, reduced: Frame | None = None) -> FrameResult:
         """The faces of one frame and what their expressions read as.
 
         Args:
             frame: uint8, (H, W, 3) blue-green-red or (H, W) gray, upright. Rows may be any distance
                 apart; the frame is not changed, nor kept.
+            reduced: a smaller copy of it, to search for faces in; crops come from ``frame``.
 
         Raises:
             FrameError: another dtype, shape or memory layout.
             ModelError: the network cannot be used (only after ``lazy``).
         """
-        return self.analyze_batch([frame])[0]
+        if reduced is None:
+            return self.analyze_batch([frame])[0]
+        check_frame(frame)
+        check_frame(reduced)
+        clock = _Clock()
+        found = _enlarged(self.detector.detect(reduced), reduced, frame)
+        return self._read_faces([frame], [found], [{"detect": clock.lap()}], clock)[0]
 
     def analyze_batch(self, frames: Sequence[Frame]) -> list[FrameResult]:
         """As :meth:`analyze`, for several frames; all their faces go to the network at once.
@@ -149,8 +162,7 @@ class Engine:
             ModelError: the network cannot be used (only after ``lazy``).
         """
         clock = _Clock()
-        enough = getattr(self.detector, "enough", 0)
-        ratio = reduction(data, name, enough, max_pixels) if enough else None
+        ratio = reduction(data, name, self.enough, max_pixels) if self.enough else None
         if ratio is None:
             frame = decode(data, name, max_pixels)
             read = clock.lap()
@@ -164,7 +176,7 @@ class Engine:
         timings = {"detect": clock.lap()}
         frame = whole()
         read += clock.lap()
-        found = found.scaled(frame.shape[1] / copy.shape[1], frame.shape[0] / copy.shape[0])
+        found = _enlarged(found, copy, frame)
         return self._read_faces([frame], [found], [timings], clock)[0].after("read", read), frame
 
     def _read_faces(
@@ -281,6 +293,11 @@ def _faces(
             )
         )
     return tuple(faces)
+
+
+def _enlarged(found: Detections, reduced: Frame, frame: Frame) -> Detections:
+    """What was found in a smaller copy, in pixels of ``frame``."""
+    return found.scaled(frame.shape[1] / reduced.shape[1], frame.shape[0] / reduced.shape[0])
 
 
 def _in_background(name: str, make: Callable[[], T]) -> Callable[[], T]:

@@ -158,7 +158,11 @@ def _run(args: argparse.Namespace) -> int:
     )
     if args.csv not in (None, STDIN):
         _refuse_photo(args.csv, [photo.name for photo in photos])
-    loads = _demo() if args.demo else read_photos(photos, max_pixels=args.max_pixels)
+    loads = (
+        _demo()
+        if args.demo
+        else read_photos(photos, max_pixels=args.max_pixels, enough=engine.enough)
+    )
     failed = False
     outputs = None
     with ExitStack() as stack:
@@ -222,7 +226,9 @@ def _analyze(engine: Engine, loaded: Loaded, max_pixels: int) -> tuple[PhotoResu
                 result, frame = engine.analyze_encoded(data, called, max_pixels=max_pixels)
                 return PhotoResult(name, result), frame
             if loaded.frame is not None:
-                result = engine.analyze(loaded.frame).after("read", loaded.read_ms)
+                result = engine.analyze(loaded.frame, reduced=loaded.reduced).after(
+                    "read", loaded.read_ms
+                )
                 return PhotoResult(name, result), loaded.frame
         except InputError as caught:
             error = caught

@@ -44,10 +44,6 @@ class Photo:
     error: InputError | None = None
     """Set where the search for pictures already failed."""
 
-    def read(self, max_pixels: int = MAX_PIXELS) -> Frame:
-        """Its pixels, as :func:`read_image` gives them."""
-        return decode(*self.read_bytes(), max_pixels)
-
     def read_bytes(self) -> tuple[bytes, str]:
         """Its bytes, not decoded, and what to call it."""
         if self.error is not None:
@@ -69,6 +65,8 @@ class Loaded:
     error: InputError | None
     read_ms: float
     """Milliseconds spent on reading and decoding."""
+    reduced: Frame | None = None
+    """With ``frame``: the copy of a large JPEG to search for faces in."""
     encoded: tuple[bytes, str] | None = None
     """The bytes of a single photo, and what to call it: the engine decodes it while it searches."""
 
@@ -153,6 +151,11 @@ def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Frame:
             f"{name}: damaged {header.format}, or of a kind that OpenCV cannot decode. "
             "Open it in another program and save it as JPEG or PNG."
         )
+    if frame.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"{name}: {header.format} of {frame.dtype} values; 8 or 16 bits a channel can be read. "
+            "Open it in another program and save it as JPEG or PNG."
+        )
     if header.alpha:
         frame = _on_white(frame, premultiplied=header.premultiplied)
     return _turn_upright(frame, header.orientation)
@@ -205,6 +208,9 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
     """
     photos: list[Photo] = []
     for path in paths:
+        if not path:
+            photos.append(Photo(path, InputError("'': the path is empty.")))
+            continue
         if path == STDIN or Path(path).exists() or not glob.has_magic(path):
             matches = [path]
         else:
@@ -220,8 +226,14 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
     return photos
 
 
-def read_photos(photos: Sequence[Photo], *, max_pixels: int = MAX_PIXELS) -> Iterator[Loaded]:
-    """Read ``photos`` in order, two ahead of the caller, so that decoding never holds it up."""
+def read_photos(
+    photos: Sequence[Photo], *, max_pixels: int = MAX_PIXELS, enough: int = 0
+) -> Iterator[Loaded]:
+    """Read ``photos`` in order, two ahead of the caller, so that decoding never holds it up.
+
+    Large JPEGs get a ``reduced`` copy whose long side is at least ``enough``, unless that is 0:
+    what is found must not depend on whether a photo is read alone or among others.
+    """
     if len(photos) == 1:  # Nothing to read meanwhile.
         yield _load_encoded(photos[0])
         return
@@ -231,7 +243,7 @@ def read_photos(photos: Sequence[Photo], *, max_pixels: int = MAX_PIXELS) -> Ite
     pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="fastfer-read")
     try:
         for photo in photos:
-            ahead.append(pool.submit(_load, photo, max_pixels))
+            ahead.append(pool.submit(_load, photo, max_pixels, enough))
             if len(ahead) > 2:
                 yield ahead.popleft().result()
         while ahead:
@@ -240,14 +252,17 @@ def read_photos(photos: Sequence[Photo], *, max_pixels: int = MAX_PIXELS) -> Ite
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _load(photo: Photo, max_pixels: int) -> Loaded:
+def _load(photo: Photo, max_pixels: int, enough: int) -> Loaded:
     start = time.perf_counter()
-    frame, error = None, None
+    frame, reduced, error = None, None, None
     try:
-        frame = photo.read(max_pixels)
+        data, name = photo.read_bytes()
+        frame = decode(data, name, max_pixels)
+        ratio = reduction(data, name, enough, max_pixels) if enough else None
+        reduced = None if ratio is None else decode_reduced(data, name, ratio)
     except InputError as caught:
         error = caught
-    return Loaded(photo, frame, error, (time.perf_counter() - start) * 1e3)
+    return Loaded(photo, frame, error, (time.perf_counter() - start) * 1e3, reduced)
 
 
 def _load_encoded(photo: Photo) -> Loaded:
@@ -257,7 +272,7 @@ def _load_encoded(photo: Photo) -> Loaded:
         encoded = photo.read_bytes()
     except InputError as caught:
         error = caught
-    return Loaded(photo, None, error, (time.perf_counter() - start) * 1e3, encoded)
+    return Loaded(photo, None, error, (time.perf_counter() - start) * 1e3, encoded=encoded)
 
 
 def _photos_in(folder: str, recursive: bool) -> list[Photo]:

@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from commands import DETECTOR, environment, image, python
 from onnx_models import write_model
 from pictures import astronaut, encode, png_of_size, portrait
@@ -612,3 +613,39 @@ def test_golden_output() -> None:
         assert mine["box"] == pytest.approx(theirs["box"], abs=1)
         assert mine["emotion"] == theirs["emotion"] == "happy"
         assert mine["probabilities"] == pytest.approx(theirs["probabilities"], abs=0.02)
+
+
+def test_a_large_photo_reads_alone_as_it_does_among_others(model: str, tmp_path: Path) -> None:
+    large = cv2.resize(astronaut(), (2048, 2048), interpolation=cv2.INTER_CUBIC)
+    path = tmp_path / "large.jpg"
+    path.write_bytes(cv2.imencode(".jpg", large)[1].tobytes())
+    other = tmp_path / "other.png"
+    other.write_bytes(cv2.imencode(".png", astronaut())[1].tobytes())
+    alone, among = (
+        json.loads(image("--json", model, *paths).stdout.splitlines()[0])
+        for paths in ((path,), (path, other))
+    )
+    assert alone["faces"] == among["faces"]
+    assert alone["faces"]
+
+
+@pytest.mark.parametrize(("channels", "why"), [(3, "damaged TIFF"), (4, "TIFF of float32 values")])
+def test_a_picture_of_floats_is_refused_and_the_next_is_read(
+    model: str, tmp_path: Path, channels: int, why: str
+) -> None:
+    floats = tmp_path / "floats.tif"
+    pixels = np.full((40, 40, channels), 0.5, np.float32)
+    extra = ["unassalpha"] if channels == 4 else None
+    tifffile.imwrite(floats, pixels, photometric="rgb", extrasamples=extra)
+    good = tmp_path / "good.png"
+    good.write_bytes(cv2.imencode(".png", np.zeros((40, 40, 3), np.uint8))[1].tobytes())
+    done = image("--json", model, floats, good)
+    assert done.returncode == 3, done.stderr
+    assert why in done.stderr
+    assert json.loads(done.stdout.splitlines()[1])["faces"] == []
+
+
+def test_an_empty_path_is_named(model: str) -> None:
+    done = image(model, "")
+    assert done.returncode == 3
+    assert "the path is empty" in done.stderr

@@ -339,13 +339,13 @@ def test_a_directory_without_pictures(archive: Path, tmp_path: Path) -> None:
     (photo,) = find_photos([str(tmp_path / "outer")])
     assert "--recursive" in str(photo.error)
     with pytest.raises(InputError, match="holds no"):
-        photo.read()
+        photo.read_bytes()
 
 
 def test_what_does_not_exist_is_found_and_fails_when_read(tmp_path: Path) -> None:
     (photo,) = find_photos([str(tmp_path / "absent.jpg")])
     with pytest.raises(InputError, match="there is no such file"):
-        photo.read()
+        photo.read_bytes()
 
 
 def test_read_ahead_keeps_the_order_and_goes_on_after_errors(tmp_path: Path) -> None:
