@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -28,6 +30,12 @@ COLORS: Final[dict[str, Color]] = {
 }
 """One colour for each emotion, told apart by lightness too."""
 
+_UNTOLD: Final[Color] = (150, 146, 142)
+"""Of a face whose emotion is not told."""
+ROOM: Final = 72
+"""Pixels of a face's width that its label and columns need to be read."""
+LARGEST: Final = 1800
+"""Long side in pixels to which a small picture is enlarged at most."""
 _PANEL: Final[Color] = (28, 24, 22)
 _TRACK: Final[Color] = (88, 84, 80)
 _PAPER: Final[Color] = (250, 250, 250)
@@ -83,7 +91,8 @@ def draw_result(
     Each face gets a box and a label with its percentage. With ``bars`` it also gets the
     probabilities of all seven emotions: a panel with names beside the face where every face has
     room for one, else small coloured columns at its box and one legend. Nothing is drawn outside
-    the picture, and what can be kept off other faces is. Faces of a video also show their number.
+    the picture, and what can be kept off other faces is. Faces of a video also show their number,
+    those of low quality a question mark alone.
 
     Args:
         frame: uint8 (H, W, 3) blue-green-red or (H, W) gray; left as it is.
@@ -105,17 +114,46 @@ def draw_result(
     if bars and places is None:
         strips = _place_strips(boxes, chips.rects, height, style)
         for face, strip in zip(faces, strips, strict=True):
-            _draw_columns(picture, face, strip)
+            if not face.low_quality:
+                _draw_columns(picture, face, strip)
         if faces:
             _draw_legend(picture, [*boxes, *chips.rects, *strips], style, lang)
     for face, box in zip(faces, boxes, strict=True):
-        _draw_box(picture, box, COLORS[face.emotion], style)
+        _draw_box(picture, box, _color(face), style)
     for face, rect in zip(faces, chips.rects, strict=True):
-        _draw_chip(picture, _label(face, lang), rect, COLORS[face.emotion], style)
+        _draw_chip(picture, _label(face, lang), rect, _color(face), style)
     if places is not None:
         for face, rect in zip(faces, places, strict=True):
-            _draw_panel(picture, face, rect, style, lang)
+            if not face.low_quality:
+                _draw_panel(picture, face, rect, style, lang)
     return picture  # type: ignore[no-any-return]
+
+
+def enlarged(
+    frame: NDArray[np.uint8], result: FrameResult
+) -> tuple[NDArray[np.uint8], FrameResult]:
+    """Frame and result as they are, or both two to four times as large where the faces of a small
+    picture leave no room for letters.
+
+    Args:
+        frame: uint8 (H, W, 3) or (H, W).
+        result: of this very frame.
+    """
+    height, width = frame.shape[:2]
+    sides = [box.w for box in (_visible(face, width, height) for face in result.faces)]
+    if not sides:
+        return frame, result
+    ratio = min(math.ceil(ROOM / float(np.median(sides))), LARGEST // max(width, height), 4)
+    if ratio <= 1:
+        return frame, result
+    size = width * ratio, height * ratio
+    large: Any = cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC)
+    faces = tuple(
+        replace(face, box=(x * ratio, y * ratio, w * ratio, h * ratio))
+        for face in result.faces
+        for x, y, w, h in (face.box,)
+    )
+    return large, replace(result, faces=faces, width=size[0], height=size[1])
 
 
 def draw_note(picture: NDArray[np.uint8], lines: Sequence[str]) -> None:
@@ -271,6 +309,10 @@ def _label(face: Face, lang: Language) -> str:
     if face.low_quality:
         return f"{number}?"
     return f"{number}{NAMES[lang][face.emotion]} {face.score:.0%}"
+
+
+def _color(face: Face) -> Color:
+    return _UNTOLD if face.low_quality else COLORS[face.emotion]
 
 
 def _draw_box(picture: Any, box: Rect, color: Color, style: _Style) -> None:

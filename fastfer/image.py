@@ -176,14 +176,15 @@ def _run(args: argparse.Namespace) -> int:
                 engine.classifier  # noqa: B018
                 outputs = _outputs(args, [photo.name for photo in photos], stack)
             sinks, pictures = outputs
+            # Before the rows: where nobody reads those any more, the pictures are there.
+            if frame is not None and pictures is not None:
+                pictures.write(photo, frame)
             with progress.aside():
                 if photo.error is not None:
                     failed = True
                     terminal.say(photo.error)
                 for sink in sinks:
                     sink.write(photo)
-            if frame is not None and pictures is not None:
-                pictures.write(photo, frame)
             if frame is not None and window is not None:
                 window = window if window.show(photo, frame, args.lang) else None
             progress.advance()

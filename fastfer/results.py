@@ -21,7 +21,8 @@ class Face:
     det_score: float
     """Confidence of the detector; its scale depends on the detector."""
     emotion: str
-    """The most probable of :data:`fastfer.labels.EMOTIONS`."""
+    """The most probable of :data:`fastfer.labels.EMOTIONS`; not to be told where
+    :attr:`low_quality` is set."""
     score: float
     """Probability of :attr:`emotion`, 0 to 1."""
     probabilities: dict[str, float]

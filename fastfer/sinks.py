@@ -152,10 +152,10 @@ class PictureFolder:
 
         import cv2
 
-        from fastfer.draw import draw_result
+        from fastfer.draw import draw_result, enlarged
 
         target = self._folder / self._name_for(photo.path)
-        picture = draw_result(frame, photo.result, lang=self._lang)
+        picture = draw_result(*enlarged(frame, photo.result), lang=self._lang)
         try:
             _, data = cv2.imencode(target.suffix.lower(), picture)
             target.write_bytes(data.tobytes())

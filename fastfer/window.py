@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import cv2
 
-from fastfer.draw import draw_result
+from fastfer.draw import draw_result, enlarged
 from fastfer.labels import Language
 from fastfer.results import PhotoResult
 
@@ -48,7 +48,7 @@ class Window:
         """Show ``frame`` with the result of ``photo`` and wait; False once the window is closed."""
         if photo.result is None:
             return True
-        picture: Any = draw_result(frame, photo.result, lang=lang)
+        picture: Any = draw_result(*enlarged(frame, photo.result), lang=lang)
         height, width = picture.shape[:2]
         scale = min(_SCREEN[0] / width, _SCREEN[1] / height)
         if scale < 1:  # The window itself would drop pixels, and letters with them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastfer import text
-from fastfer.draw import Rect, _layout, _visible, draw_result
+from fastfer.draw import Rect, _layout, _visible, draw_result, enlarged
 from fastfer.labels import EMOTIONS, NAMES
 from fastfer.results import Face, FrameResult
 
@@ -154,3 +155,33 @@ def test_sizes(size: float) -> None:
     rows = np.flatnonzero(text.render("H", size).max(axis=1) > 127)
     assert rows[-1] - rows[0] + 1 == pytest.approx(text.CAP_HEIGHT * size, abs=1.5)
     assert text.render("", size).max() == 0
+
+
+def test_what_is_not_told_is_not_drawn() -> None:
+    shown = face((50, 60, 80, 80), "happy")
+    hidden = [replace(face((50, 60, 80, 80), e), low_quality=True) for e in ("happy", "angry")]
+    pictures = [draw_result(blank(300, 200), result(300, 200, f)) for f in (shown, *hidden)]
+    assert (pictures[0] != pictures[1]).any()
+    np.testing.assert_array_equal(pictures[1], pictures[2])
+
+
+def test_small_faces_get_room() -> None:
+    faces = [face((10 + 30 * i, 20, 20, 24)) for i in range(8)]
+    frame, large = enlarged(blank(300, 200), result(300, 200, *faces))
+    assert frame.shape == (800, 1200, 3)
+    assert (large.width, large.height) == (1200, 800)
+    assert large.faces[1].box == (160, 80, 80, 96)
+    assert large.faces[1].probabilities == faces[1].probabilities
+    gray, _ = enlarged(blank(300, 200)[..., 0], result(300, 200, *faces))
+    assert gray.shape == (800, 1200)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "boxes"),
+    [(300, 300, [(50, 50, 120, 120)]), (1920, 1080, [(5, 5, 20, 20)]), (300, 200, [])],
+)
+def test_pictures_with_room_stay(width: int, height: int, boxes: Any) -> None:
+    frame, known = blank(width, height), result(width, height, *map(face, boxes))
+    same, result_of_it = enlarged(frame, known)
+    assert same is frame
+    assert result_of_it is known
