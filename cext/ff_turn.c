@@ -179,8 +179,9 @@ enum ff_status ff_turn_faces(const struct ff_kernels *kernels, const struct ff_f
         };
         const struct ff_turned_square wanted = {
             turns[2 * i], turns[2 * i + 1], (double)view.x / ONE, (double)view.y / ONE,
-            /* As the cosine and sine are, in 1/ONE; two outputs more for the look between them. */
-            ((double)size / 2 + 2) * ONE,
+            /* As the cosine and sine are, in 1/ONE. The outermost look is half an output inside the
+             * square and reads up to the square root of two further; the rest is for rounding. */
+            ((double)size / 2 + 1.25) * ONE,
         };
         ff_packer_fill(packer, &square, &wanted, pixels);
         look(pixels, tile, &view, size, out + i * size * size);

@@ -89,24 +89,35 @@ def _pack_turned(
     angles: ArrayLike,
 ) -> int:
     """Pack those with an angle of 0 upright and the others turned; returns the first bad box."""
-    turn = np.asarray(angles, np.float64)
+    try:
+        turn = np.asarray(angles, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"angles must be numbers, one per box: {error}.") from None
     if turn.shape != (len(boxes),) or not np.isfinite(turn).all():
         raise UsageError(
             f"angles must be {len(boxes)} finite numbers, one per box; got shape {turn.shape}."
         )
-    for turned in (False, True):
-        which = np.flatnonzero((turn != 0) == turned)
-        if not len(which):
-            continue
-        part = out if len(which) == len(out) else np.empty((len(which), *out.shape[1:]), np.float32)
-        turns = np.stack([np.cos(turn[which]), np.sin(turn[which])], axis=1) * TURN
-        whole = np.rint(turns).astype(np.int32) if turned else None
-        bad = kernels.pack(frame, boxes[which], size, scale, bias, part, whole)
+    turned = np.count_nonzero(turn)
+    if not turned:
+        return kernels.pack(frame, boxes, size, scale, bias, out)
+    if turned == len(turn):
+        return kernels.pack(frame, boxes, size, scale, bias, out, _turns(turn))
+    for which in (np.flatnonzero(turn == 0), np.flatnonzero(turn)):
+        part = np.empty((len(which), *out.shape[1:]), np.float32)
+        turns = _turns(turn[which]) if turn[which[0]] else None
+        bad = kernels.pack(frame, boxes[which], size, scale, bias, part, turns)
         if bad >= 0:
             return int(which[bad])
-        if part is not out:
-            out[which] = part
+        out[which] = part
     return -1
+
+
+def _turns(angles: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Cosine and sine (N, 2) of ``angles`` (N,), in 1/65536."""
+    both = np.empty((len(angles), 2))
+    np.cos(angles, out=both[:, 0])
+    np.sin(angles, out=both[:, 1])
+    return np.rint(both * TURN).astype(np.int32)
 
 
 def _check_size(size: Any) -> int:
