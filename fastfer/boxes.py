@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastfer import kernels
+from fastfer.checks import is_number
 from fastfer.errors import BoxError, UsageError
 
 
@@ -69,16 +68,12 @@ def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> NDArray[np.int
     """
     rows = _sound(boxes, "boxes")
     values = _scores(scores, len(rows))
-    if not (_is_number(threshold) and 0 <= threshold <= 1):
+    if not (is_number(threshold) and 0 <= threshold <= 1):
         raise UsageError(f"threshold must be a number from 0 to 1; got {threshold!r}.")
     order = np.argsort(-values, kind="stable").astype(np.int64, copy=False)
     keep = np.empty(len(rows), np.int64)
     count = kernels.nms(rows, order, threshold, keep)
     return keep[:count].astype(np.intp, copy=False)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real)
 
 
 def _scores(scores: ArrayLike, count: int) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from fastfer import __version__, options, terminal
 from fastfer.errors import InputError, OutputError, UsageError
 from fastfer.labels import NAMES
 from fastfer.results import PhotoResult
+from fastfer.runtime import MOST_THREADS
 from fastfer.sources import (
     MAX_PIXELS,
     STDIN,
@@ -80,7 +81,10 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "1; default: 0)",
     )
     search.add_argument(
-        "--threads", type=_number(1), metavar="N", help="processors to use (default: all granted)"
+        "--threads",
+        type=_number(1, MOST_THREADS),
+        metavar="N",
+        help="processors to use (default: all granted)",
     )
     search.add_argument(
         "--max-pixels",

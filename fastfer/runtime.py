@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_THREADS: Final = 4
 """Threads unless told otherwise: networks this small gain nothing from more."""
+MOST_THREADS: Final = 1024
+"""Threads that may be asked for: no machine has more use for them, and starting many times as many
+takes minutes and memory."""
 
 
 def pick_threads(threads: int | None) -> int:
@@ -20,11 +24,20 @@ def pick_threads(threads: int | None) -> int:
     most :data:`MAX_THREADS`.
 
     Raises:
-        UsageError: below 1.
+        UsageError: not a whole number from 1 to :data:`MOST_THREADS`.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be 1 or more; got {threads}.")
-    return threads or min(cpus.available(), MAX_THREADS)
+    if threads is None:
+        return min(cpus.available(), MAX_THREADS)
+    try:
+        count = operator.index(threads)
+    except TypeError:
+        count = 0
+    if not 1 <= count <= MOST_THREADS:
+        raise UsageError(
+            f"threads must be 1 or more, {MOST_THREADS} at most, as a whole number; got "
+            f"{threads!r}."
+        )
+    return count
 
 
 def read_model(path: Path, advice: str = "Give the path of an .onnx file.") -> bytes:

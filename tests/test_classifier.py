@@ -125,8 +125,9 @@ def test_threads_share_one_classifier(classifier: EmotionClassifier) -> None:
 def test_number_of_threads(model: Path) -> None:
     assert EmotionClassifier(model).threads == min(cpus.available(), MAX_THREADS)
     assert EmotionClassifier(model, threads=3).threads == 3
-    for wrong in (0, -1):
-        with pytest.raises(UsageError, match="threads must be 1 or more"):
+    wrongs: list[Any] = [0, -1, 1025, 100_000, "2", 1.5, [1]]
+    for wrong in wrongs:
+        with pytest.raises(UsageError, match=r"threads must be 1 or more.*got"):
             EmotionClassifier(model, threads=wrong)
 
 

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.checks import check_range, is_number
 from fastfer.detectors.base import Detections, Framing
 from fastfer.detectors.reduce import (
-    check_range,
     no_smaller_than,
     searched_size,
     shrink,
@@ -82,8 +82,8 @@ class HaarDetector:
             minNeighbors=(minNeighbors, 0),
             minSize=(minSize, 1),
         )
-        if not 1 < scaleFactor < math.inf:
-            raise UsageError(f"scaleFactor must be above 1 and finite; got {scaleFactor}.")
+        if not (is_number(scaleFactor) and 1 < scaleFactor < math.inf):
+            raise UsageError(f"scaleFactor must be above 1 and finite; got {scaleFactor!r}.")
         self._min_face = min_face
         self._detect_size = detect_size
         self.enough = 0 if min_face else detect_size

@@ -28,12 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.boxes import nms
+from fastfer.checks import check_range, check_share
 from fastfer.detectors.base import Detections, Framing
 from fastfer.detectors.reduce import (
     Frame,
     as_bgr,
-    check_range,
-    check_share,
     no_smaller_than,
     searched_size,
     shrink,

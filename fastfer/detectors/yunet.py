@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.boxes import nms
+from fastfer.checks import check_range, check_share
 from fastfer.detectors.base import Detections, Framing
 from fastfer.detectors.reduce import (
     Frame,
     as_bgr,
-    check_range,
-    check_share,
     fit_within,
     no_smaller_than,
     searched_size,
