@@ -14,7 +14,7 @@ from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import Labels, ModelContract
 from fastfer.preprocess import pack_faces
-from fastfer.runtime import open_session, pick_threads, read_model
+from fastfer.runtime import describe, open_session, pick_threads, read_model, run_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -114,7 +114,8 @@ class EmotionClassifier:
         for start in range(0, len(faces), CHUNK):
             part = slice(start, start + CHUNK)
             feed = {self._input: np.ascontiguousarray(faces[part])}
-            result[part, self._places] = self._session.run([self._output], feed)[0]
+            (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
+            result[part, self._places] = values
         return result
 
 
@@ -180,13 +181,13 @@ def _check_graph(
     inputs = session.get_inputs()
     if len(inputs) != 1 or not _fits(inputs[0], (None, size, size, contract.channels)):
         raise ModelError(
-            f"{source}: inputs {_describe(inputs)}; one float32 input of shape "
+            f"{source}: inputs {describe(inputs)}; one float32 input of shape "
             f"(N, {size}, {size}, {contract.channels}) with N free is needed."
         )
     outputs = {node.name: node for node in session.get_outputs()}
     if output not in outputs or not _fits(outputs[output], (None, classes)):
         raise ModelError(
-            f"{source}: outputs {_describe(outputs.values())}; a float32 output {output!r} of "
+            f"{source}: outputs {describe(outputs.values())}; a float32 output {output!r} of "
             f"shape (N, {classes}) with N free is needed."
         )
     return str(inputs[0].name)
@@ -196,7 +197,3 @@ def _fits(node: Any, shape: tuple[int | None, ...]) -> bool:
     """Whether a graph's input or output is float32 of ``shape``, where ``None`` must be free."""
     have = tuple(side if isinstance(side, int) else None for side in node.shape)
     return bool(node.type == "tensor(float)" and have == shape)
-
-
-def _describe(nodes: Any) -> str:
-    return ", ".join(f"{n.name} {n.type} {tuple(n.shape)}" for n in nodes) or "none"

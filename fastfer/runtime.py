@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastfer import cpus
 from fastfer.errors import ModelError, UsageError
@@ -76,3 +77,29 @@ def open_session(
     except Exception as error:  # The runtime's own classes share no public base but this one.
         reason = str(error).splitlines()[0]
         raise ModelError(f"model {name} cannot be loaded as ONNX: {reason} {advice}") from error
+
+
+def run_session(
+    session: onnxruntime.InferenceSession,
+    names: Sequence[str],
+    feed: Mapping[str, Any],
+    source: str,
+    advice: str = "Give another .onnx file.",
+) -> list[Any]:
+    """The outputs called ``names`` of the network ``source`` for the inputs ``feed``.
+
+    Raises:
+        ModelError: the runtime cannot compute it; ends with ``advice``. What a graph insists on
+            between its inputs and outputs shows only then.
+    """
+    try:
+        outputs: list[Any] = session.run(list(names), dict(feed))
+    except Exception as error:  # The runtime's own classes share no public base but this one.
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"model {source} failed while it ran: {reason} {advice}") from error
+    return outputs
+
+
+def describe(nodes: Iterable[Any]) -> str:
+    """A graph's inputs or outputs for a message: name, type and shape of each."""
+    return ", ".join(f"{node.name} {node.type} {tuple(node.shape)}" for node in nodes) or "none"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastfer.detectors import create_detector
 from fastfer.detectors.auto import auto
 from fastfer.detectors.registry import needed_network
-from fastfer.detectors.yunet import YuNetDetector
+from fastfer.detectors.yunet import STRIDES, YuNetDetector
 from fastfer.engine import Engine
 from fastfer.errors import ModelError, UsageError
 from fastfer.models import store
@@ -118,6 +118,55 @@ def test_refuses_other_files(tmp_path: Path) -> None:
         YuNetDetector(tmp_path / "none.onnx")
     with pytest.raises(ValueError, match="protocol-buffer"):
         free_input(b"\x0b\xff\xff", "input")
+
+
+def change_input(path: Path, to: Path, shape: list[int | str]) -> Path:
+    model = onnx.load(str(path))
+    for dim, side in zip(model.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        dim.Clear()
+        if isinstance(side, int):
+            dim.dim_value = side
+        else:
+            dim.dim_param = side
+    onnx.save(model, str(to))
+    return to
+
+
+@pytest.mark.parametrize("shape", [[4, 3, "h", "w"], [1, 3, 640, "w"], [1, 3, "h", 640]])
+def test_inputs_that_cannot_be_fed(free: Path, tmp_path: Path, shape: list[int | str]) -> None:
+    path = change_input(free, tmp_path / "net.onnx", shape)
+    with pytest.raises(ModelError, match=r"net\.onnx: .*float32.*Export it"):
+        YuNetDetector(path)
+
+
+def write_yunet(path: Path, columns: dict[str, int] | None = None) -> Path:
+    """A network with YuNet's outputs that sees nothing at 64 x 64; ``columns`` replaces widths."""
+    widths = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10} | (columns or {})
+    nodes, outputs = [], []
+    constants = [onnx.numpy_helper.from_array(np.zeros(1, np.float32), "none")]
+    nodes.append(onnx.helper.make_node("ReduceMin", ["input"], ["least"], keepdims=0))
+    nodes.append(onnx.helper.make_node("Mul", ["least", "none"], ["zero"]))
+    for stride in STRIDES:
+        for kind, width in widths.items():
+            name = f"{kind}_{stride}"
+            value = np.ones((1, (64 // stride) ** 2, width), np.float32)
+            constants.append(onnx.numpy_helper.from_array(value, f"of_{name}"))
+            nodes.append(onnx.helper.make_node("Mul", [f"of_{name}", "zero"], [name]))
+            outputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    inputs = [onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1, 3, "h", "w"])]
+    graph = onnx.helper.make_graph(nodes, "yunet", inputs, outputs, constants)
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+    return path
+
+
+def test_outputs_of_another_shape(tmp_path: Path) -> None:
+    black = np.zeros((64, 64, 3), np.uint8)
+    assert len(YuNetDetector(write_yunet(tmp_path / "good.onnx")).detect(black)) == 0
+    with pytest.raises(ModelError, match=r"gave kps_8 as float32 \(1, 64, 8\).*\(1, 64, 10\)"):
+        YuNetDetector(write_yunet(tmp_path / "kps.onnx", {"kps": 8})).detect(black)
+    with pytest.raises(ModelError, match=r"gave cls_8 as float32 \(1, 64, 1\).*\(1, 16, 1\)"):
+        YuNetDetector(tmp_path / "good.onnx").detect(black[:32, :32])
 
 
 def test_comes_from_the_store_and_is_autos_choice(

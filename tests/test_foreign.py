@@ -182,3 +182,17 @@ def test_options_of_the_commands() -> None:
     )
     with pytest.raises(UsageError, match="'one' is not a number"):
         read("--model-scale", "one")
+
+
+def test_a_network_that_fails_while_it_runs(tmp_path: Path) -> None:
+    """Any number of faces is declared, but the graph insists on one."""
+    path = write_foreign(tmp_path / "net.onnx", ["N", 1, 48, 48], 7)
+    model = onnx.load(str(path))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 7]), "one"))
+    model.graph.node.append(helper.make_node("Reshape", ["logits", "one"], ["answer"]))
+    model.graph.output[0].name = "answer"
+    onnx.save(model, str(path))
+    classifier = ForeignClassifier(path, told=Foreign(EMOTIONS, (1.0,)))
+    assert classifier.predict(np.zeros((1, 48, 48, 1), np.float32)).shape == (1, 7)
+    with pytest.raises(ModelError, match=r"net\.onnx failed while it ran.*Give an \.onnx"):
+        classifier.predict(np.zeros((2, 48, 48, 1), np.float32))
