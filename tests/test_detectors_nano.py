@@ -158,6 +158,23 @@ def test_maps_of_another_shape(tmp_path: Path, blobs: Path) -> None:
         NanoDetector(tmp_path / "n.onnx").detect(np.zeros((64, 64), np.uint8))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("plane", "value"), [(1, np.nan), (3, -9.0), (2, np.inf), (4, 3e38), (9, np.nan)]
+)
+def test_a_bad_cell_costs_no_other(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch, plane: int, value: float
+) -> None:
+    maps = [np.full((1, 15, 64 // stride, 64 // stride), -9, np.float32) for stride in STRIDES]
+    for column, score in ((1, 5.0), (2, 4.0)):
+        maps[0][0, :, 3, column] = [score, 1, 1, 1, 1, *[0] * 10]
+    maps[0][0, plane, 3, 1] = value
+    detector = NanoDetector(blobs, nms=0.2)
+    monkeypatch.setattr(detector, "_run", lambda picture: maps)
+    found = detector.detect(np.zeros((64, 64), np.uint8))
+    assert [12, 20, 16, 16] in found.boxes.tolist()
+
+
 def test_a_file_tells_what_it_is(blobs: Path) -> None:
     assert create_detector(str(blobs)).name == "nano"
     assert create_detector(f"nano:{blobs},score=0.7,threads=1").name == "nano"

@@ -169,6 +169,36 @@ def test_outputs_of_another_shape(tmp_path: Path) -> None:
         YuNetDetector(tmp_path / "good.onnx").detect(black[:32, :32])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("kind", "column", "value"),
+    [
+        ("bbox", 2, 200.0),  # exp() overflows.
+        ("bbox", 3, np.nan),
+        ("bbox", 0, -np.inf),
+        ("bbox", 2, -200.0),
+        ("kps", 4, np.nan),
+        ("cls", 0, np.nan),
+    ],
+)
+def test_a_bad_cell_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, column: int, value: float
+) -> None:
+    outputs = {
+        f"{name}_{stride}": np.zeros((1, (64 // stride) ** 2, width), np.float32)
+        for stride in STRIDES
+        for name, width in {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}.items()
+    }
+    for cell, score in ((5, 1.0), (10, 0.9)):
+        outputs["cls_16"][0, cell] = outputs["obj_16"][0, cell] = score
+    outputs[f"{kind}_16"][0, 5, column] = value
+    detector = YuNetDetector(write_yunet(tmp_path / "net.onnx"))
+    monkeypatch.setattr(detector._network, "run", lambda image: (outputs, (64, 64)))
+    found = detector.detect(np.zeros((64, 64, 3), np.uint8))
+    np.testing.assert_allclose(found.boxes, [[24, 24, 16, 16]])
+    assert found.scores.tolist() == [np.float32(0.9)]
+
+
 def test_comes_from_the_store_and_is_autos_choice(
     fixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

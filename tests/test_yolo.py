@@ -151,6 +151,47 @@ def test_letterboxes_frames_into_a_fixed_input(
     np.testing.assert_allclose(found.landmarks[0], (POINTS - offset) / ratio, atol=1.5)
 
 
+BAD = {
+    "negative width": (2, -64),
+    "no height": (3, 0),
+    "width is no number": (2, np.nan),
+    "place is no number": (0, np.nan),
+    "infinite place": (1, -np.inf),
+    "overflow when scaled": (2, 3e38),
+    "infinite score": (4, np.inf),
+    "score is no number": (4, np.nan),
+    "mark is no number": (7, np.nan),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("channel", "value"), BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize("other", [10, 5002])
+def test_a_bad_candidate_costs_no_other(
+    tmp_path: Path, channel: int, value: float, other: int
+) -> None:
+    """Wherever it stands, and though it is surer than the good one that it lies on."""
+    (output,) = decoded(2)
+    output[0, :, other] = output[0, :, 5000]
+    output[0, 4, other] = 0.95
+    output[0, channel, other] = value
+    detector = YoloDetector(write_yolo(tmp_path / "face.onnx", [output], size=("h", "w")))
+    found = detector.detect(red(1280, 1280))
+    np.testing.assert_allclose(found.boxes, [[576, 520, 128, 160]], atol=1e-2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("channel", [3, 20, 65])
+def test_a_bad_cell_costs_no_other(tmp_path: Path, channel: int, value: float) -> None:
+    grids = raw(2)
+    for row in (3, 19):
+        grids[1][0, :, row, 20] = grids[1][0, :, 18, 20]
+        grids[1][0, channel, row, 20] = value
+    found = YoloDetector(write_yolo(tmp_path / "face.onnx", grids)).detect(red(640, 640))
+    np.testing.assert_allclose(found.boxes, [[288, 260, 64, 80]], atol=1e-2)
+
+
 def test_free_input_takes_the_size_of_the_frame(tmp_path: Path) -> None:
     path = write_yolo(tmp_path / "face.onnx", decoded(0), size=("height", "width"))
     found = YoloDetector(path).detect(red(480, 640))

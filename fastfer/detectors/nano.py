@@ -101,7 +101,7 @@ class NanoDetector:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
         # Gray first: a third of the bytes to shrink.
         picture = _padded(shrink(self._coloured(frame), size))
-        found = decode(self._run(picture), self._least)
+        found = decode(self._run(picture), self._least).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         found = no_smaller_than(to_frame(found, size, frame), self._min_face)
         return found.left_to_right()

@@ -143,9 +143,9 @@ class YoloDetector:
         canvas, ratio, offset = self._letterbox(frame)
         batch = np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)
         decode = _decode_raw if self._layout.raw else _decode_plain
-        found = decode(
-            self._run(batch / np.float32(255)), self._layout, canvas.shape[0], self._score
-        )
+        outputs = self._run(batch / np.float32(255))
+        with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
+            found = decode(outputs, self._layout, canvas.shape[0], self._score).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         boxes = (found.boxes - np.array([*offset, 0, 0], np.float32)) / np.tile(ratio, 2)
         marks = found.landmarks

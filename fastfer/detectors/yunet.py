@@ -104,7 +104,8 @@ class YuNetDetector:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
         size = fit_within(size, self._network.limit)
         outputs, shape = self._network.run(as_bgr(shrink(frame, size)))
-        found = decode(outputs, shape, self._score)
+        with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
+            found = decode(outputs, shape, self._score).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         found = no_smaller_than(to_frame(found, size, frame), self._min_face)
         return found.left_to_right()
