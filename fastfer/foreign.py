@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastfer.classifier import EmotionClassifier, check_batch
+from fastfer.classifier import EmotionClassifier, check_batch, check_output
 from fastfer.errors import ModelError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import PREFIX, ModelContract
@@ -138,9 +138,11 @@ class ForeignClassifier(EmotionClassifier):
             feed = {self._input: part}
             (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
             values = values[:count]
+            check_output(values, (count, len(self._columns)), self._output, str(self.path))
+            shares = _probabilities(values)
             for i, column in enumerate(self._columns):
                 if column is not None:
-                    result[start : start + count, column] = _probabilities(values)[:, i]
+                    result[start : start + count, column] = shares[:, i]
         result /= np.maximum(result.sum(axis=1, keepdims=True), 1e-12)
         return result
 

@@ -184,6 +184,19 @@ def test_options_of_the_commands() -> None:
         read("--model-scale", "one")
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outputs_that_are_not_finite(tmp_path: Path, value: float) -> None:
+    path = write_foreign(tmp_path / "net.onnx", ["N", 1, 48, 48], 7)
+    model = onnx.load(str(path))
+    weights = np.full((1, 7), value, np.float32)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "weights"))
+    onnx.save(model, str(path))
+    classifier = ForeignClassifier(path, told=Foreign(EMOTIONS, (1.0,)))
+    with pytest.raises(ModelError, match=r"net\.onnx: its output 'logits' gave .*not finite"):
+        classifier.predict(np.ones((2, 48, 48, 1), np.float32))
+
+
 def test_a_network_that_fails_while_it_runs(tmp_path: Path) -> None:
     """Any number of faces is declared, but the graph insists on one."""
     path = write_foreign(tmp_path / "net.onnx", ["N", 1, 48, 48], 7)
