@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from fastfer.errors import FastferError, ModelError
+from fastfer import terminal
+from fastfer.errors import ModelError
 from fastfer.models import store
 from fastfer.models.catalogue import CATALOGUE
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.models") -> int:
     """Run the command; returns its exit code."""
-    args = _parser(prog).parse_args(argv)
-    try:
-        code: int = args.run(args)
-    except FastferError as error:
-        print(f"fastfer models: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return terminal.run(lambda: _run(_parser(prog).parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
+    code: int = args.run(args)
     return code
 
 
@@ -75,6 +72,6 @@ def _verify(args: argparse.Namespace) -> int:
             print(f"{name}\tsound")
         except ModelError as error:
             print(f"{name}\tdamaged")
-            print(f"fastfer models: {error}", file=sys.stderr)
+            terminal.say(str(error))
             code = error.exit_code
     return code
