@@ -18,9 +18,10 @@ def add_detector(group: Any) -> None:
         "--detector",
         default="auto",
         metavar="NAME|FILE",
-        help="how to find faces: auto, nano, yunet, haar, haar:alt2, or a detector's .onnx file; "
-        "options follow a colon, as in haar:alt2,scaleFactor=1.1 (default: auto, which is nano, "
-        "the network that comes with fastfer)",
+        help="how to find faces: auto, nano, yunet, haar, haar:alt2, or FILE.onnx, a detector of "
+        "your own (yolo, YOLOv8-style, has no other); options follow a colon, as in "
+        "haar:alt2,scaleFactor=1.1 or FILE.onnx:score=0.5 (default: auto, which is nano, the "
+        "network that comes with fastfer)",
     )
     group.add_argument(
         "--detect-size",

@@ -247,7 +247,8 @@ def test_the_text_that_asks_for_a_detector(fixed: Path) -> None:
         ("haar:scaleFactor=big", "haar:scaleFactor=big"),
         ("haar:scaleFactor=1", "scaleFactor must be above 1"),
         ("auto:alt2", "takes options as name=value only"),
-        ("yolo", "yolo"),
+        ("yolo", r"detector 'yolo': .*Give its file: --detector FILE\.onnx.*yolo:FILE\.onnx"),
+        ("yolo:score=0.5", r"--detector FILE\.onnx"),
         ("yunet:x.onnx,score=2", "score must be 0 to 1"),
     ],
 )

@@ -89,6 +89,11 @@ def create_detector(spec: str, *, threads: int | None = None, **options: Any) ->
         kind = _needed_kind(value, known[key].annotation) if key in known else None
         if kind:
             raise UsageError(f"detector {spec!r}: {key} must be {kind}; got {value!r}.")
+    if bare == "file" and known["file"].default is inspect.Parameter.empty and bare not in options:
+        raise UsageError(
+            f"detector {spec!r}: {name} comes without a network. Give its file: --detector "
+            f"FILE.onnx, or {name}:FILE.onnx with options after a comma."
+        )
     try:
         return factory(**options)
     except TypeError as error:  # An option left out.
