@@ -79,7 +79,7 @@ def foreign_model(args: argparse.Namespace) -> Foreign | None:
     """What the options say of a foreign network; ``None`` where none was given.
 
     Raises:
-        UsageError: a number that is none.
+        UsageError: a number that is none, or a bias beside ``imagenet``.
     """
     if args.model_labels is args.model_scale is args.model_bias is None:
         return None
@@ -87,6 +87,11 @@ def foreign_model(args: argparse.Namespace) -> Foreign | None:
 
     labels = None if args.model_labels is None else tuple(args.model_labels.split(","))
     if args.model_scale == "imagenet":
+        if args.model_bias is not None:
+            raise UsageError(
+                "--model-scale imagenet sets the bias too, of each channel; got --model-bias "
+                f"{args.model_bias} as well. Leave it out, or give the scale in numbers."
+            )
         return Foreign(labels, *IMAGENET, args.model_color)
     scale, bias = _numbers(args.model_scale), _numbers(args.model_bias)
     return Foreign(labels, scale, bias, args.model_color)

@@ -180,6 +180,8 @@ def test_options_of_the_commands() -> None:
     assert read("--model-scale", "1,2,3", "--model-bias=-1") == Foreign(
         None, (1.0, 2.0, 3.0), (-1.0,)
     )
+    with pytest.raises(UsageError, match=r"imagenet sets the bias too.*got --model-bias 3"):
+        read("--model-scale", "imagenet", "--model-bias", "3")
     with pytest.raises(UsageError, match="'one' is not a number"):
         read("--model-scale", "one")
 
