@@ -44,7 +44,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 def _list(args: argparse.Namespace) -> int:
     for entry in CATALOGUE.values():
-        state = "stored" if store.is_stored(entry.name) else "not stored"
+        state = store.state(entry.name)
         print(f"{entry.name}\t{state}\t{entry.size:,} bytes\t{entry.licence}\t{entry.what}")
         print(f"\tinput: {entry.takes}\n\tfrom: {entry.url}\n\tsha256: {entry.sha256}")
     return 0
