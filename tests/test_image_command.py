@@ -333,6 +333,17 @@ def test_bad_input(album: Path, model: str, name: str, message: str) -> None:
     assert "unreadable" in done.stdout
 
 
+def test_an_empty_path_is_named(album: Path, model: str) -> None:
+    done = image("", album / "blank.png", "--json", model)
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("fastfer: '': the path is empty")
+    assert [row["path"] for row in rows(done)] == ["", str(album / "blank.png")]
+    done = image("", model)
+    assert done.returncode == 3
+    assert "'': the path is empty" in done.stderr
+
+
 def test_one_bad_file_never_stops_the_others(album: Path, model: str) -> None:
     done = image(album, album / "absent.jpg", "--recursive", "--json", model)
     assert done.returncode == 3
