@@ -16,11 +16,11 @@ def as_boxes(boxes: ArrayLike, name: str = "boxes") -> NDArray[np.float64]:
     An empty list is (0, 4). The values are not looked at.
 
     Raises:
-        BoxError: not numbers, or not four to a row.
+        BoxError: not numbers that a float holds, or not four to a row.
     """
     try:
         rows = np.asarray(boxes, np.float64, order="C")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BoxError(f"{name} must be numbers, four to a row: {error}.") from None
     if rows.ndim != 2 or rows.shape[1] != 4:
         if np.shape(boxes) == (0,):
@@ -80,7 +80,7 @@ def _scores(scores: ArrayLike, count: int) -> NDArray[np.float64]:
     needed = f"scores must be {count} finite numbers, one per box"
     try:
         values = np.asarray(scores, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{needed}: {error}.") from None
     if values.shape != (count,):
         raise UsageError(f"{needed}; got shape {values.shape}.")
