@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from fastfer import __version__
+from fastfer import __version__, terminal
 
 COMMANDS: Final = {
     "image": "photos in, a table, JSON, CSV or annotated pictures out",
@@ -31,17 +31,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return code
     if name == "--version":
-        print(f"fastfer {__version__}")
-        return 0
+        return terminal.run(_version)
     if name in ("-h", "--help"):
-        print(_USAGE, "\nFacial expressions from photos, videos and cameras.\n\ncommands:")
-        for command, what in COMMANDS.items():
-            print(f"  {command:8}{what}")
-        print("\nfastfer COMMAND --help says more.")
-        return 0
+        return terminal.run(_help)
     problem = f"there is no command {name!r}" if name else "a command is missing"
     print(f"{_USAGE}\nfastfer: {problem}; there is {', '.join(COMMANDS)}.", file=sys.stderr)
     return 2
+
+
+def _version() -> int:
+    print(f"fastfer {__version__}")
+    return 0
+
+
+def _help() -> int:
+    print(_USAGE, "\nFacial expressions from photos, videos and cameras.\n\ncommands:")
+    for command, what in COMMANDS.items():
+        print(f"  {command:8}{what}")
+    print("\nfastfer COMMAND --help says more.")
+    return 0
 
 
 if __name__ == "__main__":

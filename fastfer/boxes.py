@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastfer import kernels
+from fastfer.checks import is_number
 from fastfer.errors import BoxError, UsageError
 
 
@@ -17,11 +16,11 @@ def as_boxes(boxes: ArrayLike, name: str = "boxes") -> NDArray[np.float64]:
     An empty list is (0, 4). The values are not looked at.
 
     Raises:
-        BoxError: not numbers, or not four to a row.
+        BoxError: not numbers that a float holds, or not four to a row.
     """
     try:
         rows = np.asarray(boxes, np.float64, order="C")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BoxError(f"{name} must be numbers, four to a row: {error}.") from None
     if rows.ndim != 2 or rows.shape[1] != 4:
         if np.shape(boxes) == (0,):
@@ -69,7 +68,7 @@ def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> NDArray[np.int
     """
     rows = _sound(boxes, "boxes")
     values = _scores(scores, len(rows))
-    if not (_is_number(threshold) and 0 <= threshold <= 1):
+    if not (is_number(threshold) and 0 <= threshold <= 1):
         raise UsageError(f"threshold must be a number from 0 to 1; got {threshold!r}.")
     order = np.argsort(-values, kind="stable").astype(np.int64, copy=False)
     keep = np.empty(len(rows), np.int64)
@@ -77,15 +76,11 @@ def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> NDArray[np.int
     return keep[:count].astype(np.intp, copy=False)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real)
-
-
 def _scores(scores: ArrayLike, count: int) -> NDArray[np.float64]:
     needed = f"scores must be {count} finite numbers, one per box"
     try:
         values = np.asarray(scores, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{needed}: {error}.") from None
     if values.shape != (count,):
         raise UsageError(f"{needed}; got shape {values.shape}.")

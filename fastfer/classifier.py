@@ -14,7 +14,7 @@ from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import Labels, ModelContract
 from fastfer.preprocess import pack_faces
-from fastfer.runtime import open_session, pick_threads, read_model
+from fastfer.runtime import describe, open_session, pick_threads, read_model, run_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,6 +29,8 @@ TWIN: Final = BUNDLED.with_name("expression_float32.onnx")
 CHUNK: Final = 64
 """Faces per call of the runtime: past 8 the time per face no longer falls, while memory grows by
 about a megabyte a face."""
+SLACK: Final = 1e-3
+"""How far probabilities may miss 0, and their sum 1: what rounding in a graph can make."""
 
 _ADVICE: Final = "Give an .onnx file made by python -m training.export."
 
@@ -108,14 +110,51 @@ class EmotionClassifier:
 
         Raises:
             FrameError: ``batch`` has another shape or dtype, or values that are not finite.
+            ModelError: what the network gives for it are no probabilities.
         """
         faces = check_batch(batch, self.contract)
         result = np.zeros((len(faces), len(EMOTIONS)), np.float32)
         for start in range(0, len(faces), CHUNK):
             part = slice(start, start + CHUNK)
             feed = {self._input: np.ascontiguousarray(faces[part])}
-            result[part, self._places] = self._session.run([self._output], feed)[0]
+            (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
+            self._check_probabilities(values, len(feed[self._input]))
+            result[part, self._places] = np.clip(values, 0, 1)
         return result
+
+    def _check_probabilities(self, values: NDArray[np.float32], count: int) -> None:
+        """ModelError unless ``values`` are ``count`` rows of the contract's classes, each from 0 to
+        1 and all of a row 1 together: nothing in a file's metadata can promise that."""
+        check_output(values, (count, len(self.contract.labels)), self._output, str(self.path))
+        sums = values.sum(axis=1)
+        if (values >= -SLACK).all() and (np.abs(sums - 1) <= SLACK).all():
+            return
+        low, high = values.min(), values.max()
+        if low < -SLACK or high > 1 + SLACK:
+            found, guess = f"values from {low:.3g} to {high:.3g}", " They look like logits."
+        else:
+            worst = sums[np.abs(sums - 1).argmax()]
+            found, guess = f"rows that add up to {worst:.4g}", ""
+        raise ModelError(
+            f"{self.path}: its output {self._output!r} gave {found}, not probabilities, which are "
+            f"0 to 1 and add up to 1.{guess} Let the graph end with a softmax, as python -m "
+            "training.export does."
+        )
+
+
+def check_output(
+    values: NDArray[np.float32], shape: tuple[int, int], name: str, source: str
+) -> None:
+    """ModelError unless the output ``name`` of ``source`` has this shape and is finite."""
+    if values.shape != shape:
+        raise ModelError(
+            f"{source}: its output {name!r} gave shape {values.shape}, not {shape}. {_ADVICE}"
+        )
+    if not np.isfinite(values).all():
+        raise ModelError(
+            f"{source}: its output {name!r} gave values that are not finite (NaN or infinite). The "
+            f"file is damaged, or its training failed. {_ADVICE}"
+        )
 
 
 def bundled() -> Path:
@@ -180,13 +219,13 @@ def _check_graph(
     inputs = session.get_inputs()
     if len(inputs) != 1 or not _fits(inputs[0], (None, size, size, contract.channels)):
         raise ModelError(
-            f"{source}: inputs {_describe(inputs)}; one float32 input of shape "
+            f"{source}: inputs {describe(inputs)}; one float32 input of shape "
             f"(N, {size}, {size}, {contract.channels}) with N free is needed."
         )
     outputs = {node.name: node for node in session.get_outputs()}
     if output not in outputs or not _fits(outputs[output], (None, classes)):
         raise ModelError(
-            f"{source}: outputs {_describe(outputs.values())}; a float32 output {output!r} of "
+            f"{source}: outputs {describe(outputs.values())}; a float32 output {output!r} of "
             f"shape (N, {classes}) with N free is needed."
         )
     return str(inputs[0].name)
@@ -196,7 +235,3 @@ def _fits(node: Any, shape: tuple[int | None, ...]) -> bool:
     """Whether a graph's input or output is float32 of ``shape``, where ``None`` must be free."""
     have = tuple(side if isinstance(side, int) else None for side in node.shape)
     return bool(node.type == "tensor(float)" and have == shape)
-
-
-def _describe(nodes: Any) -> str:
-    return ", ".join(f"{n.name} {n.type} {tuple(n.shape)}" for n in nodes) or "none"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.checks import check_range, check_share
 from fastfer.classifier import EmotionClassifier, open_classifier
 from fastfer.crops import qualities, readable, tilts
 from fastfer.detectors import Detections, Detector, create_detector
@@ -18,6 +19,7 @@ from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.preprocess import check_frame
 from fastfer.results import Face, FrameResult
+from fastfer.runtime import pick_threads
 from fastfer.sources import MAX_PIXELS, decode, decode_reduced, read_bytes, reduction
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ class Engine:
                 bundled one.
             foreign: what the file of a network that was not made for fastfer does not say.
             labels: which reading of a network that learnt two; see :class:`EmotionClassifier`.
-            threads: for the network; see :class:`EmotionClassifier`.
+            threads: for the network, see :class:`EmotionClassifier`, and for that of a detector
+                that is asked for by name, unless its options say otherwise.
             min_face: side in pixels of the smallest face to report; 0 leaves it to the detector.
             detect_size: long side of the picture that the detector searches, in pixels; ``None``
                 leaves it to the detector. Crops are always cut from the frame itself.
@@ -65,15 +68,23 @@ class Engine:
 
         Raises:
             ModelError: the network cannot be used (unless ``lazy``).
-            UsageError: an unknown detector, or an option that does not go with an object given.
+            UsageError: an unknown detector, a value of another kind or out of its range, or an
+                option that does not go with an object given.
         """
+        # Before anything loads, be it in the background, where an error would wait to be found.
+        check_share(min_quality=min_quality)
+        check_range(min_face=(min_face, 0))
+        pick_threads(threads)
+        if not isinstance(detector, (str, Detector)):
+            raise UsageError(
+                "detector must be a name or a file as a text, or an object with name, framing and "
+                f"detect(); got {detector!r}."
+            )
         self._classifier = self._provide(model, foreign, labels, threads, lazy)
-        if not 0 <= min_quality <= 1:
-            raise UsageError(f"min_quality must be 0 to 1; got {min_quality}.")
         self.min_quality = min_quality
         size = {} if detect_size is None else {"detect_size": detect_size}
         if isinstance(detector, str):
-            self.detector = create_detector(detector, min_face=min_face, **size)
+            self.detector = create_detector(detector, threads=threads, min_face=min_face, **size)
         elif min_face or size:
             raise UsageError(
                 "min_face and detect_size belong to the detector, which was given ready made."

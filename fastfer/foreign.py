@@ -17,12 +17,12 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastfer.classifier import EmotionClassifier, check_batch
+from fastfer.classifier import EmotionClassifier, check_batch, check_output
 from fastfer.errors import ModelError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import PREFIX, ModelContract
 from fastfer.preprocess import MAX_SIZE, MIN_SIZE, pack_faces
-from fastfer.runtime import open_session, pick_threads, read_model
+from fastfer.runtime import describe, open_session, pick_threads, read_model, run_session
 
 Frame = NDArray[np.uint8]
 
@@ -135,10 +135,14 @@ class ForeignClassifier(EmotionClassifier):
             count = len(part)
             if self._fixed and count < step:
                 part = np.concatenate([part, np.zeros((step - count, *part.shape[1:]), np.float32)])
-            values = self._session.run([self._output], {self._input: part})[0][:count]
+            feed = {self._input: part}
+            (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
+            values = values[:count]
+            check_output(values, (count, len(self._columns)), self._output, str(self.path))
+            shares = _probabilities(values)
             for i, column in enumerate(self._columns):
                 if column is not None:
-                    result[start : start + count, column] = _probabilities(values)[:, i]
+                    result[start : start + count, column] = shares[:, i]
         result /= np.maximum(result.sum(axis=1, keepdims=True), 1e-12)
         return result
 
@@ -192,10 +196,10 @@ def _find_input(session: Any, source: str) -> tuple[bool, int, int, int | None]:
             continue
         if isinstance(sides[0], int) and MIN_SIZE <= sides[0] <= MAX_SIZE:
             return planar, sides[0], channels[0], shape[0] if isinstance(shape[0], int) else None
-    told = ", ".join(f"{node.name} {node.type} {tuple(node.shape)}" for node in nodes)
     raise ModelError(
-        f"{source}: inputs {told}; needed is one float32 input (N, C, S, S) or (N, S, S, C) with 1 "
-        f"or 3 channels C and a fixed side S of {MIN_SIZE} to {MAX_SIZE}."
+        f"{source}: inputs {describe(nodes)}; needed is one float32 input (N, C, S, S) "
+        "or (N, S, S, C) with 1 or 3 channels C and "
+        f"a fixed side S of {MIN_SIZE} to {MAX_SIZE}."
     )
 
 

@@ -13,6 +13,7 @@ from fastfer import __version__, options, terminal
 from fastfer.errors import InputError, OutputError, UsageError
 from fastfer.labels import NAMES
 from fastfer.results import PhotoResult
+from fastfer.runtime import MOST_THREADS
 from fastfer.sources import (
     MAX_PIXELS,
     STDIN,
@@ -80,7 +81,10 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "1; default: 0)",
     )
     search.add_argument(
-        "--threads", type=_number(1), metavar="N", help="processors to use (default: all granted)"
+        "--threads",
+        type=_number(1, MOST_THREADS),
+        metavar="N",
+        help="processors to use (default: all granted)",
     )
     search.add_argument(
         "--max-pixels",
@@ -153,9 +157,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.max_pixels > MAX_PIXELS:  # OpenCV has a limit too, which it reads when it is loaded.
         os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)
     engine = _engine(args)
-    photos = (
-        [Photo("astronaut")] if args.demo else find_photos(args.paths, recursive=args.recursive)
-    )
+    photos = [Photo("astronaut")] if args.demo else _find(args.paths, recursive=args.recursive)
     if args.csv not in (None, STDIN):
         _refuse_photo(args.csv, [photo.name for photo in photos])
     loads = (
@@ -189,6 +191,18 @@ def _run(args: argparse.Namespace) -> int:
                 window = window if window.show(photo, frame, args.lang) else None
             progress.advance()
     return InputError.exit_code if failed else 0
+
+
+def _find(paths: Sequence[str], *, recursive: bool) -> list[Photo]:
+    """The photos that ``paths`` stand for; an empty one, as unset variables leave it, for none."""
+    photos: list[Photo] = []
+    for path in paths:
+        if path:
+            photos += find_photos([path], recursive=recursive)
+        else:
+            error = InputError("'': the path is empty. Name a picture, a directory or a pattern.")
+            photos.append(Photo(path, error))
+    return photos
 
 
 def _engine(args: argparse.Namespace) -> Engine:

@@ -18,9 +18,10 @@ def add_detector(group: Any) -> None:
         "--detector",
         default="auto",
         metavar="NAME|FILE",
-        help="how to find faces: auto, nano, yunet, haar, haar:alt2, or a detector's .onnx file; "
-        "options follow a colon, as in haar:alt2,scaleFactor=1.1 (default: auto, which is nano, "
-        "the network that comes with fastfer)",
+        help="how to find faces: auto, nano, yunet, haar, haar:alt2, or FILE.onnx, a detector of "
+        "your own (yolo, YOLOv8-style, has no other); options follow a colon, as in "
+        "haar:alt2,scaleFactor=1.1 or FILE.onnx:score=0.5 (default: auto, which is nano, the "
+        "network that comes with fastfer)",
     )
     group.add_argument(
         "--detect-size",
@@ -78,7 +79,7 @@ def foreign_model(args: argparse.Namespace) -> Foreign | None:
     """What the options say of a foreign network; ``None`` where none was given.
 
     Raises:
-        UsageError: a number that is none.
+        UsageError: a number that is none, or a bias beside ``imagenet``.
     """
     if args.model_labels is args.model_scale is args.model_bias is None:
         return None
@@ -86,6 +87,11 @@ def foreign_model(args: argparse.Namespace) -> Foreign | None:
 
     labels = None if args.model_labels is None else tuple(args.model_labels.split(","))
     if args.model_scale == "imagenet":
+        if args.model_bias is not None:
+            raise UsageError(
+                "--model-scale imagenet sets the bias too, of each channel; got --model-bias "
+                f"{args.model_bias} as well. Leave it out, or give the scale in numbers."
+            )
         return Foreign(labels, *IMAGENET, args.model_color)
     scale, bias = _numbers(args.model_scale), _numbers(args.model_bias)
     return Foreign(labels, scale, bias, args.model_color)

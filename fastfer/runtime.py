@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastfer import cpus
 from fastfer.errors import ModelError, UsageError
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 MAX_THREADS: Final = 4
 """Threads unless told otherwise: networks this small gain nothing from more."""
+MOST_THREADS: Final = 1024
+"""Threads that may be asked for: no machine has more use for them, and starting many times as many
+takes minutes and memory."""
 
 
 def pick_threads(threads: int | None) -> int:
@@ -20,11 +25,20 @@ def pick_threads(threads: int | None) -> int:
     most :data:`MAX_THREADS`.
 
     Raises:
-        UsageError: below 1.
+        UsageError: not a whole number from 1 to :data:`MOST_THREADS`.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"threads must be 1 or more; got {threads}.")
-    return threads or min(cpus.available(), MAX_THREADS)
+    if threads is None:
+        return min(cpus.available(), MAX_THREADS)
+    try:
+        count = operator.index(threads)
+    except TypeError:
+        count = 0
+    if not 1 <= count <= MOST_THREADS:
+        raise UsageError(
+            f"threads must be 1 or more, {MOST_THREADS} at most, as a whole number; got "
+            f"{threads!r}."
+        )
+    return count
 
 
 def read_model(path: Path, advice: str = "Give the path of an .onnx file.") -> bytes:
@@ -63,3 +77,29 @@ def open_session(
     except Exception as error:  # The runtime's own classes share no public base but this one.
         reason = str(error).splitlines()[0]
         raise ModelError(f"model {name} cannot be loaded as ONNX: {reason} {advice}") from error
+
+
+def run_session(
+    session: onnxruntime.InferenceSession,
+    names: Sequence[str],
+    feed: Mapping[str, Any],
+    source: str,
+    advice: str = "Give another .onnx file.",
+) -> list[Any]:
+    """The outputs called ``names`` of the network ``source`` for the inputs ``feed``.
+
+    Raises:
+        ModelError: the runtime cannot compute it; ends with ``advice``. What a graph insists on
+            between its inputs and outputs shows only then.
+    """
+    try:
+        outputs: list[Any] = session.run(list(names), dict(feed))
+    except Exception as error:  # The runtime's own classes share no public base but this one.
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"model {source} failed while it ran: {reason} {advice}") from error
+    return outputs
+
+
+def describe(nodes: Iterable[Any]) -> str:
+    """A graph's inputs or outputs for a message: name, type and shape of each."""
+    return ", ".join(f"{node.name} {node.type} {tuple(node.shape)}" for node in nodes) or "none"

@@ -24,9 +24,7 @@ def run(command: Callable[[], int]) -> int:
     """Run ``command`` and turn what stops it into an exit code and one line on standard error."""
     with quiet_libraries():
         try:
-            code = command()
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            code = _flushed(command)
         except KeyboardInterrupt as stop:
             code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
             if code == INTERRUPTED:
@@ -47,6 +45,22 @@ def run(command: Callable[[], int]) -> int:
             say(f"cannot write {where}: {error.strerror or error}.")
             code = OutputError.exit_code
     return code
+
+
+def _flushed(command: Callable[[], int]) -> int:
+    """``command()``, once what it has printed is out; also where --help ends it."""
+    try:
+        code = command()
+    except SystemExit:
+        _flush_stdout()
+        raise
+    _flush_stdout()
+    return code
+
+
+def _flush_stdout() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def leave(code: int) -> NoReturn:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastfer import __version__, options, terminal
 from fastfer.labels import NAMES
+from fastfer.runtime import MOST_THREADS
 
 if TYPE_CHECKING:
     from fastfer.capture import Source
@@ -103,7 +104,9 @@ def _add_work(group: Any) -> None:
         metavar="Q",
         help="tell no emotion of faces of lower quality, 0 to 1 (default: 0)",
     )
-    group.add_argument("--threads", type=_whole(1), metavar="N", help="processors to use")
+    group.add_argument(
+        "--threads", type=_whole(1, MOST_THREADS), metavar="N", help="processors to use"
+    )
     group.add_argument(
         "--detect-every",
         type=_every,
@@ -350,11 +353,13 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _whole(low: int) -> Callable[[str], int]:
+def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
     def whole(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {low} or more")
-        return int(text)
+        value = int(text) if text.isascii() and text.isdigit() else low - 1
+        if value < low or (high is not None and value > high):
+            limits = f"{low} or more" if high is None else f"{low} to {high}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {limits}")
+        return value
 
     return whole
 

@@ -22,9 +22,10 @@ def write_model(
     channels: int = 1,
     batch: int | str = "N",
     output: str = "probabilities",
+    last: str = "Softmax",
     seed: int = 0,
 ) -> Path:
-    """Write a network of one dense layer and a softmax to ``path``.
+    """Write a network of one dense layer and a softmax, or the operator ``last``, to ``path``.
 
     ``contract`` becomes the file's metadata unless ``metadata`` is given; the shape of the graph is
     given apart, so that a file may contradict its own contract.
@@ -35,7 +36,9 @@ def write_model(
         [
             helper.make_node("Flatten", ["faces"], ["flat"], axis=1),
             helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
-            helper.make_node("Softmax", ["logits"], [output], axis=1),
+            helper.make_node(
+                last, ["logits"], [output], **({"axis": 1} if last == "Softmax" else {})
+            ),
         ],
         "test",
         [helper.make_tensor_value_info("faces", TensorProto.FLOAT, [batch, size, size, channels])],

@@ -94,6 +94,14 @@ def test_unsound_boxes_are_named(bad: Any) -> None:
         nms([good, good, bad], [1, 2, 3], 0.5)
 
 
+def test_numbers_that_no_float_holds() -> None:
+    for call in (lambda b: iou(b, []), lambda b: nms(b, [1.0], 0.5)):
+        with pytest.raises(BoxError, match=r"must be numbers, four to a row: .*too large"):
+            call([(0, 0, 10**400, 1)])
+    with pytest.raises(UsageError, match=r"1 finite numbers.*too large"):
+        nms([(0, 0, 1, 1)], [10**400], 0.5)
+
+
 @pytest.mark.parametrize("shape", [(4,), (2, 3), (1, 2, 4)])
 def test_boxes_of_a_bad_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(BoxError, match="a must be"):

@@ -120,6 +120,8 @@ def test_what_is_no_video_says_so(
 def test_nothing_of_a_pattern_or_directory(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no picture of this pattern"):
         open_source(tmp_path / "x_%03d.png")
+    with pytest.raises(InputError, match="'': the path is empty"):
+        open_source("")
     with pytest.raises(InputError, match="holds no"):
         open_source(tmp_path)
 

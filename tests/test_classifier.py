@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
-from commands import python
+from commands import image, python
 from numpy.typing import NDArray
 from onnx_models import write_model
 from pictures import astronaut
@@ -125,8 +126,9 @@ def test_threads_share_one_classifier(classifier: EmotionClassifier) -> None:
 def test_number_of_threads(model: Path) -> None:
     assert EmotionClassifier(model).threads == min(cpus.available(), MAX_THREADS)
     assert EmotionClassifier(model, threads=3).threads == 3
-    for wrong in (0, -1):
-        with pytest.raises(UsageError, match="threads must be 1 or more"):
+    wrongs: list[Any] = [0, -1, 1025, 100_000, "2", 1.5, [1]]
+    for wrong in wrongs:
+        with pytest.raises(UsageError, match=r"threads must be 1 or more.*got"):
             EmotionClassifier(model, threads=wrong)
 
 
@@ -221,6 +223,36 @@ def test_graphs_that_contradict_their_contract(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         EmotionClassifier(make(tmp_path / "odd.onnx"))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ("Identity", r"values from -\S+ to \S+.*look like logits.*softmax"),
+        ("Exp", r"values from \S+ to \S+.*softmax"),
+        ("Sigmoid", r"rows that add up to [2-5]\.\d+.*softmax"),
+        ("Log", r"values that are not finite.*NaN"),
+        ("Reciprocal", r"values from|not finite"),
+    ],
+)
+def test_outputs_that_are_no_probabilities(tmp_path: Path, last: str, message: str) -> None:
+    classifier = EmotionClassifier(write_model(tmp_path / "odd.onnx", last=last))
+    assert classifier.predict(classifier.batch(0)).shape == (0, 7)
+    for count in (1, CHUNK + 1):
+        with pytest.raises(ModelError, match=message) as caught:
+            classifier.predict(faces(count))
+        assert "odd.onnx: its output 'probabilities' gave " in str(caught.value)
+
+
+def test_the_command_refuses_outputs_that_are_no_probabilities(tmp_path: Path) -> None:
+    photo = tmp_path / "face.png"
+    cv2.imwrite(str(photo), astronaut())
+    path = write_model(tmp_path / "logits.onnx", last="Identity")
+    done = image(photo, "--json", "--model", path)
+    assert (done.returncode, done.stdout) == (4, "")
+    (line,) = done.stderr.splitlines()
+    assert "look like logits" in line
 
 
 def test_metadata_round_trip() -> None:

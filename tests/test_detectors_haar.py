@@ -145,13 +145,14 @@ def test_opencv_without_cascades_says_what_to_install() -> None:
 import cv2
 if hasattr(cv2, "CascadeClassifier"):
     del cv2.CascadeClassifier
-from fastfer import FastferError, create_detector
+from fastfer import ModelError, create_detector
 try:
     create_detector("haar")
-except FastferError as error:
-    print(error)
+except ModelError as error:
+    print(error.exit_code, error)
 """
     done = python("-c", code)
+    assert done.stdout.startswith("4 ")
     assert "has no Haar cascades" in done.stdout
     assert "nano comes with fastfer" in done.stdout
     assert 'pip install "opencv-python>=4.10,<5"' in done.stdout

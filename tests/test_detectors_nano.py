@@ -20,7 +20,9 @@ from fastfer.detectors.nano import BUNDLED, OUTPUTS, STRIDES, NanoDetector
 from fastfer.errors import ModelError, UsageError
 
 
-def write_blob_finder(path: Path, channels: int = 1) -> Path:
+def write_blob_finder(
+    path: Path, channels: int = 1, shape: tuple[int | str, ...] = (1, "h", "w")
+) -> Path:
     """A network that takes every bright square of one cell for a face as large as the cell.
 
     The score is the cell's mean brightness less a half, in 1/10; the box is the cell, the points
@@ -47,7 +49,7 @@ def write_blob_finder(path: Path, channels: int = 1) -> Path:
         )
     graph = helper.make_graph(
         nodes, "blobs",
-        [helper.make_tensor_value_info("picture", TensorProto.UINT8, [1, "h", "w", channels])],
+        [helper.make_tensor_value_info("picture", TensorProto.UINT8, [*shape, channels])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in OUTPUTS],
         numbers,
     )  # fmt: skip
@@ -132,6 +134,45 @@ def test_what_cannot_be_used(tmp_path: Path, blobs: Path) -> None:
         options: dict[str, Any] = wrong
         with pytest.raises(UsageError, match=next(iter(wrong))):
             NanoDetector(blobs, **options)
+
+
+@pytest.mark.parametrize("shape", [(4, "h", "w"), (1, 320, 320), (1, 320, "w"), (1, "h", 320)])
+def test_inputs_that_cannot_be_fed(tmp_path: Path, shape: tuple[int | str, ...]) -> None:
+    path = write_blob_finder(tmp_path / "n.onnx", shape=shape)
+    with pytest.raises(ModelError, match=r"n\.onnx: its input is .*uint8.*free"):
+        NanoDetector(path)
+
+
+def test_maps_of_another_shape(tmp_path: Path, blobs: Path) -> None:
+    """Fourteen planes are told by a name alone, which says nothing of them."""
+    model = onnx.load(str(blobs))
+    for node in model.graph.node:
+        if node.output[0] == "grid_16":
+            node.output[0] = "whole_16"
+    model.graph.initializer.append(numpy_helper.from_array(np.arange(14), "fourteen"))
+    model.graph.node.append(
+        helper.make_node("Gather", ["whole_16", "fourteen"], ["grid_16"], axis=1)
+    )
+    onnx.save(model, str(tmp_path / "n.onnx"))
+    with pytest.raises(ModelError, match=r"gave .*\(1, 14, 4, 4\)"):
+        NanoDetector(tmp_path / "n.onnx").detect(np.zeros((64, 64), np.uint8))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("plane", "value"), [(1, np.nan), (3, -9.0), (2, np.inf), (4, 3e38), (9, np.nan)]
+)
+def test_a_bad_cell_costs_no_other(
+    blobs: Path, monkeypatch: pytest.MonkeyPatch, plane: int, value: float
+) -> None:
+    maps = [np.full((1, 15, 64 // stride, 64 // stride), -9, np.float32) for stride in STRIDES]
+    for column, score in ((1, 5.0), (2, 4.0)):
+        maps[0][0, :, 3, column] = [score, 1, 1, 1, 1, *[0] * 10]
+    maps[0][0, plane, 3, 1] = value
+    detector = NanoDetector(blobs, nms=0.2)
+    monkeypatch.setattr(detector, "_run", lambda picture: maps)
+    found = detector.detect(np.zeros((64, 64), np.uint8))
+    assert [12, 20, 16, 16] in found.boxes.tolist()
 
 
 def test_a_file_tells_what_it_is(blobs: Path) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastfer.detectors import create_detector
 from fastfer.detectors.auto import auto
 from fastfer.detectors.registry import needed_network
-from fastfer.detectors.yunet import YuNetDetector
+from fastfer.detectors.yunet import STRIDES, YuNetDetector
 from fastfer.engine import Engine
 from fastfer.errors import ModelError, UsageError
 from fastfer.models import store
@@ -120,6 +120,85 @@ def test_refuses_other_files(tmp_path: Path) -> None:
         free_input(b"\x0b\xff\xff", "input")
 
 
+def change_input(path: Path, to: Path, shape: list[int | str]) -> Path:
+    model = onnx.load(str(path))
+    for dim, side in zip(model.graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
+        dim.Clear()
+        if isinstance(side, int):
+            dim.dim_value = side
+        else:
+            dim.dim_param = side
+    onnx.save(model, str(to))
+    return to
+
+
+@pytest.mark.parametrize("shape", [[4, 3, "h", "w"], [1, 3, 640, "w"], [1, 3, "h", 640]])
+def test_inputs_that_cannot_be_fed(free: Path, tmp_path: Path, shape: list[int | str]) -> None:
+    path = change_input(free, tmp_path / "net.onnx", shape)
+    with pytest.raises(ModelError, match=r"net\.onnx: .*float32.*Export it"):
+        YuNetDetector(path)
+
+
+def write_yunet(path: Path, columns: dict[str, int] | None = None) -> Path:
+    """A network with YuNet's outputs that sees nothing at 64 x 64; ``columns`` replaces widths."""
+    widths = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10} | (columns or {})
+    nodes, outputs = [], []
+    constants = [onnx.numpy_helper.from_array(np.zeros(1, np.float32), "none")]
+    nodes.append(onnx.helper.make_node("ReduceMin", ["input"], ["least"], keepdims=0))
+    nodes.append(onnx.helper.make_node("Mul", ["least", "none"], ["zero"]))
+    for stride in STRIDES:
+        for kind, width in widths.items():
+            name = f"{kind}_{stride}"
+            value = np.ones((1, (64 // stride) ** 2, width), np.float32)
+            constants.append(onnx.numpy_helper.from_array(value, f"of_{name}"))
+            nodes.append(onnx.helper.make_node("Mul", [f"of_{name}", "zero"], [name]))
+            outputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    inputs = [onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1, 3, "h", "w"])]
+    graph = onnx.helper.make_graph(nodes, "yunet", inputs, outputs, constants)
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+    return path
+
+
+def test_outputs_of_another_shape(tmp_path: Path) -> None:
+    black = np.zeros((64, 64, 3), np.uint8)
+    assert len(YuNetDetector(write_yunet(tmp_path / "good.onnx")).detect(black)) == 0
+    with pytest.raises(ModelError, match=r"gave kps_8 as float32 \(1, 64, 8\).*\(1, 64, 10\)"):
+        YuNetDetector(write_yunet(tmp_path / "kps.onnx", {"kps": 8})).detect(black)
+    with pytest.raises(ModelError, match=r"gave cls_8 as float32 \(1, 64, 1\).*\(1, 16, 1\)"):
+        YuNetDetector(tmp_path / "good.onnx").detect(black[:32, :32])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("kind", "column", "value"),
+    [
+        ("bbox", 2, 200.0),  # exp() overflows.
+        ("bbox", 3, np.nan),
+        ("bbox", 0, -np.inf),
+        ("bbox", 2, -200.0),
+        ("kps", 4, np.nan),
+        ("cls", 0, np.nan),
+    ],
+)
+def test_a_bad_cell_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, column: int, value: float
+) -> None:
+    outputs = {
+        f"{name}_{stride}": np.zeros((1, (64 // stride) ** 2, width), np.float32)
+        for stride in STRIDES
+        for name, width in {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}.items()
+    }
+    for cell, score in ((5, 1.0), (10, 0.9)):
+        outputs["cls_16"][0, cell] = outputs["obj_16"][0, cell] = score
+    outputs[f"{kind}_16"][0, 5, column] = value
+    detector = YuNetDetector(write_yunet(tmp_path / "net.onnx"))
+    monkeypatch.setattr(detector._network, "run", lambda image: (outputs, (64, 64)))
+    found = detector.detect(np.zeros((64, 64, 3), np.uint8))
+    np.testing.assert_allclose(found.boxes, [[24, 24, 16, 16]])
+    assert found.scores.tolist() == [np.float32(0.9)]
+
+
 def test_comes_from_the_store_and_is_autos_choice(
     fixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,7 +247,8 @@ def test_the_text_that_asks_for_a_detector(fixed: Path) -> None:
         ("haar:scaleFactor=big", "haar:scaleFactor=big"),
         ("haar:scaleFactor=1", "scaleFactor must be above 1"),
         ("auto:alt2", "takes options as name=value only"),
-        ("yolo", "yolo"),
+        ("yolo", r"detector 'yolo': .*Give its file: --detector FILE\.onnx.*yolo:FILE\.onnx"),
+        ("yolo:score=0.5", r"--detector FILE\.onnx"),
         ("yunet:x.onnx,score=2", "score must be 0 to 1"),
     ],
 )

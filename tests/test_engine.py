@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from commands import python
+from commands import DETECTOR, python
 from numpy.typing import NDArray
 from onnx_models import write_model
 from pictures import astronaut, encode, portrait
@@ -196,6 +196,44 @@ def test_what_does_not_go_together(model: Path) -> None:
         Engine("haar", EmotionClassifier(model), threads=2)
     with pytest.raises(UsageError, match="no detector is called"):
         Engine("nose", model)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"threads": "2"}, "threads must be 1 or more.*whole number; got '2'"),
+        ({"threads": 1.5}, r"threads must be .*whole number; got 1\.5"),
+        ({"threads": 100_000}, "threads must be .*1024 at most.*got 100000"),
+        ({"min_quality": "a"}, "min_quality must be 0 to 1; got 'a'"),
+        ({"min_quality": None}, "min_quality must be 0 to 1; got None"),
+        ({"min_face": "x"}, "min_face must be 0 or more; got 'x'"),
+        ({"detect_size": "x"}, "detect_size must be .*got 'x'"),
+        ({"detect_size": [640]}, r"detect_size must be .*got \[640\]"),
+        ({"detector": 5}, r"detector must be a name .*detect\(\); got 5"),
+        ({"detector": None}, "detector must be .*got None"),
+    ],
+)
+def test_options_of_another_kind(
+    model: Path, option: dict[str, Any], message: str, lazy: bool
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        Engine(**({"model": model, "lazy": lazy} | option))
+
+
+def test_threads_are_for_the_detector_too(model: Path) -> None:
+    def granted(spec: str, threads: int | None) -> int:
+        detector: Any = Engine(spec, model, threads=threads).detector
+        count: int = detector._session.get_session_options().intra_op_num_threads
+        return count
+
+    for spec in ("auto", "nano"):
+        assert granted(spec, 1) == 1
+        assert granted(spec, 3) == 3
+    assert granted("nano:threads=2", 1) == 2, "what is said of the detector goes first"
+    Engine(DETECTOR, model, threads=1)
+    register("plain", lambda min_face=0.0: Boxes())
+    Engine("plain", model, threads=1)
 
 
 def test_a_refused_model(tmp_path: Path) -> None:

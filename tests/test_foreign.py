@@ -180,5 +180,34 @@ def test_options_of_the_commands() -> None:
     assert read("--model-scale", "1,2,3", "--model-bias=-1") == Foreign(
         None, (1.0, 2.0, 3.0), (-1.0,)
     )
+    with pytest.raises(UsageError, match=r"imagenet sets the bias too.*got --model-bias 3"):
+        read("--model-scale", "imagenet", "--model-bias", "3")
     with pytest.raises(UsageError, match="'one' is not a number"):
         read("--model-scale", "one")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_outputs_that_are_not_finite(tmp_path: Path, value: float) -> None:
+    path = write_foreign(tmp_path / "net.onnx", ["N", 1, 48, 48], 7)
+    model = onnx.load(str(path))
+    weights = np.full((1, 7), value, np.float32)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "weights"))
+    onnx.save(model, str(path))
+    classifier = ForeignClassifier(path, told=Foreign(EMOTIONS, (1.0,)))
+    with pytest.raises(ModelError, match=r"net\.onnx: its output 'logits' gave .*not finite"):
+        classifier.predict(np.ones((2, 48, 48, 1), np.float32))
+
+
+def test_a_network_that_fails_while_it_runs(tmp_path: Path) -> None:
+    """Any number of faces is declared, but the graph insists on one."""
+    path = write_foreign(tmp_path / "net.onnx", ["N", 1, 48, 48], 7)
+    model = onnx.load(str(path))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 7]), "one"))
+    model.graph.node.append(helper.make_node("Reshape", ["logits", "one"], ["answer"]))
+    model.graph.output[0].name = "answer"
+    onnx.save(model, str(path))
+    classifier = ForeignClassifier(path, told=Foreign(EMOTIONS, (1.0,)))
+    assert classifier.predict(np.zeros((1, 48, 48, 1), np.float32)).shape == (1, 7)
+    with pytest.raises(ModelError, match=r"net\.onnx failed while it ran.*Give an \.onnx"):
+        classifier.predict(np.zeros((2, 48, 48, 1), np.float32))

@@ -262,7 +262,8 @@ def test_fastfer_image_is_the_same_command(album: Path, model: str) -> None:
         (["a.jpg", "--nonsense"], "unrecognized arguments: --nonsense"),
         (["a.jpg", "--top", "8"], "'8' is not a whole number, 1 to 7"),
         (["a.jpg", "--top", "0"], "1 to 7"),
-        (["a.jpg", "--threads", "0"], "'0' is not a whole number, 1 or more"),
+        (["a.jpg", "--threads", "0"], "'0' is not a whole number, 1 to 1024"),
+        (["a.jpg", "--threads", "100000"], "'100000' is not a whole number, 1 to 1024"),
         (["a.jpg", "--threads", "two"], "'two' is not a whole number"),
         (["a.jpg", "--min-face", "-3"], "0 or more"),
         (["a.jpg", "--max-pixels", "0"], "1 or more"),
@@ -331,6 +332,17 @@ def test_bad_input(album: Path, model: str, name: str, message: str) -> None:
     assert str(album / name) in line
     assert message in line
     assert "unreadable" in done.stdout
+
+
+def test_an_empty_path_is_named(album: Path, model: str) -> None:
+    done = image("", album / "blank.png", "--json", model)
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("fastfer: '': the path is empty")
+    assert [row["path"] for row in rows(done)] == ["", str(album / "blank.png")]
+    done = image("", model)
+    assert done.returncode == 3
+    assert "'': the path is empty" in done.stderr
 
 
 def test_one_bad_file_never_stops_the_others(album: Path, model: str) -> None:

@@ -176,6 +176,28 @@ def test_offline_never_touches_the_network(
     assert store.download("net") == store.path_of("net")
 
 
+def test_offline_tells_a_damaged_file_from_none(
+    site: Site, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.download("net")
+    store.path_of("net").write_bytes(DATA[1:])
+    site.requests.clear()
+    monkeypatch.setenv("FASTFER_OFFLINE", "1")
+    wrong = hashlib.sha256(DATA[1:]).hexdigest()
+    with pytest.raises(ModelError, match=r"FASTFER_OFFLINE.*nothing is fetched") as caught:
+        store.download("net")
+    for words in ("net.onnx is damaged", wrong, f"expected {entry.sha256}"):
+        assert words in str(caught.value)
+    assert "not in the store" not in str(caught.value)
+    assert site.requests == []
+
+
+def test_a_file_that_is_too_long_is_told_with_what_was_expected(site: Site, entry: Entry) -> None:
+    site.files["/net.onnx"] = DATA + b"more"
+    with pytest.raises(ModelError, match=f"{len(DATA)} bytes with sha256 {entry.sha256}"):
+        store.download("net")
+
+
 def test_nothing_is_fetched_without_a_yes(site: Site, entry: Entry) -> None:
     questions: list[str] = []
 
@@ -232,7 +254,11 @@ def test_command(site: Site, entry: Entry, capsys: pytest.CaptureFixture[str]) -
     assert command.main(["path", "net"]) == 0
     assert command.main(["verify"]) == 0
     assert "net\tsound" in capsys.readouterr().out
+    assert command.main(["list"]) == 0
+    assert "net\tstored" in capsys.readouterr().out
     store.path_of("net").write_bytes(b"other")
+    assert command.main(["list"]) == 0
+    assert "net\tdamaged" in capsys.readouterr().out
     assert command.main(["verify"]) == 4
     assert "net\tdamaged" in capsys.readouterr().out
 

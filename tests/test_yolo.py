@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import pytest
+from commands import image
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -23,11 +25,18 @@ POINTS = np.array([[305, 285], [335, 285], [320, 300], [308, 320], [332, 320]], 
 
 
 def write_yolo(
-    path: Path, outputs: list[Floats], size: Any = (640, 640), names: str | None = "{0: 'face'}"
+    path: Path,
+    outputs: list[Floats],
+    size: Any = (640, 640),
+    names: str | None = "{0: 'face'}",
+    *,
+    kind: int = TensorProto.FLOAT,
+    batch: Any = 1,
 ) -> Path:
     """A network whose outputs are ``outputs``, where the input is red anywhere; else less."""
     nodes = [
-        helper.make_node("ReduceMax", ["images"], ["channels"], axes=[2, 3], keepdims=0),
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["floats"], ["channels"], axes=[2, 3], keepdims=0),
         helper.make_node("Gather", ["channels", "zero"], ["red"], axis=1),
         helper.make_node("ReduceMean", ["red"], ["amount"], keepdims=0),
     ]
@@ -37,7 +46,7 @@ def write_yolo(
         constants.append(numpy_helper.from_array(value, f"value{i}"))
         nodes.append(helper.make_node("Mul", [f"value{i}", "amount"], [f"output{i}"]))
         declared.append(helper.make_tensor_value_info(f"output{i}", TensorProto.FLOAT, value.shape))
-    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, *size])
+    images = helper.make_tensor_value_info("images", kind, [batch, 3, *size])
     graph = helper.make_graph(nodes, "yolo", [images], declared, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     if names is not None:
@@ -142,6 +151,47 @@ def test_letterboxes_frames_into_a_fixed_input(
     np.testing.assert_allclose(found.landmarks[0], (POINTS - offset) / ratio, atol=1.5)
 
 
+BAD = {
+    "negative width": (2, -64),
+    "no height": (3, 0),
+    "width is no number": (2, np.nan),
+    "place is no number": (0, np.nan),
+    "infinite place": (1, -np.inf),
+    "overflow when scaled": (2, 3e38),
+    "infinite score": (4, np.inf),
+    "score is no number": (4, np.nan),
+    "mark is no number": (7, np.nan),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("channel", "value"), BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize("other", [10, 5002])
+def test_a_bad_candidate_costs_no_other(
+    tmp_path: Path, channel: int, value: float, other: int
+) -> None:
+    """Wherever it stands, and though it is surer than the good one that it lies on."""
+    (output,) = decoded(2)
+    output[0, :, other] = output[0, :, 5000]
+    output[0, 4, other] = 0.95
+    output[0, channel, other] = value
+    detector = YoloDetector(write_yolo(tmp_path / "face.onnx", [output], size=("h", "w")))
+    found = detector.detect(red(1280, 1280))
+    np.testing.assert_allclose(found.boxes, [[576, 520, 128, 160]], atol=1e-2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("channel", [3, 20, 65])
+def test_a_bad_cell_costs_no_other(tmp_path: Path, channel: int, value: float) -> None:
+    grids = raw(2)
+    for row in (3, 19):
+        grids[1][0, :, row, 20] = grids[1][0, :, 18, 20]
+        grids[1][0, channel, row, 20] = value
+    found = YoloDetector(write_yolo(tmp_path / "face.onnx", grids)).detect(red(640, 640))
+    np.testing.assert_allclose(found.boxes, [[288, 260, 64, 80]], atol=1e-2)
+
+
 def test_free_input_takes_the_size_of_the_frame(tmp_path: Path) -> None:
     path = write_yolo(tmp_path / "face.onnx", decoded(0), size=("height", "width"))
     found = YoloDetector(path).detect(red(480, 640))
@@ -189,3 +239,93 @@ def test_refuses_missing_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(ModelError, match="cannot be loaded as ONNX"):
         create_detector(str(tmp_path / "text.onnx"))
+
+
+INPUTS: dict[str, tuple[dict[str, Any], str]] = {
+    "half": ({"kind": TensorProto.FLOAT16}, r"tensor\(float16\) \(1, 3, 640, 640\)"),
+    "bytes": ({"kind": TensorProto.UINT8}, r"tensor\(uint8\)"),
+    "four at once": ({"batch": 4}, r"\(4, 3, 640, 640\)"),
+    "height fixed": ({"size": (640, "width")}, r"\(1, 3, 640, 'width'\)"),
+    "width fixed": ({"size": ("height", 640)}, r"\(1, 3, 'height', 640\)"),
+}
+
+
+@pytest.mark.parametrize(("options", "told"), INPUTS.values(), ids=INPUTS.keys())
+def test_refuses_inputs_that_it_cannot_feed(
+    tmp_path: Path, options: dict[str, Any], told: str
+) -> None:
+    path = write_yolo(tmp_path / "face.onnx", decoded(0), **options)
+    with pytest.raises(ModelError, match=f"{told}.*float32.*Export it"):
+        create_detector(str(path))
+
+
+def test_a_free_batch_is_a_batch_of_one(tmp_path: Path) -> None:
+    path = write_yolo(tmp_path / "face.onnx", decoded(0), batch="batch")
+    assert len(YoloDetector(path).detect(red(640, 640))) == 1
+
+
+def test_refuses_maps_that_differ(tmp_path: Path) -> None:
+    outputs = [*raw(0)[:2], np.zeros((1, 80, 20, 20), np.float32)]
+    with pytest.raises(ModelError, match=r"outputs .*\(1, 80, 20, 20\).*YOLOv8"):
+        create_detector(str(write_yolo(tmp_path / "net.onnx", outputs)))
+
+
+def test_refuses_outputs_that_are_no_decimals(tmp_path: Path) -> None:
+    path = write_yolo(tmp_path / "net.onnx", decoded(0))
+    model = onnx.load(str(path))
+    model.graph.node.append(helper.make_node("Cast", ["output0"], ["whole"], to=TensorProto.INT64))
+    model.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info("whole", TensorProto.INT64, [1, 5, 8400])
+    )
+    onnx.save(model, str(path))
+    with pytest.raises(ModelError, match=r"whole tensor\(int64\)"):
+        create_detector(str(path))
+
+
+def test_a_network_that_fails_while_it_runs(tmp_path: Path) -> None:
+    """The shapes that it declares are free, but its graph insists on another."""
+    path = write_yolo(tmp_path / "face.onnx", decoded(0), size=("height", "width"))
+    model = onnx.load(str(path))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([3, 7]), "seven"))
+    model.graph.node.append(helper.make_node("Reshape", ["floats", "seven"], ["lost"]))
+    model.graph.output.append(helper.make_tensor_value_info("lost", TensorProto.FLOAT, [3, 7]))
+    del model.graph.output[0]
+    model.graph.node.append(helper.make_node("ReduceMax", ["lost"], ["most"], keepdims=0))
+    model.graph.node.append(helper.make_node("Mul", ["value0", "most"], ["end"]))
+    model.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info("end", TensorProto.FLOAT, [1, 5, 8400])
+    )
+    onnx.save(model, str(path))
+    detector = create_detector(str(path))
+    with pytest.raises(ModelError, match=r"face\.onnx failed while it ran.*Reshape.*Export it"):
+        detector.detect(red(480, 640))
+
+
+def test_a_network_that_gives_another_shape_than_it_says(tmp_path: Path) -> None:
+    """The shape is computed as the network runs, so that the runtime cannot know it before."""
+    path = write_yolo(tmp_path / "face.onnx", decoded(0))
+    model = onnx.load(str(path))
+    for name, value in (("none", [0.0]), ("other", [1.0, 15.0, 2800.0])):
+        model.graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
+    model.graph.node.extend(
+        [
+            helper.make_node("Mul", ["amount", "none"], ["nothing"]),
+            helper.make_node("Add", ["nothing", "other"], ["sides"]),
+            helper.make_node("Cast", ["sides"], ["shape"], to=TensorProto.INT64),
+            helper.make_node("Reshape", ["output0", "shape"], ["odd"]),
+        ]
+    )
+    model.graph.output[0].name = "odd"
+    onnx.save(model, str(path))
+    with pytest.raises(ModelError, match=r"gave odd as \(1, 15, 2800\), not \(1, 5, N\)"):
+        create_detector(str(path)).detect(red(640, 640))
+
+
+def test_the_command_refuses_them_without_a_traceback(tmp_path: Path) -> None:
+    path = write_yolo(tmp_path / "half.onnx", decoded(0), kind=TensorProto.FLOAT16)
+    photo = tmp_path / "red.png"
+    cv2.imwrite(str(photo), red(64, 64))
+    done = image(photo, "--detector", path)
+    assert (done.returncode, done.stdout) == (4, "")
+    (line,) = done.stderr.splitlines()
+    assert "float16" in line

@@ -66,6 +66,8 @@ def open_source(
         return _open_camera(source, options)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
+        if not path:
+            raise InputError("'': the path is empty. Name a video, or a camera by its number.")
         if urlsplit(path).scheme in STREAMS and "://" in path:
             return _open_url(path, options)
         if is_sequence(path):

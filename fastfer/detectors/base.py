@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+_BEYOND: Final = 1e9
+"""Pixels from a picture where nothing can be; far below what float32 loses when it is scaled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,18 @@ class Detections:
         """The faces at these indices, or where this mask is true."""
         marks = None if self.landmarks is None else self.landmarks[which]
         return Detections(self.boxes[which], self.scores[which], marks)
+
+    def sound(self) -> Detections:
+        """Those with an area and numbers all of which are finite and within reach of a picture.
+
+        For a network's candidates before the best of them are kept: one that overflowed must
+        neither stop the search nor win over the good ones beside it.
+        """
+        good = (np.abs(self.boxes) < _BEYOND).all(axis=1)  # False of what is not a number.
+        good &= (self.boxes[:, 2:] > 0).all(axis=1) & np.isfinite(self.scores)
+        if self.landmarks is not None:
+            good &= (np.abs(self.landmarks) < _BEYOND).all(axis=(1, 2))
+        return self if good.all() else self.take(good)
 
     def scaled(self, x: float, y: float) -> Detections:
         """The same faces in a picture ``x`` times as wide and ``y`` times as high."""

@@ -17,15 +17,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.checks import check_range, is_number
 from fastfer.detectors.base import Detections, Framing
 from fastfer.detectors.reduce import (
-    check_range,
     no_smaller_than,
     searched_size,
     shrink,
     to_frame,
 )
-from fastfer.errors import FastferError, UsageError
+from fastfer.errors import ModelError, UsageError
 
 CASCADES: Final = {
     "default": ("haarcascade_frontalface_default.xml", 2.0, Framing()),
@@ -72,7 +72,7 @@ class HaarDetector:
 
         Raises:
             UsageError: a value out of its range.
-            FastferError: this OpenCV has no cascades (5.0 dropped them).
+            ModelError: this OpenCV has no cascades (5.0 dropped them).
         """
         if cascade not in CASCADES:
             raise UsageError(f"no cascade is called {cascade!r}; there is {', '.join(CASCADES)}.")
@@ -82,8 +82,8 @@ class HaarDetector:
             minNeighbors=(minNeighbors, 0),
             minSize=(minSize, 1),
         )
-        if not 1 < scaleFactor < math.inf:
-            raise UsageError(f"scaleFactor must be above 1 and finite; got {scaleFactor}.")
+        if not (is_number(scaleFactor) and 1 < scaleFactor < math.inf):
+            raise UsageError(f"scaleFactor must be above 1 and finite; got {scaleFactor!r}.")
         self._min_face = min_face
         self._detect_size = detect_size
         self.enough = 0 if min_face else detect_size
@@ -142,10 +142,10 @@ def _load_cascade(file: str) -> Any:
     )
     folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
     if folder is None or not hasattr(cv2, "CascadeClassifier"):
-        raise FastferError(f"OpenCV {cv2.__version__} has no Haar cascades. {fix}")
+        raise ModelError(f"OpenCV {cv2.__version__} has no Haar cascades. {fix}")
     path = Path(folder) / file
     if not path.is_file():
-        raise FastferError(f"OpenCV {cv2.__version__} lacks {path}. {fix}")
+        raise ModelError(f"OpenCV {cv2.__version__} lacks {path}. {fix}")
     cascade = cv2.CascadeClassifier()
     if str(path).isascii():
         sound = cascade.load(str(path))
@@ -154,5 +154,5 @@ def _load_cascade(file: str) -> Any:
         storage = cv2.FileStorage(path.read_text("ascii"), mode)
         sound = cascade.read(storage.getFirstTopLevelNode())
     if not sound:
-        raise FastferError(f"OpenCV {cv2.__version__} cannot read its own {path.name}. {fix}")
+        raise ModelError(f"OpenCV {cv2.__version__} cannot read its own {path.name}. {fix}")
     return cascade

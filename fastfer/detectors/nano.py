@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 
 from fastfer import kernels
 from fastfer.boxes import nms
+from fastfer.checks import check_range, check_share
 from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.network import one_or_free
 from fastfer.detectors.reduce import (
     Frame,
     as_bgr,
-    check_range,
-    check_share,
     no_smaller_than,
     searched_size,
     shrink,
     to_frame,
 )
 from fastfer.errors import ModelError
-from fastfer.runtime import open_session, pick_threads, read_model
+from fastfer.runtime import open_session, pick_threads, read_model, run_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -40,6 +40,9 @@ Floats = NDArray[np.float32]
 BUNDLED: Final = Path(__file__).parents[1] / "models" / "nano.onnx"
 STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"grid_{stride}" for stride in STRIDES)
+PLANES: Final = 15
+"""Values of a cell: see :func:`fastfer.reference.decode`."""
+_ADVICE: Final = "Export it with python -m training.detector.export."
 _SMALLEST: Final = 10.0
 """Side in pixels of the searched picture below which it sees next to nothing."""
 
@@ -86,8 +89,9 @@ class NanoDetector:
         self._least = _logit(score)
         self._nms = nms
         path = BUNDLED if file is None else Path(file)
-        self._session = open_session(read_model(path), str(path), pick_threads(threads))
-        self._input, self._channels = _check(self._session, str(path))
+        self._source = str(path)
+        self._session = open_session(read_model(path), self._source, pick_threads(threads))
+        self._input, self._channels = _check(self._session, self._source)
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
@@ -97,10 +101,21 @@ class NanoDetector:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
         # Gray first: a third of the bytes to shrink.
         picture = _padded(shrink(self._coloured(frame), size))
-        found = decode(self._session.run(OUTPUTS, {self._input: picture}), self._least)
+        found = decode(self._run(picture), self._least).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         found = no_smaller_than(to_frame(found, size, frame), self._min_face)
         return found.left_to_right()
+
+    def _run(self, picture: Frame) -> list[Floats]:
+        """The maps of all grids for ``picture`` (1, H, W, channels)."""
+        maps = run_session(self._session, OUTPUTS, {self._input: picture}, self._source, _ADVICE)
+        for name, map in zip(OUTPUTS, maps, strict=True):
+            if map.dtype != np.float32 or map.ndim != 4 or map.shape[:2] != (1, PLANES):
+                raise ModelError(
+                    f"{self._source} gave {name} as {map.dtype} {map.shape}, not float32 "
+                    f"(1, {PLANES}, rows, columns). {_ADVICE}"
+                )
+        return maps
 
     def _coloured(self, frame: Frame) -> Frame:
         """``frame`` as gray (H, W) or BGR (H, W, 3): what the network looks at."""
@@ -150,16 +165,17 @@ def _logit(share: float) -> float:
 def _check(session: onnxruntime.InferenceSession, source: str) -> tuple[str, int]:
     """The input's name and channels; ModelError where this is no such network."""
     inputs, outputs = session.get_inputs(), {node.name for node in session.get_outputs()}
-    shape = inputs[0].shape
-    if len(inputs) != 1 or not outputs.issuperset(OUTPUTS) or len(shape) != 4:
+    shape = inputs[0].shape if len(inputs) == 1 else []
+    if len(shape) != 4 or not outputs.issuperset(OUTPUTS):
         raise ModelError(
             f"{source} is not fastfer's face detector: it has the outputs "
-            f"{', '.join(sorted(outputs))}, not {', '.join(OUTPUTS)}. Export it with "
-            "python -m training.detector.export."
+            f"{', '.join(sorted(outputs))}, not {', '.join(OUTPUTS)}. {_ADVICE}"
         )
-    if shape[3] not in (1, 3) or inputs[0].type != "tensor(uint8)":
+    fixed = any(isinstance(side, int) for side in shape[1:3])
+    kind = inputs[0].type
+    if shape[3] not in (1, 3) or kind != "tensor(uint8)" or fixed or not one_or_free(shape[0]):
         raise ModelError(
-            f"{source}: its input is {inputs[0].type} {tuple(shape)}; it must be uint8 "
-            "(1, H, W, 1) or (1, H, W, 3)."
+            f"{source}: its input is {kind} {tuple(shape)}; it must be uint8 (1, H, W, 1) or "
+            f"(1, H, W, 3), with H and W free. {_ADVICE}"
         )
     return inputs[0].name, shape[3]

@@ -9,23 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detectors.base import Detections
-from fastfer.errors import UsageError
 
 Frame = NDArray[np.uint8]
-
-
-def check_range(**values: tuple[float, float]) -> None:
-    """Raise :class:`UsageError` for the first ``name=(value, lowest)`` that is below its lowest."""
-    for name, (value, low) in values.items():
-        if not value >= low:
-            raise UsageError(f"{name} must be {low} or more; got {value}.")
-
-
-def check_share(**values: float) -> None:
-    """Raise :class:`UsageError` for the first ``name=value`` that is not between 0 and 1."""
-    for name, value in values.items():
-        if not 0 <= value <= 1:
-            raise UsageError(f"{name} must be 0 to 1; got {value}.")
 
 
 def searched_size(

@@ -46,13 +46,14 @@ def available() -> list[str]:
     return sorted({*_BUILT_IN, *_registered})
 
 
-def create_detector(spec: str, **options: Any) -> Detector:
+def create_detector(spec: str, *, threads: int | None = None, **options: Any) -> Detector:
     """Make the detector that ``spec`` asks for: ``NAME``, ``NAME:OPTIONS``, ``FILE.onnx`` or
     ``FILE.onnx:OPTIONS``, as shown at the top of this module.
 
     Every detector takes ``min_face``, the side of the smallest face to report in pixels of the
     frame (0: whatever it can see), and ``detect_size``, the long side of the picture that it
-    searches; its own options are in its class. What ``spec`` says goes before ``options``.
+    searches; its own options are in its class. ``threads`` are those of its network's runtime; a
+    detector without that option, such as haar, takes no notice. What ``spec`` says goes first.
 
     Raises:
         UsageError: no such detector or option, or a value out of its range.
@@ -70,13 +71,15 @@ def create_detector(spec: str, **options: Any) -> Detector:
             f"no detector is called {name!r}; there is {', '.join(available())}, or a file whose "
             "name ends with .onnx."
         )
+    known = inspect.signature(factory).parameters
+    if threads is not None and "threads" in known:
+        options["threads"] = threads
     if file is not None:
         options["file"] = file
     for key, value in given:
         if not key and bare is None:
             raise UsageError(f"detector {spec!r}: {name} takes options as name=value only.")
         options[key or str(bare)] = value
-    known = inspect.signature(factory).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
         for key in options.keys() - known.keys():
             raise UsageError(
@@ -86,6 +89,11 @@ def create_detector(spec: str, **options: Any) -> Detector:
         kind = _needed_kind(value, known[key].annotation) if key in known else None
         if kind:
             raise UsageError(f"detector {spec!r}: {key} must be {kind}; got {value!r}.")
+    if bare == "file" and known["file"].default is inspect.Parameter.empty and bare not in options:
+        raise UsageError(
+            f"detector {spec!r}: {name} comes without a network. Give its file: --detector "
+            f"FILE.onnx, or {name}:FILE.onnx with options after a comma."
+        )
     try:
         return factory(**options)
     except TypeError as error:  # An option left out.

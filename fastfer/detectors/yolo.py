@@ -28,18 +28,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.boxes import nms
+from fastfer.checks import check_range, check_share
 from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.network import ADVICE, planes_input
 from fastfer.detectors.reduce import (
     Frame,
     as_bgr,
-    check_range,
-    check_share,
     no_smaller_than,
     searched_size,
     shrink,
 )
 from fastfer.errors import ModelError
-from fastfer.runtime import open_session, pick_threads, read_model
+from fastfer.runtime import describe, open_session, pick_threads, read_model, run_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -55,6 +55,7 @@ _KEYPOINTS: Final = {0: 0, 10: 2, 15: 3}
 _COCO: Final = 80
 """Classes of the data set that YOLO's own weights are trained on."""
 _SMALLEST: Final = 8.0
+_DECIMALS: Final = ("tensor(float)", "tensor(float16)", "tensor(double)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,25 @@ class _Layout:
     """Decoded as (1, N, C), so that a transposition is due."""
     keypoint: int
     """Values of one keypoint: 2, 3, or 0 for none."""
+    channels: int
+
+    @property
+    def shape(self) -> str:
+        """Of every output, for messages."""
+        if self.raw:
+            return f"(1, {self.channels}, H, W)"
+        return f"(1, N, {self.channels})" if self.across else f"(1, {self.channels}, N)"
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an output of this very shape can be read."""
+        axis = 2 if self.across else 1
+        ranks = 4 if self.raw else 3
+        return (
+            len(shape) == ranks
+            and shape[0] == 1
+            and shape[axis] == self.channels
+            and (not self.raw or min(shape) > 0)
+        )
 
 
 class YoloDetector:
@@ -109,13 +129,11 @@ class YoloDetector:
         self.enough = 0 if min_face else detect_size
         self._score = score
         self._nms = nms
-        self._session = open_session(read_model(Path(file)), str(file), pick_threads(threads))
-        self._layout = _find_layout(self._session, str(file))
-        node = self._session.get_inputs()[0]
-        self._input = node.name
-        self._fixed: tuple[int, int] | None = None
-        if all(isinstance(side, int) for side in node.shape[2:]):
-            self._fixed = (node.shape[2], node.shape[3])
+        self._source = str(file)
+        self._session = open_session(read_model(Path(file)), self._source, pick_threads(threads))
+        self._layout = _find_layout(self._session, self._source)
+        self._outputs = [node.name for node in self._session.get_outputs()]
+        self._input, self._fixed = planes_input(self._session, self._source)
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
@@ -124,9 +142,10 @@ class YoloDetector:
         """
         canvas, ratio, offset = self._letterbox(frame)
         batch = np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)
-        outputs = self._session.run(None, {self._input: batch / np.float32(255)})
         decode = _decode_raw if self._layout.raw else _decode_plain
-        found = decode(outputs, self._layout, canvas.shape[0], self._score)
+        outputs = self._run(batch / np.float32(255))
+        with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
+            found = decode(outputs, self._layout, canvas.shape[0], self._score).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         boxes = (found.boxes - np.array([*offset, 0, 0], np.float32)) / np.tile(ratio, 2)
         marks = found.landmarks
@@ -134,6 +153,19 @@ class YoloDetector:
             marks = (marks - np.array(offset, np.float32)) / ratio
         found = Detections(boxes.astype(np.float32), found.scores, marks)
         return no_smaller_than(found, self._min_face).left_to_right()
+
+    def _run(self, batch: Floats) -> list[Floats]:
+        """The outputs, float32, for ``batch`` (1, 3, H, W), 0 to 1."""
+        values = run_session(
+            self._session, self._outputs, {self._input: batch}, self._source, ADVICE
+        )
+        for name, value in zip(self._outputs, values, strict=True):
+            if not self._layout.fits(value.shape):
+                raise ModelError(
+                    f"{self._source} gave {name} as {value.shape}, not {self._layout.shape}. "
+                    f"{ADVICE}"
+                )
+        return [np.asarray(value, np.float32) for value in values]
 
     def _letterbox(self, frame: Frame) -> tuple[Frame, Floats, tuple[int, int]]:
         """``frame`` in the middle of a picture of the input's size.
@@ -163,23 +195,22 @@ class YoloDetector:
 
 def _find_layout(session: onnxruntime.InferenceSession, source: str) -> _Layout:
     """How to read the outputs; ModelError where they are not those of a face detector."""
-    inputs = session.get_inputs()
-    shapes = [output.shape for output in session.get_outputs()]
-    told = ", ".join(str(tuple(shape)) for shape in shapes)
-    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3:
-        raise ModelError(f"{source}: not a detector: inputs {[tuple(i.shape) for i in inputs]}.")
-    if len(shapes) == 1 and len(shapes[0]) == 3:
+    nodes = session.get_outputs()
+    shapes = [node.shape for node in nodes]
+    told = describe(nodes)
+    channels: Any = None
+    if not all(node.type in _DECIMALS for node in nodes):
+        pass
+    elif len(shapes) == 1 and len(shapes[0]) == 3:
         raw, across = False, _is_channels(shapes[0][2]) and not _is_channels(shapes[0][1])
         channels = shapes[0][2 if across else 1]
         boxes = 4
-    elif len(shapes) == 3 and all(len(shape) == 4 for shape in shapes):
+    elif len(shapes) == 3 and all(len(s) == 4 and s[1] == shapes[0][1] for s in shapes):
         raw, across, channels, boxes = True, False, shapes[0][1], 4 * _BINS
-    else:
-        channels = None
     if not isinstance(channels, int):
         raise ModelError(
             f"{source}: outputs {told}; a YOLOv8 face detector has one output (1, C, N), or three "
-            "(1, C, H, W). Export it without its own NMS."
+            "(1, C, H, W), of decimals. Export it without its own NMS."
         )
     rest = channels - boxes
     names = _class_names(session)
@@ -196,7 +227,7 @@ def _find_layout(session: onnxruntime.InferenceSession, source: str) -> _Layout:
             f"{source}: outputs {told} leave {rest - classes} values for keypoints; five keypoints "
             "have 10 or 15, a detector without them has 0."
         )
-    return _Layout(raw, across, _KEYPOINTS[rest - classes])
+    return _Layout(raw, across, _KEYPOINTS[rest - classes], channels)
 
 
 def _is_channels(side: Any) -> bool:

@@ -8,6 +8,7 @@ landmarks, relative to the cell.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.boxes import nms
+from fastfer.checks import check_range, check_share
 from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.network import ADVICE, planes_input
 from fastfer.detectors.reduce import (
     Frame,
     as_bgr,
-    check_range,
-    check_share,
     fit_within,
     no_smaller_than,
     searched_size,
@@ -31,13 +32,14 @@ from fastfer.detectors.reduce import (
 from fastfer.errors import ModelError
 from fastfer.models import store
 from fastfer.models.free_input import free_input
-from fastfer.runtime import open_session, pick_threads, read_model
+from fastfer.runtime import open_session, pick_threads, read_model, run_session
 
 if TYPE_CHECKING:
     import onnxruntime
 
 STRIDES: Final = (8, 16, 32)
-_KINDS: Final = ("cls", "obj", "bbox", "kps")
+_KINDS: Final = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+"""First part of an output's name, and the values that it has for a cell."""
 _SMALLEST: Final = 10.0
 """Side in pixels of the searched picture below which YuNet sees next to nothing."""
 
@@ -102,7 +104,8 @@ class YuNetDetector:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
         size = fit_within(size, self._network.limit)
         outputs, shape = self._network.run(as_bgr(shrink(frame, size)))
-        found = decode(outputs, shape, self._score)
+        with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
+            found = decode(outputs, shape, self._score).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         found = no_smaller_than(to_frame(found, size, frame), self._min_face)
         return found.left_to_right()
@@ -143,15 +146,15 @@ class _Network:
         if not is_yunet(self._session):
             names = ", ".join(node.name for node in self._session.get_outputs())
             raise ModelError(f"{source} is not a YuNet: it has {names}, not cls_8 to kps_32.")
-        node = self._session.get_inputs()[0]
-        self._input = node.name
+        self._source = source
+        self._input, fixed = planes_input(self._session, source)
         self._names = [f"{kind}_{stride}" for kind in _KINDS for stride in STRIDES]
         self.limit: tuple[int, int] | None = None
         """Width and height of a fixed input; ``None`` where it is free."""
-        if all(isinstance(side, int) for side in node.shape[2:]):
-            freed = _freed(data, node.name, threads)
+        if fixed is not None:
+            freed = _freed(data, self._input, threads)
             if freed is None:
-                self.limit = (node.shape[3], node.shape[2])
+                self.limit = fixed[::-1]
             else:
                 self._session = freed
 
@@ -167,8 +170,30 @@ class _Network:
             shape = self.limit[::-1]
         canvas = np.zeros((1, 3, *shape), np.float32)
         canvas[0, :, :height, :width] = image.transpose(2, 0, 1)
-        values = self._session.run(self._names, {self._input: canvas})
-        return dict(zip(self._names, values, strict=True)), shape
+        values = run_session(
+            self._session, self._names, {self._input: canvas}, self._source, ADVICE
+        )
+        outputs = {
+            name: _by_cell(name, value, shape, self._source)
+            for name, value in zip(self._names, values, strict=True)
+        }
+        return outputs, shape
+
+
+def _by_cell(
+    name: str, value: NDArray[np.float32], shape: tuple[int, int], source: str
+) -> NDArray[np.float32]:
+    """The output ``name`` as (1, cells, values of one), of an input of ``shape`` (height, width);
+    ModelError where it has more or fewer."""
+    kind, _, stride = name.rpartition("_")
+    rows, columns = (side // int(stride) for side in shape)
+    wanted = (1, rows * columns, _KINDS[kind])
+    if value.size != math.prod(wanted) or value.dtype != np.float32:
+        raise ModelError(
+            f"{source} gave {name} as {value.dtype} {value.shape}; of {columns} x {rows} cells it "
+            f"must be float32 {wanted}. {ADVICE}"
+        )
+    return value.reshape(wanted)
 
 
 def _freed(data: bytes, name: str, threads: int) -> onnxruntime.InferenceSession | None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from fastfer.errors import FastferError, ModelError
+from fastfer import terminal
+from fastfer.errors import ModelError
 from fastfer.models import store
 from fastfer.models.catalogue import CATALOGUE
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.models") -> int:
     """Run the command; returns its exit code."""
-    args = _parser(prog).parse_args(argv)
-    try:
-        code: int = args.run(args)
-    except FastferError as error:
-        print(f"fastfer models: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return terminal.run(lambda: _run(_parser(prog).parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
+    code: int = args.run(args)
     return code
 
 
@@ -47,7 +44,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 def _list(args: argparse.Namespace) -> int:
     for entry in CATALOGUE.values():
-        state = "stored" if store.is_stored(entry.name) else "not stored"
+        state = store.state(entry.name)
         print(f"{entry.name}\t{state}\t{entry.size:,} bytes\t{entry.licence}\t{entry.what}")
         print(f"\tinput: {entry.takes}\n\tfrom: {entry.url}\n\tsha256: {entry.sha256}")
     return 0
@@ -75,6 +72,6 @@ def _verify(args: argparse.Namespace) -> int:
             print(f"{name}\tsound")
         except ModelError as error:
             print(f"{name}\tdamaged")
-            print(f"fastfer models: {error}", file=sys.stderr)
+            terminal.say(str(error))
             code = error.exit_code
     return code

@@ -66,7 +66,7 @@ def _download(url: str, file: Any, entry: Entry) -> None:
     with Path(file).open("wb") as out, bar:
         for attempt in range(ATTEMPTS):
             try:
-                _receive(url, out, entry.size, bar)
+                _receive(url, out, entry, bar)
                 return
             except requests.RequestException as error:
                 if attempt + 1 == ATTEMPTS or not _may_pass(error):
@@ -74,9 +74,9 @@ def _download(url: str, file: Any, entry: Entry) -> None:
                 time.sleep(PAUSE * 2**attempt)
 
 
-def _receive(url: str, out: IO[bytes], size: int, bar: Any) -> None:
+def _receive(url: str, out: IO[bytes], entry: Entry, bar: Any) -> None:
     """One connection: the rest of the file, from where ``out`` stands."""
-    have = out.tell()
+    have, size = out.tell(), entry.size
     headers = {"Accept-Encoding": "identity"}  # Compressed bytes could not be counted.
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -94,7 +94,7 @@ def _receive(url: str, out: IO[bytes], size: int, bar: Any) -> None:
             out.write(piece)
             bar.update(len(piece))
             if out.tell() > size:
-                raise ValueError(f"more than the {size} bytes that were expected")
+                raise ValueError(f"more than the {size} bytes with sha256 {entry.sha256} expected")
         # A whole answer that is too short is another file, which the hash will tell.
         promised = answer.headers.get("Content-Length")
         if out.tell() < size and (promised is None or out.tell() - start < int(promised)):

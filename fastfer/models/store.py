@@ -50,6 +50,22 @@ def is_stored(name: str) -> bool:
     return path_of(name).is_file()
 
 
+def state(name: str) -> str:
+    """``stored``, ``not stored`` or ``damaged``: what the size of the file tells, at no cost; that
+    it is sound, only its hash can tell."""
+    if not is_stored(name):
+        return "not stored"
+    return "stored" if path_of(name).stat().st_size == find_entry(name).size else "damaged"
+
+
+class _Damaged(ModelError):
+    """A stored file with another hash."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        super().__init__(problem + advice)
+        self.problem = problem
+
+
 def load(name: str) -> bytes:
     """The bytes of a stored file, once their hash has been checked.
 
@@ -71,9 +87,10 @@ def load(name: str) -> bytes:
 
     found = hashlib.sha256(data).hexdigest()
     if found != entry.sha256:
-        raise ModelError(
-            f"{path} is not the file that {name} should be: its sha256 is {found}, expected "
-            f"{entry.sha256}. Delete it, then: fastfer models download {name}."
+        raise _Damaged(
+            f"{path} is damaged, or not the file that {name} should be: its sha256 is {found}, "
+            f"expected {entry.sha256}.",
+            f" Delete it, then: fastfer models download {name}.",
         )
     return data
 
@@ -90,15 +107,19 @@ def download(name: str) -> Path:
         UsageError: the catalogue has no such name.
     """
     entry, path = find_entry(name), path_of(name)
+    problem = f"{name} is not in the store."
     try:
         load(name)
         return path
-    except ModelError:
-        pass
+    except _Damaged as error:
+        problem = error.problem
+    except ModelError as error:
+        if is_stored(name):
+            problem = str(error)
     if os.environ.get("FASTFER_OFFLINE", "0") not in ("", "0"):
         raise ModelError(
-            f"{name} is not in the store and FASTFER_OFFLINE is set, so nothing is fetched. Unset "
-            f"it, or put the file from {entry.url} to {path} yourself."
+            f"{problem} FASTFER_OFFLINE is set, so nothing is fetched. Unset it, or put the file "
+            f"from {entry.url} to {path} yourself."
         )
     from fastfer.models.download import fetch
 

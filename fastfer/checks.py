@@ -1,0 +1,27 @@
+"""Checks of numbers that callers give."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+from fastfer.errors import UsageError
+
+
+def check_range(**values: tuple[float, float]) -> None:
+    """Raise :class:`UsageError` for the first ``name=(value, lowest)`` that is no number, or below
+    its lowest."""
+    for name, (value, low) in values.items():
+        if not (is_number(value) and value >= low):
+            raise UsageError(f"{name} must be {low} or more; got {value!r}.")
+
+
+def check_share(**values: float) -> None:
+    """Raise :class:`UsageError` for the first ``name=value`` that is not between 0 and 1."""
+    for name, value in values.items():
+        if not (is_number(value) and 0 <= value <= 1):
+            raise UsageError(f"{name} must be 0 to 1; got {value!r}.")
+
+
+def is_number(value: object) -> bool:
+    """Whether ``value`` can be compared with numbers; a text that reads like one cannot."""
+    return isinstance(value, Real)

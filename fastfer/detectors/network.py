@@ -1,0 +1,40 @@
+"""What a detector's ONNX file takes, checked before its first frame is searched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fastfer.errors import ModelError
+from fastfer.runtime import describe
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+ADVICE: Final = (
+    "Export it in float32 (not half or int8), for one picture at a time, with both sides fixed or "
+    "both free."
+)
+
+
+def planes_input(
+    session: onnxruntime.InferenceSession, source: str
+) -> tuple[str, tuple[int, int] | None]:
+    """Name of the one input, float32 (1, 3, H, W); and H and W, or ``None`` where they are free.
+
+    Raises:
+        ModelError: there is another input, or one more.
+    """
+    nodes = session.get_inputs()
+    shape = nodes[0].shape if len(nodes) == 1 and nodes[0].type == "tensor(float)" else []
+    sides = [side for side in shape[2:] if isinstance(side, int)]
+    if len(shape) != 4 or not one_or_free(shape[0]) or shape[1] != 3 or len(sides) == 1:
+        raise ModelError(
+            f"{source}: inputs {describe(nodes)}; a detector has one, float32 (1, 3, H, W). "
+            f"{ADVICE}"
+        )
+    return str(nodes[0].name), (sides[0], sides[1]) if sides else None
+
+
+def one_or_free(side: int | str | None) -> bool:
+    """Whether a batch of one fits a graph's declared ``side``; a free one is a text or nothing."""
+    return side == 1 or not isinstance(side, int)
