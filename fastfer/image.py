@@ -157,7 +157,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.max_pixels > MAX_PIXELS:  # OpenCV has a limit too, which it reads when it is loaded.
         os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)
     engine = _engine(args)
-    photos = [Photo("astronaut")] if args.demo else _find(args.paths, recursive=args.recursive)
+    photos = (
+        [Photo("astronaut")] if args.demo else find_photos(args.paths, recursive=args.recursive)
+    )
     if args.csv not in (None, STDIN):
         _refuse_photo(args.csv, [photo.name for photo in photos])
     loads = (
@@ -191,18 +193,6 @@ def _run(args: argparse.Namespace) -> int:
                 window = window if window.show(photo, frame, args.lang) else None
             progress.advance()
     return InputError.exit_code if failed else 0
-
-
-def _find(paths: Sequence[str], *, recursive: bool) -> list[Photo]:
-    """The photos that ``paths`` stand for; an empty one, as unset variables leave it, for none."""
-    photos: list[Photo] = []
-    for path in paths:
-        if path:
-            photos += find_photos([path], recursive=recursive)
-        else:
-            error = InputError("'': the path is empty. Name a picture, a directory or a pattern.")
-            photos.append(Photo(path, error))
-    return photos
 
 
 def _engine(args: argparse.Namespace) -> Engine:

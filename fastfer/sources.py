@@ -34,6 +34,9 @@ SUFFIXES: Final = frozenset(
 
 STDIN: Final = "-"
 
+_NO_PATH: Final = InputError("'': the path is empty. Name a picture, a directory or a pattern.")
+"""An unset variable of a shell leaves such a path."""
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:
@@ -209,7 +212,7 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
     photos: list[Photo] = []
     for path in paths:
         if not path:
-            photos.append(Photo(path, InputError("'': the path is empty.")))
+            photos.append(Photo(path, _NO_PATH))
             continue
         if path == STDIN or Path(path).exists() or not glob.has_magic(path):
             matches = [path]

@@ -655,9 +655,3 @@ def test_a_picture_of_floats_is_refused_and_the_next_is_read(
     assert done.returncode == 3, done.stderr
     assert why in done.stderr
     assert json.loads(done.stdout.splitlines()[1])["faces"] == []
-
-
-def test_an_empty_path_is_named(model: str) -> None:
-    done = image(model, "")
-    assert done.returncode == 3
-    assert "the path is empty" in done.stderr
