@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -107,6 +108,7 @@ class Engine:
                 )
             classifier = model
         elif lazy:
+            _keep_environment_in_place()
             return _in_background(
                 "fastfer-load", lambda: open_classifier(model, threads, told, labels)
             )
@@ -309,6 +311,18 @@ def _faces(
 def _enlarged(found: Detections, reduced: Frame, frame: Frame) -> Detections:
     """What was found in a smaller copy, in pixels of ``frame``."""
     return found.scaled(frame.shape[1] / reduced.shape[1], frame.shape[0] / reduced.shape[0])
+
+
+def _keep_environment_in_place() -> None:
+    """Let the environment hold the names that OpenCV's package sets while it is imported.
+
+    For a new name the C library moves the whole table, under the hands of a thread whose libraries
+    are reading it as they load, which can end in a segmentation fault. The value of a name that is
+    there is exchanged in place.
+    """
+    if "cv2" not in sys.modules:
+        for name in ("LD_LIBRARY_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
+            os.environ.setdefault(name, "")
 
 
 def _in_background(name: str, make: Callable[[], T]) -> Callable[[], T]:

@@ -254,6 +254,24 @@ def test_lazy_gives_the_same(engine: Engine, model: Path) -> None:
     assert lazy.analyze(astronaut()).faces == engine.analyze(astronaut()).faces
 
 
+ENVIRONMENT = """
+import os, sys, threading
+for name in [n for n in os.environ if n.startswith(("QT_", "LD_"))]:
+    del os.environ[name]
+from fastfer.engine import Engine
+begin, names = threading.Thread.start, []
+threading.Thread.start = lambda self: (names.append(set(os.environ)), begin(self))
+Engine("nano", sys.argv[1], lazy=True)
+import cv2
+assert names and set(os.environ) == names[0], set(os.environ) - names[0]
+"""
+
+
+def test_opencv_adds_nothing_to_the_environment_while_a_network_loads(model: Path) -> None:
+    done = python("-c", ENVIRONMENT, str(model))
+    assert done.returncode == 0, done.stderr
+
+
 def test_threads_share_one_engine(engine: Engine) -> None:
     want = engine.analyze(astronaut()).faces
     got: list[Any] = []
