@@ -24,6 +24,7 @@ import training.layers
 import training.losses
 import training.schedules  # noqa: F401
 from fastfer.errors import InputError, ModelError
+from training.stopping import nan_is_worst
 
 CONFIG, LOG = "config.json", "log.csv"
 LAST, BEST = "last.keras", "best.keras"
@@ -100,6 +101,22 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def best_of_finished(folder: Path, epochs: int) -> Path:
+    """The best checkpoint of a run that has ended after ``epochs``.
+
+    Raises:
+        ModelError: there is none, because no epoch had a finite validation loss.
+    """
+    path = folder / BEST
+    if not path.exists():
+        raise ModelError(
+            f"{folder}: {WATCHED} was not finite after any of {epochs} epochs, so that there is no "
+            f"{BEST}; {LAST} holds the last epoch. Start again with a lower --learning-rate or "
+            "--precision float32."
+        )
+    return path
+
+
 class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes checkpoints, state and log after every epoch, and brings them back on resume.
 
@@ -136,7 +153,7 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         for callback in self._stateful:
             saved = self._state["callbacks"].get(type(callback).__name__, {})
             for name, value in saved.items():
-                setattr(callback, name, value)
+                setattr(callback, name, nan_is_worst(value))
         if not self._state["epoch"]:
             self._save(best=False)
 
@@ -169,7 +186,9 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
                 f"the loss is {row['loss']} after epoch {epoch + 1}: the network has diverged. "
                 "Start again with a lower --learning-rate or --precision float32."
             )
-        best = row[WATCHED] < min((r[WATCHED] for r in self.log), default=math.inf)
+        best = nan_is_worst(row[WATCHED]) < min(
+            (nan_is_worst(r[WATCHED]) for r in self.log), default=math.inf
+        )
         self.log.append(row)
         self._state |= {
             "epoch": epoch + 1,

@@ -277,7 +277,8 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     from training.averaging import AveragedWeights
     from training.batches import FaceBatches
     from training.models import ONE_HEAD, build, count_macs
-    from training.runs import BEST, LAST, WATCHED, RunKeeper, load_network
+    from training.runs import LAST, WATCHED, RunKeeper, best_of_finished, load_network
+    from training.stopping import EarlyStopping, ReduceLROnPlateau
 
     keras.utils.set_random_seed(config["seed"])
     keras.config.set_dtype_policy(config["precision"])
@@ -323,11 +324,9 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     )
 
     patience = config["patience"]
-    stateful: list[Any] = [keras.callbacks.EarlyStopping(WATCHED, patience=patience)]
+    stateful: list[Any] = [EarlyStopping(WATCHED, patience=patience)]
     if config["schedule"] == "plateau":
-        stateful.append(
-            keras.callbacks.ReduceLROnPlateau(WATCHED, factor=0.1, patience=max(patience // 4, 1))
-        )
+        stateful.append(ReduceLROnPlateau(WATCHED, factor=0.1, patience=max(patience // 4, 1)))
     averaging = [AveragedWeights(averaged=start > 0)] if config["ema"] else []
     if keras.backend.backend() == "jax":
         # Builds loss and metrics, for which fit() would take the first batches out of their epoch.
@@ -345,8 +344,9 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         )
     finally:
         plots.curves(keeper.log, folder / "curves.png")
-    size = (folder / BEST).stat().st_size / 1e6
-    print(f"done: {folder / BEST}, {size:.1f} MB with the optimizer's state")
+    best = best_of_finished(folder, len(keeper.log))
+    size = best.stat().st_size / 1e6
+    print(f"done: {best}, {size:.1f} MB with the optimizer's state")
     print(f"evaluate with: {_evaluation(folder, config, dataset)}")
     return 0
 

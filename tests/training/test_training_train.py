@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,14 @@ keras = pytest.importorskip("keras")
 
 import tiny_network  # noqa: F401  (adds the architecture "tiny")
 
+from fastfer.errors import ModelError
 from training import runs
 from training.data import load_dataset
 from training.metrics import softmax
 from training.models import ARCHITECTURES, build, count_macs
 from training.predictors import load_predictor
 from training.runs import BEST, CONFIG, LAST, LOG, read_json, read_state
+from training.stopping import EarlyStopping, ReduceLROnPlateau
 from training.train import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -309,6 +312,42 @@ def test_a_network_that_diverges_is_told(tmp_path, faces_csv, capsys):
     assert code == 4
     assert "diverged" in capsys.readouterr().err
     assert not (out / BEST).exists()
+
+
+def keep_epochs(folder: Path, losses: list[float], *callbacks: keras.callbacks.Callback) -> dict:
+    """The state of a run whose epochs ended with these validation losses."""
+    model = build("tiny", 7)
+    model.compile("sgd", "mse")
+    keeper = runs.RunKeeper(folder, len(losses), 0, callbacks, say=lambda _: None)
+    for callback in (*callbacks, keeper):
+        callback.set_model(model)
+        callback.set_params({"steps": 1})
+        callback.on_train_begin()
+    for epoch, loss in enumerate(losses):
+        keeper.on_epoch_begin(epoch)
+        logs = {"loss": 1.0, "val_loss": loss}
+        for callback in (*callbacks, keeper):
+            callback.on_epoch_end(epoch, logs)
+    return read_state(folder)
+
+
+def test_a_validation_loss_of_nan_counts_as_worse_than_anything(tmp_path):
+    nan = float("nan")
+    callbacks = (EarlyStopping("val_loss", patience=9), ReduceLROnPlateau("val_loss", patience=9))
+    state = keep_epochs(tmp_path, [nan, 2.0, nan, 1.5, 3.0], *callbacks)
+    assert read_state(tmp_path)["epoch"] == 5
+    with zipfile.ZipFile(tmp_path / BEST) as archive:
+        assert json.loads(archive.read(runs.STATE))["epoch"] == 4
+    for counters in state["callbacks"].values():
+        assert counters["best"] == 1.5
+        assert counters["wait"] == 1
+    assert np.isnan(state["log"][0]["val_loss"]), "the log tells what was"
+
+
+def test_a_run_without_a_finite_validation_loss_says_so(tmp_path):
+    keep_epochs(tmp_path, [float("nan"), float("inf")])
+    with pytest.raises(ModelError, match=r"not finite after any of 2 epochs.* no best\.keras"):
+        runs.best_of_finished(tmp_path, 2)
 
 
 # --- options -------------------------------------------------------------------------------------
