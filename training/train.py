@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 VAL_FRACTION = 0.2
+# What an optimizer begins with where it is not the architecture's own, whose rate is for another.
+LEARNING_RATES = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3}
 # What may be said again on --resume: where things lie now. All else comes from the run itself.
 RESUMED = ("out", "resume", "data", "votes")
 
@@ -102,12 +104,15 @@ def _parser() -> argparse.ArgumentParser:
     g.add_argument("--epochs", type=whole(1), help="the architecture's own unless given")
     g.add_argument("--batch-size", type=whole(1), help="the architecture's own unless given")
     g.add_argument(
-        "--optimizer", choices=("sgd", "adam", "adamw"),
+        "--optimizer", choices=tuple(LEARNING_RATES),
         help="the architecture's own unless given; sgd with Nesterov momentum 0.9",
     )  # fmt: skip
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
     g.add_argument(
-        "--learning-rate", type=amount, help="the largest; the architecture's own unless given"
-    )
+        "--learning-rate", type=amount,
+        help="the largest; the architecture's own unless given, or with another --optimizer that "
+        f"one's: {rates}",
+    )  # fmt: skip
     g.add_argument("--weight-decay", type=amount, default=0.0, help="decoupled from the gradient")
     g.add_argument(
         "--schedule", choices=("plateau", "cosine", "one-cycle"), default="plateau",
@@ -237,6 +242,8 @@ def _configuration(options: argparse.Namespace) -> dict[str, Any]:
     arch = ARCHITECTURES.get(options.arch)
     if arch is None:
         raise UsageError(f"no architecture {options.arch!r}; there are {', '.join(ARCHITECTURES)}")
+    if config["learning_rate"] is None and config["optimizer"] not in (None, arch.optimizer):
+        config["learning_rate"] = LEARNING_RATES[config["optimizer"]]
     for name in ("epochs", "batch_size", "optimizer", "learning_rate"):
         if config[name] is None:
             config[name] = getattr(arch, name)

@@ -29,7 +29,7 @@ from training.models import ARCHITECTURES, build, count_macs
 from training.predictors import load_predictor
 from training.runs import BEST, CONFIG, LAST, LOG, read_json, read_state
 from training.stopping import EarlyStopping, ReduceLROnPlateau
-from training.train import main
+from training.train import _configuration, _parser, main
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--arch", "tiny", "--precision", "float32", "--seed", "7"]
@@ -387,6 +387,23 @@ def test_options_that_cannot_be_are_refused(
     assert code in (2, 3)
     assert what in capsys.readouterr().err
     assert not (tmp_path / "x" / LAST).exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "optimizer", "rate"),
+    [
+        ("--arch fastfer", "sgd", 0.1),
+        ("--arch fastfer --optimizer sgd", "sgd", 0.1),
+        ("--arch fastfer --optimizer adam", "adam", 1e-3),
+        ("--arch simple --optimizer adamw", "adamw", 1e-3),
+        ("--arch se_resnet --optimizer sgd", "sgd", 0.05),
+        ("--arch vgg16", "adam", 5e-4),
+        ("--arch simple --optimizer adam --learning-rate 0.05", "adam", 0.05),
+    ],
+)
+def test_another_optimizer_comes_with_its_own_learning_rate(words, optimizer, rate):
+    config = _configuration(_parser().parse_args(words.split()))
+    assert (config["optimizer"], config["learning_rate"]) == (optimizer, rate)
 
 
 @pytest.mark.parametrize(
