@@ -14,13 +14,25 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fastfer.errors import UsageError
 from training.augment import Augmentation
 from training.data import SIDE, FaceSource, as_batch
 
 DPI = 110
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg")
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+
+
+def check_suffix(option: str, path: Path) -> None:
+    """UsageError unless the name ``path``, given as ``option``, is that of a picture.
+
+    Matplotlib would add .png to a name without a suffix, and know none beyond its own.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        what = f"{path.suffix} is no picture's suffix" if path.suffix else "the name has no suffix"
+        raise UsageError(f"{option} {path}: {what}; end it in one of {', '.join(SUFFIXES)}")
 
 
 def curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -125,7 +137,7 @@ def preview(source: FaceSource, augmentation: Augmentation, seed: int, path: Pat
     chosen = np.sort(rng.choice(len(source), min(10, len(source)), replace=False))
     faces = source.load(chosen)
     columns = [as_batch(faces)[..., 0]]
-    columns += [augmentation.apply(faces, rng) for _ in range(11)]
+    columns += [augmentation.mix(augmentation.apply(faces, rng), {}, rng)[0] for _ in range(11)]
     figure, axes = plt.subplots(
         len(chosen), len(columns), figsize=(len(columns) * 0.9, len(chosen) * 0.9), squeeze=False
     )

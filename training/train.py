@@ -168,13 +168,7 @@ def _run(options: argparse.Namespace) -> int:
     augmentation = _augmentation(vars(options))
     split = _split(options.split, options.val_fraction)
     if options.preview:
-        from training.plots import preview
-
-        dataset = _load(vars(options))
-        train, _ = dataset.training_and_validation(split["val_fraction"], options.seed)
-        preview(train, augmentation, options.seed, Path(options.preview))
-        print(f"wrote {options.preview}")
-        return 0
+        return _preview(options, augmentation, split["val_fraction"])
     if options.out is None:
         raise UsageError("--out is needed: the folder of the run")
 
@@ -189,6 +183,17 @@ def _run(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / CONFIG, {**config, "environment": environment()})
     return _train(options.out, config, None)
+
+
+def _preview(options: argparse.Namespace, augmentation: Augmentation, held: float | None) -> int:
+    from training.plots import check_suffix, preview
+
+    path = Path(options.preview)
+    check_suffix("--preview", path)
+    train, _ = _load(vars(options)).training_and_validation(held, options.seed)
+    preview(train, augmentation, options.seed, path)
+    print(f"wrote {path}")
+    return 0
 
 
 def _resume(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

@@ -454,6 +454,26 @@ def test_the_preview_is_a_picture_and_needs_no_run(tmp_path, faces_csv):
     np.testing.assert_array_equal(image, cv2.imread(str(again)))
 
 
+def test_the_preview_shows_mixup(tmp_path, faces_csv):
+    from training.augment import Augmentation
+    from training.plots import preview
+
+    source = load_dataset(faces_csv).split("Training")
+    sheets = [tmp_path / "plain.png", tmp_path / "mixed.png"]
+    for sheet, mixup in zip(sheets, (0, 0.5), strict=True):
+        preview(source, Augmentation(0, 0, 0, False, mixup=mixup), 0, sheet)
+    assert sheets[0].read_bytes() != sheets[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", ["sheet.xyz", "sheet", ".png"])
+def test_a_preview_that_is_no_picture_is_refused_before_the_data_is_read(tmp_path, capsys, name):
+    assert train("--data", tmp_path / "none.csv", "--preview", tmp_path / name) == 2
+    said = capsys.readouterr().err
+    assert f"--preview {tmp_path / name}: " in said
+    assert "suffix; end it in one of .png, .jpg" in said
+    assert len(said.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "split", "fraction", "held"),
     [
