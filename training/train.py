@@ -43,8 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     return run_command(
         lambda: _resume(parser, options) if options.resume else _run(options),
-        f"\nstopped; go on with: {_again(options)}",
+        lambda: f"\nstopped{_how_to_go_on(options)}",
     )
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    """What to do after Ctrl-C: a run goes on from its configuration, nothing else does."""
+    # Written by the run, and not to be imported from training.runs: Keras costs seconds.
+    if options.preview or options.out is None or not (options.out / "config.json").exists():
+        return "; nothing was written. Give the same command again"
+    return f"; go on with: {_again(options)}"
 
 
 def _again(options: argparse.Namespace) -> str:

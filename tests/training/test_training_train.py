@@ -291,7 +291,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path, faces_csv):
 
 
 def test_a_run_stopped_before_it_began_can_be_resumed_or_started_again(
-    tmp_path, faces_csv, monkeypatch
+    tmp_path, faces_csv, monkeypatch, capsys
 ):
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -302,8 +302,26 @@ def test_a_run_stopped_before_it_began_can_be_resumed_or_started_again(
         m.setattr("training.train.load_dataset", stop)
         assert train(*common, "--out", out) == 130
     assert (out / CONFIG).exists()
+    assert f"go on with: python -m training.train --resume --out {out}" in capsys.readouterr().err
     assert train("--resume", "--out", out) == 0
     assert read_state(out)["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    "words", ["--preview OUT/x.png", "--preview OUT/x.png --out OUT", "--out OUT"]
+)
+def test_ctrl_c_advises_no_resume_where_there_is_no_run(
+    tmp_path, faces_csv, monkeypatch, capsys, words
+):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.train.load_dataset", stop)
+    monkeypatch.setattr("training.train._configuration", stop)
+    assert train("--data", faces_csv, *words.replace("OUT", str(tmp_path / "run")).split()) == 130
+    said = capsys.readouterr().err
+    assert "stopped; nothing was written" in said
+    assert "--resume" not in said
 
 
 def test_a_network_that_diverges_is_told(tmp_path, faces_csv, capsys):
