@@ -249,12 +249,13 @@ def _augmentation(config: dict[str, Any]) -> Augmentation:
 
 def _configuration(options: argparse.Namespace) -> dict[str, Any]:
     """All options, the architecture's defaults filled in; what a resume needs."""
-    from training.models import ARCHITECTURES
+    from training.models import ARCHITECTURES, check_weights
 
     config = {k: v for k, v in vars(options).items() if k not in ("out", "resume", "preview")}
     arch = ARCHITECTURES.get(options.arch)
     if arch is None:
         raise UsageError(f"no architecture {options.arch!r}; there are {', '.join(ARCHITECTURES)}")
+    check_weights(options.arch, options.weights)
     if config["learning_rate"] is None and config["optimizer"] not in (None, arch.optimizer):
         config["learning_rate"] = LEARNING_RATES[config["optimizer"]]
     for name in ("epochs", "batch_size", "optimizer", "learning_rate"):

@@ -425,6 +425,20 @@ def test_another_optimizer_comes_with_its_own_learning_rate(words, optimizer, ra
 
 
 @pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("--arch fastfer --weights imagenet", "--weights is for vgg16 and resnet50"),
+        ("--arch vgg16 --weights none.h5", "--weights none.h5: no such file"),
+    ],
+)
+def test_weights_are_looked_at_before_the_data(tmp_path, capsys, words, what):
+    out = tmp_path / "run"
+    assert train("--data", tmp_path / "none.csv", "--out", out, *words.split()) == 2
+    assert what in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
     "arguments",
     [("--epochs", "0"), ("--batch-size", "-1"), ("--ema", "1"), ("--label-smoothing", "nan"),
      ("--learning-rate", "-1"), ("--distill-share", "1.5"), ("--seed", "-1"), ("--seed", "x")],
