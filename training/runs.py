@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -58,6 +59,28 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
         raise InputError(f"{path}: not the checkpoint of a run ({e})") from None
     return state
+
+
+def checkpoint_of(folder: Path) -> Path:
+    """The Keras file of the run in ``folder``: its best, or its last epoch where none was best,
+    which is told on one line of the error output.
+
+    Raises:
+        InputError: no epoch of the run has ended, or it is no run folder.
+    """
+    if (folder / BEST).exists():
+        return folder / BEST
+    state = read_state(folder)
+    if state is None:
+        raise InputError(f"{folder}: neither {BEST} nor {LAST} in it; give a run folder or a file")
+    last = folder / LAST
+    if not state["epoch"]:
+        raise InputError(
+            f"{folder}: stopped before its first epoch ended, so that there is no {BEST}. Go on "
+            f"with it by --resume, or name {last}, the weights that it began with"
+        )
+    print(f"{folder}: no {BEST}; takes {LAST}, epoch {state['epoch']}", file=sys.stderr)
+    return last
 
 
 def load_network(path: Path, *, compile: bool = False) -> keras.Model:

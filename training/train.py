@@ -387,9 +387,9 @@ def _evaluation(folder: Path, config: dict[str, Any], dataset: Dataset) -> str:
 
 
 def _begin_with(model: keras.Model, path: Path) -> None:
-    from training.runs import BEST, load_network
+    from training.runs import checkpoint_of, load_network
 
-    weights = load_network(path / BEST if path.is_dir() else path).get_weights()
+    weights = load_network(checkpoint_of(path) if path.is_dir() else path).get_weights()
     try:
         model.set_weights(weights)
     except ValueError as e:

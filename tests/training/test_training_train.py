@@ -21,7 +21,7 @@ keras = pytest.importorskip("keras")
 
 import tiny_network  # noqa: F401  (adds the architecture "tiny")
 
-from fastfer.errors import ModelError
+from fastfer.errors import InputError, ModelError
 from training import runs
 from training.data import load_dataset
 from training.metrics import softmax
@@ -366,6 +366,22 @@ def test_a_run_without_a_finite_validation_loss_says_so(tmp_path):
     keep_epochs(tmp_path, [float("nan"), float("inf")])
     with pytest.raises(ModelError, match=r"not finite after any of 2 epochs.* no best\.keras"):
         runs.best_of_finished(tmp_path, 2)
+
+
+def test_a_run_without_a_best_epoch_gives_its_last_and_says_so(tmp_path, capsys):
+    keep_epochs(tmp_path, [float("nan"), float("nan")])
+    assert load_predictor(tmp_path).path == tmp_path / LAST
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"{tmp_path}: no best.keras; takes last.keras, epoch 2"
+
+
+def test_a_run_stopped_in_its_first_epoch_gives_no_network_and_says_what_to_do(tmp_path):
+    keep_epochs(tmp_path, [])
+    with pytest.raises(InputError, match=r"before its first epoch ended.*--resume, or name .*last"):
+        load_predictor(tmp_path)
+    load_predictor(tmp_path / LAST)
+    with pytest.raises(InputError, match=r"neither best\.keras nor last\.keras"):
+        load_predictor(tmp_path.parent)
 
 
 # --- options -------------------------------------------------------------------------------------
