@@ -36,7 +36,7 @@ def check_suffix(option: str, path: Path) -> None:
 
 
 def curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Loss, accuracy and learning rate by epoch."""
+    """Loss, accuracy and learning rate by epoch; the rate is the one that the epoch ended with."""
     if not log:
         return
     epochs = [row["epoch"] for row in log]
@@ -47,7 +47,9 @@ def curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
         for key in log[-1]:
             if part in key:
                 style = "-" if key.startswith("val_") else "--"
-                axis.plot(epochs, [row.get(key, np.nan) for row in log], style, label=key)
+                figures = [row.get(key, np.nan) for row in log]
+                # A line through the only epoch, or beside a missing one, would not be seen.
+                axis.plot(epochs, figures, style, marker="o", markersize=2.5, label=key)
         axis.set_xlabel("epoch")
         axis.set_title(title)
         axis.grid(alpha=0.3)

@@ -203,6 +203,10 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
             self._bar.close()
         seconds = time.perf_counter() - self._started
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
+        if "learning_rate" not in row:  # Keras tells that of the plateau alone.
+            row["learning_rate"] = float(
+                keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+            )
         row["seconds"] = round(seconds, 1)
         if not math.isfinite(row["loss"]):
             raise ModelError(

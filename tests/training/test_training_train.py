@@ -332,10 +332,15 @@ def test_a_network_that_diverges_is_told(tmp_path, faces_csv, capsys):
     assert not (out / BEST).exists()
 
 
-def keep_epochs(folder: Path, losses: list[float], *callbacks: keras.callbacks.Callback) -> dict:
+def keep_epochs(
+    folder: Path,
+    losses: list[float],
+    *callbacks: keras.callbacks.Callback,
+    optimizer: str | keras.optimizers.Optimizer = "sgd",
+) -> dict:
     """The state of a run whose epochs ended with these validation losses."""
     model = build("tiny", 7)
-    model.compile("sgd", "mse")
+    model.compile(optimizer, "mse")
     keeper = runs.RunKeeper(folder, len(losses), 0, callbacks, say=lambda _: None)
     for callback in (*callbacks, keeper):
         callback.set_model(model)
@@ -382,6 +387,28 @@ def test_a_run_stopped_in_its_first_epoch_gives_no_network_and_says_what_to_do(t
     load_predictor(tmp_path / LAST)
     with pytest.raises(InputError, match=r"neither best\.keras nor last\.keras"):
         load_predictor(tmp_path.parent)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "plateau"])
+def test_the_log_holds_the_learning_rate_of_every_schedule(tmp_path, schedule):
+    from training.schedules import learning_rate
+
+    rate = learning_rate(schedule, 0.5, 2, 10)
+    state = keep_epochs(tmp_path, [1.0, 1.0], optimizer=keras.optimizers.SGD(rate))
+    expected = rate if schedule == "plateau" else float(rate(0))
+    assert [row["learning_rate"] for row in state["log"]] == pytest.approx([expected] * 2)
+    assert (tmp_path / LOG).read_text().splitlines()[0].endswith("learning_rate,seconds")
+
+
+def test_the_curves_of_one_epoch_can_be_seen(tmp_path, monkeypatch):
+    from training import plots
+
+    drawn = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
+    plots.curves([{"epoch": 1, "loss": 2.0, "val_loss": 1.0}], tmp_path / "curves.png")
+    lines = drawn[0].axes[0].get_lines()
+    assert len(lines) == 2
+    assert all(line.get_marker() == "o" for line in lines)
 
 
 # --- options -------------------------------------------------------------------------------------
