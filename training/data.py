@@ -32,6 +32,8 @@ FIVE_CLASSES = ("angry", "happy", "sad", "surprise", "neutral")
 CLASSES: Mapping[int, tuple[str, ...]] = {7: EMOTIONS, 5: FIVE_CLASSES}
 TRAIN_SPLITS = ("Training", "train")
 VALIDATION_SPLITS = ("PublicTest", "validation", "val", "test")
+# What a row's Usage may be; a split by any other name would be looked for by nobody.
+USAGES = (*TRAIN_SPLITS, *VALIDATION_SPLITS, "PrivateTest")
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 # What folders of the field call the classes, beside our own names.
 FOLDER_ALIASES = {
@@ -384,7 +386,7 @@ def cache_dir() -> Path:
 
 def _read_csv_cached(path: Path, votes: Path | None, bad: BadRows) -> dict[str, FaceSource]:
     stat = path.stat()
-    key = f"2|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    key = f"3|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
     cached = cache_dir() / (hashlib.blake2b(key.encode(), digest_size=12).hexdigest() + ".npz")
     table = _read_cache(cached)
     if table is None:
@@ -477,7 +479,7 @@ def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
             i_label, i_pixels = header.index("emotion"), header.index("pixels")
             i_usage = header.index("usage") if "usage" in header else None
             for row in filter(None, reader):
-                problem = _row_problem(row, len(header), i_label)
+                problem = _row_problem(row, len(header), i_label, i_usage)
                 if not problem:
                     face = _parse_pixels(row[i_pixels])
                     if isinstance(face, str):
@@ -506,12 +508,14 @@ def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
     }
 
 
-def _row_problem(row: list[str], columns: int, i_label: int) -> str:
+def _row_problem(row: list[str], columns: int, i_label: int, i_usage: int | None) -> str:
     if len(row) != columns:
         return f"{len(row)} columns instead of {columns}"
     label = row[i_label].strip()
     if not label.isdecimal() or int(label) >= len(EMOTIONS):
         return f"unknown label {label!r}, expected 0 to {len(EMOTIONS) - 1}"
+    if i_usage is not None and row[i_usage].strip() not in USAGES:
+        return f"unknown Usage {row[i_usage].strip()!r}, expected one of {', '.join(USAGES)}"
     return ""
 
 

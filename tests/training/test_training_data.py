@@ -102,6 +102,13 @@ def test_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path):
     assert source.where(0) == f"{path}:3"
 
 
+def test_all_usages_of_the_field_are_known(tmp_path):
+    faces = draw_faces(7)
+    path = tmp_path / "a.csv"
+    path.write_text(csv_text(dict.fromkeys(data.USAGES, faces)))
+    assert tuple(load_dataset(path).splits) == data.USAGES
+
+
 def test_without_usage_all_faces_are_for_training(tmp_path):
     faces, labels = draw_faces(14)
     path = tmp_path / "a.csv"
@@ -161,6 +168,8 @@ BAD_ROWS = [
     ("happy" + GOOD[1:], "unknown label 'happy'"),
     ("²" + GOOD[1:], "unknown label '²'"),
     (GOOD[1:], "unknown label ''"),
+    (GOOD.replace("Training", "Trainig"), "unknown Usage 'Trainig', expected one of Training"),
+    (GOOD.replace("Training", " "), "unknown Usage ''"),
     (GOOD + ",more", "4 columns instead of 3"),
     ("0", "1 columns instead of 3"),
 ]  # fmt: skip
