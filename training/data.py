@@ -146,11 +146,14 @@ class BadRows:
 
     def settle(self, skip: bool) -> None:
         """Raise InputError naming the rows, unless they may be skipped."""
-        if not self.found or skip:
-            return
+        if self.found and not skip:
+            raise InputError(f"{self.listing()}\nMend them, or pass --skip-bad.")
+
+    def listing(self) -> str:
+        """How many there are, and the first 20 of them, a line each."""
         shown = "\n  ".join(self.found[:20])
         more = f"\n  ... and {len(self.found) - 20} more" if len(self.found) > 20 else ""
-        raise InputError(f"{self}:\n  {shown}{more}\nMend them, or pass --skip-bad.")
+        return f"{self}:\n  {shown}{more}"
 
     def __str__(self) -> str:
         return f"{len(self.found)} bad row{'' if len(self.found) == 1 else 's'}"

@@ -28,6 +28,7 @@ from fastfer.errors import InputError, ModelError
 from training.stopping import nan_is_worst
 
 CONFIG, LOG = "config.json", "log.csv"
+SKIPPED = "skipped.txt"
 LAST, BEST = "last.keras", "best.keras"
 WATCHED = "val_loss"
 # Inside last.keras, which is a zip: weights and state are replaced together or not at all.
@@ -39,6 +40,14 @@ def write_json(path: Path, value: Any) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """A line each; no file where there are none, also none of an earlier start of the run."""
+    if lines:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:

@@ -198,7 +198,10 @@ def _preview(options: argparse.Namespace, augmentation: Augmentation, held: floa
 
     path = Path(options.preview)
     check_suffix("--preview", path)
-    train, _ = _load(vars(options)).training_and_validation(held, options.seed)
+    dataset = _load(vars(options))
+    if dataset.bad.found:
+        print(f"skipped {dataset.bad.listing()}")
+    train, _ = dataset.training_and_validation(held, options.seed)
     preview(train, augmentation, options.seed, path)
     print(f"wrote {path}")
     return 0
@@ -298,13 +301,24 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     from training.averaging import AveragedWeights
     from training.batches import FaceBatches
     from training.models import ONE_HEAD, build, count_macs
-    from training.runs import LAST, WATCHED, RunKeeper, best_of_finished, load_network
+    from training.runs import (
+        LAST,
+        SKIPPED,
+        WATCHED,
+        RunKeeper,
+        best_of_finished,
+        load_network,
+        write_lines,
+    )
     from training.stopping import EarlyStopping, ReduceLROnPlateau
 
     keras.utils.set_random_seed(config["seed"])
     keras.config.set_dtype_policy(config["precision"])
     dataset = _load(config)
     print(describe(dataset))
+    write_lines(folder / SKIPPED, dataset.bad.found)
+    if dataset.bad.found:
+        print(f"all that was skipped: {folder / SKIPPED}")
     train, val = dataset.training_and_validation(config["val_fraction"], config["seed"])
     held = "held out" if config["val_fraction"] else f"of {dataset.validation}"
     print(f"trains on {len(train)} faces, validates on {len(val)} {held}")

@@ -611,11 +611,23 @@ def test_duplicates_and_bad_rows_are_reported(tmp_path, parts, capsys):
     assert train(*common, "--skip-bad") == 0
     said = capsys.readouterr().out
     assert "skipped 1 bad row" in said
+    assert f"all that was skipped: {out / 'skipped.txt'}" in said
+    assert (out / "skipped.txt").read_text().startswith(f"{data}:68: unknown label '8'")
     assert f"python -m training.evaluate '{out}' --data {data} --skip-bad\n" in said
     assert (
         f"2 pictures stand in training and validation alike, the first: {data}:32 and {data}:34"
         in said
     )
+
+
+def test_the_preview_names_the_rows_that_it_skips(tmp_path, parts, capsys):
+    data = tmp_path / "a.csv"
+    data.write_text(csv_text(parts) + "8,1,Training\n" * 22)
+    assert train("--data", data, "--skip-bad", "--preview", tmp_path / "sheet.png") == 0
+    said = capsys.readouterr().out
+    assert "skipped 22 bad rows:" in said
+    assert f"{data}:301: unknown label" in said
+    assert "... and 2 more" in said
 
 
 # --- weights of others ---------------------------------------------------------------------------
