@@ -31,6 +31,7 @@ SIDE = 48
 FIVE_CLASSES = ("angry", "happy", "sad", "surprise", "neutral")
 CLASSES: Mapping[int, tuple[str, ...]] = {7: EMOTIONS, 5: FIVE_CLASSES}
 TRAIN_SPLITS = ("Training", "train")
+TRAINING = "training"  # in reports, whatever the data calls it
 VALIDATION_SPLITS = ("PublicTest", "validation", "val", "test")
 # What a row's Usage may be; a split by any other name would be looked for by nobody.
 USAGES = (*TRAIN_SPLITS, *VALIDATION_SPLITS, "PrivateTest")
@@ -201,6 +202,12 @@ class Dataset:
             )
         return take(train, rest), take(train, val)
 
+    def judges(self, held_out: FaceSource | None) -> dict[str, FaceSource]:
+        """The parts that a network is measured on, now or later, by name: all that the data has
+        beside training, and what was held out of that."""
+        own = {n: source for n, source in self.splits.items() if n not in TRAIN_SPLITS}
+        return own if held_out is None else {"the held-out faces": held_out, **own}
+
     def _first(self, names: Sequence[str], role: str, advice: str = "") -> FaceSource:
         for name in names:
             if name in self.splits:
@@ -284,17 +291,26 @@ def balanced_weights(source: FaceSource, n_classes: int) -> NDArray[np.float32]:
     return (len(source) / (n_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def straddling_duplicates(splits: Mapping[str, FaceSource]) -> list[tuple[str, ...]]:
-    """Groups of places with pixel-identical faces that lie in more than one split."""
-    seen: dict[bytes, list[tuple[str, int]]] = {}
-    for name, source in splits.items():
+def straddling_duplicates(
+    train: FaceSource, others: Mapping[str, FaceSource]
+) -> list[dict[str, list[str]]]:
+    """Pixel-identical faces of ``train`` and of other parts.
+
+    Returns:
+        for each picture its places by part, that of ``train`` being called ``"training"``.
+    """
+    parts = {TRAINING: train, **others}
+    seen: dict[bytes, dict[str, list[int]]] = {}
+    for name, source in parts.items():
         for index, face in _faces(source):
             digest = hashlib.blake2b(face.tobytes(), digest_size=16).digest()
-            seen.setdefault(digest, []).append((name, index))
+            # Training comes first: what it does not hold is of no interest.
+            if name == TRAINING or digest in seen:
+                seen.setdefault(digest, {}).setdefault(name, []).append(index)
     return [
-        tuple(splits[name].where(index) for name, index in group)
+        {name: [parts[name].where(index) for index in places] for name, places in group.items()}
         for group in seen.values()
-        if len({name for name, _ in group}) > 1
+        if len(group) > 1
     ]
 
 

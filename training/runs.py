@@ -28,7 +28,7 @@ from fastfer.errors import InputError, ModelError
 from training.stopping import nan_is_worst
 
 CONFIG, LOG = "config.json", "log.csv"
-SKIPPED = "skipped.txt"
+SKIPPED, DUPLICATES = "skipped.txt", "duplicates.txt"
 LAST, BEST = "last.keras", "best.keras"
 WATCHED = "val_loss"
 # Inside last.keras, which is a zip: weights and state are replaced together or not at all.

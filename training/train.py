@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastfer.errors import UsageError
 from training.augment import Augmentation
 from training.data import (
+    TRAINING,
     Dataset,
     FaceSource,
     balanced_weights,
@@ -301,33 +302,18 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     from training.averaging import AveragedWeights
     from training.batches import FaceBatches
     from training.models import ONE_HEAD, build, count_macs
-    from training.runs import (
-        LAST,
-        SKIPPED,
-        WATCHED,
-        RunKeeper,
-        best_of_finished,
-        load_network,
-        write_lines,
-    )
+    from training.runs import LAST, WATCHED, RunKeeper, best_of_finished, load_network
     from training.stopping import EarlyStopping, ReduceLROnPlateau
 
     keras.utils.set_random_seed(config["seed"])
     keras.config.set_dtype_policy(config["precision"])
     dataset = _load(config)
     print(describe(dataset))
-    write_lines(folder / SKIPPED, dataset.bad.found)
-    if dataset.bad.found:
-        print(f"all that was skipped: {folder / SKIPPED}")
+    _tell_skipped(folder, dataset)
     train, val = dataset.training_and_validation(config["val_fraction"], config["seed"])
     held = "held out" if config["val_fraction"] else f"of {dataset.validation}"
     print(f"trains on {len(train)} faces, validates on {len(val)} {held}")
-    twins = straddling_duplicates({"training": train, "validation": val})
-    if twins:
-        print(
-            f"{len(twins)} {'picture stands' if len(twins) == 1 else 'pictures stand'} in training "
-            f"and validation alike, the first: {' and '.join(twins[0])}"
-        )
+    _tell_duplicates(folder, train, dataset.judges(val if config["val_fraction"] else None))
     plots.class_counts(
         {"training": train, "validation": val}, dataset.classes, folder / "classes.png"
     )
@@ -384,6 +370,35 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     print(f"done: {best}, {size:.1f} MB with the optimizer's state")
     print(f"evaluate with: {_evaluation(folder, config, dataset)}")
     return 0
+
+
+def _tell_skipped(folder: Path, dataset: Dataset) -> None:
+    from training.runs import SKIPPED, write_lines
+
+    write_lines(folder / SKIPPED, dataset.bad.found)
+    if dataset.bad.found:
+        print(f"all that was skipped: {folder / SKIPPED}")
+
+
+def _tell_duplicates(folder: Path, train: FaceSource, judges: Mapping[str, FaceSource]) -> None:
+    """Pictures that would be learnt by heart: told by the part that is measured on, and listed."""
+    from training.runs import DUPLICATES, write_lines
+
+    groups = straddling_duplicates(train, judges)
+    write_lines(
+        folder / DUPLICATES,
+        [" = ".join(f"{n}: {', '.join(places)}" for n, places in g.items()) for g in groups],
+    )
+    for name in judges:
+        twins = [group for group in groups if name in group]
+        if twins:
+            print(
+                f"{len(twins)} {'picture stands' if len(twins) == 1 else 'pictures stand'} in "
+                f"{TRAINING} and {name} alike, the first: "
+                f"{' and '.join(twins[0][TRAINING] + twins[0][name])}"
+            )
+    if groups:
+        print(f"all of them: {folder / DUPLICATES}")
 
 
 def _evaluation(folder: Path, config: dict[str, Any], dataset: Dataset) -> str:

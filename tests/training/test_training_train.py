@@ -615,9 +615,13 @@ def test_duplicates_and_bad_rows_are_reported(tmp_path, parts, capsys):
     assert (out / "skipped.txt").read_text().startswith(f"{data}:68: unknown label '8'")
     assert f"python -m training.evaluate '{out}' --data {data} --skip-bad\n" in said
     assert (
-        f"2 pictures stand in training and validation alike, the first: {data}:32 and {data}:34"
-        in said
-    )
+        f"2 pictures stand in training and PublicTest alike, the first: {data}:32 and {data}:34\n"
+        f"all of them: {out / 'duplicates.txt'}\n"
+    ) in said
+    assert (out / "duplicates.txt").read_text().splitlines() == [
+        f"training: {data}:32 = PublicTest: {data}:34",
+        f"training: {data}:33 = PublicTest: {data}:35",
+    ]
 
 
 def test_the_preview_names_the_rows_that_it_skips(tmp_path, parts, capsys):
