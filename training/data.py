@@ -31,7 +31,10 @@ SIDE = 48
 FIVE_CLASSES = ("angry", "happy", "sad", "surprise", "neutral")
 CLASSES: Mapping[int, tuple[str, ...]] = {7: EMOTIONS, 5: FIVE_CLASSES}
 TRAIN_SPLITS = ("Training", "train")
+TRAINING = "training"  # in reports, whatever the data calls it
 VALIDATION_SPLITS = ("PublicTest", "validation", "val", "test")
+# What a row's Usage may be; a split by any other name would be looked for by nobody.
+USAGES = (*TRAIN_SPLITS, *VALIDATION_SPLITS, "PrivateTest")
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 # What folders of the field call the classes, beside our own names.
 FOLDER_ALIASES = {
@@ -144,11 +147,14 @@ class BadRows:
 
     def settle(self, skip: bool) -> None:
         """Raise InputError naming the rows, unless they may be skipped."""
-        if not self.found or skip:
-            return
+        if self.found and not skip:
+            raise InputError(f"{self.listing()}\nMend them, or pass --skip-bad.")
+
+    def listing(self) -> str:
+        """How many there are, and the first 20 of them, a line each."""
         shown = "\n  ".join(self.found[:20])
         more = f"\n  ... and {len(self.found) - 20} more" if len(self.found) > 20 else ""
-        raise InputError(f"{self}:\n  {shown}{more}\nMend them, or pass --skip-bad.")
+        return f"{self}:\n  {shown}{more}"
 
     def __str__(self) -> str:
         return f"{len(self.found)} bad row{'' if len(self.found) == 1 else 's'}"
@@ -195,6 +201,12 @@ class Dataset:
                 f"{'leaves none to train on' if len(val) else 'holds none out'}"
             )
         return take(train, rest), take(train, val)
+
+    def judges(self, held_out: FaceSource | None) -> dict[str, FaceSource]:
+        """The parts that a network is measured on, now or later, by name: all that the data has
+        beside training, and what was held out of that."""
+        own = {n: source for n, source in self.splits.items() if n not in TRAIN_SPLITS}
+        return own if held_out is None else {"the held-out faces": held_out, **own}
 
     def _first(self, names: Sequence[str], role: str, advice: str = "") -> FaceSource:
         for name in names:
@@ -279,17 +291,26 @@ def balanced_weights(source: FaceSource, n_classes: int) -> NDArray[np.float32]:
     return (len(source) / (n_classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def straddling_duplicates(splits: Mapping[str, FaceSource]) -> list[tuple[str, ...]]:
-    """Groups of places with pixel-identical faces that lie in more than one split."""
-    seen: dict[bytes, list[tuple[str, int]]] = {}
-    for name, source in splits.items():
+def straddling_duplicates(
+    train: FaceSource, others: Mapping[str, FaceSource]
+) -> list[dict[str, list[str]]]:
+    """Pixel-identical faces of ``train`` and of other parts.
+
+    Returns:
+        for each picture its places by part, that of ``train`` being called ``"training"``.
+    """
+    parts = {TRAINING: train, **others}
+    seen: dict[bytes, dict[str, list[int]]] = {}
+    for name, source in parts.items():
         for index, face in _faces(source):
             digest = hashlib.blake2b(face.tobytes(), digest_size=16).digest()
-            seen.setdefault(digest, []).append((name, index))
+            # Training comes first: what it does not hold is of no interest.
+            if name == TRAINING or digest in seen:
+                seen.setdefault(digest, {}).setdefault(name, []).append(index)
     return [
-        tuple(splits[name].where(index) for name, index in group)
+        {name: [parts[name].where(index) for index in places] for name, places in group.items()}
         for group in seen.values()
-        if len({name for name, _ in group}) > 1
+        if len(group) > 1
     ]
 
 
@@ -384,7 +405,7 @@ def cache_dir() -> Path:
 
 def _read_csv_cached(path: Path, votes: Path | None, bad: BadRows) -> dict[str, FaceSource]:
     stat = path.stat()
-    key = f"2|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    key = f"3|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
     cached = cache_dir() / (hashlib.blake2b(key.encode(), digest_size=12).hexdigest() + ".npz")
     table = _read_cache(cached)
     if table is None:
@@ -477,7 +498,7 @@ def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
             i_label, i_pixels = header.index("emotion"), header.index("pixels")
             i_usage = header.index("usage") if "usage" in header else None
             for row in filter(None, reader):
-                problem = _row_problem(row, len(header), i_label)
+                problem = _row_problem(row, len(header), i_label, i_usage)
                 if not problem:
                     face = _parse_pixels(row[i_pixels])
                     if isinstance(face, str):
@@ -506,12 +527,14 @@ def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
     }
 
 
-def _row_problem(row: list[str], columns: int, i_label: int) -> str:
+def _row_problem(row: list[str], columns: int, i_label: int, i_usage: int | None) -> str:
     if len(row) != columns:
         return f"{len(row)} columns instead of {columns}"
     label = row[i_label].strip()
     if not label.isdecimal() or int(label) >= len(EMOTIONS):
         return f"unknown label {label!r}, expected 0 to {len(EMOTIONS) - 1}"
+    if i_usage is not None and row[i_usage].strip() not in USAGES:
+        return f"unknown Usage {row[i_usage].strip()!r}, expected one of {', '.join(USAGES)}"
     return ""
 
 

@@ -119,8 +119,6 @@ def fastfer(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> k
 def _pretrained(application: Callable[..., keras.Model], name: str) -> Any:
     def build(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> keras.Model:
         source = None if weights in (None, "none") else weights
-        if source not in (None, "imagenet") and not Path(source).is_file():
-            raise UsageError(f"--weights {source}: no such file; use none, imagenet or a file")
         try:
             backbone = application(
                 include_top=False,
@@ -163,12 +161,21 @@ ARCHITECTURES: dict[str, Architecture] = {
 }  # fmt: skip
 
 
+def check_weights(arch: str, weights: Weights) -> None:
+    """UsageError where ``arch`` takes no pretrained ``weights``, or their file is missing."""
+    if weights in (None, "none"):
+        return
+    if not ARCHITECTURES[arch].pretrained:
+        raise UsageError(f"--weights is for vgg16 and resnet50; {arch} starts from scratch")
+    if weights != "imagenet" and not Path(weights).is_file():
+        raise UsageError(f"--weights {weights}: no such file; use none, imagenet or a file")
+
+
 def build(arch: str, classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> keras.Model:
     """The network called ``arch``; UsageError names those that exist."""
     if arch not in ARCHITECTURES:
         raise UsageError(f"no architecture {arch!r}; there are {', '.join(ARCHITECTURES)}")
-    if weights not in (None, "none") and not ARCHITECTURES[arch].pretrained:
-        raise UsageError(f"--weights is for vgg16 and resnet50; {arch} starts from scratch")
+    check_weights(arch, weights)
     return ARCHITECTURES[arch].build(classes, heads, weights)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from fastfer.errors import FastferError, OutputError
 
 
-def run_command(run: Callable[[], int], advice: str = "") -> int:
-    """The exit code of ``run``; an error is told in one line, and Ctrl-C by ``advice``."""
+def run_command(run: Callable[[], int], advice: Callable[[], str] = str) -> int:
+    """The exit code of ``run``; an error is told in one line, and Ctrl-C by what ``advice`` says
+    then, which hangs on how far ``run`` has come."""
     try:
         return run()
     except FastferError as e:
@@ -21,7 +22,7 @@ def run_command(run: Callable[[], int], advice: str = "") -> int:
         print(f"error: {e}", file=sys.stderr)
         return OutputError.exit_code
     except KeyboardInterrupt:
-        print(advice, file=sys.stderr)
+        print(advice(), file=sys.stderr)
         return 130
 
 

@@ -14,17 +14,29 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fastfer.errors import UsageError
 from training.augment import Augmentation
 from training.data import SIDE, FaceSource, as_batch
 
 DPI = 110
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg")
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
+def check_suffix(option: str, path: Path) -> None:
+    """UsageError unless the name ``path``, given as ``option``, is that of a picture.
+
+    Matplotlib would add .png to a name without a suffix, and know none beyond its own.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        what = f"{path.suffix} is no picture's suffix" if path.suffix else "the name has no suffix"
+        raise UsageError(f"{option} {path}: {what}; end it in one of {', '.join(SUFFIXES)}")
+
+
 def curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Loss, accuracy and learning rate by epoch."""
+    """Loss, accuracy and learning rate by epoch; the rate is the one that the epoch ended with."""
     if not log:
         return
     epochs = [row["epoch"] for row in log]
@@ -35,7 +47,9 @@ def curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
         for key in log[-1]:
             if part in key:
                 style = "-" if key.startswith("val_") else "--"
-                axis.plot(epochs, [row.get(key, np.nan) for row in log], style, label=key)
+                figures = [row.get(key, np.nan) for row in log]
+                # A line through the only epoch, or beside a missing one, would not be seen.
+                axis.plot(epochs, figures, style, marker="o", markersize=2.5, label=key)
         axis.set_xlabel("epoch")
         axis.set_title(title)
         axis.grid(alpha=0.3)
@@ -125,7 +139,7 @@ def preview(source: FaceSource, augmentation: Augmentation, seed: int, path: Pat
     chosen = np.sort(rng.choice(len(source), min(10, len(source)), replace=False))
     faces = source.load(chosen)
     columns = [as_batch(faces)[..., 0]]
-    columns += [augmentation.apply(faces, rng) for _ in range(11)]
+    columns += [augmentation.mix(augmentation.apply(faces, rng), {}, rng)[0] for _ in range(11)]
     figure, axes = plt.subplots(
         len(chosen), len(columns), figsize=(len(columns) * 0.9, len(chosen) * 0.9), squeeze=False
     )

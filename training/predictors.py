@@ -15,7 +15,7 @@ from fastfer.labels import EMOTIONS
 from training.batches import CROWD, FER2013
 from training.data import CLASSES
 from training.metrics import softmax
-from training.runs import BEST, load_network
+from training.runs import checkpoint_of, load_network
 
 Floats = NDArray[np.float32]
 BATCH = 256
@@ -113,7 +113,7 @@ class OnnxPredictor:
 
 
 def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
-    """Open a run folder (its best checkpoint), a ``.keras`` file or an ``.onnx`` file.
+    """Open a run folder (by :func:`checkpoint_of`), a ``.keras`` file or an ``.onnx`` file.
 
     Raises:
         InputError: there is no such file.
@@ -121,7 +121,7 @@ def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / BEST
+        path = checkpoint_of(path)
     if not path.exists():
         raise InputError(f"{path}: no such file; give a run folder, a .keras or an .onnx file")
     return _load_onnx(path, threads) if path.suffix == ".onnx" else _load_keras(path)

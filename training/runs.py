@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
@@ -24,8 +25,10 @@ import training.layers
 import training.losses
 import training.schedules  # noqa: F401
 from fastfer.errors import InputError, ModelError
+from training.stopping import nan_is_worst
 
 CONFIG, LOG = "config.json", "log.csv"
+SKIPPED, DUPLICATES = "skipped.txt", "duplicates.txt"
 LAST, BEST = "last.keras", "best.keras"
 WATCHED = "val_loss"
 # Inside last.keras, which is a zip: weights and state are replaced together or not at all.
@@ -37,6 +40,14 @@ def write_json(path: Path, value: Any) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """A line each; no file where there are none, also none of an earlier start of the run."""
+    if lines:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:
@@ -57,6 +68,28 @@ def read_state(folder: Path) -> dict[str, Any] | None:
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
         raise InputError(f"{path}: not the checkpoint of a run ({e})") from None
     return state
+
+
+def checkpoint_of(folder: Path) -> Path:
+    """The Keras file of the run in ``folder``: its best, or its last epoch where none was best,
+    which is told on one line of the error output.
+
+    Raises:
+        InputError: no epoch of the run has ended, or it is no run folder.
+    """
+    if (folder / BEST).exists():
+        return folder / BEST
+    state = read_state(folder)
+    if state is None:
+        raise InputError(f"{folder}: neither {BEST} nor {LAST} in it; give a run folder or a file")
+    last = folder / LAST
+    if not state["epoch"]:
+        raise InputError(
+            f"{folder}: stopped before its first epoch ended, so that there is no {BEST}. Go on "
+            f"with it by --resume, or name {last}, the weights that it began with"
+        )
+    print(f"{folder}: no {BEST}; takes {LAST}, epoch {state['epoch']}", file=sys.stderr)
+    return last
 
 
 def load_network(path: Path, *, compile: bool = False) -> keras.Model:
@@ -100,6 +133,22 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def best_of_finished(folder: Path, epochs: int) -> Path:
+    """The best checkpoint of a run that has ended after ``epochs``.
+
+    Raises:
+        ModelError: there is none, because no epoch had a finite validation loss.
+    """
+    path = folder / BEST
+    if not path.exists():
+        raise ModelError(
+            f"{folder}: {WATCHED} was not finite after any of {epochs} epochs, so that there is no "
+            f"{BEST}; {LAST} holds the last epoch. Start again with a lower --learning-rate or "
+            "--precision float32."
+        )
+    return path
+
+
 class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes checkpoints, state and log after every epoch, and brings them back on resume.
 
@@ -136,7 +185,7 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         for callback in self._stateful:
             saved = self._state["callbacks"].get(type(callback).__name__, {})
             for name, value in saved.items():
-                setattr(callback, name, value)
+                setattr(callback, name, nan_is_worst(value))
         if not self._state["epoch"]:
             self._save(best=False)
 
@@ -163,13 +212,19 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
             self._bar.close()
         seconds = time.perf_counter() - self._started
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
+        if "learning_rate" not in row:  # Keras tells that of the plateau alone.
+            row["learning_rate"] = float(
+                keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+            )
         row["seconds"] = round(seconds, 1)
         if not math.isfinite(row["loss"]):
             raise ModelError(
                 f"the loss is {row['loss']} after epoch {epoch + 1}: the network has diverged. "
                 "Start again with a lower --learning-rate or --precision float32."
             )
-        best = row[WATCHED] < min((r[WATCHED] for r in self.log), default=math.inf)
+        best = nan_is_worst(row[WATCHED]) < min(
+            (nan_is_worst(r[WATCHED]) for r in self.log), default=math.inf
+        )
         self.log.append(row)
         self._state |= {
             "epoch": epoch + 1,

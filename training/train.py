@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastfer.errors import UsageError
 from training.augment import Augmentation
 from training.data import (
+    TRAINING,
     Dataset,
     FaceSource,
     balanced_weights,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 VAL_FRACTION = 0.2
+# What an optimizer begins with where it is not the architecture's own, whose rate is for another.
+LEARNING_RATES = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3}
 # What may be said again on --resume: where things lie now. All else comes from the run itself.
 RESUMED = ("out", "resume", "data", "votes")
 
@@ -41,8 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     return run_command(
         lambda: _resume(parser, options) if options.resume else _run(options),
-        f"\nstopped; go on with: {_again(options)}",
+        lambda: f"\nstopped{_how_to_go_on(options)}",
     )
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    """What to do after Ctrl-C: a run goes on from its configuration, nothing else does."""
+    # Written by the run, and not to be imported from training.runs: Keras costs seconds.
+    if options.preview or options.out is None or not (options.out / "config.json").exists():
+        return "; nothing was written. Give the same command again"
+    return f"; go on with: {_again(options)}"
 
 
 def _again(options: argparse.Namespace) -> str:
@@ -102,12 +113,15 @@ def _parser() -> argparse.ArgumentParser:
     g.add_argument("--epochs", type=whole(1), help="the architecture's own unless given")
     g.add_argument("--batch-size", type=whole(1), help="the architecture's own unless given")
     g.add_argument(
-        "--optimizer", choices=("sgd", "adam", "adamw"),
+        "--optimizer", choices=tuple(LEARNING_RATES),
         help="the architecture's own unless given; sgd with Nesterov momentum 0.9",
     )  # fmt: skip
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in LEARNING_RATES.items())
     g.add_argument(
-        "--learning-rate", type=amount, help="the largest; the architecture's own unless given"
-    )
+        "--learning-rate", type=amount,
+        help="the largest; the architecture's own unless given, or with another --optimizer that "
+        f"one's: {rates}",
+    )  # fmt: skip
     g.add_argument("--weight-decay", type=amount, default=0.0, help="decoupled from the gradient")
     g.add_argument(
         "--schedule", choices=("plateau", "cosine", "one-cycle"), default="plateau",
@@ -163,13 +177,7 @@ def _run(options: argparse.Namespace) -> int:
     augmentation = _augmentation(vars(options))
     split = _split(options.split, options.val_fraction)
     if options.preview:
-        from training.plots import preview
-
-        dataset = _load(vars(options))
-        train, _ = dataset.training_and_validation(split["val_fraction"], options.seed)
-        preview(train, augmentation, options.seed, Path(options.preview))
-        print(f"wrote {options.preview}")
-        return 0
+        return _preview(options, augmentation, split["val_fraction"])
     if options.out is None:
         raise UsageError("--out is needed: the folder of the run")
 
@@ -184,6 +192,20 @@ def _run(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / CONFIG, {**config, "environment": environment()})
     return _train(options.out, config, None)
+
+
+def _preview(options: argparse.Namespace, augmentation: Augmentation, held: float | None) -> int:
+    from training.plots import check_suffix, preview
+
+    path = Path(options.preview)
+    check_suffix("--preview", path)
+    dataset = _load(vars(options))
+    if dataset.bad.found:
+        print(f"skipped {dataset.bad.listing()}")
+    train, _ = dataset.training_and_validation(held, options.seed)
+    preview(train, augmentation, options.seed, path)
+    print(f"wrote {path}")
+    return 0
 
 
 def _resume(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -231,12 +253,15 @@ def _augmentation(config: dict[str, Any]) -> Augmentation:
 
 def _configuration(options: argparse.Namespace) -> dict[str, Any]:
     """All options, the architecture's defaults filled in; what a resume needs."""
-    from training.models import ARCHITECTURES
+    from training.models import ARCHITECTURES, check_weights
 
     config = {k: v for k, v in vars(options).items() if k not in ("out", "resume", "preview")}
     arch = ARCHITECTURES.get(options.arch)
     if arch is None:
         raise UsageError(f"no architecture {options.arch!r}; there are {', '.join(ARCHITECTURES)}")
+    check_weights(options.arch, options.weights)
+    if config["learning_rate"] is None and config["optimizer"] not in (None, arch.optimizer):
+        config["learning_rate"] = LEARNING_RATES[config["optimizer"]]
     for name in ("epochs", "batch_size", "optimizer", "learning_rate"):
         if config[name] is None:
             config[name] = getattr(arch, name)
@@ -277,21 +302,18 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     from training.averaging import AveragedWeights
     from training.batches import FaceBatches
     from training.models import ONE_HEAD, build, count_macs
-    from training.runs import BEST, LAST, WATCHED, RunKeeper, load_network
+    from training.runs import LAST, WATCHED, RunKeeper, best_of_finished, load_network
+    from training.stopping import EarlyStopping, ReduceLROnPlateau
 
     keras.utils.set_random_seed(config["seed"])
     keras.config.set_dtype_policy(config["precision"])
     dataset = _load(config)
     print(describe(dataset))
+    _tell_skipped(folder, dataset)
     train, val = dataset.training_and_validation(config["val_fraction"], config["seed"])
     held = "held out" if config["val_fraction"] else f"of {dataset.validation}"
     print(f"trains on {len(train)} faces, validates on {len(val)} {held}")
-    twins = straddling_duplicates({"training": train, "validation": val})
-    if twins:
-        print(
-            f"{len(twins)} {'picture stands' if len(twins) == 1 else 'pictures stand'} in training "
-            f"and validation alike, the first: {' and '.join(twins[0])}"
-        )
+    _tell_duplicates(folder, train, dataset.judges(val if config["val_fraction"] else None))
     plots.class_counts(
         {"training": train, "validation": val}, dataset.classes, folder / "classes.png"
     )
@@ -323,11 +345,9 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     )
 
     patience = config["patience"]
-    stateful: list[Any] = [keras.callbacks.EarlyStopping(WATCHED, patience=patience)]
+    stateful: list[Any] = [EarlyStopping(WATCHED, patience=patience)]
     if config["schedule"] == "plateau":
-        stateful.append(
-            keras.callbacks.ReduceLROnPlateau(WATCHED, factor=0.1, patience=max(patience // 4, 1))
-        )
+        stateful.append(ReduceLROnPlateau(WATCHED, factor=0.1, patience=max(patience // 4, 1)))
     averaging = [AveragedWeights(averaged=start > 0)] if config["ema"] else []
     if keras.backend.backend() == "jax":
         # Builds loss and metrics, for which fit() would take the first batches out of their epoch.
@@ -345,10 +365,40 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         )
     finally:
         plots.curves(keeper.log, folder / "curves.png")
-    size = (folder / BEST).stat().st_size / 1e6
-    print(f"done: {folder / BEST}, {size:.1f} MB with the optimizer's state")
+    best = best_of_finished(folder, len(keeper.log))
+    size = best.stat().st_size / 1e6
+    print(f"done: {best}, {size:.1f} MB with the optimizer's state")
     print(f"evaluate with: {_evaluation(folder, config, dataset)}")
     return 0
+
+
+def _tell_skipped(folder: Path, dataset: Dataset) -> None:
+    from training.runs import SKIPPED, write_lines
+
+    write_lines(folder / SKIPPED, dataset.bad.found)
+    if dataset.bad.found:
+        print(f"all that was skipped: {folder / SKIPPED}")
+
+
+def _tell_duplicates(folder: Path, train: FaceSource, judges: Mapping[str, FaceSource]) -> None:
+    """Pictures that would be learnt by heart: told by the part that is measured on, and listed."""
+    from training.runs import DUPLICATES, write_lines
+
+    groups = straddling_duplicates(train, judges)
+    write_lines(
+        folder / DUPLICATES,
+        [" = ".join(f"{n}: {', '.join(places)}" for n, places in g.items()) for g in groups],
+    )
+    for name in judges:
+        twins = [group for group in groups if name in group]
+        if twins:
+            print(
+                f"{len(twins)} {'picture stands' if len(twins) == 1 else 'pictures stand'} in "
+                f"{TRAINING} and {name} alike, the first: "
+                f"{' and '.join(twins[0][TRAINING] + twins[0][name])}"
+            )
+    if groups:
+        print(f"all of them: {folder / DUPLICATES}")
 
 
 def _evaluation(folder: Path, config: dict[str, Any], dataset: Dataset) -> str:
@@ -366,9 +416,9 @@ def _evaluation(folder: Path, config: dict[str, Any], dataset: Dataset) -> str:
 
 
 def _begin_with(model: keras.Model, path: Path) -> None:
-    from training.runs import BEST, load_network
+    from training.runs import checkpoint_of, load_network
 
-    weights = load_network(path / BEST if path.is_dir() else path).get_weights()
+    weights = load_network(checkpoint_of(path) if path.is_dir() else path).get_weights()
     try:
         model.set_weights(weights)
     except ValueError as e:

@@ -102,6 +102,13 @@ def test_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path):
     assert source.where(0) == f"{path}:3"
 
 
+def test_all_usages_of_the_field_are_known(tmp_path):
+    faces = draw_faces(7)
+    path = tmp_path / "a.csv"
+    path.write_text(csv_text(dict.fromkeys(data.USAGES, faces)))
+    assert tuple(load_dataset(path).splits) == data.USAGES
+
+
 def test_without_usage_all_faces_are_for_training(tmp_path):
     faces, labels = draw_faces(14)
     path = tmp_path / "a.csv"
@@ -161,6 +168,8 @@ BAD_ROWS = [
     ("happy" + GOOD[1:], "unknown label 'happy'"),
     ("²" + GOOD[1:], "unknown label '²'"),
     (GOOD[1:], "unknown label ''"),
+    (GOOD.replace("Training", "Trainig"), "unknown Usage 'Trainig', expected one of Training"),
+    (GOOD.replace("Training", " "), "unknown Usage ''"),
     (GOOD + ",more", "4 columns instead of 3"),
     ("0", "1 columns instead of 3"),
 ]  # fmt: skip
@@ -273,8 +282,34 @@ def test_duplicates_that_straddle_the_split_are_found(tmp_path):
     a[7] = a[8]  # twins inside one split are no leak
     path = tmp_path / "a.csv"
     path.write_text(csv_text({"Training": (a, ka), "PublicTest": (b, kb)}))
-    splits = load_dataset(path).splits
-    assert straddling_duplicates(splits) == [(f"{path}:7", f"{path}:19")]
+    dataset = load_dataset(path)
+    train = dataset.split("Training")
+    assert straddling_duplicates(train, dataset.judges(None)) == [
+        {"training": [f"{path}:7"], "PublicTest": [f"{path}:19"]}
+    ]
+
+
+def test_duplicates_are_looked_for_in_all_that_is_measured_on(tmp_path):
+    faces, labels = draw_faces(28)
+    others = draw_faces(28, 2)[0]
+    twins = np.concatenate([faces, others[:4]])  # 0 to 3 are not of training
+    path = tmp_path / "a.csv"
+    path.write_text(
+        csv_text(
+            {
+                "Training": (faces, labels),
+                "PublicTest": (twins, np.append(labels, labels[:4])),
+                "PrivateTest": (others, labels),
+            }
+        )
+    )
+    dataset = load_dataset(path)
+    train, val = dataset.training_and_validation(0.5)
+    judges = dataset.judges(val)
+    assert list(judges) == ["the held-out faces", "PublicTest", "PrivateTest"]
+    groups = straddling_duplicates(train, judges)
+    assert len(groups) == len(train)
+    assert all(set(group) == {"training", "PublicTest"} for group in groups)
 
 
 def test_balanced_weights_by_hand():
@@ -438,7 +473,7 @@ def test_folders_stream_with_bounded_memory(tmp_path):
         )
         tracemalloc.start()
         source = load_dataset(root).split("train")
-        straddling_duplicates({"train": source})
+        straddling_duplicates(source, {})
         targets = {"logits": label_targets(source.labels, 7)}
         batches = FaceBatches(source, targets, 16, Augmentation(), seed=1)
         assert sum(len(batches[i][0]) for i in range(len(batches))) == 21 * copies

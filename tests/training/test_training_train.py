@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,15 @@ keras = pytest.importorskip("keras")
 
 import tiny_network  # noqa: F401  (adds the architecture "tiny")
 
+from fastfer.errors import InputError, ModelError
 from training import runs
 from training.data import load_dataset
 from training.metrics import softmax
 from training.models import ARCHITECTURES, build, count_macs
 from training.predictors import load_predictor
 from training.runs import BEST, CONFIG, LAST, LOG, read_json, read_state
-from training.train import main
+from training.stopping import EarlyStopping, ReduceLROnPlateau
+from training.train import _configuration, _parser, main
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--arch", "tiny", "--precision", "float32", "--seed", "7"]
@@ -288,7 +291,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint(tmp_path, faces_csv):
 
 
 def test_a_run_stopped_before_it_began_can_be_resumed_or_started_again(
-    tmp_path, faces_csv, monkeypatch
+    tmp_path, faces_csv, monkeypatch, capsys
 ):
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -299,8 +302,26 @@ def test_a_run_stopped_before_it_began_can_be_resumed_or_started_again(
         m.setattr("training.train.load_dataset", stop)
         assert train(*common, "--out", out) == 130
     assert (out / CONFIG).exists()
+    assert f"go on with: python -m training.train --resume --out {out}" in capsys.readouterr().err
     assert train("--resume", "--out", out) == 0
     assert read_state(out)["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    "words", ["--preview OUT/x.png", "--preview OUT/x.png --out OUT", "--out OUT"]
+)
+def test_ctrl_c_advises_no_resume_where_there_is_no_run(
+    tmp_path, faces_csv, monkeypatch, capsys, words
+):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.train.load_dataset", stop)
+    monkeypatch.setattr("training.train._configuration", stop)
+    assert train("--data", faces_csv, *words.replace("OUT", str(tmp_path / "run")).split()) == 130
+    said = capsys.readouterr().err
+    assert "stopped; nothing was written" in said
+    assert "--resume" not in said
 
 
 def test_a_network_that_diverges_is_told(tmp_path, faces_csv, capsys):
@@ -309,6 +330,85 @@ def test_a_network_that_diverges_is_told(tmp_path, faces_csv, capsys):
     assert code == 4
     assert "diverged" in capsys.readouterr().err
     assert not (out / BEST).exists()
+
+
+def keep_epochs(
+    folder: Path,
+    losses: list[float],
+    *callbacks: keras.callbacks.Callback,
+    optimizer: str | keras.optimizers.Optimizer = "sgd",
+) -> dict:
+    """The state of a run whose epochs ended with these validation losses."""
+    model = build("tiny", 7)
+    model.compile(optimizer, "mse")
+    keeper = runs.RunKeeper(folder, len(losses), 0, callbacks, say=lambda _: None)
+    for callback in (*callbacks, keeper):
+        callback.set_model(model)
+        callback.set_params({"steps": 1})
+        callback.on_train_begin()
+    for epoch, loss in enumerate(losses):
+        keeper.on_epoch_begin(epoch)
+        logs = {"loss": 1.0, "val_loss": loss}
+        for callback in (*callbacks, keeper):
+            callback.on_epoch_end(epoch, logs)
+    return read_state(folder)
+
+
+def test_a_validation_loss_of_nan_counts_as_worse_than_anything(tmp_path):
+    nan = float("nan")
+    callbacks = (EarlyStopping("val_loss", patience=9), ReduceLROnPlateau("val_loss", patience=9))
+    state = keep_epochs(tmp_path, [nan, 2.0, nan, 1.5, 3.0], *callbacks)
+    assert read_state(tmp_path)["epoch"] == 5
+    with zipfile.ZipFile(tmp_path / BEST) as archive:
+        assert json.loads(archive.read(runs.STATE))["epoch"] == 4
+    for counters in state["callbacks"].values():
+        assert counters["best"] == 1.5
+        assert counters["wait"] == 1
+    assert np.isnan(state["log"][0]["val_loss"]), "the log tells what was"
+
+
+def test_a_run_without_a_finite_validation_loss_says_so(tmp_path):
+    keep_epochs(tmp_path, [float("nan"), float("inf")])
+    with pytest.raises(ModelError, match=r"not finite after any of 2 epochs.* no best\.keras"):
+        runs.best_of_finished(tmp_path, 2)
+
+
+def test_a_run_without_a_best_epoch_gives_its_last_and_says_so(tmp_path, capsys):
+    keep_epochs(tmp_path, [float("nan"), float("nan")])
+    assert load_predictor(tmp_path).path == tmp_path / LAST
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"{tmp_path}: no best.keras; takes last.keras, epoch 2"
+
+
+def test_a_run_stopped_in_its_first_epoch_gives_no_network_and_says_what_to_do(tmp_path):
+    keep_epochs(tmp_path, [])
+    with pytest.raises(InputError, match=r"before its first epoch ended.*--resume, or name .*last"):
+        load_predictor(tmp_path)
+    load_predictor(tmp_path / LAST)
+    with pytest.raises(InputError, match=r"neither best\.keras nor last\.keras"):
+        load_predictor(tmp_path.parent)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle", "plateau"])
+def test_the_log_holds_the_learning_rate_of_every_schedule(tmp_path, schedule):
+    from training.schedules import learning_rate
+
+    rate = learning_rate(schedule, 0.5, 2, 10)
+    state = keep_epochs(tmp_path, [1.0, 1.0], optimizer=keras.optimizers.SGD(rate))
+    expected = rate if schedule == "plateau" else float(rate(0))
+    assert [row["learning_rate"] for row in state["log"]] == pytest.approx([expected] * 2)
+    assert (tmp_path / LOG).read_text().splitlines()[0].endswith("learning_rate,seconds")
+
+
+def test_the_curves_of_one_epoch_can_be_seen(tmp_path, monkeypatch):
+    from training import plots
+
+    drawn = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
+    plots.curves([{"epoch": 1, "loss": 2.0, "val_loss": 1.0}], tmp_path / "curves.png")
+    lines = drawn[0].axes[0].get_lines()
+    assert len(lines) == 2
+    assert all(line.get_marker() == "o" for line in lines)
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -348,6 +448,37 @@ def test_options_that_cannot_be_are_refused(
     assert code in (2, 3)
     assert what in capsys.readouterr().err
     assert not (tmp_path / "x" / LAST).exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "optimizer", "rate"),
+    [
+        ("--arch fastfer", "sgd", 0.1),
+        ("--arch fastfer --optimizer sgd", "sgd", 0.1),
+        ("--arch fastfer --optimizer adam", "adam", 1e-3),
+        ("--arch simple --optimizer adamw", "adamw", 1e-3),
+        ("--arch se_resnet --optimizer sgd", "sgd", 0.05),
+        ("--arch vgg16", "adam", 5e-4),
+        ("--arch simple --optimizer adam --learning-rate 0.05", "adam", 0.05),
+    ],
+)
+def test_another_optimizer_comes_with_its_own_learning_rate(words, optimizer, rate):
+    config = _configuration(_parser().parse_args(words.split()))
+    assert (config["optimizer"], config["learning_rate"]) == (optimizer, rate)
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("--arch fastfer --weights imagenet", "--weights is for vgg16 and resnet50"),
+        ("--arch vgg16 --weights none.h5", "--weights none.h5: no such file"),
+    ],
+)
+def test_weights_are_looked_at_before_the_data(tmp_path, capsys, words, what):
+    out = tmp_path / "run"
+    assert train("--data", tmp_path / "none.csv", "--out", out, *words.split()) == 2
+    assert what in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -396,6 +527,26 @@ def test_the_preview_is_a_picture_and_needs_no_run(tmp_path, faces_csv):
     again = tmp_path / "again.png"
     assert train("--data", faces_csv, "--preview", again, "--erase", 1) == 0
     np.testing.assert_array_equal(image, cv2.imread(str(again)))
+
+
+def test_the_preview_shows_mixup(tmp_path, faces_csv):
+    from training.augment import Augmentation
+    from training.plots import preview
+
+    source = load_dataset(faces_csv).split("Training")
+    sheets = [tmp_path / "plain.png", tmp_path / "mixed.png"]
+    for sheet, mixup in zip(sheets, (0, 0.5), strict=True):
+        preview(source, Augmentation(0, 0, 0, False, mixup=mixup), 0, sheet)
+    assert sheets[0].read_bytes() != sheets[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", ["sheet.xyz", "sheet", ".png"])
+def test_a_preview_that_is_no_picture_is_refused_before_the_data_is_read(tmp_path, capsys, name):
+    assert train("--data", tmp_path / "none.csv", "--preview", tmp_path / name) == 2
+    said = capsys.readouterr().err
+    assert f"--preview {tmp_path / name}: " in said
+    assert "suffix; end it in one of .png, .jpg" in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -460,11 +611,27 @@ def test_duplicates_and_bad_rows_are_reported(tmp_path, parts, capsys):
     assert train(*common, "--skip-bad") == 0
     said = capsys.readouterr().out
     assert "skipped 1 bad row" in said
+    assert f"all that was skipped: {out / 'skipped.txt'}" in said
+    assert (out / "skipped.txt").read_text().startswith(f"{data}:68: unknown label '8'")
     assert f"python -m training.evaluate '{out}' --data {data} --skip-bad\n" in said
     assert (
-        f"2 pictures stand in training and validation alike, the first: {data}:32 and {data}:34"
-        in said
-    )
+        f"2 pictures stand in training and PublicTest alike, the first: {data}:32 and {data}:34\n"
+        f"all of them: {out / 'duplicates.txt'}\n"
+    ) in said
+    assert (out / "duplicates.txt").read_text().splitlines() == [
+        f"training: {data}:32 = PublicTest: {data}:34",
+        f"training: {data}:33 = PublicTest: {data}:35",
+    ]
+
+
+def test_the_preview_names_the_rows_that_it_skips(tmp_path, parts, capsys):
+    data = tmp_path / "a.csv"
+    data.write_text(csv_text(parts) + "8,1,Training\n" * 22)
+    assert train("--data", data, "--skip-bad", "--preview", tmp_path / "sheet.png") == 0
+    said = capsys.readouterr().out
+    assert "skipped 22 bad rows:" in said
+    assert f"{data}:301: unknown label" in said
+    assert "... and 2 more" in said
 
 
 # --- weights of others ---------------------------------------------------------------------------
