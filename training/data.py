@@ -308,8 +308,6 @@ def read_face(path: Path) -> NDArray[np.uint8]:
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
         raise InputError(f"{path}: not a readable image")
-    if image.shape[:2] == (SIDE, SIDE):
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
     from fastfer.preprocess import pack_faces
 
     height, width = image.shape[:2]
