@@ -18,7 +18,7 @@ from training import metrics
 from training.data import CLASSES, Dataset, FaceSource, as_batch, load_dataset
 from training.metrics import Ints
 from training.options import run_command, whole
-from training.predictors import Floats, Predictor, load_predictor, with_flips
+from training.predictors import Floats, Predictor, load_predictor, named, with_flips
 from training.runs import LOG, write_json
 
 TIMED_BATCHES = (1, 8, 32)
@@ -72,8 +72,8 @@ def _run(options: argparse.Namespace) -> int:
     for predictor in predictors:
         if predictor.classes != dataset.classes:
             raise UsageError(
-                f"{predictor.path} knows {len(predictor.classes)} classes, the data "
-                f"{len(dataset.classes)}; see --classes"
+                f"{predictor.path} knows {named(predictor.classes, ' classes')}, the data "
+                f"{named(dataset.classes)}; see --classes"
             )
     source, split = _chosen(dataset, options)
     own = len(predictors) == 1 and predictors[0].path.suffix == ".keras"

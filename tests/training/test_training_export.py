@@ -569,11 +569,11 @@ def test_five_classes_are_evaluated_as_such(five, tmp_path, faces_csv, capsys):
     assert report["faces"] == 50
     capsys.readouterr()
     assert evaluating(five, "--data", faces_csv, "--classes", 7) == 2
-    assert "knows 5 classes, the data 7; see --classes" in capsys.readouterr().err
+    assert "neutral), the data 7 (angry, disgust, fear" in capsys.readouterr().err
     three = tmp_path / "three.keras"
     build("fastfer", 3).save(three)
     assert evaluating(three, "--data", faces_csv) == 2
-    assert "three.keras knows 3 classes, the data 7" in capsys.readouterr().err
+    assert "three.keras knows 3 classes (0, 1, 2), the data 7 (angry" in capsys.readouterr().err
 
 
 def test_evaluates_folders_in_parts(run, tmp_path, parts, monkeypatch):

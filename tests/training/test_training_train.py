@@ -20,6 +20,7 @@ keras = pytest.importorskip("keras")
 
 import tiny_network  # noqa: F401  (adds the architecture "tiny")
 
+from fastfer.labels import EMOTIONS
 from training import runs
 from training.data import load_dataset
 from training.metrics import softmax
@@ -635,7 +636,10 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path, faces_csv, teachers, ca
         "--data", faces_csv, "--out", out, *SMALL, "--classes", 5, "--distill", teachers[0]
     )
     assert code == 4
-    assert "the teacher knows 7 classes, the run 5" in capsys.readouterr().err
+    assert (
+        f"the teacher knows 7 classes ({', '.join(EMOTIONS)}), the run 5 (angry"
+        in capsys.readouterr().err
+    )
 
 
 def test_softmax_of_the_run_matches_its_logits(teachers):
