@@ -403,7 +403,12 @@ def _targets(
 
         taught = teach(config["distill"].split(","), train, classes)
         for name in targets:
-            targets[name] = blend(targets[name], taught[name], config["distill_share"])
+            said = taught[name]
+            if weights is not None:
+                # By the class, not by the sum of the target's row: that is 0 for a face without
+                # votes, from which the votes head may still learn what the teachers say.
+                said = said * weights[train.labels][:, None]
+            targets[name] = blend(targets[name], said, config["distill_share"])
     return targets, val_targets
 
 
