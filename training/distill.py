@@ -26,7 +26,7 @@ def teach(
     Raises:
         ModelError: a teacher tells other classes apart than ``classes``, or has another order.
     """
-    predictors = [load_predictor(path.strip()) for path in teachers]
+    predictors = [load_predictor(path) for path in teachers]
     for path, predictor in zip(teachers, predictors, strict=True):
         if predictor.classes != tuple(classes):
             raise ModelError(

@@ -24,7 +24,7 @@ from training.data import (
     load_dataset,
     straddling_duplicates,
 )
-from training.options import amount, momentum, run_command, share, whole
+from training.options import amount, listed, momentum, run_command, share, whole
 
 if TYPE_CHECKING:
     import keras
@@ -130,8 +130,9 @@ def _parser() -> argparse.ArgumentParser:
         help="stop after so many epochs without a lower validation loss",
     )  # fmt: skip
     g.add_argument(
-        "--distill", metavar="FILES", help="teachers, Keras or ONNX files, separated by commas"
-    )
+        "--distill", type=listed, metavar="FILES",
+        help="teachers, Keras or ONNX files, separated by commas",
+    )  # fmt: skip
     g.add_argument(
         "--distill-share", type=share, default=0.7, help="weight of the teachers in the targets"
     )

@@ -15,7 +15,7 @@ from fastfer.errors import ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from training import distill, evaluate
 from training.data import FIVE_CLASSES, balanced_weights, load_dataset
-from training.train import _targets
+from training.train import _parser, _targets
 
 OTHER_FIVE = ("disgust", "fear", "happy", "sad", "neutral")
 
@@ -72,3 +72,17 @@ def test_a_class_weighs_what_it_weighs_also_in_the_teachers_share(tmp_path, monk
         (targets["crowd"], source.votes),
     ):
         np.testing.assert_allclose(rows, (0.3 * own + 0.7 * said) * weight[:, None], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("runs/u,", "runs/u"), (" a.onnx , ,b.onnx", "a.onnx,b.onnx")]
+)
+def test_empty_names_of_teachers_are_left_out(text, expected):
+    assert _parser().parse_args(["--distill", text]).distill == expected
+
+
+@pytest.mark.parametrize("text", ["", ",", " , "])
+def test_a_list_without_teachers_is_refused(capsys, text):
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["--distill", text])
+    assert f"--distill: {text!r} names no file; give one or more" in capsys.readouterr().err
