@@ -506,6 +506,18 @@ def test_weights_of_a_file_are_loaded(tmp_path, faces_csv):
     assert code == 4
 
 
+@pytest.mark.parametrize("arch", ["vgg16", "resnet50"])
+def test_pretrained_networks_see_what_their_weights_know(arch):
+    """Blue, green, red from 0 to 255 less ImageNet's mean, as keras.applications prepares it."""
+    model = build(arch, 7)
+    nested = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    inside = keras.Model(model.input, nested._inbound_nodes[0].input_tensors[0])
+    grays = np.resize(np.arange(256, dtype=np.float32), (1, 48, 48, 1))
+    expected = getattr(keras.applications, arch).preprocess_input(np.repeat(grays, 3, axis=-1))
+    got = np.asarray(inside(grays / 255))
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
 # --- targets -------------------------------------------------------------------------------------
 
 
