@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from fastfer.errors import ModelError, UsageError
+from fastfer.errors import ModelError, OutputError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import MEANINGS, ModelContract
 from training import evaluate
@@ -82,6 +83,8 @@ def _check_options(options: argparse.Namespace) -> None:
     for option, path in (("--out", options.out), ("--twin", options.twin)):
         if path is not None and path.suffix != ".onnx":
             raise UsageError(f"{option} {path}: the name must end in .onnx")
+        if path is not None:
+            _check_place(option, path)
     if options.twin is not None and not options.int8:
         raise UsageError("--twin is the float32 twin of an INT8 file: add --int8")
     if options.twin is not None and options.twin.resolve() == options.out.resolve():
@@ -92,6 +95,17 @@ def _check_options(options: argparse.Namespace) -> None:
             f"export goes through TensorFlow, whatever network was trained on: pip install "
             f"{' '.join(missing)}"
         )
+
+
+def _check_place(option: str, path: Path) -> None:
+    """OutputError unless a file can be put at ``path``, whose folders need not exist yet."""
+    if path.is_dir():
+        raise OutputError(f"{option} {path}: a folder; give the name of a file")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise OutputError(f"{option} {path}: {folder} is not a folder; give another place")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{option} {path}: {folder} cannot be written to; give another place")
 
 
 def _in_tensorflow(arguments: Sequence[str]) -> int:
@@ -159,12 +173,30 @@ def _run(options: argparse.Namespace) -> int:
         ]
         report = export(predictor, learnt, faces, options, *candidates)
         sizes = [path.stat().st_size for path in candidates]
-        for candidate, path in zip(candidates, targets, strict=True):
-            candidate.replace(path)
+        _put_in_place(candidates, targets)
     print(report)
     for path, size in zip(targets, sizes, strict=True):
         print(f"wrote {path}, {size:,} bytes")
     return 0
+
+
+def _put_in_place(candidates: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Move each file to its target, or, where one cannot be moved, leave all targets as they were.
+
+    What a target held is kept beside its candidate meanwhile.
+    """
+    with ExitStack() as undo:
+        for candidate, path in zip(candidates, targets, strict=True):
+            kept = candidate.with_name(candidate.name + ".kept")
+            if path.is_file():
+                # A copy, so that the target is there at every moment.
+                shutil.copy2(path, kept)
+            candidate.replace(path)
+            if kept.exists():
+                undo.callback(kept.replace, path)
+            else:
+                undo.callback(path.unlink)
+        undo.pop_all()
 
 
 def _configuration(run: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ import tiny_network  # noqa: F401  (adds the architecture "tiny")
 from fold_helpers import shuffle_statistics
 
 from fastfer.classifier import EmotionClassifier
-from fastfer.errors import InputError, ModelError, UsageError
+from fastfer.errors import InputError, ModelError, OutputError, UsageError
 from fastfer.labels import EMOTIONS
 from training import blend, evaluate, export
 from training.data import FIVE_CLASSES, as_batch, load_dataset
@@ -453,6 +453,47 @@ def test_a_failed_check_leaves_no_file_behind(run, tmp_path, monkeypatch, capsys
     assert exporting(run, "--out", out, "--int8") == ModelError.exit_code
     assert out.read_bytes() == b"what was there before"
     assert [p.name for p in out.parent.iterdir()] == ["m.onnx"]
+
+
+def test_places_that_hold_no_file_are_refused_before_anything_is_read(tmp_path, capsys):
+    folder, file = tmp_path / "folder.onnx", tmp_path / "file"
+    folder.mkdir()
+    file.write_bytes(b"")
+    fine = tmp_path / "new" / "m.onnx"
+    for places, what in (
+        (["--out", folder], f"--out {folder}: a folder; give the name of a file"),
+        (["--out", fine, "--int8", "--twin", folder], f"--twin {folder}: a folder"),
+        (["--out", file / "m.onnx"], f"--out {file / 'm.onnx'}: {file} is not a folder"),
+    ):
+        assert exporting(tmp_path / "none", *places) == OutputError.exit_code
+        assert what in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == [file, folder]
+
+
+def test_a_place_without_permission_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(export.os, "access", lambda path, mode: Path(path) != tmp_path)
+    assert exporting(tmp_path, "--out", tmp_path / "new" / "m.onnx") == OutputError.exit_code
+    assert f"{tmp_path} cannot be written to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("before", [b"what was there before", None])
+def test_files_are_put_in_place_all_or_none(tmp_path, before):
+    made = [tmp_path / "made" / name for name in ("a.onnx", "b.onnx")]
+    out, twin = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    made[0].parent.mkdir()
+    for path in made:
+        path.write_bytes(b"new")
+    if before:
+        out.write_bytes(before)
+    twin.mkdir()
+    with pytest.raises(OSError, match=r"b\.onnx"):
+        export._put_in_place(made, [out, twin])
+    assert (out.read_bytes() if before else out.exists()) == (before or False)
+    made[0].write_bytes(b"new")
+    twin.rmdir()
+    export._put_in_place(made, [out, twin])
+    assert out.read_bytes() == twin.read_bytes() == b"new"
+    assert sorted(p for p in tmp_path.iterdir() if p.is_file()) == [out, twin]
 
 
 def test_what_cannot_be_exported_is_told(run, two_heads, faces_csv, tmp_path, capsys):
