@@ -169,6 +169,11 @@ class Dataset:
         return self._filled(name)
 
     @property
+    def training(self) -> str | None:
+        """Name of the split that is there to train on, if the data has one."""
+        return next((name for name in TRAIN_SPLITS if name in self.splits), None)
+
+    @property
     def validation(self) -> str | None:
         """Name of the split that is there to validate on, if the data has one."""
         return next((name for name in VALIDATION_SPLITS if name in self.splits), None)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--data", help="CSV or folder; the run's own where it is left out")
     p.add_argument("--votes", help="FER+ votes; the run's own where they are left out")
     p.add_argument("--name", help="name in the metadata (the file's)")
-    p.add_argument("--trained-on", default="FER-2013 Training", help="said in the metadata")
+    p.add_argument(
+        "--trained-on", help="said in the metadata (the run's own data, split and votes)"
+    )
     p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
     p.add_argument("--int8", action="store_true", help="quantise: static QDQ, per channel")
     p.add_argument(
@@ -164,6 +166,8 @@ def _run(options: argparse.Namespace) -> int:
     train, val = dataset.training_and_validation(config.get("val_fraction"), config.get("seed", 0))
     split = dataset.validation
     faces = Faces(train, val, dataset.split(split) if split else val, split or "validation")
+    if options.trained_on is None:
+        options.trained_on = _trained_on(config, dataset.training)
     targets = [path for path in (options.out, options.twin) if path is not None]
     with ExitStack() as stack:
         # Beside its place, each file comes into being; it moves there when all checks are passed.
@@ -204,6 +208,28 @@ def _configuration(run: Path) -> dict[str, Any]:
     folder = run if run.is_dir() else run.parent
     known = run.is_dir() or (run.is_file() and (folder / CONFIG).exists())
     return dict(read_json(folder / CONFIG)) if known else {}
+
+
+def _trained_on(config: Mapping[str, Any], split: str | None) -> str:
+    """What a run learnt from, by its configuration: ``split`` of the data, votes, the held-out."""
+    if not config.get("data"):
+        return "unknown"
+    words = [f"{_file_name(config['data'])} {split or ''}".strip()]
+    targets = config.get("targets", "labels")
+    if config.get("votes") and (targets != "labels" or config.get("vote_smoothing")):
+        how = {"votes": "votes", "both": "labels and votes"}.get(
+            targets, "labels smoothed by the votes"
+        )
+        words.append(f"{how} of {_file_name(config['votes'])}")
+    said = ", ".join(words)
+    if config.get("val_fraction"):
+        share, seed = config["val_fraction"], config.get("seed", 0)
+        said += f"; {share:g} of each class held out by seed {seed}"
+    return said
+
+
+def _file_name(path: str) -> str:
+    return Path(path).name or Path(path).resolve().name
 
 
 def export(

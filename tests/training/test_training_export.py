@@ -191,6 +191,35 @@ def test_the_metadata_says_what_was_measured(run, faces_csv, tmp_path, parts):
     )
     assert set(contract.metrics) == {f"{k}/PublicTest" for k in ("accuracy", "macro_f1", "ece")}
     assert contract.temperature > 0
+    assert exporting(run, "--out", out) == 0
+    assert EmotionClassifier(out).contract.trained_on == "fer2013.csv Training"
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, "unknown"),
+        ({"data": "there/fer2013.csv"}, "fer2013.csv Training"),
+        (
+            {"data": "a.zip", "votes": "there/v.csv"},
+            "a.zip Training",  # read for figures alone
+        ),
+        (
+            {"data": "a.zip", "votes": "there/v.csv", "vote_smoothing": 0.3},
+            "a.zip Training, labels smoothed by the votes of v.csv",
+        ),
+        (
+            {"data": "a.zip", "votes": "v.csv", "targets": "votes", "val_fraction": 0.2},
+            "a.zip Training, votes of v.csv; 0.2 of each class held out by seed 0",
+        ),
+        (
+            {"data": "a.zip", "votes": "v.csv", "targets": "both", "val_fraction": 0.1, "seed": 3},
+            "a.zip Training, labels and votes of v.csv; 0.1 of each class held out by seed 3",
+        ),
+    ],
+)
+def test_the_metadata_says_what_a_run_was_trained_on(config, expected):
+    assert export._trained_on(config, "Training") == expected
 
 
 def test_int8_is_small_and_as_right(run, tmp_path, images, parts, capsys):
