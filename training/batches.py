@@ -94,5 +94,8 @@ def label_targets(
 def blend(
     targets: NDArray[np.float32], teacher: NDArray[np.float32], share: float
 ) -> NDArray[np.float32]:
-    """Targets of distillation: ``share`` of the teacher's probabilities, the rest as labelled."""
+    """Targets of distillation: ``share`` of the teacher's probabilities, the rest as labelled.
+
+    Rows (N, classes) of both carry the weight of their face already.
+    """
     return (1 - share) * targets + share * teacher

@@ -175,6 +175,11 @@ class Dataset:
         return self._filled(name)
 
     @property
+    def training(self) -> str | None:
+        """Name of the split that is there to train on, if the data has one."""
+        return next((name for name in TRAIN_SPLITS if name in self.splits), None)
+
+    @property
     def validation(self) -> str | None:
         """Name of the split that is there to validate on, if the data has one."""
         return next((name for name in VALIDATION_SPLITS if name in self.splits), None)
@@ -329,8 +334,6 @@ def read_face(path: Path) -> NDArray[np.uint8]:
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
         raise InputError(f"{path}: not a readable image")
-    if image.shape[:2] == (SIDE, SIDE):
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
     from fastfer.preprocess import pack_faces
 
     height, width = image.shape[:2]

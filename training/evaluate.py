@@ -18,7 +18,7 @@ from training import metrics
 from training.data import CLASSES, Dataset, FaceSource, as_batch, load_dataset
 from training.metrics import Ints
 from training.options import run_command, whole
-from training.predictors import Floats, Predictor, load_predictor, with_flips
+from training.predictors import Floats, Predictor, load_predictor, named, with_flips
 from training.runs import LOG, write_json
 
 TIMED_BATCHES = (1, 8, 32)
@@ -72,8 +72,8 @@ def _run(options: argparse.Namespace) -> int:
     for predictor in predictors:
         if predictor.classes != dataset.classes:
             raise UsageError(
-                f"{predictor.path} knows {len(predictor.classes)} classes, the data "
-                f"{len(dataset.classes)}; see --classes"
+                f"{predictor.path} knows {named(predictor.classes, ' classes')}, the data "
+                f"{named(dataset.classes)}; see --classes"
             )
     source, split = _chosen(dataset, options)
     own = len(predictors) == 1 and predictors[0].path.suffix == ".keras"
@@ -84,10 +84,11 @@ def _run(options: argparse.Namespace) -> int:
         for name, predictor in zip(_names(options.models), predictors, strict=True)
         for head in predictor.heads
     ]
-    times = {id(p): time_per_face(p, source) for p in predictors}
+    flip = options.tta == "flip"
+    times = {id(p): time_per_face(p, source, flip=flip) for p in predictors}
     reports: dict[str, dict[str, Any]] = {}
     for name, predictor, head in heads:
-        probabilities = predict(predictor, source, head, flip=options.tta == "flip")
+        probabilities = predict(predictor, source, head, flip=flip)
         report = figures(probabilities, source, dataset.classes)
         report |= {
             "output": head,
@@ -146,8 +147,12 @@ def predict(
     for start in range(0, len(source), CHUNK):
         indices = np.arange(start, min(start + CHUNK, len(source)))
         faces = as_batch(source.load(indices))
-        parts.append(with_flips(predictor, faces, head) if flip else predictor.predict(faces, head))
+        parts.append(_answer(predictor, faces, head, flip))
     return np.concatenate(parts)
+
+
+def _answer(predictor: Predictor, faces: Floats, head: str | None, flip: bool) -> Floats:
+    return with_flips(predictor, faces, head) if flip else predictor.predict(faces, head)
 
 
 def figures(probabilities: Floats, source: FaceSource, classes: Sequence[str]) -> dict[str, Any]:
@@ -172,17 +177,19 @@ def _views(probabilities: Floats, source: FaceSource) -> list[tuple[str, Floats,
     return views
 
 
-def time_per_face(predictor: Predictor, source: FaceSource) -> dict[str, float]:
-    """Median milliseconds a face at batch 1, 8 and 32."""
+def time_per_face(
+    predictor: Predictor, source: FaceSource, *, flip: bool = False
+) -> dict[str, float]:
+    """Median milliseconds a face at batch 1, 8 and 32; with ``flip``, of both its passes."""
     faces = as_batch(source.load(np.arange(min(32, len(source)))))
     result = {}
     for batch in TIMED_BATCHES:
         part = np.ascontiguousarray(np.resize(faces, (batch, *faces.shape[1:])))
-        predictor.predict(part)
+        _answer(predictor, part, None, flip)
         times: list[float] = []
         while sum(times) < TIMED_SECONDS and len(times) < 200:
             start = time.perf_counter()
-            predictor.predict(part)
+            _answer(predictor, part, None, flip)
             times.append(time.perf_counter() - start)
         result[str(batch)] = round(float(np.median(times)) * 1000 / batch, 4)
     return result

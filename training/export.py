@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from fastfer.errors import ModelError, UsageError
+from fastfer.errors import ModelError, OutputError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.models.contract import MEANINGS, ModelContract
 from training import evaluate
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--data", help="CSV or folder; the run's own where it is left out")
     p.add_argument("--votes", help="FER+ votes; the run's own where they are left out")
     p.add_argument("--name", help="name in the metadata (the file's)")
-    p.add_argument("--trained-on", default="FER-2013 Training", help="said in the metadata")
+    p.add_argument(
+        "--trained-on", help="said in the metadata (the run's own data, split and votes)"
+    )
     p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
     p.add_argument("--int8", action="store_true", help="quantise: static QDQ, per channel")
     p.add_argument(
@@ -82,6 +85,8 @@ def _check_options(options: argparse.Namespace) -> None:
     for option, path in (("--out", options.out), ("--twin", options.twin)):
         if path is not None and path.suffix != ".onnx":
             raise UsageError(f"{option} {path}: the name must end in .onnx")
+        if path is not None:
+            _check_place(option, path)
     if options.twin is not None and not options.int8:
         raise UsageError("--twin is the float32 twin of an INT8 file: add --int8")
     if options.twin is not None and options.twin.resolve() == options.out.resolve():
@@ -92,6 +97,17 @@ def _check_options(options: argparse.Namespace) -> None:
             f"export goes through TensorFlow, whatever network was trained on: pip install "
             f"{' '.join(missing)}"
         )
+
+
+def _check_place(option: str, path: Path) -> None:
+    """OutputError unless a file can be put at ``path``, whose folders need not exist yet."""
+    if path.is_dir():
+        raise OutputError(f"{option} {path}: a folder; give the name of a file")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise OutputError(f"{option} {path}: {folder} is not a folder; give another place")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{option} {path}: {folder} cannot be written to; give another place")
 
 
 def _in_tensorflow(arguments: Sequence[str]) -> int:
@@ -150,6 +166,8 @@ def _run(options: argparse.Namespace) -> int:
     train, val = dataset.training_and_validation(config.get("val_fraction"), config.get("seed", 0))
     split = dataset.validation
     faces = Faces(train, val, dataset.split(split) if split else val, split or "validation")
+    if options.trained_on is None:
+        options.trained_on = _trained_on(config, dataset.training)
     targets = [path for path in (options.out, options.twin) if path is not None]
     with ExitStack() as stack:
         # Beside its place, each file comes into being; it moves there when all checks are passed.
@@ -159,12 +177,30 @@ def _run(options: argparse.Namespace) -> int:
         ]
         report = export(predictor, learnt, faces, options, *candidates)
         sizes = [path.stat().st_size for path in candidates]
-        for candidate, path in zip(candidates, targets, strict=True):
-            candidate.replace(path)
+        _put_in_place(candidates, targets)
     print(report)
     for path, size in zip(targets, sizes, strict=True):
         print(f"wrote {path}, {size:,} bytes")
     return 0
+
+
+def _put_in_place(candidates: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Move each file to its target, or, where one cannot be moved, leave all targets as they were.
+
+    What a target held is kept beside its candidate meanwhile.
+    """
+    with ExitStack() as undo:
+        for candidate, path in zip(candidates, targets, strict=True):
+            kept = candidate.with_name(candidate.name + ".kept")
+            if path.is_file():
+                # A copy, so that the target is there at every moment.
+                shutil.copy2(path, kept)
+            candidate.replace(path)
+            if kept.exists():
+                undo.callback(kept.replace, path)
+            else:
+                undo.callback(path.unlink)
+        undo.pop_all()
 
 
 def _configuration(run: Path) -> dict[str, Any]:
@@ -172,6 +208,28 @@ def _configuration(run: Path) -> dict[str, Any]:
     folder = run if run.is_dir() else run.parent
     known = run.is_dir() or (run.is_file() and (folder / CONFIG).exists())
     return dict(read_json(folder / CONFIG)) if known else {}
+
+
+def _trained_on(config: Mapping[str, Any], split: str | None) -> str:
+    """What a run learnt from, by its configuration: ``split`` of the data, votes, the held-out."""
+    if not config.get("data"):
+        return "unknown"
+    words = [f"{_file_name(config['data'])} {split or ''}".strip()]
+    targets = config.get("targets", "labels")
+    if config.get("votes") and (targets != "labels" or config.get("vote_smoothing")):
+        how = {"votes": "votes", "both": "labels and votes"}.get(
+            targets, "labels smoothed by the votes"
+        )
+        words.append(f"{how} of {_file_name(config['votes'])}")
+    said = ", ".join(words)
+    if config.get("val_fraction"):
+        share, seed = config["val_fraction"], config.get("seed", 0)
+        said += f"; {share:g} of each class held out by seed {seed}"
+    return said
+
+
+def _file_name(path: str) -> str:
+    return Path(path).name or Path(path).resolve().name
 
 
 def export(

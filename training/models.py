@@ -22,6 +22,9 @@ Tensor = Any
 Weights = str | None
 Heads = Sequence[str]
 ONE_HEAD = ("logits",)
+# Blue, green, red: what keras.applications adds to 0..255 for the ImageNet weights of VGG16 and
+# ResNet50.
+IMAGENET_OFFSET = [-103.939, -116.779, -123.68]
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,8 @@ def _pretrained(application: Callable[..., keras.Model], name: str) -> Any:
             ) from e
         inputs = _input()
         x = L.Concatenate()([inputs, inputs, inputs])
+        # In float32: bfloat16 would round each gray before its mean is taken off.
+        x = L.Rescaling(255.0, IMAGENET_OFFSET, dtype="float32")(x)
         x = L.GlobalAveragePooling2D()(backbone(x))
         return keras.Model(inputs, _logits(L.Dropout(0.2)(x), classes, heads), name=name)
 

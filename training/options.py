@@ -65,6 +65,14 @@ def amount(text: str) -> float:
     return value
 
 
+def listed(text: str) -> str:
+    """Names of files separated by commas, without empty ones and the spaces around them."""
+    names = [name for part in text.split(",") if (name := part.strip())]
+    if not names:
+        raise argparse.ArgumentTypeError(f"{text!r} names no file; give one or more, by commas")
+    return ",".join(names)
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

@@ -11,7 +11,9 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
@@ -20,6 +22,8 @@ from training.data import SIDE, FaceSource, as_batch
 
 DPI = 110
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg")
+# As many as colours and one more, so that the pairs of both repeat late.
+MARKERS = "osD^v<>Pp*X"
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -113,24 +117,45 @@ def reliability(
 
 
 def accuracy_against_latency(reports: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """One point for each model: milliseconds a face at batch 8, and accuracy."""
+    """One point for each model: milliseconds a face at batch 8, and accuracy.
+
+    Names stand in a legend beside the frame, the most accurate first: at the points they would
+    cover each other where models are alike.
+    """
     figure, axis = plt.subplots(figsize=(6, 4))
-    for name, report in reports.items():
-        x, y = report["ms_per_face"]["8"], 100 * report["accuracy"]
-        axis.scatter(x, y, s=40)
-        axis.annotate(
-            f"{name} ({report['bytes'] / 1e6:.1f} MB)",
-            (x, y),
-            xytext=(6, 4),
-            textcoords="offset points",
-            fontsize=8,
+    ranked = sorted(reports.items(), key=lambda item: -item[1]["accuracy"])
+    for i, (name, report) in enumerate(ranked):
+        axis.plot(
+            report["ms_per_face"]["8"],
+            100 * report["accuracy"],
+            MARKERS[i % len(MARKERS)],
+            color=f"C{i % 10}",
+            markersize=8,
+            alpha=0.7,
+            linestyle="none",
+            # Matplotlib leaves a label out that begins with an underscore, as a folder's name may.
+            label=f"{i + 1}. {name} ({report['bytes'] / 1e6:.1f} MB)",
         )
-    axis.set_xscale("log")
-    axis.margins(0.2)
+    _scale_times(axis, [report["ms_per_face"]["8"] for report in reports.values()])
+    axis.margins(0.1)
     axis.set_xlabel("ms a face, batch 8")
     axis.set_ylabel("accuracy, %")
-    axis.grid(alpha=0.3, which="both")
+    axis.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     _save(figure, path)
+
+
+def _scale_times(axis: Axes, times: Sequence[float]) -> None:
+    """Logarithmic where times lie far apart, with ticks few enough to be read."""
+    apart = max(times) / max(min(times), 1e-9)
+    if apart < 5:
+        axis.xaxis.set_major_locator(MaxNLocator(6))
+    else:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if apart < 200 else (1,)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def preview(source: FaceSource, augmentation: Augmentation, seed: int, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,6 +126,11 @@ def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
     if not path.exists():
         raise InputError(f"{path}: no such file; give a run folder, a .keras or an .onnx file")
     return _load_onnx(path, threads) if path.suffix == ".onnx" else _load_keras(path)
+
+
+def named(classes: Sequence[str], noun: str = "") -> str:
+    """Number and names of classes, as a message says them."""
+    return f"{len(classes)}{noun} ({', '.join(classes)})"
 
 
 def _load_keras(path: Path) -> KerasPredictor:

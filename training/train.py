@@ -25,7 +25,7 @@ from training.data import (
     load_dataset,
     straddling_duplicates,
 )
-from training.options import amount, momentum, run_command, share, whole
+from training.options import amount, listed, momentum, run_command, share, whole
 
 if TYPE_CHECKING:
     import keras
@@ -144,8 +144,9 @@ def _parser() -> argparse.ArgumentParser:
         help="stop after so many epochs without a lower validation loss",
     )  # fmt: skip
     g.add_argument(
-        "--distill", metavar="FILES", help="teachers, Keras or ONNX files, separated by commas"
-    )
+        "--distill", type=listed, metavar="FILES",
+        help="teachers, Keras or ONNX files, separated by commas",
+    )  # fmt: skip
     g.add_argument(
         "--distill-share", type=share, default=0.7, help="weight of the teachers in the targets"
     )
@@ -453,7 +454,12 @@ def _targets(
 
         taught = teach(config["distill"].split(","), train, classes)
         for name in targets:
-            targets[name] = blend(targets[name], taught[name], config["distill_share"])
+            said = taught[name]
+            if weights is not None:
+                # By the class, not by the sum of the target's row: that is 0 for a face without
+                # votes, from which the votes head may still learn what the teachers say.
+                said = said * weights[train.labels][:, None]
+            targets[name] = blend(targets[name], said, config["distill_share"])
     return targets, val_targets
 
 

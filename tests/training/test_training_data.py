@@ -415,7 +415,10 @@ def test_folders_may_go_by_other_names_and_hold_other_files(tmp_path):
     assert sorted(EMOTIONS[k] for k in source.labels) == ["angry", "happy", "surprise"]
 
 
-@pytest.mark.parametrize("shape", [(48, 48), (96, 96, 3), (130, 100, 3), (20, 20), (48, 48, 4)])
+SHAPES = [(48, 48), (48, 48, 3), (96, 96, 3), (130, 100, 3), (20, 20), (48, 48, 4)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_images_of_any_size_pass_the_engine_that_serves_users(tmp_path, shape):
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 256, shape, np.uint8), (5, 5), 0)
@@ -430,7 +433,14 @@ def test_images_of_any_size_pass_the_engine_that_serves_users(tmp_path, shape):
         bgr = image[:, :, :3] if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
         h, w = bgr.shape[:2]
         packed = pack_faces(np.ascontiguousarray(bgr), [[0, 0, w, h]], scale=1.0)[0, :, :, 0]
-        assert np.abs(packed - face).max() <= 1
+        np.testing.assert_array_equal(face, np.rint(packed))
+
+
+def test_every_gray_of_a_face_of_full_size_is_kept(tmp_path):
+    image = np.resize(np.arange(256, dtype=np.uint8), (48, 48))
+    path = tmp_path / "grays.png"
+    cv2.imwrite(str(path), image)
+    np.testing.assert_array_equal(read_face(path), image)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n broken"])

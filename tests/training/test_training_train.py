@@ -22,6 +22,7 @@ keras = pytest.importorskip("keras")
 import tiny_network  # noqa: F401  (adds the architecture "tiny")
 
 from fastfer.errors import InputError, ModelError
+from fastfer.labels import EMOTIONS
 from training import runs
 from training.data import load_dataset
 from training.metrics import softmax
@@ -672,6 +673,18 @@ def test_weights_of_a_file_are_loaded(tmp_path, faces_csv):
     assert code == 4
 
 
+@pytest.mark.parametrize("arch", ["vgg16", "resnet50"])
+def test_pretrained_networks_see_what_their_weights_know(arch):
+    """Blue, green, red from 0 to 255 less ImageNet's mean, as keras.applications prepares it."""
+    model = build(arch, 7)
+    nested = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    inside = keras.Model(model.input, nested._inbound_nodes[0].input_tensors[0])
+    grays = np.resize(np.arange(256, dtype=np.float32), (1, 48, 48, 1))
+    expected = getattr(keras.applications, arch).preprocess_input(np.repeat(grays, 3, axis=-1))
+    got = np.asarray(inside(grays / 255))
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
 # --- targets -------------------------------------------------------------------------------------
 
 
@@ -802,7 +815,10 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path, faces_csv, teachers, ca
         "--data", faces_csv, "--out", out, *SMALL, "--classes", 5, "--distill", teachers[0]
     )
     assert code == 4
-    assert "the teacher knows 7 classes, the run 5" in capsys.readouterr().err
+    assert (
+        f"the teacher knows 7 classes ({', '.join(EMOTIONS)}), the run 5 (angry"
+        in capsys.readouterr().err
+    )
 
 
 def test_softmax_of_the_run_matches_its_logits(teachers):
