@@ -52,7 +52,7 @@ class NanoDetector:
 
     name = "nano"
     # Measured by training/calibrate_crops.py.
-    framing = Framing(width=1.303, height=0.966, shift_x=0.01, shift_y=0.01, square=True)
+    framing = Framing(width=1.266, height=0.947, shift_x=0.004, shift_y=0.001, square=True)
 
     def __init__(
         self,
