@@ -19,8 +19,8 @@ from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from training import metrics
 from training.batches import CROWD, FER2013
+from training.calibration import blend_logits, calibrate, head_logits
 from training.data import as_batch, load_dataset
-from training.export import blend_logits, calibrate, head_logits
 from training.options import run_command
 from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor, load_predictor
 from training.robustness import WILD_CROPS, read_wild

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -26,23 +25,16 @@ from fastfer.labels import EMOTIONS
 from fastfer.models.contract import MEANINGS, ModelContract
 from training import evaluate
 from training.batches import CROWD, FER2013
+from training.calibration import INPUT, calibrate, head_logits, merged_heads, probability_model
 from training.data import CLASSES, FaceSource, as_batch, load_dataset
-from training.metrics import fit_temperature
+from training.onnx_graph import convert, quantise, spread
 from training.options import run_command, share
-from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor, load_predictor
+from training.predictors import DEFAULT_OUTPUT, KerasPredictor, load_predictor
 from training.runs import CONFIG, read_json
-from training.stem import space_to_depth
 
-OPSET = 17
-INPUT = "faces"
 PARITY_FACES = 512
 PARITY = 1e-4
 INT8_DROP = 0.005
-CALIBRATION_FACES = 1024
-# Softmax and what follows it stay in float32: probabilities in steps of 1/255 would be no use.
-QUANTISED = [
-    "Conv", "MatMul", "Gemm", "Add", "Relu", "MaxPool", "GlobalAveragePool", "ReduceMean",
-]  # fmt: skip
 TRAINING_ONLY = {"Dropout", "RandomUniform", "RandomNormal", "BatchNormalization", "Bernoulli"}
 
 
@@ -264,7 +256,7 @@ def export(
         outputs=_meanings(learnt, share),
     )
     plain = twin or (path.with_suffix(".float32.onnx") if options.int8 else path)
-    _convert(merged_heads(predictor.model, temperatures, share), plain)
+    convert(merged_heads(predictor.model, temperatures, share), plain)
     _describe(plain, contract)
     lines = [f"temperature {', '.join(f'{k} {v:.3f}' for k, v in temperatures.items())}"]
     # Held against the network as it was trained, so that a fault in folding shows as well.
@@ -344,127 +336,6 @@ def _accuracies(
     return "FER-2013 labels", was, now
 
 
-def head_logits(
-    predictor: KerasPredictor, learnt: Sequence[str], source: FaceSource
-) -> dict[str, Floats]:
-    """Raw scores (N, classes) of every head, by what it learnt from."""
-    parts: dict[str, list[Floats]] = {name: [] for name in learnt}
-    for start in range(0, len(source), evaluate.CHUNK):
-        faces = as_batch(source.load(np.arange(start, min(start + evaluate.CHUNK, len(source)))))
-        for name, head in zip(learnt, predictor.heads, strict=True):
-            parts[name].append(predictor.logits(faces, head))
-    return {name: np.concatenate(scores) for name, scores in parts.items()}
-
-
-def calibrate(logits: dict[str, Floats], val: FaceSource, crowd_share: float) -> dict[str, float]:
-    """Softmax temperatures: that of the default output, and with two heads those of the heads.
-
-    Each head's is fitted to what it learnt from, the blend's to the crowd's majority. Two heads are
-    blended by their logits, each over its own temperature.
-
-    Args:
-        logits: of the faces of ``val``, from :func:`head_logits`.
-        val: the faces to fit on.
-        crowd_share: of the votes head in the blend.
-    """
-    if CROWD in logits and (val.votes is None or not val.votes.any()):
-        raise UsageError("a head that learnt from votes is calibrated on them: give --votes")
-    one_hot = np.eye(next(iter(logits.values())).shape[1], dtype=np.float32)
-
-    def fit(scores: Floats, name: str) -> float:
-        if name != CROWD:
-            return fit_temperature(scores, one_hot[val.labels])
-        assert val.votes is not None
-        voted = val.votes.any(axis=1)
-        return fit_temperature(scores[voted], one_hot[val.votes[voted].argmax(axis=1)])
-
-    own = {name: fit(scores, name) for name, scores in logits.items()}
-    if len(own) == 1:
-        return {DEFAULT_OUTPUT: next(iter(own.values()))}
-    mixed = blend_logits({name: logits[name] / own[name] for name in own}, crowd_share)
-    return {DEFAULT_OUTPUT: fit(mixed, CROWD), **own}
-
-
-def blend_logits(calibrated: dict[str, Any], crowd_share: float) -> Any:
-    """The logits of both heads as one: a logarithmic opinion pool.
-
-    Against the mean of probabilities it was as accurate on FER+ and photos, and its calibration is
-    one temperature.
-    """
-    return crowd_share * calibrated[CROWD] + (1 - crowd_share) * calibrated[FER2013]
-
-
-def probability_model(
-    network: keras.Model, temperatures: dict[str, float], crowd_share: float
-) -> keras.Model:
-    """``network`` with calibrated softmax outputs.
-
-    One head gives ``probabilities``. Two heads give ``probabilities``, the blend of both, and
-    ``fer2013``.
-    """
-    from keras import layers as L
-
-    # Called as one layer, so that the names inside it cannot meet those of the operations after it.
-    inputs = keras.Input(network.input_shape[1:], name=INPUT)
-    raw = network(inputs)
-    default = temperatures[DEFAULT_OUTPUT]
-    if not isinstance(raw, dict):
-        outputs = {DEFAULT_OUTPUT: L.Softmax(name=DEFAULT_OUTPUT)(raw / default)}
-        return keras.Model(inputs, outputs)
-    calibrated = {name: raw[name] / temperatures[name] for name in (CROWD, FER2013)}
-    mixed = blend_logits(calibrated, crowd_share) / default
-    return keras.Model(
-        inputs,
-        {
-            DEFAULT_OUTPUT: L.Softmax(name=DEFAULT_OUTPUT)(mixed),
-            FER2013: L.Softmax(name=FER2013)(calibrated[FER2013]),
-        },
-    )
-
-
-def merged_heads(
-    network: keras.Model, temperatures: dict[str, float], crowd_share: float
-) -> keras.Model:
-    """What :func:`probability_model` computes, with temperatures and blend in the weights.
-
-    Both are linear in the logits, as the logits are in the features; half of the small operations
-    at the end of the graph, each of which costs as much as its call, are gone.
-    """
-    from keras import layers as L
-
-    names = list(network.output_names)
-    dense = [next(x for x in network.layers if _feeds(x, network, name)) for name in names]
-    parts = {
-        name: [np.asarray(w) / temperatures[name if len(names) > 1 else DEFAULT_OUTPUT]
-               for w in layer.get_weights()]
-        for name, layer in zip(names, dense, strict=True)
-    }  # fmt: skip
-    if len(names) == 1:
-        wanted = {DEFAULT_OUTPUT: parts[names[0]]}
-    else:
-        mixed = [
-            blend_logits({CROWD: crowd, FER2013: labels}, crowd_share)
-            / temperatures[DEFAULT_OUTPUT]
-            for crowd, labels in zip(parts[CROWD], parts[FER2013], strict=True)
-        ]
-        wanted = {DEFAULT_OUTPUT: mixed, FER2013: parts[FER2013]}
-    features = keras.Model(network.inputs, dense[0].input)
-    inputs = keras.Input(network.input_shape[1:], name=INPUT)
-    seen = features(inputs)
-    outputs = {}
-    for name, weights in wanted.items():
-        head = L.Dense(weights[1].shape[0], name=f"{name}_logits")
-        outputs[name] = L.Softmax(name=name)(head(seen))
-        head.set_weights(weights)
-    return keras.Model(inputs, outputs)
-
-
-def _feeds(layer: Any, network: keras.Model, output: str) -> bool:
-    """Whether ``layer`` is the dense layer that gives ``output``."""
-    tensor = network.outputs[list(network.output_names).index(output)]
-    return isinstance(layer, keras.layers.Dense) and layer.output is tensor
-
-
 def parity(graph: keras.Model, path: Path, sources: Sequence[FaceSource]) -> tuple[int, float]:
     """How many real faces were asked about, those of the first source first, and the largest
     difference of any output between Keras and ONNX Runtime."""
@@ -474,129 +345,13 @@ def parity(graph: keras.Model, path: Path, sources: Sequence[FaceSource]) -> tup
     for source in sources:
         missing = PARITY_FACES - sum(map(len, parts))
         if missing:
-            parts.append(_spread(source, missing))
+            parts.append(spread(source, missing))
     faces = as_batch(np.concatenate(parts))
     expected = graph.predict(faces, batch_size=256, verbose=0)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
     got = dict(zip(names, session.run(names, {INPUT: faces}), strict=True))
     return len(faces), max(float(np.abs(expected[name] - got[name]).max()) for name in names)
-
-
-def _spread(source: FaceSource, count: int) -> NDArray[np.uint8]:
-    """Up to ``count`` faces (n, 48, 48), taken evenly from all of ``source``."""
-    chosen = np.linspace(0, len(source) - 1, min(count, len(source)))
-    return source.load(np.unique(chosen.astype(np.int64)))
-
-
-def quantise(plain: Path, path: Path, source: FaceSource) -> None:
-    """Write the INT8 twin of ``plain``: QDQ nodes, weights per channel, ranges of real faces."""
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    class Faces(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            faces = _spread(source, CALIBRATION_FACES)
-            self._batches = iter(np.array_split(faces, max(len(faces) // 64, 1)))
-
-        def get_next(self) -> dict[str, Floats] | None:
-            part = next(self._batches, None)
-            return None if part is None else {INPUT: as_batch(part)}
-
-    ready = path.with_suffix(".ready.onnx")
-    quant_pre_process(plain, ready, skip_symbolic_shape=True)
-    model = onnx.load(ready)
-    if space_to_depth(model):
-        onnx.save(model, ready)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        quantize_static(
-            ready, path, Faces(), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-            op_types_to_quantize=QUANTISED, nodes_to_exclude=_heads(ready),
-            # Seven-bit weights: the 16-bit sums of processors without VNNI cannot overflow then.
-            reduce_range=True,
-            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
-        )  # fmt: skip
-    _save(onnx.load(path), path)
-
-
-def _heads(path: Path) -> list[str]:
-    """Names of the nodes from the last dense layers on: their few products stay in float32."""
-    nodes = list(onnx.load(path).graph.node)
-    made_by = {name: node for node in nodes for name in node.output}
-    heads = [node for node in nodes if node.op_type == "Softmax"]
-    for node in heads:  # grows while it is walked: back to the dense layers ...
-        if node.op_type not in ("MatMul", "Gemm"):
-            heads += [made_by[name] for name in node.input if name in made_by]
-    known = {name for node in heads for name in node.output}
-    for node in nodes:  # ... and, in the graph's order, on to the outputs.
-        if known.intersection(node.input):
-            heads.append(node)
-            known.update(node.output)
-    return list(dict.fromkeys(node.name for node in heads))
-
-
-def _convert(graph: Any, path: Path) -> None:
-    """Keras to ONNX by Keras's own exporter, then names that do not depend on it."""
-    quiet: dict[str, Any] = {"format": "onnx", "verbose": False, "opset_version": OPSET}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # Called once, so that every layer is built.
-        called = graph(np.zeros((2, 48, 48, 1), np.float32), training=False)
-        example = {name: np.asarray(value) for name, value in called.items()}
-        graph.export(path, **quiet)
-    model = onnx.load(path)
-    outputs = _match_outputs(path, example, [o.name for o in model.graph.output])
-    _rename(model, {model.graph.input[0].name: INPUT, **outputs})
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "n"
-    del model.graph.value_info[:]
-    # The default output comes first.
-    ordered = sorted(model.graph.output, key=lambda o: o.name != DEFAULT_OUTPUT)
-    ordered = [onnx.ValueInfoProto.FromString(o.SerializeToString()) for o in ordered]
-    del model.graph.output[:]
-    model.graph.output.extend(ordered)
-    _save(model, path)
-
-
-def _save(model: Any, path: Path) -> None:
-    """Check and write, without the operator sets that converters name and no node needs."""
-    used = {node.domain for node in model.graph.node}
-    keep = [o for o in model.opset_import if o.domain in used]
-    del model.opset_import[:]
-    model.opset_import.extend(keep)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
-
-
-def _match_outputs(path: Path, example: dict[str, Floats], names: list[str]) -> dict[str, str]:
-    """Which output of the file is which of the model, told by what they compute."""
-    if len(names) == 1:
-        return {names[0]: next(iter(example))}
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    feed = {session.get_inputs()[0].name: np.zeros((2, 48, 48, 1), np.float32)}
-    found: dict[str, str] = {}
-    for name, value in zip(names, session.run(names, feed), strict=True):
-        found[name] = min(example, key=lambda k: float(np.abs(example[k] - value).max()))
-    if len(set(found.values())) != len(names):
-        raise ModelError(f"the outputs {names} of the exported graph cannot be told apart")
-    return found
-
-
-def _rename(model: Any, names: dict[str, str]) -> None:
-    for node in model.graph.node:
-        node.input[:] = [names.get(n, n) for n in node.input]
-        node.output[:] = [names.get(n, n) for n in node.output]
-    for value in (*model.graph.input, *model.graph.output):
-        value.name = names.get(value.name, value.name)
 
 
 def _meanings(learnt: Sequence[str], crowd_share: float) -> dict[str, str]:

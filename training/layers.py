@@ -1,4 +1,5 @@
-"""The one layer that Keras has not: batch normalisation at full speed on TensorFlow.
+"""What all networks here are made of: batch normalisation at full speed on TensorFlow, the one
+layer that Keras has not, and convolutions with it.
 
 Keras 3 normalises with separate reductions and element-wise passes; TensorFlow's fused kernel does
 it in one. On a two-core server with AMX the tutorial CNN trains 2.6 times faster with it in
@@ -39,3 +40,12 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         self.moving_mean.assign(self.moving_mean * keep + mean * (1 - keep))
         self.moving_variance.assign(self.moving_variance * keep + variance * (1 - keep))
         return outputs
+
+
+def convolution(x: Any, filters: int, kernel: int = 3, strides: int = 1) -> Any:
+    """A convolution that keeps the size (but for its strides), normalised."""
+    x = keras.layers.Conv2D(
+        filters, kernel, strides=strides, padding="same", use_bias=False,
+        kernel_initializer="he_normal",
+    )(x)  # fmt: skip
+    return BatchNormalization(momentum=0.95)(x)

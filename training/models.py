@@ -16,7 +16,7 @@ from keras import layers as L
 
 from fastfer.errors import ModelError, UsageError
 from training.data import SIDE
-from training.layers import BatchNormalization
+from training.layers import BatchNormalization, convolution
 
 Tensor = Any
 Weights = str | None
@@ -40,16 +40,8 @@ class Architecture:
     pretrained: bool = False
 
 
-def _conv(x: Tensor, filters: int, strides: int = 1, kernel: int = 3) -> Tensor:
-    x = L.Conv2D(
-        filters, kernel, strides=strides, padding="same", use_bias=False,
-        kernel_initializer="he_normal",
-    )(x)  # fmt: skip
-    return BatchNormalization(momentum=0.95)(x)
-
-
 def _conv_relu(x: Tensor, filters: int, strides: int = 1) -> Tensor:
-    return L.ReLU()(_conv(x, filters, strides))
+    return L.ReLU()(convolution(x, filters, strides=strides))
 
 
 def _logits(x: Tensor, classes: int, heads: Heads) -> Tensor:
@@ -83,8 +75,8 @@ def _squeeze_excite(x: Tensor, ratio: int = 16) -> Tensor:
 
 
 def _residual(x: Tensor, filters: int, squeeze: bool = False) -> Tensor:
-    shortcut = x if x.shape[-1] == filters else _conv(x, filters, kernel=1)
-    x = _conv(_conv_relu(x, filters), filters)
+    shortcut = x if x.shape[-1] == filters else convolution(x, filters, kernel=1)
+    x = convolution(_conv_relu(x, filters), filters)
     if squeeze:
         x = _squeeze_excite(x)
     return L.ReLU()(L.Add()([x, shortcut]))
@@ -112,7 +104,7 @@ def fastfer(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> k
     cost much time for few multiplications in INT8.
     """
     inputs = _input()
-    x = L.ReLU()(_conv(inputs, 32, strides=2, kernel=5))
+    x = L.ReLU()(convolution(inputs, 32, strides=2, kernel=5))
     x = L.MaxPooling2D()(_residual(x, 40))
     x = L.MaxPooling2D()(_residual(_residual(x, 96), 96))
     x = L.GlobalAveragePooling2D()(_residual(x, 192))

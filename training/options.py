@@ -4,10 +4,12 @@ and how an error is told."""
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 
-from fastfer.errors import FastferError, OutputError
+from fastfer.errors import FastferError, OutputError, UsageError
 
 
 def run_command(run: Callable[[], int], advice: Callable[[], str] = str) -> int:
@@ -24,6 +26,35 @@ def run_command(run: Callable[[], int], advice: Callable[[], str] = str) -> int:
     except KeyboardInterrupt:
         print(advice(), file=sys.stderr)
         return 130
+
+
+def resume_command(module: str, out: Path | None) -> str:
+    """The command that goes on with the run in ``out``."""
+    return f"python -m {module} --resume --out {shlex.quote(str(out))}"
+
+
+def how_to_go_on(module: str, out: Path | None) -> str:
+    """What to do after Ctrl-C: a run goes on from its configuration, nothing else does."""
+    # Written by the run, and not to be imported from training.runs: Keras costs seconds.
+    if out is None or not (out / "config.json").exists():
+        return "\nstopped; nothing was written. Give the same command again"
+    return f"\nstopped; go on with: {resume_command(module, out)}"
+
+
+def refuse_changes(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, allowed: Collection[str]
+) -> None:
+    """Raise UsageError where a resumed run is given options other than those ``allowed``."""
+    changed = [
+        "--" + name.replace("_", "-")
+        for name, value in vars(options).items()
+        if name not in allowed and value != vars(parser.parse_args([]))[name]
+    ]
+    if changed:
+        raise UsageError(
+            f"a resumed run keeps its own options; leave {', '.join(changed)} out, or start "
+            "another run"
+        )
 
 
 def whole(least: int) -> Callable[[str], int]:

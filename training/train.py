@@ -25,7 +25,17 @@ from training.data import (
     load_dataset,
     straddling_duplicates,
 )
-from training.options import amount, listed, momentum, run_command, share, whole
+from training.options import (
+    amount,
+    how_to_go_on,
+    listed,
+    momentum,
+    refuse_changes,
+    resume_command,
+    run_command,
+    share,
+    whole,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +46,7 @@ VAL_FRACTION = 0.2
 LEARNING_RATES = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3}
 # What may be said again on --resume: where things lie now. All else comes from the run itself.
 RESUMED = ("out", "resume", "data", "votes")
+MODULE = "training.train"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,20 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     return run_command(
         lambda: _resume(parser, options) if options.resume else _run(options),
-        lambda: f"\nstopped{_how_to_go_on(options)}",
+        lambda: how_to_go_on(MODULE, None if options.preview else options.out),
     )
-
-
-def _how_to_go_on(options: argparse.Namespace) -> str:
-    """What to do after Ctrl-C: a run goes on from its configuration, nothing else does."""
-    # Written by the run, and not to be imported from training.runs: Keras costs seconds.
-    if options.preview or options.out is None or not (options.out / "config.json").exists():
-        return "; nothing was written. Give the same command again"
-    return f"; go on with: {_again(options)}"
-
-
-def _again(options: argparse.Namespace) -> str:
-    return f"python -m training.train --resume --out {shlex.quote(str(options.out))}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -186,8 +185,8 @@ def _run(options: argparse.Namespace) -> int:
 
     if (options.out / LAST).exists():
         raise UsageError(
-            f"{options.out} holds a run already. Go on with it by {_again(options)}, or choose "
-            "another --out"
+            f"{options.out} holds a run already. Go on with it by "
+            f"{resume_command(MODULE, options.out)}, or choose another --out"
         )
     config = _configuration(options) | split
     options.out.mkdir(parents=True, exist_ok=True)
@@ -212,16 +211,7 @@ def _preview(options: argparse.Namespace, augmentation: Augmentation, held: floa
 def _resume(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.out is None:
         raise UsageError("--resume needs --out: the folder of the run")
-    changed = [
-        "--" + name.replace("_", "-")
-        for name, value in vars(options).items()
-        if name not in RESUMED and value != parser.get_default(name)
-    ]
-    if changed:
-        raise UsageError(
-            f"a resumed run keeps its own options; leave {', '.join(changed)} out, or start "
-            "another run"
-        )
+    refuse_changes(parser, options, RESUMED)
     from training.runs import CONFIG, read_json, read_state
 
     config = read_json(options.out / CONFIG)

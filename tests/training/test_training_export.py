@@ -26,7 +26,7 @@ from fold_helpers import shuffle_statistics
 from fastfer.classifier import EmotionClassifier
 from fastfer.errors import InputError, ModelError, OutputError, UsageError
 from fastfer.labels import EMOTIONS
-from training import blend, evaluate, export, plots
+from training import blend, calibration, evaluate, export, plots
 from training.data import FIVE_CLASSES, as_batch, load_dataset
 from training.fold import inference_twin
 from training.metrics import fit_temperature, softmax
@@ -384,15 +384,15 @@ def test_two_heads_become_two_outputs(two_heads, tmp_path, images, capsys):
 def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_csv, votes_csv):
     predictor = load_predictor(two_heads)
     _, val = load_dataset(faces_csv, votes=votes_csv).training_and_validation()
-    logits = export.head_logits(predictor, predictor.heads, val)
-    t = export.calibrate(logits, val, 0.6)
+    logits = calibration.head_logits(predictor, predictor.heads, val)
+    t = calibration.calibrate(logits, val, 0.6)
     faces = as_batch(val.load(np.arange(len(val))))
     crowd, labels = (logits[name] / t[name] for name in ("crowd", "fer2013"))
     mixed = 0.6 * crowd + 0.4 * labels
     voted = val.votes.any(axis=1)
     majority = np.eye(7, dtype=np.float32)[val.votes[voted].argmax(axis=1)]
     assert t["probabilities"] == pytest.approx(fit_temperature(mixed[voted], majority), rel=1e-3)
-    got = export.probability_model(predictor.model, t, 0.6).predict(faces, verbose=0)
+    got = calibration.probability_model(predictor.model, t, 0.6).predict(faces, verbose=0)
     np.testing.assert_allclose(
         got["probabilities"], softmax(mixed, t["probabilities"]), rtol=1e-4, atol=1e-6
     )
@@ -403,8 +403,8 @@ def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_c
 def test_temperatures_and_blend_go_into_the_weights(two_heads, run, faces_csv, heads):
     predictor = load_predictor(two_heads if heads == 2 else run)
     t = {"probabilities": 1.3, "crowd": 0.8, "fer2013": 1.7}
-    expected = export.probability_model(predictor.original, t, 0.6)
-    merged = export.merged_heads(predictor.model, t, 0.6)
+    expected = calibration.probability_model(predictor.original, t, 0.6)
+    merged = calibration.merged_heads(predictor.model, t, 0.6)
     faces = draw_faces(40)[0][..., None].astype(np.float32) / 255
     wanted, got = (model.predict(faces, verbose=0) for model in (expected, merged))
     assert list(got) == list(wanted)

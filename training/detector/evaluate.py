@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from benchmarks.detection import Photo, matches, val_photos
 from fastfer.boxes import iou
 from fastfer.detectors import Detections, Detector, create_detector
-from fastfer.errors import FastferError, InputError, UsageError
-from training.options import whole
+from fastfer.errors import InputError, UsageError
+from training.options import run_command, whole
 
 Floats = NDArray[np.float64]
 
@@ -73,13 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--pictures", type=whole(1), metavar="N", help="also the N worst photos of the first"
     )
     options = p.parse_args(arguments)
-    try:
-        return _run(options)
-    except FastferError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

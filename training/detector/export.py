@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastfer.errors import FastferError, ModelError, UsageError
+from fastfer.errors import ModelError, UsageError
 from training.detector.photos import Photo, read_photos
 from training.detector.targets import STRIDES
 from training.detector.tiles import fit
+from training.options import run_command
 
 if TYPE_CHECKING:
     import keras
@@ -36,17 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--name", default="nano", help="name in the metadata")
     p.add_argument("--trained-on", default="", help="said in the metadata")
     options = p.parse_args(arguments)
-    try:
-        print(_run(options))
-        return 0
-    except FastferError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return run_command(lambda: _run(options))
 
 
-def _run(options: argparse.Namespace) -> str:
+def _run(options: argparse.Namespace) -> int:
     from training.detector.network import load
     from training.runs import CONFIG, read_json
 
@@ -64,11 +58,12 @@ def _run(options: argparse.Namespace) -> str:
         candidate = Path(work) / options.out.name
         differences = export(model, candidate, photos, about)
         candidate.replace(options.out)
-    return (
+    print(
         f"ONNX against Keras on {len(photos)} photos: largest difference {differences[0]:.1e}; "
         f"by the rounding of weights {differences[1]:.1e}\n"
         f"wrote {options.out}, {options.out.stat().st_size:,} bytes"
     )
+    return 0
 
 
 def export(

@@ -16,7 +16,7 @@ import keras
 from keras import layers as L
 
 from training.detector.targets import STRIDES
-from training.layers import BatchNormalization
+from training.layers import BatchNormalization, convolution
 
 Tensor = Any
 CHANNELS = 15
@@ -62,21 +62,13 @@ def build(channels: int = 1) -> keras.Model:
     return keras.Model(inputs, L.Concatenate(axis=1, dtype="float32")(outputs), name="detector")
 
 
-def _conv(x: Tensor, filters: int, kernel: int = 3, strides: int = 1) -> Tensor:
-    x = L.Conv2D(
-        filters, kernel, strides=strides, padding="same", use_bias=False,
-        kernel_initializer="he_normal",
-    )(x)  # fmt: skip
-    return BatchNormalization(momentum=0.95)(x)
-
-
 def _conv_relu(x: Tensor, filters: int, kernel: int = 3, strides: int = 1) -> Tensor:
-    return L.ReLU()(_conv(x, filters, kernel, strides))
+    return L.ReLU()(convolution(x, filters, kernel, strides))
 
 
 def _residual(x: Tensor) -> Tensor:
     filters = x.shape[-1]
-    return L.ReLU()(L.Add()([x, _conv(_conv_relu(x, filters), filters)]))
+    return L.ReLU()(L.Add()([x, convolution(_conv_relu(x, filters), filters)]))
 
 
 def _head(x: Tensor, stride: int) -> Tensor:

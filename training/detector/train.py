@@ -11,36 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from fastfer.errors import FastferError, UsageError
+from fastfer.errors import UsageError
 from training.detector.photos import memory, read_photos
 from training.detector.tiles import Wear
-from training.options import amount, momentum, whole
+from training.options import (
+    amount,
+    how_to_go_on,
+    momentum,
+    refuse_changes,
+    resume_command,
+    run_command,
+    whole,
+)
 
 if TYPE_CHECKING:
     import keras
 
 # What may be said again on --resume: where things lie now. All else comes from the run itself.
 RESUMED = ("out", "resume", "data")
+MODULE = "training.detector.train"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        if options.out is None:
-            raise UsageError("--out is needed: the folder of the run")
-        return _resume(parser, options) if options.resume else _start(options)
-    except FastferError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
-    except KeyboardInterrupt:
-        print(f"\nstopped; go on with: {_again(options)}", file=sys.stderr)
-        return 130
-
-
-def _again(options: argparse.Namespace) -> str:
-    return f"python -m training.detector.train --resume --out {options.out}"
+    return run_command(
+        lambda: _resume(parser, options) if options.resume else _start(options),
+        lambda: how_to_go_on(MODULE, options.out),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,12 +88,13 @@ def _sides(text: str) -> tuple[int, ...]:
 def _start(options: argparse.Namespace) -> int:
     from training.runs import CONFIG, LAST, environment, write_json
 
+    _needs_out(options)
     if options.data is None:
         raise UsageError("--data is needed: the folder with labels.jsonl and images/")
     if (options.out / LAST).exists():
         raise UsageError(
-            f"{options.out} holds a run already. Go on with it by {_again(options)}, or choose "
-            "another --out"
+            f"{options.out} holds a run already. Go on with it by "
+            f"{resume_command(MODULE, options.out)}, or choose another --out"
         )
     config = {k: v for k, v in vars(options).items() if k not in ("out", "resume")}
     _wear(config)
@@ -106,16 +106,8 @@ def _start(options: argparse.Namespace) -> int:
 def _resume(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from training.runs import CONFIG, read_json, read_state
 
-    changed = [
-        "--" + name.replace("_", "-")
-        for name, value in vars(options).items()
-        if name not in RESUMED and value != vars(parser.parse_args([]))[name]
-    ]
-    if changed:
-        raise UsageError(
-            f"a resumed run keeps its own options; leave {', '.join(changed)} out, or start "
-            "another run"
-        )
+    _needs_out(options)
+    refuse_changes(parser, options, RESUMED)
     config = read_json(options.out / CONFIG)
     if options.data:
         config["data"] = options.data
@@ -124,6 +116,11 @@ def _resume(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int
         print(f"{options.out}: finished after {state['epoch']} epochs")
         return 0
     return _train(options.out, config, state)
+
+
+def _needs_out(options: argparse.Namespace) -> None:
+    if options.out is None:
+        raise UsageError("--out is needed: the folder of the run")
 
 
 def _wear(config: dict[str, Any]) -> Wear:
