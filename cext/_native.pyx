@@ -14,6 +14,7 @@ from cpython.buffer cimport (
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
+from libc.math cimport cos, isfinite, rint, sin
 from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport strchr
@@ -26,6 +27,7 @@ from ff cimport (
     FF_OK,
     FF_PLANES,
     FF_POINTS,
+    FF_TURN,
     ff_assign,
     ff_assign_workspace,
     ff_box,
@@ -212,6 +214,23 @@ def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out, turns=No
         return -1
     finally:
         free(rounded)
+
+
+def turns(angles, out):
+    cdef _View radians = _array(angles, "angles", 0, b"d", sizeof(double), 1, -1, 0)
+    cdef Py_ssize_t n = radians.view.shape[0]
+    cdef _View both = _array(out, "out", PyBUF_WRITABLE, b"i", sizeof(int32_t), 2, n, 2)
+    cdef const double *angle = <const double *>radians.view.buf
+    cdef int32_t *turn = <int32_t *>both.view.buf
+    cdef Py_ssize_t i
+    cdef Py_ssize_t turned = 0
+    for i in range(n):
+        if not isfinite(angle[i]):
+            return -1
+        turned += angle[i] != 0
+        turn[2 * i] = <int32_t>rint(cos(angle[i]) * FF_TURN)
+        turn[2 * i + 1] = <int32_t>rint(sin(angle[i]) * FF_TURN)
+    return turned
 
 
 def iou(a, b, out):

@@ -26,6 +26,7 @@ enum {
     FF_MAX_SIZE = 256,
     FF_SUBPIXEL = 256,     /* boxes are rounded to this fraction of a pixel */
     FF_MAX_SIDE = 65535,   /* of a box, in pixels */
+    FF_TURN = 1 << 16,     /* cosines and sines are in one over this */
     FF_ISA_COUNT = 4,      /* scalar, avx2, avx512, neon */
     FF_POINTS = 5,         /* of a face that a detector finds */
     FF_PLANES = 15,        /* of a detector's map: score, box, points */

@@ -15,6 +15,7 @@ cdef extern from "ff.h" nogil:
         FF_MAX_SIZE
         FF_SUBPIXEL
         FF_MAX_SIDE
+        FF_TURN
         FF_ISA_COUNT
         FF_POINTS
         FF_PLANES

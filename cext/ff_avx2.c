@@ -146,7 +146,115 @@ static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
     }
 }
 
-const struct ff_kernels ff_avx2_kernels = {"avx2", sum_rows, sum_columns};
+FF_INLINE void pairs_in(const size_t blocks, const int16_t *restrict src, size_t pitch,
+                        size_t lines, const struct ff_columns *columns, uint32_t *dst)
+{
+    const size_t side = ff_round_up(columns->size, FF_GROUP), stride = side * FF_BLOCK;
+    const __m256i rounding = _mm256_set1_epi32(1 << (FF_COLUMN_BITS - 1));
+    for (size_t j = columns->begin; j < columns->end; j += 8) {
+        uint32_t *at = dst + j - side;
+        __m256i above = _mm256_and_si256(_mm256_loadu_si256((const void *)at),
+                                         _mm256_set1_epi32(0xffff));
+        for (size_t l = 0; l < lines; l++, at += side) {
+            const __m256i sums = group(src + l * pitch, columns->start + j,
+                                       columns->weights + j * FF_BLOCK, blocks, stride);
+            const __m256i grays = _mm256_srai_epi32(_mm256_add_epi32(sums, rounding),
+                                                    FF_COLUMN_BITS);
+            _mm256_storeu_si256((void *)at, _mm256_or_si256(above, _mm256_slli_epi32(grays, 16)));
+            above = grays;
+        }
+        _mm256_storeu_si256((void *)at, above);
+    }
+}
+
+static void sum_pairs(const int16_t *restrict src, size_t pitch, size_t lines,
+                      const struct ff_columns *columns, uint32_t *dst)
+{
+    switch (columns->blocks) {
+    case 1:
+        pairs_in(1, src, pitch, lines, columns, dst);
+        break;
+    case 2:
+        pairs_in(2, src, pitch, lines, columns, dst);
+        break;
+    default:
+        pairs_in(columns->blocks, src, pitch, lines, columns, dst);
+    }
+}
+
+/* Weights 1 - f and f, in FF_LOOK_BITS, for fractions f of FF_POSITION_BITS twice each. */
+FF_INLINE __m256i shares(__m256i twice)
+{
+    const __m256i f = _mm256_srli_epi16(twice, FF_POSITION_BITS - FF_LOOK_BITS);
+    const __m256i other = _mm256_xor_si256(f, _mm256_set1_epi32(0xffff)); /* -1 - f */
+    return _mm256_add_epi16(other, _mm256_set1_epi32((1 << FF_LOOK_BITS) + 1));
+}
+
+/* Two neighbours above two at each of four places: 64 bits of a tile of pairs. By plain loads, as
+ * gathering is slower on many processors that have it. */
+FF_INLINE __m256i around(const uint32_t *restrict tile, uint32_t a, uint32_t b, uint32_t c,
+                         uint32_t d)
+{
+#define TWO(k, l) \
+    _mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64((const void *)(tile + (k)))), \
+                 (const void *)(tile + (l)))
+    return _mm256_castps_si256(_mm256_insertf128_ps(_mm256_castps128_ps256(TWO(a, b)), TWO(c, d), 1));
+#undef TWO
+}
+
+/* Eight outputs a step. Two vectors of four take the outputs 0 1 4 5 and 2 3 6 7, so that packing
+ * puts them in order. */
+static void look(const uint32_t *restrict tile, size_t side, const struct ff_view *view, size_t size,
+                 float scale, float bias, float *restrict out)
+{
+    const __m256i count = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    /* Fractions: of each of the four positions in 128 bits twice; of the first two, and of the last
+     * two, four times. */
+    const __m256i twice = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
+    const __m256i first = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 0, 1, 0, 1, 0, 1, 4, 5, 4, 5, 4, 5, 4, 5));
+    const __m256i second = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(8, 9, 8, 9, 8, 9, 8, 9, 12, 13, 12, 13, 12, 13, 12, 13));
+    const __m256i half = _mm256_set1_epi32(1 << (FF_LOOK_BITS - 1));
+    const __m256i line = _mm256_set1_epi32((int32_t)side);
+    const __m256 factor = _mm256_set1_ps(scale), offset = _mm256_set1_ps(bias);
+    const __m256i right = _mm256_mullo_epi32(count, _mm256_set1_epi32((int32_t)view->cosine));
+    const __m256i down = _mm256_mullo_epi32(count, _mm256_set1_epi32((int32_t)view->sine));
+    const __m256i step_x = _mm256_set1_epi32((int32_t)(8 * view->cosine));
+    const __m256i step_y = _mm256_set1_epi32((int32_t)(8 * view->sine));
+    for (size_t j = 0; j < size; j++, out += size) {
+        const uint32_t x = view->x - (uint32_t)j * view->sine;
+        const uint32_t y = view->y + (uint32_t)j * view->cosine;
+        __m256i xs = _mm256_add_epi32(_mm256_set1_epi32((int32_t)x), right);
+        __m256i ys = _mm256_add_epi32(_mm256_set1_epi32((int32_t)y), down);
+        size_t i = 0;
+        for (; i + 8 <= size; i += 8) {
+            /* Rows and the side are below 2^15. */
+            const __m256i row = _mm256_madd_epi16(_mm256_srli_epi32(ys, FF_POSITION_BITS), line);
+            uint32_t at[8];
+            _mm256_storeu_si256((void *)at,
+                                _mm256_add_epi32(row, _mm256_srli_epi32(xs, FF_POSITION_BITS)));
+            const __m256i low = around(tile, at[0], at[1], at[4], at[5]);
+            const __m256i high = around(tile, at[2], at[3], at[6], at[7]);
+            const __m256i a = _mm256_add_epi32(
+                _mm256_madd_epi16(low, shares(_mm256_shuffle_epi8(ys, first))), half);
+            const __m256i b = _mm256_add_epi32(
+                _mm256_madd_epi16(high, shares(_mm256_shuffle_epi8(ys, second))), half);
+            const __m256i columns = _mm256_packs_epi32(_mm256_srai_epi32(a, FF_LOOK_BITS),
+                                                       _mm256_srai_epi32(b, FF_LOOK_BITS));
+            const __m256i sums = _mm256_madd_epi16(columns,
+                                                   shares(_mm256_shuffle_epi8(xs, twice)));
+            const __m256 real = _mm256_cvtepi32_ps(sums);
+            _mm256_storeu_ps(out + i, _mm256_add_ps(_mm256_mul_ps(real, factor), offset));
+            xs = _mm256_add_epi32(xs, step_x);
+            ys = _mm256_add_epi32(ys, step_y);
+        }
+        ff_look_plain(tile, side, view, x, y, i, size, scale, bias, out);
+    }
+}
+
+const struct ff_kernels ff_avx2_kernels = {"avx2", sum_rows, sum_columns, sum_pairs, look};
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -36,6 +36,7 @@ enum {
     FF_COLUMN_BITS = 14, /* the column weights of an output add up to 2^14 */
     FF_BLOCK = 16,       /* column weights come in blocks of so many values, */
     FF_GROUP = 16,       /* for outputs in groups of so many; both are padded with zeros */
+    FF_STEP = 8,         /* outputs are left out in groups of so many */
     FF_INSIDE_MAX = 128, /* so many rows of bytes add up to less than 2^15 */
     FF_SLACK = 64,       /* values behind a summed row that a kernel may overwrite */
 };
@@ -55,7 +56,18 @@ struct ff_columns {
     const int16_t *weights;
     size_t blocks, size;
     size_t begin, end; /* the outputs wanted: begin is even, and end is either size or whole groups
-                        * of FF_GROUP further */
+                        * of FF_STEP further */
+};
+
+/* Where the outputs of a turned face lie in a tile: output (i, j) at x + i * cosine - j * sine,
+ * y + i * sine + j * cosine, in 1/65536; all of it modulo 2^32, as steps may be negative. */
+struct ff_view {
+    uint32_t x, y, cosine, sine;
+};
+
+enum {
+    FF_POSITION_BITS = 16, /* of the fraction of a position, */
+    FF_LOOK_BITS = 14,     /* and of the weights that are made of it */
 };
 
 struct ff_kernels {
@@ -71,6 +83,19 @@ struct ff_kernels {
     void (*sum_columns)(const int16_t *restrict src, size_t pitch, size_t lines,
                         const struct ff_columns *columns, float scale, float bias,
                         float *restrict dst);
+
+    /* The same sums as grays of FF_ROW_BITS fractional bits, rounded, in a tile of pairs: a gray is
+     * the lower half of its own value and the upper half of that above it, so that a load of two
+     * values gets all four pixels around a position. The line of dst is of size rounded up to
+     * FF_GROUP; there is one above dst, and what is not wanted of a line may change. */
+    void (*sum_pairs)(const int16_t *restrict src, size_t pitch, size_t lines,
+                      const struct ff_columns *columns, uint32_t *dst);
+
+    /* Looks at such a tile, with lines of side values, under an angle. Between the four pixels
+     * around a position, none of which is outside the tile, weights have FF_LOOK_BITS: down first,
+     * rounded to FF_ROW_BITS again, then across; out, size x size, is (float)sum * scale + bias. */
+    void (*look)(const uint32_t *restrict tile, size_t side, const struct ff_view *view, size_t size,
+                 float scale, float bias, float *restrict out);
 };
 
 extern const struct ff_kernels ff_scalar_kernels;
@@ -83,8 +108,8 @@ extern const struct ff_kernels ff_neon_kernels;
 
 /* ---- Packing one tile ------------------------------------------------------------------------ */
 
-/* Which outputs of a tile are wanted: those within a square turned around the middle of the tile.
- * All in outputs; cosine and sine are those of the turn. */
+/* Which outputs of a tile are wanted: those within a square turned around the middle of the tile,
+ * whose cosine and sine are in the unit of half. All else in outputs. */
 struct ff_turned_square {
     double cosine, sine, middle_x, middle_y, half;
 };
@@ -100,15 +125,55 @@ struct ff_packer *ff_packer_open(void *workspace, const struct ff_kernels *kerne
                                  const struct ff_frame *frame, int64_t w, int64_t h, size_t size,
                                  double scale, double bias);
 
-/* Fills out, size x size, from one box; where wanted is given, at least those outputs. */
-void ff_packer_fill(struct ff_packer *packer, const struct ff_box *box,
-                    const struct ff_turned_square *wanted, float *restrict out);
+/* Fills out, size x size, from one box. */
+void ff_packer_fill(struct ff_packer *packer, const struct ff_box *box, float *restrict out);
+
+/* The same as a tile of pairs, see ff_kernels.sum_pairs, and at least the outputs wanted. */
+void ff_packer_fill_pairs(struct ff_packer *packer, const struct ff_box *box,
+                          const struct ff_turned_square *wanted, uint32_t *out);
+
+/* What float makes of sums of weights: scale and bias of ff_packer_open. */
+void ff_packer_scale(const struct ff_packer *packer, float *factor, float *bias);
 
 /* ---- Helpers --------------------------------------------------------------------------------- */
 
 static inline size_t ff_round_up(size_t n, size_t step)
 {
     return (n + step - 1) / step * step;
+}
+
+/* look for the outputs from begin to end of the line that starts at (x, y): the definition, and what
+ * is left over at the end of a line. */
+static inline void ff_look_plain(const uint32_t *restrict tile, size_t side,
+                                 const struct ff_view *view, uint32_t x, uint32_t y, size_t begin,
+                                 size_t end, float scale, float bias, float *restrict out)
+{
+    enum { ONE = 1 << FF_LOOK_BITS, DOWN = FF_POSITION_BITS - FF_LOOK_BITS };
+    const uint32_t fraction = ((uint32_t)1 << FF_POSITION_BITS) - 1;
+    for (size_t i = begin; i < end; i++) {
+        const uint32_t at_x = x + (uint32_t)i * view->cosine, at_y = y + (uint32_t)i * view->sine;
+        const int32_t right = (int32_t)((at_x & fraction) >> DOWN);
+        const int32_t below = (int32_t)((at_y & fraction) >> DOWN);
+        const uint32_t *const at = tile + (at_y >> FF_POSITION_BITS) * side
+                                   + (at_x >> FF_POSITION_BITS);
+        int32_t down[2];
+        for (size_t k = 0; k < 2; k++) {
+            const int32_t first = (int32_t)(at[k] & 0xffff), second = (int32_t)(at[k] >> 16);
+            /* first * (ONE - below) + second * below, with one product. */
+            down[k] = (first * ONE + (second - first) * below + ONE / 2) >> FF_LOOK_BITS;
+        }
+        out[i] = (float)(down[0] * ONE + (down[1] - down[0]) * right) * scale + bias;
+    }
+}
+
+/* look without vectors. */
+static inline void ff_look_each(const uint32_t *restrict tile, size_t side,
+                                const struct ff_view *view, size_t size, float scale, float bias,
+                                float *restrict out)
+{
+    for (size_t j = 0; j < size; j++)
+        ff_look_plain(tile, side, view, view->x - (uint32_t)j * view->sine,
+                      view->y + (uint32_t)j * view->cosine, 0, size, scale, bias, out + j * size);
 }
 
 /* sum_rows for the columns from begin to end: the definition, and what is left over at the end of a

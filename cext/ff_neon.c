@@ -59,23 +59,28 @@ FF_INLINE int32x4_t one_output(const int16_t *restrict src, const int16_t *restr
     return sum;
 }
 
+/* Four outputs of one line. */
+FF_INLINE int32x4_t four_outputs(const int16_t *restrict src, const struct ff_columns *columns,
+                                 size_t j)
+{
+    const size_t stride = ff_round_up(columns->size, FF_GROUP) * FF_BLOCK;
+    const int16_t *const weights = columns->weights + j * FF_BLOCK;
+    int32x4_t part[4];
+    for (size_t k = 0; k < 4; k++)
+        part[k] = one_output(src + columns->start[j + k], weights + k * FF_BLOCK, columns->blocks,
+                             stride);
+    return vpaddq_s32(vpaddq_s32(part[0], part[1]), vpaddq_s32(part[2], part[3]));
+}
+
 static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
                         const struct ff_columns *columns, float scale, float bias,
                         float *restrict dst)
 {
-    const size_t size = columns->size, stride = ff_round_up(size, FF_GROUP) * FF_BLOCK;
+    const size_t size = columns->size;
     const float32x4_t factor = vdupq_n_f32(scale), offset = vdupq_n_f32(bias);
-    for (size_t j = columns->begin; j < columns->end; j += 4) {
-        const int32_t *const start = columns->start + j;
-        const int16_t *const weights = columns->weights + j * FF_BLOCK;
+    for (size_t j = columns->begin; j < columns->end; j += 4)
         for (size_t l = 0; l < lines; l++) {
-            const int16_t *const line = src + l * pitch;
-            int32x4_t part[4];
-            for (size_t k = 0; k < 4; k++)
-                part[k] = one_output(line + start[k], weights + k * FF_BLOCK, columns->blocks,
-                                     stride);
-            const int32x4_t sums = vpaddq_s32(vpaddq_s32(part[0], part[1]),
-                                              vpaddq_s32(part[2], part[3]));
+            const int32x4_t sums = four_outputs(src + l * pitch, columns, j);
             const float32x4_t products = vmulq_f32(vcvtq_f32_s32(sums), factor);
             const float32x4_t values = vaddq_f32(products, offset);
             float last[4], *const to = dst + l * size + j;
@@ -87,9 +92,25 @@ static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
                     to[k] = last[k];
             }
         }
+}
+
+static void sum_pairs(const int16_t *restrict src, size_t pitch, size_t lines,
+                      const struct ff_columns *columns, uint32_t *dst)
+{
+    const size_t side = ff_round_up(columns->size, FF_GROUP);
+    for (size_t j = columns->begin; j < columns->end; j += 4) {
+        uint32_t *at = dst + j - side;
+        uint32x4_t above = vandq_u32(vld1q_u32(at), vdupq_n_u32(0xffff));
+        for (size_t l = 0; l < lines; l++, at += side) {
+            const int32x4_t sums = four_outputs(src + l * pitch, columns, j);
+            const uint32x4_t grays = vreinterpretq_u32_s32(vrshrq_n_s32(sums, FF_COLUMN_BITS));
+            vst1q_u32(at, vorrq_u32(above, vshlq_n_u32(grays, 16)));
+            above = grays;
+        }
+        vst1q_u32(at, above);
     }
 }
 
-const struct ff_kernels ff_neon_kernels = {"neon", sum_rows, sum_columns};
+const struct ff_kernels ff_neon_kernels = {"neon", sum_rows, sum_columns, sum_pairs, ff_look_each};
 
 #endif

@@ -312,35 +312,42 @@ static void aim_rows(const struct ff_packer *p, size_t left, size_t skip, size_t
                      + (ptrdiff_t)in_frame(y, y->first + (uint32_t)r) * p->frame->stride + at;
 }
 
-/* Cuts [*low, *high] down to where |a * x + b * y| <= half for some y between from and to. */
-static void cut(double a, double b, double half, double from, double to, double *low, double *high)
+/* What lies between two parallel edges of the square: |x + slope * y| <= half. */
+struct strip {
+    double slope, half;
+};
+
+/* That of |a * x + b * y| <= half. */
+static struct strip make_strip(double a, double b, double half)
 {
-    if (a < 0) {
-        a = -a;
-        b = -b;
-    }
-    a = a > 1e-9 ? a : 1e-9;
-    const double one = b * from, two = b * to;
-    const double least = (-half - (one > two ? one : two)) / a;
-    const double most = (half - (one < two ? one : two)) / a;
+    const double size = a < 0 ? -a : a, divisor = size > 1e-9 ? size : 1e-9;
+    return (struct strip){(a < 0 ? -b : b) / divisor, half / divisor};
+}
+
+/* Cuts [*low, *high] down to what is in the strip for some y between from and to. */
+static void cut(struct strip strip, double from, double to, double *low, double *high)
+{
+    const double one = strip.slope * from, two = strip.slope * to;
+    const double least = -strip.half - (one > two ? one : two);
+    const double most = strip.half - (one < two ? one : two);
     *low = least > *low ? least : *low;
     *high = most < *high ? most : *high;
 }
 
 /* Sets begin and end of the outputs wanted in lines j to j + count - 1; they may be none. */
-static void find_wanted(const struct ff_turned_square *wanted, size_t j, size_t count, size_t size,
-                        struct ff_columns *columns)
+static void find_wanted(const struct ff_turned_square *wanted, const struct strip strips[2],
+                        size_t j, size_t count, size_t size, struct ff_columns *columns)
 {
     const double from = (double)j - wanted->middle_y, to = from + (double)(count - 1);
     double low = -wanted->middle_x, high = (double)(size - 1) - wanted->middle_x;
-    cut(wanted->cosine, wanted->sine, wanted->half, from, to, &low, &high);
-    cut(wanted->sine, -wanted->cosine, wanted->half, from, to, &low, &high);
+    cut(strips[0], from, to, &low, &high);
+    cut(strips[1], from, to, &low, &high);
     columns->begin = columns->end = 0;
     if (low <= high) {
         const size_t padded = ff_round_up(size, FF_GROUP);
         size_t begin = (size_t)(low + wanted->middle_x) & ~(size_t)1;
         const size_t end = (size_t)(high + wanted->middle_x) + 1;
-        const size_t whole = ff_round_up(end - begin, FF_GROUP);
+        const size_t whole = ff_round_up(end - begin, FF_STEP);
         if (begin + whole > padded)
             begin = padded - whole;
         columns->begin = begin;
@@ -348,48 +355,76 @@ static void find_wanted(const struct ff_turned_square *wanted, size_t j, size_t 
     }
 }
 
-void ff_packer_fill(struct ff_packer *p, const struct ff_box *box,
-                    const struct ff_turned_square *wanted, float *restrict out)
+/* Lets the packer be ready for a box: its intervals, and the weights made of them. */
+static void aim(struct ff_packer *p, const struct ff_box *box)
 {
     struct ff_columns *const columns = &p->columns;
-    const size_t channels = (size_t)p->frame->channels, size = columns->size;
-    const struct axis y = make_axis(box->y, box->h, p->frame->height, size);
-    const struct axis x = make_axis(box->x, box->w, p->frame->width, size);
+    const struct axis y = make_axis(box->y, box->h, p->frame->height, columns->size);
+    const struct axis x = make_axis(box->x, box->w, p->frame->width, columns->size);
     if (!p->ready || !same_intervals(&y, &p->vertical))
         make_lines(&y, p->lines);
     if (!p->ready || !same_columns(&x, &p->horizontal))
-        columns->blocks = channels == 3 ? make_columns(&x, 3, gray_bgr, p->start, p->weights)
-                                        : make_columns(&x, 1, gray_one, p->start, p->weights);
+        columns->blocks = p->frame->channels == 3
+                              ? make_columns(&x, 3, gray_bgr, p->start, p->weights)
+                              : make_columns(&x, 1, gray_one, p->start, p->weights);
     p->vertical = y;
     p->horizontal = x;
     p->ready = 1;
+}
 
-    const size_t left = in_frame(&x, x.first), right = in_frame(&x, x.last);
-    size_t skip = 0, stop = (right - left + 1) * channels;
-    if (!wanted)
-        aim_rows(p, left, 0, 0, y.last - y.first + 1);
+/* Sums the rows of count lines, of each the values from skip to stop. */
+static void sum_lines(struct ff_packer *p, const struct line *lines, size_t count, size_t skip,
+                      size_t stop)
+{
+    for (size_t k = 0; k < count; k++)
+        p->kernels->sum_rows(p->rows + lines[k].first, lines[k].count, lines[k].weights,
+                             stop - skip, p->summed + k * p->pitch + skip);
+}
+
+void ff_packer_fill(struct ff_packer *p, const struct ff_box *box, float *restrict out)
+{
+    aim(p, box);
+    const struct axis *const x = &p->horizontal, *const y = &p->vertical;
+    const size_t left = in_frame(x, x->first), right = in_frame(x, x->last);
+    const size_t values = (right - left + 1) * (size_t)p->frame->channels, size = p->columns.size;
+    aim_rows(p, left, 0, 0, y->last - y->first + 1);
+    for (size_t j = 0; j < size; j += BATCH) {
+        const size_t count = size - j < BATCH ? size - j : BATCH;
+        sum_lines(p, p->lines + j, count, 0, values);
+        p->kernels->sum_columns(p->summed, p->pitch, count, &p->columns, p->factor, p->bias,
+                                out + j * size);
+    }
+}
+
+void ff_packer_fill_pairs(struct ff_packer *p, const struct ff_box *box,
+                          const struct ff_turned_square *wanted, uint32_t *out)
+{
+    aim(p, box);
+    const struct axis *const x = &p->horizontal;
+    const size_t left = in_frame(x, x->first), right = in_frame(x, x->last);
+    const size_t values = (right - left + 1) * (size_t)p->frame->channels, size = p->columns.size;
+    const struct strip strips[2] = {make_strip(wanted->cosine, wanted->sine, wanted->half),
+                                    make_strip(wanted->sine, -wanted->cosine, wanted->half)};
+    struct ff_columns columns = p->columns;
     for (size_t j = 0; j < size; j += BATCH) {
         const size_t count = size - j < BATCH ? size - j : BATCH;
         const struct line *const lines = p->lines + j;
-        if (wanted) {
-            find_wanted(wanted, j, count, size, columns);
-            if (columns->begin == columns->end)
-                continue;
-            const size_t values = (right - left + 1) * channels;
-            skip = (size_t)p->start[columns->begin];
-            stop = (size_t)p->start[columns->end - 1] + columns->blocks * FF_BLOCK;
-            stop = stop < values ? stop : values;
-            aim_rows(p, left, skip, lines->first,
-                     lines[count - 1].first + lines[count - 1].count);
-        }
-        for (size_t k = 0; k < count; k++)
-            p->kernels->sum_rows(p->rows + lines[k].first, lines[k].count, lines[k].weights,
-                                 stop - skip, p->summed + k * p->pitch + skip);
-        p->kernels->sum_columns(p->summed, p->pitch, count, columns, p->factor, p->bias,
-                                out + j * size);
+        find_wanted(wanted, strips, j, count, size, &columns);
+        if (columns.begin == columns.end)
+            continue;
+        const size_t skip = (size_t)p->start[columns.begin];
+        const size_t stop = (size_t)p->start[columns.end - 1] + columns.blocks * FF_BLOCK;
+        aim_rows(p, left, skip, lines->first, lines[count - 1].first + lines[count - 1].count);
+        sum_lines(p, lines, count, skip, stop < values ? stop : values);
+        p->kernels->sum_pairs(p->summed, p->pitch, count, &columns,
+                              out + j * ff_round_up(size, FF_GROUP));
     }
-    columns->begin = 0;
-    columns->end = size;
+}
+
+void ff_packer_scale(const struct ff_packer *p, float *factor, float *bias)
+{
+    *factor = p->factor;
+    *bias = p->bias;
 }
 
 /* The largest width and height among boxes. */
@@ -425,6 +460,6 @@ enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_f
     struct ff_packer *const packer = ff_packer_open(workspace, kernels, frame, w, h, size, scale,
                                                     bias);
     for (size_t i = 0; i < n; i++)
-        ff_packer_fill(packer, &boxes[i], NULL, out + i * size * size);
+        ff_packer_fill(packer, &boxes[i], out + i * size * size);
     return FF_OK;
 }

@@ -200,12 +200,12 @@ class Engine:
         clock: _Clock,
     ) -> list[FrameResult]:
         """Crop and classify what was found."""
+        classifier = self.classifier
+        waited = clock.lap()
         found = [
             readable(faces, self.detector.framing, frame.shape[1::-1])
             for frame, faces in zip(frames, found, strict=True)
         ]
-        classifier = self.classifier
-        waited = clock.lap()
         ends = np.cumsum([0, *map(len, found)]).tolist()
         batch = classifier.batch(ends[-1])
         quality: list[NDArray[np.float64]] = []

@@ -49,3 +49,4 @@ isa = _engine.isa
 iou = _engine.iou
 nms = _engine.nms
 pack = _engine.pack
+turns = _engine.turns

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastfer import kernels
 from fastfer.boxes import as_boxes
 from fastfer.errors import BoxError, FrameError, UsageError
-from fastfer.fixed_point import MAX_SIDE, TURN
+from fastfer.fixed_point import MAX_SIDE
 
 MIN_SIZE: Final = 16
 MAX_SIZE: Final = 256
@@ -90,34 +90,28 @@ def _pack_turned(
 ) -> int:
     """Pack those with an angle of 0 upright and the others turned; returns the first bad box."""
     try:
-        turn = np.asarray(angles, np.float64)
+        turn = np.asarray(angles, np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise UsageError(f"angles must be numbers, one per box: {error}.") from None
-    if turn.shape != (len(boxes),) or not np.isfinite(turn).all():
+    turns = np.empty((len(boxes), 2), np.int32)
+    fits = turn.shape == (len(boxes),)
+    turned = kernels.turns(turn, turns) if fits else -1
+    if turned < 0:
         raise UsageError(
             f"angles must be {len(boxes)} finite numbers, one per box; got shape {turn.shape}."
         )
-    turned = np.count_nonzero(turn)
     if not turned:
         return kernels.pack(frame, boxes, size, scale, bias, out)
     if turned == len(turn):
-        return kernels.pack(frame, boxes, size, scale, bias, out, _turns(turn))
+        return kernels.pack(frame, boxes, size, scale, bias, out, turns)
     for which in (np.flatnonzero(turn == 0), np.flatnonzero(turn)):
         part = np.empty((len(which), *out.shape[1:]), np.float32)
-        turns = _turns(turn[which]) if turn[which[0]] else None
-        bad = kernels.pack(frame, boxes[which], size, scale, bias, part, turns)
+        given = turns[which] if turn[which[0]] else None
+        bad = kernels.pack(frame, boxes[which], size, scale, bias, part, given)
         if bad >= 0:
             return int(which[bad])
         out[which] = part
     return -1
-
-
-def _turns(angles: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Cosine and sine (N, 2) of ``angles`` (N,), in 1/65536."""
-    both = np.empty((len(angles), 2))
-    np.cos(angles, out=both[:, 0])
-    np.sin(angles, out=both[:, 1])
-    return np.rint(both * TURN).astype(np.int32)
 
 
 def _check_size(size: Any) -> int:

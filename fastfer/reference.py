@@ -21,13 +21,15 @@ All of it is integer arithmetic until the last line:
    ``2**14``, exactly, in ``int32``.
 4. ``float32(sum) * float32(scale / 2**21) + float32(bias)``, each step rounded once to ``float32``.
 
-A turned face is first packed upright, as a larger tile of the same resolution around it; that tile
-is then looked at under the angle, bilinear between its pixels.
+A turned face is first packed upright, as a larger tile of the same resolution around it, whose
+grays are kept with 7 fractional bits, too; that tile is then looked at under the angle, bilinear
+between its pixels with weights of 14 bits, first down, rounded to 7 fractional bits, then across;
+the last line is as above.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,7 @@ INVERSE_BITS: Final = 46
 SHARE_BITS: Final = 16
 ROW_BITS: Final = 7
 COLUMN_BITS: Final = 14
+LOOK_BITS: Final = 14
 TILE_MARGIN: Final = 3
 """Pixels by which such a tile is larger than what a turned square can cover."""
 
@@ -176,10 +179,26 @@ def pack(
     return -1
 
 
+def turns(angles: NDArray[np.float64], out: NDArray[np.int32]) -> int:
+    """Fill ``out`` (N, 2) with the cosine and sine of ``angles`` (N,) in 1/65536; returns how many
+    are not 0, or -1 if one is not finite."""
+    if not np.isfinite(angles).all():
+        return -1
+    out[:] = np.rint(np.stack([np.cos(angles), np.sin(angles)], axis=1) * TURN)
+    return int(np.count_nonzero(angles))
+
+
 def upright(
     pixels: NDArray[np.uint8], box: list[int], size: int, scale: float, bias: float
 ) -> NDArray[np.float32]:
     """One tile (size, size) from ``box`` (in 1/256 px) of ``pixels`` (H, W, channels)."""
+    factor = np.float32(scale / (1 << (ROW_BITS + COLUMN_BITS)))
+    tile: NDArray[np.float32] = sums(pixels, box, size).astype(np.float32) * factor
+    return tile + np.float32(bias)
+
+
+def sums(pixels: NDArray[np.uint8], box: list[int], size: int) -> NDArray[np.int32]:
+    """What a tile is before it is scaled: gray in units of ``2**-21``."""
     height, width, channels = pixels.shape
     x, y, w, h = box
     top, vertical, bits = row_weights(intervals(y, h, size), height)
@@ -189,10 +208,8 @@ def upright(
     down = 1 << (bits - ROW_BITS)
     lines = vertical.astype(float) @ crop.reshape(len(crop), -1).astype(float)
     lines = np.floor((lines + down // 2) / down)
-    sums = lines @ horizontal.reshape(size, -1).T.astype(float)
-    factor = np.float32(scale / (1 << (ROW_BITS + COLUMN_BITS)))
-    tile: NDArray[np.float32] = sums.astype(np.int32).astype(np.float32) * factor
-    return tile + np.float32(bias)
+    total: NDArray[np.float64] = lines @ horizontal.reshape(size, -1).T.astype(float)
+    return total.astype(np.int32)
 
 
 def turned(
@@ -204,7 +221,7 @@ def turned(
     tile_size = size * 1449 // 1024 + TILE_MARGIN  # A little more than the square root of two.
     wide = (2 * side * tile_size + size) // (2 * size)
     left, top = (2 * x + w - wide) // 2, (2 * y + h - wide) // 2
-    tile = upright(pixels, [left, top, wide, wide], tile_size, scale, bias)
+    tile = rounded(sums(pixels, [left, top, wide, wide], tile_size), COLUMN_BITS)
     # Positions in the tile of the middle of the box, and of half a step from output to output.
     middle_x = (2 * (x - left) + w) * tile_size * (TURN // 2) // wide - TURN // 2
     middle_y = (2 * (y - top) + h) * tile_size * (TURN // 2) // wide - TURN // 2
@@ -213,12 +230,26 @@ def turned(
     across, down = steps[None, :], steps[:, None]
     columns, right = np.divmod(middle_x + across * cosine - down * sine, TURN)
     rows, below = np.divmod(middle_y + across * sine + down * cosine, TURN)
-    right, below = (v.astype(np.float32) * np.float32(1 / TURN) for v in (right, below))
+    right, below = (v >> (TURN.bit_length() - 1 - LOOK_BITS) for v in (right, below))
     first, second = (
-        tile[rows, c] + below * (tile[rows + 1, c] - tile[rows, c]) for c in (columns, columns + 1)
+        rounded(_between(tile[rows, c], tile[rows + 1, c], below), LOOK_BITS)
+        for c in (columns, columns + 1)
     )
-    looked: NDArray[np.float32] = first + right * (second - first)
-    return looked
+    factor = np.float32(scale / (1 << (ROW_BITS + LOOK_BITS)))
+    looked: NDArray[np.float32] = _between(first, second, right).astype(np.float32) * factor
+    return looked + np.float32(bias)
+
+
+def rounded(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    """``values / 2**bits`` to the nearest whole number, halves upwards."""
+    half: NDArray[Any] = values + (1 << bits - 1)
+    return half >> bits
+
+
+def _between(a: NDArray[Any], b: NDArray[Any], share: NDArray[Any]) -> NDArray[Any]:
+    """From ``a`` to ``b`` by ``share`` in ``2**-14``, in units of that."""
+    sums: NDArray[Any] = a * ((1 << LOOK_BITS) - share) + b * share
+    return sums
 
 
 def _toward_zero(a: int, b: int) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
+from training import precision
 from training.augment import Augmentation
 from training.data import (
     TRAINING,
@@ -40,7 +41,6 @@ from training.options import (
 if TYPE_CHECKING:
     import keras
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 VAL_FRACTION = 0.2
 # What an optimizer begins with where it is not the architecture's own, whose rate is for another.
 LEARNING_RATES = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3}
@@ -103,10 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         help="balanced: a face counts inversely to the size of its class",
     )  # fmt: skip
     p.add_argument("--seed", type=whole(0), default=0, help="of weights, order and augmentation")
-    p.add_argument(
-        "--precision", choices=PRECISIONS, default="auto",
-        help="auto: bfloat16 where the processor computes in it, else float32",
-    )  # fmt: skip
+    precision.add_option(p)
 
     g = p.add_argument_group("optimisation")
     g.add_argument("--epochs", type=whole(1), help="the architecture's own unless given")
@@ -263,18 +260,8 @@ def _configuration(options: argparse.Namespace) -> dict[str, Any]:
             f"--vote-smoothing {config['vote_smoothing']} needs --votes fer2013new.csv and "
             "--targets labels or both"
         )
-    config["precision"] = _precision(config["precision"])
+    config["precision"] = precision.resolve(config["precision"])
     return config
-
-
-def _precision(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
-    except OSError:
-        return "float32"
-    return "mixed_bfloat16" if "amx_bf16" in flags or "avx512_bf16" in flags else "float32"
 
 
 def _load(config: dict[str, Any]) -> Dataset:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from training.detector.photos import Floats, Photo
 from training.detector.targets import assign
@@ -29,14 +30,18 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
         tiles: int,
         batch_size: int,
         sides: Sequence[int],
+        faces: float = 0.75,
         seed: int = 0,
         epoch: int = 0,
         workers: int = 1,
     ) -> None:
         """``tiles`` is how many an epoch has, and ``batch_size`` how many a batch, if all were of
-        the first of ``sides``."""
+        the first of ``sides``; ``faces`` is the share of them that begins with a photo of faces."""
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
         self._photos = photos
+        known = np.array([len(photo.known.boxes) > 0 for photo in photos])
+        self._with_faces, self._without = np.flatnonzero(known), np.flatnonzero(~known)
+        self._faces = faces if 0 < known.sum() < len(known) else float(known.all())
         self._wear = wear
         self._steps = math.ceil(tiles / batch_size)
         self._batch_size = batch_size
@@ -53,11 +58,16 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
         side = self._sides[-index % len(self._sides)]
         count = max(1, round(self._batch_size * (self._sides[0] / side) ** 2))
         drawn = [
-            draw(self._photos, int(i), side, self._wear, rng)
-            for i in rng.integers(len(self._photos), size=count)
+            draw(self._photos, int(rng.choice(numbers)), side, self._wear, rng)
+            for numbers in self._kinds(count, rng)
         ]
         pictures = np.stack([pixels for pixels, _ in drawn]).astype(np.float32)
         return pictures, np.stack([assign(known, side) for _, known in drawn])
+
+    def _kinds(self, count: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """For each tile, the numbers of the photos that it may begin with."""
+        chosen = rng.random(count) < self._faces
+        return [self._with_faces if face else self._without for face in chosen]
 
     def on_epoch_end(self) -> None:
         self._epoch += 1

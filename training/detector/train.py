@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from fastfer.errors import UsageError
+from training import precision
 from training.detector.photos import memory, read_photos
 from training.detector.tiles import Wear
 from training.options import (
@@ -21,6 +22,7 @@ from training.options import (
     refuse_changes,
     resume_command,
     run_command,
+    share,
     whole,
 )
 
@@ -60,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         "--sides", type=_sides, default="256,256,256,416",
         help="sides of tiles, multiples of 32, that batches take in turn",
     )  # fmt: skip
+    p.add_argument(
+        "--faces", type=share, default=0.75, metavar="SHARE",
+        help="share of the tiles that begin with a photo of faces",
+    )  # fmt: skip
     p.add_argument("--batch-size", type=whole(1), default=16, help="tiles of the first side")
     p.add_argument("--val-side", type=_sides, default="320", help="side of validation pictures")
     p.add_argument("--learning-rate", type=amount, default=2e-3, help="of AdamW, at its peak")
@@ -67,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--schedule", choices=("cosine", "one-cycle"), default="cosine")
     p.add_argument("--ema", type=momentum, default=0.998, help="momentum of averaged weights")
     p.add_argument("--seed", type=whole(0), default=0, help="of weights and tiles")
+    precision.add_option(p)
     g = p.add_argument_group("tiles")
     for f in fields(Wear):
         g.add_argument(f"--{f.name}", type=float, default=f.default, help=f.metadata["help"])
@@ -98,6 +105,7 @@ def _start(options: argparse.Namespace) -> int:
         )
     config = {k: v for k, v in vars(options).items() if k not in ("out", "resume")}
     _wear(config)
+    config["precision"] = precision.resolve(config["precision"])
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / CONFIG, {**config, "environment": environment()})
     return _train(options.out, config, None)
@@ -139,6 +147,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
 
     cv2.setNumThreads(1)  # Tiles are small; the network needs the processors.
     keras.utils.set_random_seed(config["seed"])
+    keras.config.set_dtype_policy(config["precision"])
     train, val = (
         read_photos(config["data"], split, channels=config["channels"], longest=config["longest"])
         for split in ("train", "val")
@@ -151,7 +160,7 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     start = state["epoch"] if state else 0
     batches = TileBatches(
         train, _wear(config), tiles=config["tiles"], batch_size=config["batch_size"],
-        sides=config["sides"], seed=config["seed"], epoch=start,
+        sides=config["sides"], faces=config["faces"], seed=config["seed"], epoch=start,
     )  # fmt: skip
     if state:
         model = load(folder / LAST, compile=True)
@@ -160,7 +169,10 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         if config["init"]:
             _begin_with(model, Path(config["init"]))
         _compile(model, config, len(batches), losses)
-    print(f"{model.count_params():,} parameters; {keras.backend.backend()}", flush=True)
+    print(
+        f"{model.count_params():,} parameters; {keras.backend.backend()}, {config['precision']}",
+        flush=True,
+    )
     keeper = RunKeeper(folder, config["epochs"], config["seed"], [], state)
     try:
         model.fit(
