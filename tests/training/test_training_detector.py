@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from fastfer import kernels
 from fastfer.detectors import create_detector
 from fastfer.errors import InputError, UsageError
 from training import runs
-from training.detector import evaluate, export, losses
+from training.detector import evaluate, export, losses, tilt
 from training.detector import train as training
 from training.detector.batches import PhotoBatches, TileBatches
 from training.detector.network import build, load
@@ -393,3 +394,48 @@ def test_evaluation_counts_as_the_benchmark_does():
     assert draw([spot((120, 60, 40, 50))], 0, 64, CALM, np.random.default_rng(0))[0].shape == (
         64, 64, 1,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("follows", "expected"), [(True, 0), (False, 30)])
+def test_tilt_is_told_by_photos_that_were_turned(follows, expected):
+    """A detector that knows the face of a square frame, and tells how it is turned, or does not."""
+    from benchmarks.detection import Photo as Labelled
+    from fastfer.detectors import Detections, Framing
+
+    marks = POINTS.astype(float) * 60 + 20
+
+    class Knowing:
+        name, framing, asked = "knowing", Framing(), 0
+
+        def detect(self, frame):
+            angle = np.deg2rad([-30, 30][self.asked]) if follows else 0.0
+            self.asked += 1
+            turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+            middle = frame.shape[0] / 2
+            points = (marks - 50) @ turn + middle
+            box = np.array([[middle - 40, middle - 40, 80, 80]], np.float32)
+            return Detections(box, np.ones(1, np.float32), points[None].astype(np.float32))
+
+    photo = Labelled(Path(), np.array([[20.0, 20, 60, 60]]), NONE, NONE, points=marks[None])
+    frame = np.zeros((100, 100, 3), np.uint8)
+    errors = tilt.tilt_errors(Knowing(), [photo], [frame], [np.array([0])])
+    assert errors == pytest.approx([expected] * 2, abs=0.5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_share_of_the_tiles_begins_with_faces(share):
+    def plain(value, known):
+        return Photo(np.full((64, 64, 1), value, np.uint8), known)
+
+    photos = [plain(200, faces((20, 20, 24, 24)))] + [plain(50, faces()) for _ in range(9)]
+    wear = replace(CALM, grow=1.0, shrink=1.0)
+    batches = TileBatches(photos, wear, tiles=400, batch_size=100, sides=[32], faces=share)
+    bright = [(batch > 100).any(axis=(1, 2, 3)) for batch, _ in (batches[i] for i in range(4))]
+    assert np.mean(bright) == pytest.approx(share, abs=0.07)
+
+
+def test_without_faces_or_without_empty_photos_all_tiles_are_of_the_others():
+    for known in (faces(), faces((20, 20, 24, 24))):
+        photo = Photo(np.full((64, 64, 1), 9, np.uint8), known)
+        batches = TileBatches([photo], CALM, tiles=8, batch_size=8, sides=[32], faces=0.5)
+        assert batches[0][0].shape == (8, 32, 32, 1)

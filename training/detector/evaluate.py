@@ -30,6 +30,7 @@ from benchmarks.detection import Photo, matches, val_photos
 from fastfer.boxes import iou
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.errors import InputError, UsageError
+from training.detector.tilt import TURNS, tilt_errors
 from training.options import run_command, whole
 
 Floats = NDArray[np.float64]
@@ -88,9 +89,12 @@ def _run(options: argparse.Namespace) -> int:
     reports, curves = {}, {}
     for spec in options.detector:
         for size in options.size or [320, 640]:
-            judged = judge(open_detector(spec, size), photos, frames)
+            detector = open_detector(spec, size)
+            judged = judge(detector, photos, frames)
             name = f"{_short(spec)} {size}"
             reports[name] = figures(judged, photos)
+            errors = tilt_errors(detector, photos, frames, [_frontal(photo) for photo in photos])
+            reports[name]["tilt"] = float(np.median(errors)) if errors else float("nan")
             curves[name] = curve(judged, photos)
             print(line(name, reports[name]), flush=True)
             if options.pictures and spec == options.detector[0]:
@@ -176,18 +180,24 @@ def match(photo: Photo, boxes: Floats) -> tuple[NDArray[np.int64], NDArray[np.bo
 
 
 def _point_errors(photo: Photo, faces: Detections, face_of: NDArray[np.int64]) -> list[float]:
-    errors = []
+    errors: list[float] = []
+    if faces.landmarks is None:
+        return errors
+    judged = set(_frontal(photo).tolist())
     for i in np.flatnonzero((face_of >= 0) & (faces.scores >= 0.3)):
-        face = face_of[i]
-        if min(photo.faces[face, 2:]) < LARGE or faces.landmarks is None:
-            continue
-        wanted = photo.points[face]
-        eyes = float(np.linalg.norm(wanted[0] - wanted[1]))
-        # In profile both eyes are in one place, which is no measure of anything.
-        if eyes >= FRONTAL * photo.faces[face, 2]:
+        if face_of[i] in judged:
+            wanted = photo.points[face_of[i]]
             error = np.linalg.norm(faces.landmarks[i] - wanted, axis=1).mean()
-            errors.append(float(error) / eyes)
+            errors.append(float(error / np.linalg.norm(wanted[0] - wanted[1])))
     return errors
+
+
+def _frontal(photo: Photo) -> NDArray[np.int64]:
+    """The numbers of the faces whose landmarks are judged."""
+    eyes = np.linalg.norm(photo.points[:, 0] - photo.points[:, 1], axis=1)
+    # In profile both eyes are in one place, which is no measure of anything.
+    frontal = eyes >= FRONTAL * photo.faces[:, 2]
+    return np.flatnonzero(frontal & (photo.faces[:, 2:].min(axis=1, initial=np.inf) >= LARGE))
 
 
 def curve(judged: Judged, photos: Sequence[Photo]) -> tuple[list[float], list[float], list[float]]:
@@ -229,8 +239,8 @@ def figures(judged: Judged, photos: Sequence[Photo]) -> dict[str, float]:
 HEADER = f"""\
 | detector, size | recall at {ALARMS} false alarms a photo | its score | of drawn masks | average \
 precision | false alarms on an empty photo at 70 / 80 / 90 % recall | landmarks' error | \
-ms a photo |
-| --- | --- | --- | --- | --- | --- | --- | --- |"""
+tilt of heads turned by {TURNS[1]:.0f} degrees, median error | ms a photo |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def line(name: str, r: dict[str, float]) -> str:
@@ -238,7 +248,8 @@ def line(name: str, r: dict[str, float]) -> str:
     empty = " / ".join(f"{r[f'empty_at_{w:.0%}']:.2f}" for w in (0.7, 0.8, 0.9))
     return (
         f"| {name} | {r['recall']:.1%} | {r['score']:.2f} | {r['drawn']:.1%} | "
-        f"{r['average_precision']:.3f} | {empty} | {r['points']:.1%} | {r['ms']:.1f} |"
+        f"{r['average_precision']:.3f} | {empty} | {r['points']:.1%} | "
+        f"{r['tilt']:.1f}° | {r['ms']:.1f} |"
     )
 
 
