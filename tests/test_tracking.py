@@ -350,6 +350,47 @@ def test_a_face_overlooked_for_long_is_dropped() -> None:
     assert all(not s.faces for s in steps[12:])
 
 
+class Doubting(Scripted):
+    """One that doubts its second half of boxes."""
+
+    sure = 0.5
+
+    def detect_doubtful(self, frame: Any) -> Detections:
+        found = super().detect(frame)
+        scores = np.where(np.arange(len(found)) < (len(found) + 1) // 2, 0.9, 0.4)
+        return Detections(found.boxes, scores.astype(np.float32))
+
+    def detect(self, frame: Any) -> Detections:
+        found = self.detect_doubtful(frame)
+        return found.take(found.scores >= self.sure)
+
+
+def test_a_certain_face_is_kept_by_what_the_detector_doubts() -> None:
+    other = (250, 100, 60, 60)
+    script = [[HERE]] * 2 + [[other, HERE]] * 8
+    still = [moving_face(1)[0]] * 10
+    steps = run(still, Doubting(script), DetectPolicy(2))
+    assert [face.track for face in steps[-1].faces] == [2, 1]
+    assert [face.score for face in steps[8].faces] == pytest.approx([0.9, 0.4])
+    assert all(face.detected for face in steps[8].faces)
+
+
+def test_doubt_neither_opens_a_track_nor_confirms_one() -> None:
+    far = (250, 100, 60, 60)
+    still = [moving_face(1)[0]] * 10
+    steps = run(still, Doubting([[HERE, far]] * 6), DetectPolicy(2))
+    assert all(len(step.faces) == 1 for step in steps)
+    steps = run(still, Doubting([[HERE]] + [[far, HERE]] * 6), DetectPolicy(2))
+    assert [face.track for face in steps[-1].faces] == [2]
+    assert all(step.faces[0].track == 2 for step in steps[4:])
+
+
+def test_doubt_has_no_word_where_every_frame_is_looked_at() -> None:
+    script = [[HERE]] * 3 + [[(250, 100, 60, 60), HERE]] * 3
+    steps = run([moving_face(1)[0]] * 6, Doubting(script), DetectPolicy(1))
+    assert [face.track for face in steps[-1].faces] == [2]
+
+
 def test_with_a_look_at_every_frame_the_detector_has_the_only_word() -> None:
     script = [[HERE], [HERE], [], [HERE]]
     steps = run(moving_face(1) * 4, Scripted(script), DetectPolicy(1))

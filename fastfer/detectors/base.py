@@ -8,6 +8,8 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+DOUBT: Final = 0.6
+"""Share of a network's own threshold from which it may believe in a face that is known already."""
 _BEYOND: Final = 1e9
 """Pixels from a picture where nothing can be; far below what float32 loses when it is scaled."""
 
@@ -96,7 +98,8 @@ class Detector(Protocol):
     """Finds faces. :meth:`detect` may be called from many threads at a time.
 
     A detector that finds the same faces in a reduced copy of the frame may say so by an attribute
-    ``enough``: the long side of such a copy in pixels.
+    ``enough``: the long side of such a copy in pixels. See also
+    :class:`DoubtingDetector`.
     """
 
     @property
@@ -109,3 +112,15 @@ class Detector(Protocol):
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         """The faces in ``frame``: (H, W, 3) BGR or (H, W) gray, uint8, any row stride."""
+
+
+@runtime_checkable
+class DoubtingDetector(Detector, Protocol):
+    """A detector that can also tell what may be a face, by which a video keeps those it knows."""
+
+    @property
+    def sure(self) -> float:
+        """The score from which faces are those of :meth:`detect`."""
+
+    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
+        """As :meth:`detect`, with faces of a lower score as well."""

@@ -89,9 +89,9 @@ class HaarDetector:
         self.enough = 0 if min_face else detect_size
         self._min_size = minSize
         self._search = {"scaleFactor": scaleFactor, "minNeighbors": minNeighbors}
-        self._file, self._min_score, self.framing = CASCADES[cascade]
+        self._file, self.sure, self.framing = CASCADES[cascade]
         if minScore is not None:
-            self._min_score = minScore
+            self.sure = minScore
         self.name = "haar" if cascade == "default" else f"haar:{cascade}"
         # A cascade keeps scratch memory, so each may serve one thread at a time. Idle ones wait
         # here; the first is loaded now, so that a broken installation shows at once.
@@ -103,6 +103,13 @@ class HaarDetector:
 
         Scores are the level weights of the cascade's last stage: about 2 to 10, not probabilities.
         """
+        return self._find(frame, self.sure)
+
+    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
+        """All that the cascade lets through, also of less than the score ``sure``."""
+        return self._find(frame, -math.inf)
+
+    def _find(self, frame: NDArray[np.uint8], least: float) -> Detections:
         size = searched_size(frame, self._detect_size, self._min_face, self._min_size)
         gray = _reduced_gray(frame, size)
         smallest = max(self._min_size, int(self._min_face * size[0] / frame.shape[1]))
@@ -113,7 +120,7 @@ class HaarDetector:
         if len(found) == 0:
             return Detections.none()
         scores = np.asarray(weights, np.float32).ravel()
-        faces = Detections(np.asarray(found, np.float32), scores).take(scores >= self._min_score)
+        faces = Detections(np.asarray(found, np.float32), scores).take(scores >= least)
         return no_smaller_than(to_frame(faces, size, frame), self._min_face).left_to_right()
 
     @contextmanager

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fastfer import kernels
 from fastfer.boxes import nms
 from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.base import DOUBT, Detections, Framing
 from fastfer.detectors.network import one_or_free
 from fastfer.detectors.reduce import (
     Frame,
@@ -86,7 +86,7 @@ class NanoDetector:
         self._min_face = min_face
         self._detect_size = detect_size
         self.enough = 0 if min_face else detect_size
-        self._least = _logit(score)
+        self.sure = score
         self._nms = nms
         path = BUNDLED if file is None else Path(file)
         self._source = str(path)
@@ -98,10 +98,17 @@ class NanoDetector:
 
         Scores are 0 to 1.
         """
+        return self._find(frame, self.sure)
+
+    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
+        """Also faces of less than the score ``sure``."""
+        return self._find(frame, self.sure * DOUBT)
+
+    def _find(self, frame: Frame, least: float) -> Detections:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
         # Gray first: a third of the bytes to shrink.
         picture = _padded(shrink(self._coloured(frame), size))
-        found = decode(self._run(picture), self._least).sound()
+        found = decode(self._run(picture), _logit(least)).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         found = no_smaller_than(to_frame(found, size, frame), self._min_face)
         return found.left_to_right()

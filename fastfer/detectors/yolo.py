@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from fastfer.boxes import nms
 from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.base import DOUBT, Detections, Framing
 from fastfer.detectors.network import ADVICE, planes_input
 from fastfer.detectors.reduce import (
     Frame,
@@ -127,7 +127,7 @@ class YoloDetector:
         self._min_face = min_face
         self._detect_size = detect_size
         self.enough = 0 if min_face else detect_size
-        self._score = score
+        self.sure = score
         self._nms = nms
         self._source = str(file)
         self._session = open_session(read_model(Path(file)), self._source, pick_threads(threads))
@@ -140,12 +140,19 @@ class YoloDetector:
 
         Scores are 0 to 1.
         """
+        return self._find(frame, self.sure)
+
+    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
+        """Also faces of less than the score ``sure``."""
+        return self._find(frame, self.sure * DOUBT)
+
+    def _find(self, frame: Frame, least: float) -> Detections:
         canvas, ratio, offset = self._letterbox(frame)
         batch = np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)
         decode = _decode_raw if self._layout.raw else _decode_plain
         outputs = self._run(batch / np.float32(255))
         with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
-            found = decode(outputs, self._layout, canvas.shape[0], self._score).sound()
+            found = decode(outputs, self._layout, canvas.shape[0], least).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         boxes = (found.boxes - np.array([*offset, 0, 0], np.float32)) / np.tile(ratio, 2)
         marks = found.landmarks

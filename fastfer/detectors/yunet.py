@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fastfer.boxes import nms
 from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.base import DOUBT, Detections, Framing
 from fastfer.detectors.network import ADVICE, planes_input
 from fastfer.detectors.reduce import (
     Frame,
@@ -88,7 +88,7 @@ class YuNetDetector:
         self._min_face = min_face
         self._detect_size = detect_size
         self.enough = 0 if min_face else detect_size
-        self._score = score
+        self.sure = score
         self._nms = nms
         if file is None:
             data, source = store.load("yunet"), str(store.path_of("yunet"))
@@ -101,11 +101,18 @@ class YuNetDetector:
 
         Scores are 0 to 1.
         """
+        return self._find(frame, self.sure)
+
+    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
+        """Also faces of less than the score ``sure``."""
+        return self._find(frame, self.sure * DOUBT)
+
+    def _find(self, frame: Frame, least: float) -> Detections:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
         size = fit_within(size, self._network.limit)
         outputs, shape = self._network.run(as_bgr(shrink(frame, size)))
         with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
-            found = decode(outputs, shape, self._score).sound()
+            found = decode(outputs, shape, least).sound()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         found = no_smaller_than(to_frame(found, size, frame), self._min_face)
         return found.left_to_right()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastfer.boxes import iou
 from fastfer.capture.base import VideoFrame
 from fastfer.crops import readable
-from fastfer.detectors import Detector
+from fastfer.detectors import Detections, Detector, DoubtingDetector
 from fastfer.tracking import flow
 from fastfer.tracking.association import associate
 from fastfer.tracking.policy import DetectPolicy
@@ -116,6 +116,7 @@ class Tracker:
         self.detections = 0
         """How often the detector was asked."""
         self._detector = detector
+        self._doubting = detector if isinstance(detector, DoubtingDetector) else None
         self._policy = policy
         self._cuts = CutDetector()
         self._tracks: list[_Track] = []
@@ -181,49 +182,73 @@ class Tracker:
 
     def _detect(self, frame: VideoFrame, step: Step) -> bool:
         """Correct the tracks by what the detector sees; True if that was not as expected."""
-        size = frame.image.shape[1::-1]
-        found = readable(self._detector.detect(frame.image), self._detector.framing, size)
-        self.detections += 1
+        found, doubtful = self._look(frame)
         boxes = found.boxes.astype(np.float64)
-        before = self._boxes()
-        pairs = dict(associate(before, boxes, MIN_IOU))
-        overlap = iou(before, boxes)
+        pairs = dict(associate(self._boxes(), boxes, MIN_IOU))
         eventful = False
         shown: dict[int, _Track] = {}
-        missed: list[_Track] = []
+        rest: list[_Track] = []
         for i, track in enumerate(self._tracks):
-            if i not in pairs:
-                track.misses += 1
-                missed.append(track)
-                continue
-            j = pairs[i]
-            if self._policy.always:
-                track.move(boxes[j], frame.pts - self._pts)
+            if i in pairs:
+                track.hits += 1
+                eventful |= self._see(track, found, pairs[i], step)
+                shown[pairs[i]] = track
             else:
-                if overlap[i, j] >= GOOD_IOU:
-                    step.corrections[track.number] = boxes[j] - track.box
-                else:
-                    eventful = True
-                track.move(boxes[j], 0.0)
-            track.score = float(found.scores[j])
-            track.hits, track.misses, track.adrift, track.seen = track.hits + 1, 0, False, frame.pts
-            shown[j] = track
+                rest.append(track)
         for j in range(len(boxes)):
             if j not in shown:
                 shown[j] = _Track(self._next, boxes[j], float(found.scores[j]), None, frame.pts)
+                if found.landmarks is not None:
+                    shown[j].landmarks = found.landmarks[j].astype(np.float64)
                 step.opened.append(self._next)
                 self._next += 1
                 eventful = True
-        for j, track in shown.items():
-            if found.landmarks is not None:
-                track.landmarks = found.landmarks[j].astype(np.float64)
+        # What the detector doubts is still seen where a certain face was.
+        certain = [track for track in rest if track.confirmed]
+        where = np.array([track.box for track in certain]).reshape(-1, 4)
+        believed = dict(associate(where, doubtful.boxes.astype(np.float64), MIN_IOU))
+        for i, j in believed.items():
+            eventful |= self._see(certain[i], doubtful, j, step)
+        kept = [certain[i] for i in believed]
+        missed = [track for track in rest if track not in kept]
+        for track in missed:
+            track.misses += 1
         missed = [t for t in missed if self._remembered(t, frame.pts, boxes)]
         # In the detector's order, so that every frame on its own gives the same rows.
-        step.faces = [shown[j].observed(detected=True) for j in range(len(boxes))]
+        seen = [shown[j] for j in range(len(boxes))] + kept
+        step.faces = [track.observed(detected=True) for track in seen]
         if not self._policy.always:
             step.faces += [t.observed(detected=False) for t in missed if _shown(t)]
-        self._tracks = [shown[j] for j in range(len(boxes))] + missed
+        self._tracks = seen + missed
         return eventful
+
+    def _look(self, frame: VideoFrame) -> tuple[Detections, Detections]:
+        """The faces that the detector sees, and those that it doubts, where some may be known."""
+        detector, size = self._detector, frame.image.shape[1::-1]
+        self.detections += 1
+        if self._doubting is None or self._policy.always or not self._tracks:
+            found = readable(detector.detect(frame.image), detector.framing, size)
+            return found, Detections.none()
+        found = readable(self._doubting.detect_doubtful(frame.image), detector.framing, size)
+        sure = found.scores >= self._doubting.sure
+        return found.take(sure), found.take(~sure)
+
+    def _see(self, track: _Track, found: Detections, j: int, step: Step) -> bool:
+        """Correct ``track`` by one of what was ``found``; True if it had gone astray."""
+        box, pts = found.boxes[j].astype(np.float64), step.frame.pts
+        strayed = False
+        if self._policy.always:
+            track.move(box, pts - self._pts)
+        else:
+            strayed = float(iou(track.box[None], box[None])[0, 0]) < GOOD_IOU
+            if not strayed:
+                step.corrections[track.number] = box - track.box
+            track.move(box, 0.0)
+        track.score = float(found.scores[j])
+        track.misses, track.adrift, track.seen = 0, False, pts
+        if found.landmarks is not None:
+            track.landmarks = found.landmarks[j].astype(np.float64)
+        return strayed
 
     def _remembered(self, track: _Track, pts: float, found: Box) -> bool:
         """Whether a track that the detector has just missed is kept."""
