@@ -16,7 +16,11 @@ import pytest
 
 pytest.importorskip("keras")
 
+from drawn_scenes import write_scenes
+
 from fastfer.classifier import BUNDLED, TWIN, EmotionClassifier
+from fastfer.detectors import create_detector
+from fastfer.detectors.nano import BUNDLED as NANO
 from training.runs import CONFIG
 from training.train import _configuration, _parser
 
@@ -26,15 +30,17 @@ RECIPE = "training/recipes/fer2013_simple.sh"
 # What depends on the place and the machine, or was added to the tool after that run.
 ELSEWHERE = {"data", "votes", "init", "precision", "environment", "split", "vote_smoothing"}
 
-# Stands for python on the PATH: notes what it was asked, and does it with a single epoch. What has
-# learnt next to nothing may lose any accuracy in INT8.
+DETECTOR_RECIPE = "training/recipes/facedet_nano.sh"
+# Stands for python on the PATH: notes what it was asked, and does it with a single epoch of little.
+# What has learnt next to nothing may lose any accuracy in INT8.
 BRIEF_PYTHON = """#!{python}
 import json, os, sys
 words = sys.argv[1:]
 with open({log!r}, "a") as f:
     f.write(json.dumps(words) + "\\n")
-if "--epochs" in words:
-    words[words.index("--epochs") + 1] = "1"
+for option, least in (("--epochs", "1"), ("--tiles", "16"), ("--sides", "64")):
+    if option in words:
+        words[words.index(option) + 1] = least
 if "training.export" in words:
     words += ["--allow-drop", "1"]
 os.execv(sys.executable, [sys.executable, *words])
@@ -79,28 +85,34 @@ def test_the_five_commands_are_those_of_the_report(file):
     assert export[export.index("--twin") + 1] == f"fastfer/models/{TWIN.name}"
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="the recipe is a script for bash")
-def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
-    """In a copy of the repository, on drawn faces as Kaggle packs them, from another folder."""
+def run_recipe(tmp_path, script, *arguments):
+    """Run a recipe briefly in a copy of the repository; returns the copy and what it called."""
     clone = tmp_path / "clone"
-    for part in ("fastfer", "training"):
+    for part in ("fastfer", "training", "benchmarks"):
         shutil.copytree(ROOT / part, clone / part, ignore=shutil.ignore_patterns("reports"))
-    with zipfile.ZipFile(tmp_path / "archive.zip", "w", zipfile.ZIP_DEFLATED) as z:
-        z.write(faces_csv, "fer2013.csv")
     log = tmp_path / "log"
     brief = tmp_path / "bin" / "python"
     brief.parent.mkdir()
     brief.write_text(BRIEF_PYTHON.format(python=sys.executable, log=str(log)))
     brief.chmod(0o755)
-    models = clone / "fastfer" / "models"
-    before = [(models / path.name).read_bytes() for path in (BUNDLED, TWIN)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment["PATH"] = f"{brief.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", clone / RECIPE, "archive.zip"], cwd=tmp_path, env=environment,
+        ["bash", clone / script, *arguments], cwd=tmp_path, env=environment,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
+    return clone, [json.loads(line) for line in log.read_text().splitlines()]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the recipe is a script for bash")
+def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
+    """In a copy of the repository, on drawn faces as Kaggle packs them, from another folder."""
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w", zipfile.ZIP_DEFLATED) as z:
+        z.write(faces_csv, "fer2013.csv")
+    before = [path.read_bytes() for path in (BUNDLED, TWIN)]
+    clone, called = run_recipe(tmp_path, RECIPE, "archive.zip")
+    models = clone / "fastfer" / "models"
     for path, old, quantisation in zip((BUNDLED, TWIN), before, ("int8", "none"), strict=True):
         assert (models / path.name).read_bytes() != old
         contract = EmotionClassifier(models / path.name).contract
@@ -108,9 +120,23 @@ def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
     assert (clone / "runs" / "simple-2" / CONFIG).exists()
     assert (clone / "runs" / "simple-2" / "report.md").exists()
 
-    *train, evaluate, export = map(json.loads, log.read_text().splitlines())
+    *train, evaluate, export = called
     assert [recipe_of(words) for words in train] == [
         recipe_of(words[1:]) for words in documented("training/README.md")[1:3]
     ]
     assert evaluate[1] == "training.evaluate"
     assert export[1] == "training.export"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the recipe is a script for bash")
+def test_the_detectors_recipe_bundles_a_detector(tmp_path):
+    write_scenes(tmp_path / "scenes", {"train": 4, "val": 12})
+    before = NANO.read_bytes()
+    clone, called = run_recipe(tmp_path, DETECTOR_RECIPE, "scenes")
+    assert [words[1].rpartition(".")[2] for words in called] == [
+        "train", "train", "evaluate", "export",
+    ]  # fmt: skip
+    made = clone / "fastfer" / "models" / NANO.name
+    assert made.read_bytes() != before
+    assert create_detector(str(made)).name == "nano"
+    assert (clone / "runs" / "nano-2" / "report" / "report.md").exists()
