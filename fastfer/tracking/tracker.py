@@ -255,7 +255,8 @@ class Tracker:
         if track.confirmed:
             # What it shares its place with has taken it over.
             taken = len(found) > 0 and iou(track.box[None], found).max() > MIN_IOU
-            return pts - track.seen <= PATIENCE and not taken
+            # Where looks are rare, two seconds are hardly a chance to be seen again.
+            return (pts - track.seen <= PATIENCE or track.misses <= MAX_MISSES) and not taken
         return track.misses < CONFIRMED
 
 
