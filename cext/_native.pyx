@@ -17,7 +17,7 @@ from cpython.buffer cimport (
 from libc.math cimport cos, isfinite, rint, sin
 from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport strchr
+from libc.string cimport memcpy, strchr
 
 from ff cimport (
     FF_EBOX,
@@ -184,11 +184,14 @@ def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out, turns=No
         raise ValueError("out: overlaps the frame")
     if n == 0:
         return -1
-    # The checked copy of the boxes is what is used: other threads may write to the array.
-    rounded = <ff_box *>calloc(n, sizeof(ff_box))
+    # Checked copies of boxes and turns are what is used: other threads may write to the arrays.
+    rounded = <ff_box *>calloc(n, sizeof(ff_box) + 2 * sizeof(int32_t))
     if rounded == NULL:
         raise MemoryError
     try:
+        if angles != NULL:
+            memcpy(<void *>(rounded + n), angles, n * 2 * sizeof(int32_t))
+            angles = <const int32_t *>(rounded + n)
         status = ff_boxes_round(<const double *>xywh.view.buf, n, &pixels, rounded, &bad)
         if status == FF_EBOX:
             return bad

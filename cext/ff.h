@@ -91,7 +91,8 @@ enum ff_status ff_turn_workspace(const struct ff_frame *frame, const struct ff_b
 /* As ff_pack_faces, for turned faces: boxes[i] stands for the square around its middle whose side is
  * the mean of its own, turned by the angle whose cosine and sine, in 1/65536, are turns[2i] and
  * turns[2i + 1]; positive angles turn from x towards y. workspace is that of ff_turn_workspace.
- * Returns FF_OK; or FF_EINVAL with out untouched, also for a cosine or sine beyond 65536. */
+ * Returns FF_OK; or FF_EINVAL with out untouched, also for a cosine and sine that are no angle's: they
+ * are farther from 0 than 65536 and rounding. */
 enum ff_status ff_turn_faces(const struct ff_kernels *kernels, const struct ff_frame *frame,
                              const struct ff_box *restrict boxes, const int32_t *restrict turns,
                              size_t n, size_t size, double scale, double bias,

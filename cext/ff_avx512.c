@@ -126,7 +126,7 @@ FF_INLINE void columns_in(const size_t blocks, const int16_t *restrict src, size
         const int32_t *const start = columns->start + j;
         const int16_t *const weights = columns->weights + j * FF_BLOCK;
         const size_t left = size - j;
-        const __mmask16 mask = left >= FF_GROUP ? 0xffff : (__mmask16)((1u << left) - 1);
+        const __mmask16 mask = (__mmask16)(left >= FF_GROUP ? 0xffff : (1u << left) - 1);
         for (size_t l = 0; l < lines; l++) {
             const __m512i sums = group(src + l * pitch, start, weights, blocks, stride, 0);
             const __m512 real = _mm512_cvtepi32_ps(in_order(sums));
@@ -234,7 +234,7 @@ static void look(const uint32_t *restrict tile, size_t side, const struct ff_vie
         __m512i xs = _mm512_add_epi32(_mm512_set1_epi32((int32_t)x), right);
         __m512i ys = _mm512_add_epi32(_mm512_set1_epi32((int32_t)y), down);
         for (size_t i = 0; i < size; i += 16) {
-            const __mmask16 mask = size - i >= 16 ? 0xffff : (__mmask16)((1u << (size - i)) - 1);
+            const __mmask16 mask = (__mmask16)(size - i >= 16 ? 0xffff : (1u << (size - i)) - 1);
             /* Rows and the side are below 2^15. What is not wanted may lie outside: it reads the
              * first pixel. */
             const __m512i row = _mm512_madd_epi16(_mm512_srli_epi32(ys, FF_POSITION_BITS), line);

@@ -43,7 +43,7 @@ static inline uint64_t interval(const struct axis *axis, size_t j)
     return at < axis->low ? axis->low : at > axis->high ? axis->high : at;
 }
 
-/* Number of the pixel that holds a position, counted from base. Positions are below 2^34, so after
+/* Number of the pixel that holds a position, counted from base. Positions are below 2^41, so after
  * 512 is divided out, 32 bits are enough. */
 static inline uint32_t pixel_at(const struct axis *axis, uint64_t position)
 {

@@ -10,6 +10,9 @@ enum {
     ONE = FF_TURN, /* positions in a tile are in the unit of cosines: 1 << FF_POSITION_BITS */
 };
 
+static const int64_t LONGEST = (int64_t)(ONE + 1) * (ONE + 1); /* square of a rounded turn */
+static const double SLACK = 1 + 1.0 / 64;                      /* an output, and rounding */
+
 static inline size_t tile_size(size_t size)
 {
     return size * 1449 / 1024 + MARGIN; /* a little more than the square root of two */
@@ -20,9 +23,9 @@ static inline int64_t half_down(int64_t value)
     return value >= 0 ? value / 2 : -((1 - value) / 2);
 }
 
-static inline double magnitude(int32_t value)
+static inline double magnitude(double value)
 {
-    return value < 0 ? -(double)value : value;
+    return value < 0 ? -value : value;
 }
 
 /* The side of the square that stands for a turned box; at least a pixel. */
@@ -75,9 +78,11 @@ enum ff_status ff_turn_faces(const struct ff_kernels *kernels, const struct ff_f
 {
     if (size < FF_MIN_SIZE || size > FF_MAX_SIZE || (frame->channels != 1 && frame->channels != 3))
         return FF_EINVAL;
-    for (size_t i = 0; i < 2 * n; i++)
-        if (turns[i] < -ONE || turns[i] > ONE)
+    for (size_t i = 0; i < n; i++) {
+        const int64_t c = turns[2 * i], s = turns[2 * i + 1];
+        if (c < -ONE || c > ONE || s < -ONE || s > ONE || c * c + s * s > LONGEST)
             return FF_EINVAL;
+    }
     const size_t tile = tile_size(size);
     const int64_t most = largest_tile(boxes, n, size);
     uint32_t *const pairs = (uint32_t *)workspace + pair_pitch(size);
@@ -101,13 +106,12 @@ enum ff_status ff_turn_faces(const struct ff_kernels *kernels, const struct ff_f
             (uint32_t)(x + first * (cosine - sine)), (uint32_t)(y + first * (sine + cosine)),
             (uint32_t)(2 * cosine), (uint32_t)(2 * sine),
         };
+        /* Along each of its axes, times the length of half a step: the outermost look is size - 1
+         * half steps from the middle, and reads what is up to an output away across and down. */
+        const double c = (double)cosine, s = (double)sine;
         const struct ff_turned_square wanted = {
-            turns[2 * i], turns[2 * i + 1], (double)x / ONE, (double)y / ONE,
-            /* As the cosine and sine are, in 1/ONE. The outermost look is half an output inside the
-             * square and reads what is less than an output away on both axes; the rest is for
-             * rounding. */
-            ((double)size - 1) / 2 * ONE + magnitude(turns[2 * i]) + magnitude(turns[2 * i + 1])
-                + ONE / 16.0,
+            c, s, (double)x / ONE, (double)y / ONE,
+            (double)(size - 1) * (c * c + s * s) / ONE + SLACK * (magnitude(c) + magnitude(s)),
         };
         ff_packer_fill_pairs(packer, &square, &wanted, pairs);
         kernels->look(pairs, pair_pitch(size), &view, size, factor, offset, out + i * size * size);

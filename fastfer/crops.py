@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,8 @@ Floats = NDArray[np.float64]
 LEVEL: Final = np.deg2rad(10.0)
 """Heads tilted by less are cropped as they are: the network has seen such in training, an upright
 crop is sharper, and its label does not hang on the last degree of a landmark."""
+MEASURED: Final = 48
+"""Side in pixels of the tile on which sharpness is measured."""
 FULL_SIZE: Final = 48.0
 """Side of a crop in pixels of the frame from which on size no longer limits the reading."""
 BLURRED: Final = 0.05
@@ -96,9 +99,10 @@ def qualities(
 def _sharpness(tiles: NDArray[np.float32]) -> Floats:
     """0 to 1: the strength of second differences relative to the contrast of the tile."""
     gray = tiles.mean(axis=3)
-    # On 48 x 48, so that the measure does not depend on the network's input size.
-    step = max(1, gray.shape[1] // 48)
-    gray = gray[:, ::step, ::step]
+    if gray.shape[1] != MEASURED and len(gray):
+        # So that the measure does not depend on the network's input size.
+        size, way = (MEASURED, MEASURED), cv2.INTER_AREA
+        gray = np.stack([np.asarray(cv2.resize(t, size, interpolation=way)) for t in gray])
     middle = gray[:, 1:-1, 1:-1]
     around = gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
     edges = np.abs(4 * middle - around).mean(axis=(1, 2))

@@ -8,6 +8,7 @@ in wrong emotions.
 from __future__ import annotations
 
 import ast
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +51,8 @@ class Foreign:
     labels: tuple[str, ...] | None = None
     """Names of the classes in the order of the output."""
     scale: tuple[float, ...] | None = None
-    """What pixels, 0 to 255, are multiplied with: one number, or one per channel."""
+    """What pixels, 0 to 255, are multiplied with: one number, or one for each of the network's
+    channels in their order."""
     bias: tuple[float, ...] | None = None
     """What is added after that; 0 if neither this nor metadata says otherwise."""
     color: Literal["rgb", "bgr"] = "rgb"
@@ -139,21 +141,23 @@ class ForeignClassifier(EmotionClassifier):
             (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
             values = values[:count]
             check_output(values, (count, len(self._columns)), self._output, str(self.path))
-            shares = _probabilities(values)
-            for i, column in enumerate(self._columns):
-                if column is not None:
-                    result[start : start + count, column] = shares[:, i]
-        result /= np.maximum(result.sum(axis=1, keepdims=True), 1e-12)
+            known = [i for i, column in enumerate(self._columns) if column is not None]
+            columns = [column for column in self._columns if column is not None]
+            result[start : start + count, columns] = _probabilities(values, known)
         return result
 
 
-def _probabilities(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``values`` (N, C) themselves if they are probabilities, else their softmax."""
+def _probabilities(values: NDArray[np.float32], known: list[int]) -> NDArray[np.float32]:
+    """Of ``values`` (N, C), which are probabilities or logits, those of the ``known`` classes; each
+    row adds up to one. Where probabilities leave them nothing, they are all equal."""
     if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3):
-        return values
-    powers = np.exp(values - values.max(axis=1, keepdims=True))
-    shares: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+        shares = values[:, known]
+        total = shares.sum(axis=1, keepdims=True)
+        even = np.full_like(shares, 1 / len(known))
+        return np.where(total > 0, shares / np.where(total > 0, total, 1), even)
+    powers = np.exp(values[:, known] - values[:, known].max(axis=1, keepdims=True))
+    normal: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return normal
 
 
 def _around(frame: Frame, crops: NDArray[np.float64]) -> tuple[Frame, NDArray[np.float64]]:
@@ -178,10 +182,17 @@ def _complete(told: Foreign, session: Any, source: str) -> Foreign:
             try:
                 value = ast.literal_eval(text)
                 values = value if isinstance(value, (list, tuple)) else [value]
-                found[name] = tuple((str if name == "labels" else float)(v) for v in values)
-            except (ValueError, SyntaxError):
+                found[name] = tuple((str if name == "labels" else _finite)(v) for v in values)
+            except (ValueError, SyntaxError, TypeError):
                 raise ModelError(f"{source}: metadata {PREFIX}{name} is {text!r}.") from None
     return replace(told, **found)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _find_input(session: Any, source: str) -> tuple[bool, int, int, int | None]:

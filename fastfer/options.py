@@ -71,7 +71,7 @@ def add_model(group: Any) -> None:
     )
     group.add_argument("--model-bias", metavar="X", help="what is added to them (default: 0)")
     group.add_argument(
-        "--model-color", choices=("rgb", "bgr"), default="rgb", help="order of its channels"
+        "--model-color", choices=("rgb", "bgr"), help="order of its channels (default: rgb)"
     )
 
 
@@ -81,7 +81,8 @@ def foreign_model(args: argparse.Namespace) -> Foreign | None:
     Raises:
         UsageError: a number that is none, or a bias beside ``imagenet``.
     """
-    if args.model_labels is args.model_scale is args.model_bias is None:
+    given = (args.model_labels, args.model_scale, args.model_bias, args.model_color)
+    if all(option is None for option in given):
         return None
     from fastfer.foreign import IMAGENET, Foreign
 
@@ -92,19 +93,27 @@ def foreign_model(args: argparse.Namespace) -> Foreign | None:
                 "--model-scale imagenet sets the bias too, of each channel; got --model-bias "
                 f"{args.model_bias} as well. Leave it out, or give the scale in numbers."
             )
-        return Foreign(labels, *IMAGENET, args.model_color)
+        # Told in the order of the network's channels, as all numbers are.
+        step = -1 if args.model_color == "bgr" else 1
+        scales, offsets = (row[::step] for row in IMAGENET)
+        return Foreign(labels, scales, offsets, args.model_color or "rgb")
     scale, bias = _numbers(args.model_scale), _numbers(args.model_bias)
-    return Foreign(labels, scale, bias, args.model_color)
+    return Foreign(labels, scale, bias, args.model_color or "rgb")
 
 
 def _numbers(text: str | None) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
-        parts = [part.split("/") for part in text.split(",")]
-        return tuple(float(p[0]) / float(p[1]) if len(p) == 2 else float(p[0]) for p in parts)
+        return tuple(_number(part) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
         raise UsageError(f"{text!r} is not a number, nor several with commas between.") from None
+
+
+def _number(text: str) -> float:
+    """A number, or a fraction of two."""
+    above, slash, below = text.partition("/")
+    return float(above) / float(below) if slash else float(above)
 
 
 def _size(text: str) -> int:

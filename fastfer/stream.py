@@ -220,7 +220,7 @@ class _Readings:
             quality=quality,
             low_quality=quality < self._min_quality,
             track=face.track,
-            status="detected" if face.detected else "tracked",
+            status="detected" if face.detected and not face.doubtful else "tracked",
             classified=classified,
             confirmed=face.confirmed,
             raw=_named(raw),

@@ -15,6 +15,7 @@ from fastfer.crops import LEVEL, qualities, tilts
 from fastfer.detectors import Detections, Detector, Framing, create_detector
 from fastfer.engine import Engine
 from fastfer.errors import UsageError
+from fastfer.preprocess import pack_faces
 
 FACE = np.array([[15, 18], [33, 18], [24, 28], [16, 36], [32, 36]], np.float32)
 """Landmarks of a level face in FER-2013's framing."""
@@ -73,6 +74,21 @@ def test_quality_falls_with_size_blur_turn_and_cut() -> None:
         np.empty((0, 48, 48, 1), np.float32),
         (9, 9),
     ).shape == (0,)
+
+
+@pytest.mark.parametrize("side", [64, 95, 128, 224])
+def test_sharpness_does_not_hang_on_the_networks_input(side: int) -> None:
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(0, 256, (8, 8), np.uint8)
+    face: Any = cv2.resize(coarse, (150, 150), interpolation=cv2.INTER_CUBIC)
+    crops = np.array([[0, 0, 150, 150]], np.float32)
+    found = Detections(crops, np.ones(1, np.float32))
+    at = [
+        float(qualities(found, crops, pack_faces(face, crops, size=s), (150, 150))[0])
+        for s in (48, side)
+    ]
+    assert 0.2 < at[0] < 0.9
+    assert at[1] == pytest.approx(at[0], abs=0.06)
 
 
 class FixedDetector:

@@ -111,6 +111,12 @@ def test_threads_share_one_detector(haar: Detector) -> None:
     "options",
     [
         {"scaleFactor": 1.0},
+        {"scaleFactor": 1.0000001},
+        {"scaleFactor": 1e9},
+        {"minScore": float("nan")},
+        {"minNeighbors": 99_999_999_999},
+        {"minSize": 99_999_999_999},
+        {"min_face": float("inf")},
         {"min_face": -1},
         {"minNeighbors": -1},
         {"minSize": 0},
@@ -126,8 +132,8 @@ def test_values_out_of_range(options: dict[str, Any]) -> None:
     ("spec", "words"),
     [
         ("haar:scaleFactor=abc", "scaleFactor must be a number; got 'abc'"),
-        ("haar:scaleFactor=nan", "scaleFactor must be above 1"),
-        ("haar:scaleFactor=inf", "scaleFactor must be above 1"),
+        ("haar:scaleFactor=nan", "scaleFactor must be 1.01 to 10"),
+        ("haar:scaleFactor=inf", "scaleFactor must be 1.01 to 10"),
         ("haar:minSize=30.5", r"minSize must be a whole number; got 30\.5"),
         ("haar:minNeighbors=", "minNeighbors must be a whole number; got ''"),
         ("haar:minScore=high", "minScore must be a number; got 'high'"),

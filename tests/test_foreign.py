@@ -15,7 +15,7 @@ from fastfer import pack_faces
 from fastfer.classifier import EmotionClassifier, open_classifier
 from fastfer.engine import Engine
 from fastfer.errors import FrameError, ModelError, UsageError
-from fastfer.foreign import IMAGENET, Foreign, ForeignClassifier
+from fastfer.foreign import IMAGENET, Foreign, ForeignClassifier, _probabilities
 from fastfer.image import parse
 from fastfer.labels import EMOTIONS
 from fastfer.options import foreign_model
@@ -176,14 +176,57 @@ def test_options_of_the_commands() -> None:
         ("angry", "sad"), (1 / 255,)
     )
     told = read("--model-scale", "imagenet", "--model-color", "bgr")
-    assert told == Foreign(None, *IMAGENET, "bgr")
+    assert told == Foreign(None, *(row[::-1] for row in IMAGENET), "bgr")
+    assert read("--model-color", "bgr") == Foreign(color="bgr")
     assert read("--model-scale", "1,2,3", "--model-bias=-1") == Foreign(
         None, (1.0, 2.0, 3.0), (-1.0,)
     )
     with pytest.raises(UsageError, match=r"imagenet sets the bias too.*got --model-bias 3"):
         read("--model-scale", "imagenet", "--model-bias", "3")
-    with pytest.raises(UsageError, match="'one' is not a number"):
-        read("--model-scale", "one")
+    for text in ("one", "1/255/2", "1//255", "1/0", ""):
+        with pytest.raises(UsageError, match=f"'{text}' is not a number"):
+            read("--model-scale", text)
+
+
+def test_imagenets_figures_go_with_their_colours(tmp_path: Path) -> None:
+    path = write_foreign(tmp_path / "net.onnx", ["N", 3, 32, 32], 7)
+    frame = np.full((40, 40, 3), (10, 20, 30), np.uint8)
+    words = ["a.jpg", "--model-labels", ",".join(EMOTIONS), "--model-scale", "imagenet"]
+    batches = []
+    for color in ("rgb", "bgr"):
+        told = foreign_model(parse([*words, "--model-color", color], "fastfer image"))
+        batches.append(ForeignClassifier(path, told=told).pack(frame, np.float32([[0, 0, 40, 40]])))
+    np.testing.assert_allclose(batches[0], batches[1][..., ::-1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("scale", "{'a': 1}"),
+        ("scale", "nan"),
+        ("scale", "1e400"),
+        ("bias", "[[1]]"),
+        ("labels", ""),
+    ],
+)
+def test_metadata_that_cannot_be_used(tmp_path: Path, name: str, text: str) -> None:
+    noted = {"fastfer.labels": str(list(EMOTIONS)), "fastfer.scale": "1"} | {
+        f"fastfer.{name}": text
+    }
+    path = write_foreign(tmp_path / "net.onnx", ["N", 1, 48, 48], 7, noted)
+    with pytest.raises(ModelError, match=rf"net\.onnx: metadata fastfer\.{name} is"):
+        open_classifier(path)
+
+
+def test_a_class_that_is_left_out_leaves_the_rest(tmp_path: Path) -> None:
+    """Sure of contempt beyond float32's reach: what else there is still adds up to one."""
+    path = write_foreign(tmp_path / "net.onnx", ["N", 1, 48, 48], 8)
+    classifier = ForeignClassifier(path, told=Foreign(FERPLUS, (1.0,)))
+    result = classifier.predict(np.full((1, 48, 48, 1), -100, np.float32))
+    expected = np.array([1.0 if e != "neutral" else np.exp(-400) for e in EMOTIONS]) / 6
+    np.testing.assert_allclose(result[0], expected, atol=1e-6)
+    shares = np.array([[0, 0, 1], [0.2, 0.2, 0.6]], np.float32)
+    np.testing.assert_allclose(_probabilities(shares, [0, 1]), [[0.5, 0.5], [0.5, 0.5]])
 
 
 @pytest.mark.filterwarnings("error")

@@ -263,6 +263,23 @@ def test_command(site: Site, entry: Entry, capsys: pytest.CaptureFixture[str]) -
     assert "net\tdamaged" in capsys.readouterr().out
 
 
+def test_verify_tells_what_cannot_be_read_from_what_is_not_there(
+    entry: Entry,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    assert command.main(["verify"]) == 0
+    assert "net\tnot stored" in capsys.readouterr().out
+    store.path_of("net").mkdir(parents=True)
+    assert command.main(["verify"]) == 4
+    assert "cannot be read" in capsys.readouterr().err
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("FASTFER_HOME", str(tmp_path / "file"))
+    assert command.main(["verify"]) == 4
+    assert "cannot be read" in capsys.readouterr().err
+
+
 def test_command_refuses_an_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         command.main(["download", "nose"])

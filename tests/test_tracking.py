@@ -371,8 +371,19 @@ def test_a_certain_face_is_kept_by_what_the_detector_doubts() -> None:
     still = [moving_face(1)[0]] * 10
     steps = run(still, Doubting(script), DetectPolicy(2))
     assert [face.track for face in steps[-1].faces] == [2, 1]
-    assert [face.score for face in steps[8].faces] == pytest.approx([0.9, 0.4])
-    assert all(face.detected for face in steps[8].faces)
+    assert [face.score for face in steps[8].faces] == pytest.approx([0.9, 0.9]), "when it was sure"
+    assert [(face.detected, face.doubtful) for face in steps[8].faces] == [
+        (True, False), (True, True),
+    ]  # fmt: skip
+
+
+def test_doubt_keeps_a_face_for_some_seconds_only() -> None:
+    other = (250, 100, 60, 60)
+    still = [moving_face(1)[0]] * 160
+    steps = run(still, Doubting([[HERE]] * 2 + [[other, HERE]]), DetectPolicy(2), fps=10)
+    shown = [any(face.track == 1 for face in step.faces) for step in steps]
+    assert all(shown[:50])
+    assert not any(shown[80:])
 
 
 def test_doubt_neither_opens_a_track_nor_confirms_one() -> None:

@@ -61,6 +61,30 @@ def test_every_isa_equals_the_reference(isa: str) -> None:
         np.testing.assert_array_equal(out, expected)
 
 
+def test_faces_of_a_few_pixels_in_large_tiles(isa: str) -> None:
+    """Where a tile's side is rounded by much, and the outermost look lies farther out for it."""
+    rng = np.random.default_rng(7)
+    frame = rng.integers(0, 256, (40, 50, 3), np.uint8)
+    for size in (97, 120, 187, 224, 256):
+        boxes = np.hstack([rng.uniform(5, 30, (12, 2)), np.exp(rng.uniform(-1.2, 1.1, (12, 2)))])
+        boxes[0] = 17100 / 256 - 60, 1341 / 256, 445 / 256, 221 / 256
+        angles = rng.uniform(-3.2, 3.2, 12)
+        angles[:3] = np.arctan2(-53, 65536), np.pi / 4, 1e-4
+        expected = reference.pack_faces(frame, boxes, size=size, turns=turns(angles))
+        np.testing.assert_array_equal(pack_faces(frame, boxes, size=size, angles=angles), expected)
+
+
+def test_refuses_turns_of_no_angle() -> None:
+    if kernels.PURE:
+        pytest.skip("FASTFER_PURE: the reference itself runs")
+    out = np.empty((1, 48, 48, 1), np.float32)
+    frame = np.zeros((60, 60), np.uint8)
+    for turn in ([65536, 65536], [65537, 0], [-65536, 30000]):
+        with pytest.raises(RuntimeError, match="status"):
+            kernels.pack(frame, np.array([[9.0, 9, 40, 40]]), 48, 1.0, 0.0, out,
+                         np.array([turn], np.int32))  # fmt: skip
+
+
 def test_large_tiles_and_strided_frames(isa: str) -> None:
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 256, (300, 400, 3), np.uint8)[3:200, 20:333]

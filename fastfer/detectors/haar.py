@@ -27,6 +27,8 @@ from fastfer.detectors.reduce import (
 )
 from fastfer.errors import ModelError, UsageError
 
+SCALE_FACTORS: Final = (1.01, 10.0)
+"""From where the search ends within minutes, to where it has a single size."""
 CASCADES: Final = {
     "default": ("haarcascade_frontalface_default.xml", 2.0, Framing()),
     "alt": ("haarcascade_frontalface_alt.xml", 0.0, Framing()),
@@ -64,7 +66,8 @@ class HaarDetector:
             min_face: side in pixels of the frame of the smallest face to report. Where
                 ``detect_size`` would make such a face too small to see, a larger frame is searched.
             detect_size: long side of the reduced frame in pixels; smaller frames stay as they are.
-            scaleFactor: step between the sizes searched, above 1; smaller finds more and is slower.
+            scaleFactor: step between the sizes searched, 1.01 to 10; smaller finds more and is
+                slower.
             minNeighbors: overlapping hits that make a face.
             minSize: side in pixels of the reduced frame of the smallest face searched.
             minScore: level weight of the last stage below which a hit is not reported; ``None``
@@ -82,8 +85,11 @@ class HaarDetector:
             minNeighbors=(minNeighbors, 0),
             minSize=(minSize, 1),
         )
-        if not (is_number(scaleFactor) and 1 < scaleFactor < math.inf):
-            raise UsageError(f"scaleFactor must be above 1 and finite; got {scaleFactor!r}.")
+        low, high = SCALE_FACTORS
+        if not (is_number(scaleFactor) and low <= scaleFactor <= high):
+            raise UsageError(f"scaleFactor must be {low} to {high}; got {scaleFactor!r}.")
+        if minScore is not None and not (is_number(minScore) and math.isfinite(minScore)):
+            raise UsageError(f"minScore must be a finite number; got {minScore!r}.")
         self._min_face = min_face
         self._detect_size = detect_size
         self.enough = 0 if min_face else detect_size

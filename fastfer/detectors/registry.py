@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -76,9 +77,13 @@ def create_detector(spec: str, *, threads: int | None = None, **options: Any) ->
         options["threads"] = threads
     if file is not None:
         options["file"] = file
+    told = set()
     for key, value in given:
         if not key and bare is None:
             raise UsageError(f"detector {spec!r}: {name} takes options as name=value only.")
+        if (key or bare) in told:
+            raise UsageError(f"detector {spec!r}: {key or bare} is given twice.")
+        told.add(key or bare)
         options[key or str(bare)] = value
     if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
         for key in options.keys() - known.keys():
@@ -95,9 +100,10 @@ def create_detector(spec: str, *, threads: int | None = None, **options: Any) ->
             f"FILE.onnx, or {name}:FILE.onnx with options after a comma."
         )
     try:
-        return factory(**options)
+        inspect.signature(factory).bind(**options)
     except TypeError as error:  # An option left out.
         raise UsageError(f"detector {spec!r}: {error}.") from None
+    return factory(**options)
 
 
 def needed_network(spec: str) -> str | None:
@@ -136,6 +142,8 @@ def _kind_of(path: Path) -> str:
 def _needed_kind(value: Any, annotation: object) -> str | None:
     """What an option annotated so must be, where ``value`` is something else."""
     kinds = str(getattr(annotation, "__name__", annotation)).split(" | ")
+    if "str" in kinds and not isinstance(value, (str, os.PathLike)) and value is not None:
+        return "a text"
     if "str" in kinds or not {"int", "float"} & set(kinds):
         return None
     if isinstance(value, str):

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 _BINS: Final = 16
+_STRIDES: Final = (8, 16, 32)
 """Distances in the distribution of one side."""
 _GRAY: Final = 114
 """What surrounds the picture, as in these networks' training."""
@@ -73,19 +74,17 @@ class _Layout:
     def shape(self) -> str:
         """Of every output, for messages."""
         if self.raw:
-            return f"(1, {self.channels}, H, W)"
+            return f"(1, {self.channels}, H/S, W/S) with S one of {_STRIDES}"
         return f"(1, N, {self.channels})" if self.across else f"(1, {self.channels}, N)"
 
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether an output of this very shape can be read."""
+    def fits(self, shape: tuple[int, ...], picture: tuple[int, ...]) -> bool:
+        """Whether an output of this very shape can be read, for a ``picture`` (H, W)."""
         axis = 2 if self.across else 1
         ranks = 4 if self.raw else 3
-        return (
-            len(shape) == ranks
-            and shape[0] == 1
-            and shape[axis] == self.channels
-            and (not self.raw or min(shape) > 0)
-        )
+        if len(shape) != ranks or shape[0] != 1 or shape[axis] != self.channels:
+            return False
+        sides = [(shape[2] * stride, shape[3] * stride) for stride in _STRIDES if self.raw]
+        return not self.raw or tuple(picture) in sides
 
 
 class YoloDetector:
@@ -167,10 +166,11 @@ class YoloDetector:
             self._session, self._outputs, {self._input: batch}, self._source, ADVICE
         )
         for name, value in zip(self._outputs, values, strict=True):
-            if not self._layout.fits(value.shape):
+            if not self._layout.fits(value.shape, batch.shape[2:]):
+                height, width = batch.shape[2:]
                 raise ModelError(
-                    f"{self._source} gave {name} as {value.shape}, not {self._layout.shape}. "
-                    f"{ADVICE}"
+                    f"{self._source} gave {name} as {value.shape} for a picture of {width} x "
+                    f"{height}, not {self._layout.shape}. {ADVICE}"
                 )
         return [np.asarray(value, np.float32) for value in values]
 
@@ -249,7 +249,9 @@ def _class_names(session: onnxruntime.InferenceSession) -> list[str]:
         names = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return []
-    return [str(name) for name in (names.values() if isinstance(names, dict) else names)]
+    if isinstance(names, dict):
+        names = list(names.values())
+    return [str(name) for name in names] if isinstance(names, (list, tuple)) else [str(names)]
 
 
 def _decode_plain(
@@ -270,7 +272,7 @@ def _decode_raw(
     logit = np.log(score / (1 - score)) if 0 < score < 1 else np.inf * (score - 0.5)
     boxes, scores, marks = [], [], []
     for grid in outputs:
-        stride = height // grid.shape[2]
+        stride = height // grid.shape[2]  # One of _STRIDES.
         rows = grid[0].reshape(grid.shape[1], -1)
         cells = np.flatnonzero(rows[4 * _BINS] >= logit)
         rows = rows[:, cells].T

@@ -64,7 +64,7 @@ def _path(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     code = 0
     for name in CATALOGUE:
-        if not store.is_stored(name):
+        if store.is_absent(name):
             print(f"{name}\tnot stored")
             continue
         try:

@@ -50,6 +50,17 @@ def is_stored(name: str) -> bool:
     return path_of(name).is_file()
 
 
+def is_absent(name: str) -> bool:
+    """Whether nothing is there at all, not even what cannot be read."""
+    try:
+        path_of(name).stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def state(name: str) -> str:
     """``stored``, ``not stored`` or ``damaged``: what the size of the file tells, at no cost; that
     it is sound, only its hash can tell."""

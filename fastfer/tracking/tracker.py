@@ -34,6 +34,8 @@ CONFIRMED: Final = 2
 """Detections that make a face certain."""
 MAX_MISSES: Final = 3
 """Detections in a row that may overlook a certain face which flow still holds."""
+BELIEF: Final = 5.0
+"""Seconds for which a detector that only doubts a face can keep it."""
 PATIENCE: Final = 2.0
 """Seconds that a lost face is remembered, so that it gets its number back."""
 
@@ -54,6 +56,8 @@ class Observation:
     """Seen by the detector in this very frame; else carried by flow."""
     confirmed: bool
     """Whether the detector has seen it more than once, as far as is known."""
+    doubtful: bool = False
+    """``detected``, but with a score below the detector's own threshold."""
 
 
 @dataclass(slots=True)
@@ -103,9 +107,9 @@ class _Track:
             self.velocity = (self.velocity + velocity) / 2
         self.box = box
 
-    def observed(self, *, detected: bool) -> Observation:
+    def observed(self, *, detected: bool, doubtful: bool = False) -> Observation:
         return Observation(
-            self.number, self.box, self.score, self.landmarks, detected, self.confirmed
+            self.number, self.box, self.score, self.landmarks, detected, self.confirmed, doubtful
         )
 
 
@@ -190,8 +194,9 @@ class Tracker:
         rest: list[_Track] = []
         for i, track in enumerate(self._tracks):
             if i in pairs:
-                track.hits += 1
                 eventful |= self._see(track, found, pairs[i], step)
+                track.score, track.seen = float(found.scores[pairs[i]]), frame.pts
+                track.hits += 1
                 shown[pairs[i]] = track
             else:
                 rest.append(track)
@@ -203,8 +208,8 @@ class Tracker:
                 step.opened.append(self._next)
                 self._next += 1
                 eventful = True
-        # What the detector doubts is still seen where a certain face was.
-        certain = [track for track in rest if track.confirmed]
+        # What the detector doubts is still seen where a certain face was, for a while.
+        certain = [t for t in rest if t.confirmed and frame.pts - t.seen <= BELIEF]
         where = np.array([track.box for track in certain]).reshape(-1, 4)
         believed = dict(associate(where, doubtful.boxes.astype(np.float64), MIN_IOU))
         for i, j in believed.items():
@@ -215,11 +220,12 @@ class Tracker:
             track.misses += 1
         missed = [t for t in missed if self._remembered(t, frame.pts, boxes)]
         # In the detector's order, so that every frame on its own gives the same rows.
-        seen = [shown[j] for j in range(len(boxes))] + kept
+        seen = [shown[j] for j in range(len(boxes))]
         step.faces = [track.observed(detected=True) for track in seen]
+        step.faces += [track.observed(detected=True, doubtful=True) for track in kept]
         if not self._policy.always:
             step.faces += [t.observed(detected=False) for t in missed if _shown(t)]
-        self._tracks = seen + missed
+        self._tracks = seen + kept + missed
         return eventful
 
     def _look(self, frame: VideoFrame) -> tuple[Detections, Detections]:
@@ -235,17 +241,16 @@ class Tracker:
 
     def _see(self, track: _Track, found: Detections, j: int, step: Step) -> bool:
         """Correct ``track`` by one of what was ``found``; True if it had gone astray."""
-        box, pts = found.boxes[j].astype(np.float64), step.frame.pts
+        box = found.boxes[j].astype(np.float64)
         strayed = False
         if self._policy.always:
-            track.move(box, pts - self._pts)
+            track.move(box, step.frame.pts - self._pts)
         else:
             strayed = float(iou(track.box[None], box[None])[0, 0]) < GOOD_IOU
             if not strayed:
                 step.corrections[track.number] = box - track.box
             track.move(box, 0.0)
-        track.score = float(found.scores[j])
-        track.misses, track.adrift, track.seen = 0, False, pts
+        track.misses, track.adrift = 0, False
         if found.landmarks is not None:
             track.landmarks = found.landmarks[j].astype(np.float64)
         return strayed
