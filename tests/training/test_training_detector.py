@@ -265,7 +265,7 @@ def test_losses_of_perfect_and_of_wrong_answers():
     wrong[..., 5] += 1
     assert float(losses.box(rows, wrong)) > 0.2
     assert float(losses.points(rows, wrong)) > 0.2
-    assert np.isfinite(float(losses.detection(rows, -50 * answer)))
+    assert np.isfinite(float(losses.Detection(3.0)(rows, -50 * answer)))
     alarm = answer.copy()
     alarm[0, 0, 0] = 12
     assert float(losses.score(rows, alarm)) > 0.5
@@ -277,10 +277,10 @@ def test_ignored_cells_and_unknown_points_cost_nothing():
     rows = assign(known, 128)[None]
     assert rows[..., KNOWN].sum() == 0
     answer = perfect(rows)
-    base = float(losses.detection(rows, answer))
+    base = float(losses.Detection(3.0)(rows, answer))
     answer[..., 0] = np.where(rows[..., WEIGHT] == 0, 50, answer[..., 0])
     answer[..., 5:] = 99
-    assert float(losses.detection(rows, answer)) == pytest.approx(base)
+    assert float(losses.Detection(3.0)(rows, answer)) == pytest.approx(base)
 
 
 def test_a_batch_without_faces_counts_its_pictures():

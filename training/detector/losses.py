@@ -15,21 +15,29 @@ from keras import ops
 from training.detector.targets import BOX, KNOWN, POINTS, POSITIVE, WEIGHT
 
 Tensor = Any
-SCORE_SHARE, BOX_SHARE, POINTS_SHARE = 1.0, 2.0, 3.0
-"""With a third of it for the points they stay the template of an upright face."""
+SCORE_SHARE, BOX_SHARE = 1.0, 2.0
 LEAST_QUALITY = 0.4
 """Score that a face is to get where the box is still all wrong; 1 for a perfect one."""
 EPSILON = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
-def detection(targets: Tensor, predicted: Tensor) -> Tensor:
-    """All of it; what training minimises."""
-    return (
-        SCORE_SHARE * score(targets, predicted)
-        + BOX_SHARE * box(targets, predicted)
-        + POINTS_SHARE * points(targets, predicted)
-    )
+class Detection(keras.losses.Loss):
+    """All of it; what training minimises. ``points_share`` is the share of the points."""
+
+    def __init__(self, points_share: float, **options: Any) -> None:
+        super().__init__(**({"name": "detection", "dtype": "float32"} | options))
+        self.points_share = points_share
+
+    def call(self, targets: Tensor, predicted: Tensor) -> Tensor:
+        return (
+            SCORE_SHARE * score(targets, predicted)
+            + BOX_SHARE * box(targets, predicted)
+            + self.points_share * points(targets, predicted)
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "points_share": self.points_share}
 
 
 @keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]

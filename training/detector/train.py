@@ -71,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--learning-rate", type=amount, default=2e-3, help="of AdamW, at its peak")
     p.add_argument("--weight-decay", type=amount, default=0.01, help="decoupled")
     p.add_argument("--schedule", choices=("cosine", "one-cycle"), default="cosine")
+    p.add_argument(
+        "--points-share", type=amount, default=3.0, metavar="X",
+        help="weight of the landmarks' loss; with 1 they stay those of an upright face",
+    )  # fmt: skip
     p.add_argument("--ema", type=momentum, default=0.998, help="momentum of averaged weights")
     p.add_argument("--seed", type=whole(0), default=0, help="of weights and tiles")
     precision.add_option(p)
@@ -214,7 +218,7 @@ def _compile(model: keras.Model, config: dict[str, Any], steps: int, losses: Any
             clipnorm=10.0,
             **average,
         ),
-        loss=losses.detection,
+        loss=losses.Detection(config["points_share"]),
         metrics=[losses.score, losses.box, losses.points],
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
