@@ -52,7 +52,7 @@ class NanoDetector:
 
     name = "nano"
     # Measured by training/calibrate_crops.py.
-    framing = Framing(width=1.266, height=0.947, shift_x=0.004, shift_y=0.001, square=True)
+    framing = Framing(width=1.289, height=0.971, shift_x=0.0, shift_y=0.006, square=True)
 
     def __init__(
         self,

@@ -21,8 +21,8 @@ LEAST_QUALITY = 0.4
 EPSILON = 1e-6
 
 
-@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
-class Detection(keras.losses.Loss):
+@keras.saving.register_keras_serializable(package="fastfer")
+class Detection(keras.losses.Loss):  # type: ignore[misc]
     """All of it; what training minimises. ``points_share`` is the share of the points."""
 
     def __init__(self, points_share: float, **options: Any) -> None:
