@@ -60,7 +60,7 @@ class NanoDetector:
         *,
         min_face: float = 0.0,
         detect_size: int = 384,
-        score: float = 0.58,
+        score: float = 0.52,
         nms: float = 0.4,
         threads: int | None = None,
     ) -> None:
