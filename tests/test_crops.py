@@ -169,12 +169,14 @@ def test_labels_do_not_hang_on_the_size_of_the_picture(shared: Path) -> None:
     assert same >= 0.97 * total, f"{same} of {total}"
 
 
-def test_tilted_heads_of_the_clip_keep_their_label(shared: Path) -> None:
+@pytest.mark.parametrize("detector", ["nano", "yunet"])
+def test_tilted_heads_of_the_clip_keep_their_label(shared: Path, detector: str) -> None:
     from fastfer.classifier import BUNDLED
 
     if not BUNDLED.is_file():
         pytest.skip("the bundled network is not here yet")
-    engine = Engine(create_detector(f"yunet:{shared / 'models' / 'yunet_n_640_640.onnx'}"))
+    yunet = f"yunet:{shared / 'models' / 'yunet_n_640_640.onnx'}"
+    engine = Engine(create_detector(yunet if detector == "yunet" else detector))
     capture = cv2.VideoCapture(
         str(shared / "media" / "head-pose-face-detection-female-and-male.gif")
     )
