@@ -15,8 +15,10 @@ def check_range(**values: tuple[float, float]) -> None:
     """Raise :class:`UsageError` for the first ``name=(value, lowest)`` that is no number, below
     its lowest or above :data:`HIGHEST`."""
     for name, (value, low) in values.items():
-        if not (is_number(value) and low <= value <= HIGHEST):
-            raise UsageError(f"{name} must be {low} or more, up to {HIGHEST:,}; got {value!r}.")
+        if not (is_number(value) and value >= low):
+            raise UsageError(f"{name} must be {low} or more; got {value!r}.")
+        if value > HIGHEST:
+            raise UsageError(f"{name} must be at most {HIGHEST:,}; got {value!r}.")
 
 
 def check_share(**values: float) -> None:

@@ -248,7 +248,7 @@ def test_the_text_that_asks_for_a_detector(fixed: Path) -> None:
         ("haar:scaleFactor=1", "scaleFactor must be 1.01 to 10"),
         ("nano:=3", "file must be a text; got 3"),
         ("nano:score=0.5,score=0.9", "score is given twice"),
-        ("nano:min_face=inf", "min_face must be 0 or more, up to 1,000,000"),
+        ("nano:min_face=inf", "min_face must be at most 1,000,000"),
         ("auto:alt2", "takes options as name=value only"),
         ("yolo", r"detector 'yolo': .*Give its file: --detector FILE\.onnx.*yolo:FILE\.onnx"),
         ("yolo:score=0.5", r"--detector FILE\.onnx"),
