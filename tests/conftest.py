@@ -10,6 +10,7 @@ import cv2
 import pytest
 
 from fastfer import kernels
+from fastfer.detectors import registry
 from fastfer.errors import FastferError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -48,6 +49,12 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent: the data for this test is not in the repository")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
 
 
 @pytest.fixture(params=kernels.available())
