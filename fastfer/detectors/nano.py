@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from fastfer import kernels
 from fastfer.boxes import nms
 from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import DOUBT, Detections, Framing
-from fastfer.detectors.network import one_or_free
+from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.network import NetworkDetector, one_or_free
 from fastfer.detectors.reduce import (
     Frame,
     as_bgr,
@@ -47,7 +47,7 @@ _SMALLEST: Final = 10.0
 """Side in pixels of the searched picture below which it sees next to nothing."""
 
 
-class NanoDetector:
+class NanoDetector(NetworkDetector):
     """Faces with landmarks, from the bundled network: the first choice of ``auto``."""
 
     name = "nano"
@@ -92,17 +92,6 @@ class NanoDetector:
         self._source = str(path)
         self._session = open_session(read_model(path), self._source, pick_threads(threads))
         self._input, self._channels = _check(self._session, self._source)
-
-    def detect(self, frame: NDArray[np.uint8]) -> Detections:
-        """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
-
-        Scores are 0 to 1.
-        """
-        return self._find(frame, self.sure)
-
-    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
-        """Also faces of less than the score ``sure``."""
-        return self._find(frame, self.sure * DOUBT)
 
     def _find(self, frame: Frame, least: float) -> Detections:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)

@@ -1,9 +1,13 @@
-"""What a detector's ONNX file takes, checked before its first frame is searched."""
+"""What the detectors with a network share: how they are asked, and the check of a file's input
+before its first frame is searched."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
+from fastfer.detectors.base import DOUBT, Detections
+from fastfer.detectors.reduce import Frame
 from fastfer.errors import ModelError
 from fastfer.runtime import describe
 
@@ -14,6 +18,28 @@ ADVICE: Final = (
     "Export it in float32 (not half or int8), for one picture at a time, with both sides fixed or "
     "both free."
 )
+
+
+class NetworkDetector(ABC):
+    """A detector whose scores are 0 to 1, with a threshold that may be lowered."""
+
+    sure: float
+    """The score from which faces are those of :meth:`detect`."""
+
+    def detect(self, frame: Frame) -> Detections:
+        """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
+
+        Scores are 0 to 1.
+        """
+        return self._find(frame, self.sure)
+
+    def detect_doubtful(self, frame: Frame) -> Detections:
+        """Also faces of less than the score ``sure``."""
+        return self._find(frame, self.sure * DOUBT)
+
+    @abstractmethod
+    def _find(self, frame: Frame, least: float) -> Detections:
+        """Those of a score of ``least`` or more."""
 
 
 def planes_input(

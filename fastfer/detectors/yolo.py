@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from fastfer.boxes import nms
 from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import DOUBT, Detections, Framing
-from fastfer.detectors.network import ADVICE, planes_input
+from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.network import ADVICE, NetworkDetector, planes_input
 from fastfer.detectors.reduce import (
     Frame,
     as_bgr,
@@ -87,7 +87,7 @@ class _Layout:
         return not self.raw or tuple(picture) in sides
 
 
-class YoloDetector:
+class YoloDetector(NetworkDetector):
     """A YOLOv8-style face detector from an ONNX file."""
 
     name = "yolo"
@@ -133,17 +133,6 @@ class YoloDetector:
         self._layout = _find_layout(self._session, self._source)
         self._outputs = [node.name for node in self._session.get_outputs()]
         self._input, self._fixed = planes_input(self._session, self._source)
-
-    def detect(self, frame: NDArray[np.uint8]) -> Detections:
-        """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
-
-        Scores are 0 to 1.
-        """
-        return self._find(frame, self.sure)
-
-    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
-        """Also faces of less than the score ``sure``."""
-        return self._find(frame, self.sure * DOUBT)
 
     def _find(self, frame: Frame, least: float) -> Detections:
         canvas, ratio, offset = self._letterbox(frame)

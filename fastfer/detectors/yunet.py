@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from fastfer.boxes import nms
 from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import DOUBT, Detections, Framing
-from fastfer.detectors.network import ADVICE, planes_input
+from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.network import ADVICE, NetworkDetector, planes_input
 from fastfer.detectors.reduce import (
     Frame,
     as_bgr,
@@ -50,7 +50,7 @@ def is_yunet(session: onnxruntime.InferenceSession) -> bool:
     return {f"{kind}_{stride}" for kind in _KINDS for stride in STRIDES} <= names
 
 
-class YuNetDetector:
+class YuNetDetector(NetworkDetector):
     """Faces with landmarks, from a network that is downloaded."""
 
     name = "yunet"
@@ -95,17 +95,6 @@ class YuNetDetector:
         else:
             data, source = read_model(Path(file)), str(file)
         self._network = _Network(data, source, pick_threads(threads))
-
-    def detect(self, frame: NDArray[np.uint8]) -> Detections:
-        """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
-
-        Scores are 0 to 1.
-        """
-        return self._find(frame, self.sure)
-
-    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
-        """Also faces of less than the score ``sure``."""
-        return self._find(frame, self.sure * DOUBT)
 
     def _find(self, frame: Frame, least: float) -> Detections:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
