@@ -23,6 +23,6 @@ train() {  # folder of the run, then its options
 train runs/nano --epochs 80 --seed 5
 # Heads tilted further and more often, so that the landmarks follow.
 train runs/nano-2 --init runs/nano --epochs 150 --rotate 0.4 --angle 40 --seed 6
-python -m training.detector.evaluate runs/nano-2 haar --data "$data" --out runs/nano-2/report
+python -m training.detector.evaluate runs/nano-2 --data "$data" --out runs/nano-2/report
 python -m training.detector.export runs/nano-2 --out fastfer/models/nano.onnx --name nano \
     --trained-on "$(basename "$data")"
