@@ -116,7 +116,7 @@ struct ff_packer {
     struct line *lines;
     int32_t *start;
     int16_t *weights, *summed;
-    size_t pitch;
+    size_t pitch, taps; /* taps: weights of the output with most of them */
     struct ff_columns columns;
     struct axis vertical, horizontal; /* that lines and columns are made for, */
     int ready;                        /* if they are */
@@ -254,7 +254,7 @@ static void make_lines(const struct axis *axis, struct line *restrict lines)
     }
 }
 
-/* Fills start and weights, and returns how many blocks of weights there are. The weights of an
+/* Fills start and weights, and returns how many weights the output with most of them has. The weights of an
  * output are differences of a rounded running sum, so that no rounding error adds up; the share of
  * columns outside the frame falls to the column at its edge. */
 static inline size_t make_columns(const struct axis *axis, const size_t channels,
@@ -297,7 +297,7 @@ static inline size_t make_columns(const struct axis *axis, const size_t channels
             }
         }
     }
-    return (widest + FF_BLOCK - 1) / FF_BLOCK;
+    return widest;
 }
 
 /* ---- Packing --------------------------------------------------------------------------------- */
@@ -363,10 +363,11 @@ static void aim(struct ff_packer *p, const struct ff_box *box)
     const struct axis x = make_axis(box->x, box->w, p->frame->width, columns->size);
     if (!p->ready || !same_intervals(&y, &p->vertical))
         make_lines(&y, p->lines);
-    if (!p->ready || !same_columns(&x, &p->horizontal))
-        columns->blocks = p->frame->channels == 3
-                              ? make_columns(&x, 3, gray_bgr, p->start, p->weights)
-                              : make_columns(&x, 1, gray_one, p->start, p->weights);
+    if (!p->ready || !same_columns(&x, &p->horizontal)) {
+        p->taps = p->frame->channels == 3 ? make_columns(&x, 3, gray_bgr, p->start, p->weights)
+                                          : make_columns(&x, 1, gray_one, p->start, p->weights);
+        columns->blocks = (p->taps + FF_BLOCK - 1) / FF_BLOCK;
+    }
     p->vertical = y;
     p->horizontal = x;
     p->ready = 1;
@@ -413,7 +414,7 @@ void ff_packer_fill_pairs(struct ff_packer *p, const struct ff_box *box,
         if (columns.begin == columns.end)
             continue;
         const size_t skip = (size_t)p->start[columns.begin];
-        const size_t stop = (size_t)p->start[columns.end - 1] + columns.blocks * FF_BLOCK;
+        const size_t stop = (size_t)p->start[columns.end - 1] + p->taps;
         aim_rows(p, left, skip, lines->first, lines[count - 1].first + lines[count - 1].count);
         sum_lines(p, lines, count, skip, stop < values ? stop : values);
         p->kernels->sum_pairs(p->summed, p->pitch, count, &columns,
