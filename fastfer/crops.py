@@ -40,17 +40,22 @@ def readable(found: Detections, framing: Framing, frame_size: tuple[int, int]) -
         framing: of their detector.
         frame_size: width and height of the frame.
     """
-    which = np.ones(len(found), np.bool_)
     with np.errstate(invalid="ignore", over="ignore"):
-        for boxes in (found.boxes, framing.crops(found.boxes)):
-            fixed = np.floor(boxes.astype(np.float64) * SUBPIXEL + 0.5)
-            low, side = fixed[:, :2], fixed[:, 2:]
-            good = (side > 0) & (side <= MAX_SIDE * SUBPIXEL)  # False of what is not a number.
-            good &= (low > -side) & (low < np.array(frame_size) * SUBPIXEL)
-            which &= good.all(axis=1)
+        crops = framing.crops(found.boxes)
+    which = cuttable(found.boxes, frame_size) & cuttable(crops, frame_size)
     if found.landmarks is not None:
         which &= np.isfinite(found.landmarks).all(axis=(1, 2))
     return found if which.all() else found.take(which)
+
+
+def cuttable(boxes: NDArray[np.floating[Any]], frame_size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(N,) which of ``boxes`` (N, 4) can be cut out of a frame of this width and height."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        fixed = np.floor(boxes.astype(np.float64) * SUBPIXEL + 0.5)
+        low, side = fixed[:, :2], fixed[:, 2:]
+        good = (side > 0) & (side <= MAX_SIDE * SUBPIXEL)  # False of what is not a number.
+        good &= (low > -side) & (low < np.array(frame_size) * SUBPIXEL)
+        return np.asarray(good.all(axis=1))
 
 
 def tilts(landmarks: NDArray[np.floating[Any]] | None, count: int) -> Floats:

@@ -58,6 +58,11 @@ def write_blob_finder(
     return path
 
 
+def look_once(file: Path, **options: Any) -> NanoDetector:
+    """The first network alone."""
+    return NanoDetector(file, refiner="none", **options)
+
+
 @pytest.fixture(scope="module")
 def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_blob_finder(tmp_path_factory.mktemp("nano") / "blobs.onnx")
@@ -73,7 +78,7 @@ def dots(shape: tuple[int, ...], *places: tuple[int, int, int]) -> NDArray[np.ui
 
 def test_finds_cells_of_every_grid(blobs: Path) -> None:
     frame = dots((100, 150), (8, 16, 8), (96, 32, 16), (32, 64, 32))
-    found = NanoDetector(blobs, score=0.9, nms=1).detect(frame)
+    found = look_once(blobs, score=0.9, nms=1).detect(frame)
     # Cells of the finer grids within the larger squares are as bright.
     assert len(found) == (1 + 4 + 16) + (1 + 4) + 1
     for box in ([8, 16, 8, 8], [96, 32, 16, 16], [32, 64, 32, 32]):
@@ -87,7 +92,7 @@ def test_finds_cells_of_every_grid(blobs: Path) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gray_and_colour_of_any_layout(tmp_path: Path, channels: int) -> None:
-    detector = NanoDetector(write_blob_finder(tmp_path / "n.onnx", channels), score=0.9)
+    detector = look_once(write_blob_finder(tmp_path / "n.onnx", channels), score=0.9)
     gray = dots((70, 90), (16, 8, 8), (64, 56, 8))
     want = detector.detect(gray).boxes
     assert len(want) == 2
@@ -99,7 +104,7 @@ def test_gray_and_colour_of_any_layout(tmp_path: Path, channels: int) -> None:
 
 def test_boxes_are_in_pixels_of_the_frame(blobs: Path) -> None:
     frame = dots((480, 640, 3), (64, 32, 16))
-    found = NanoDetector(blobs, detect_size=320, score=0.9).detect(frame)
+    found = look_once(blobs, detect_size=320, score=0.9).detect(frame)
     np.testing.assert_array_equal(found.boxes, [[64, 32, 16, 16]])
     assert found.landmarks is not None
     np.testing.assert_array_equal(found.landmarks[0, 0], [72, 40])
@@ -107,40 +112,40 @@ def test_boxes_are_in_pixels_of_the_frame(blobs: Path) -> None:
 
 def test_min_face(blobs: Path) -> None:
     frame = dots((96, 96), (8, 8, 8))
-    assert len(NanoDetector(blobs, score=0.9, min_face=8).detect(frame)) == 1
-    assert len(NanoDetector(blobs, score=0.9, min_face=9).detect(frame)) == 0
+    assert len(look_once(blobs, score=0.9, min_face=8).detect(frame)) == 1
+    assert len(look_once(blobs, score=0.9, min_face=9).detect(frame)) == 0
     far = dots((960, 1280), (128, 320, 64))
-    assert len(NanoDetector(blobs, detect_size=64, score=0.9).detect(far)) == 0
-    assert len(NanoDetector(blobs, detect_size=64, score=0.9, min_face=40).detect(far)) >= 1
+    assert len(look_once(blobs, detect_size=64, score=0.9).detect(far)) == 0
+    assert len(look_once(blobs, detect_size=64, score=0.9, min_face=40).detect(far)) >= 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1, 3), (33, 65, 3), (32, 32)])
 def test_any_size(blobs: Path, shape: tuple[int, ...]) -> None:
-    assert len(NanoDetector(blobs).detect(np.zeros(shape, np.uint8))) == 0
+    assert len(look_once(blobs).detect(np.zeros(shape, np.uint8))) == 0
 
 
 @pytest.mark.parametrize(("score", "count"), [(0, 1), (1, 0)])
 def test_the_ends_of_the_score(blobs: Path, score: float, count: int) -> None:
-    detector = NanoDetector(blobs, score=score, nms=0, detect_size=32)
+    detector = look_once(blobs, score=score, nms=0, detect_size=32)
     assert (len(detector.detect(dots((32, 32), (8, 8, 8)))) >= 1) == bool(count)
 
 
 def test_what_cannot_be_used(tmp_path: Path, blobs: Path) -> None:
     with pytest.raises(ModelError, match="is not fastfer's face detector: it has the outputs"):
-        NanoDetector(write_model(tmp_path / "net.onnx"))
+        look_once(write_model(tmp_path / "net.onnx"))
     with pytest.raises(ModelError, match="does not exist"):
-        NanoDetector(tmp_path / "none.onnx")
+        look_once(tmp_path / "none.onnx")
     for wrong in ({"score": 2}, {"nms": -1}, {"min_face": -1}, {"detect_size": 8}):
         options: dict[str, Any] = wrong
         with pytest.raises(UsageError, match=next(iter(wrong))):
-            NanoDetector(blobs, **options)
+            look_once(blobs, **options)
 
 
 @pytest.mark.parametrize("shape", [(4, "h", "w"), (1, 320, 320), (1, 320, "w"), (1, "h", 320)])
 def test_inputs_that_cannot_be_fed(tmp_path: Path, shape: tuple[int | str, ...]) -> None:
     path = write_blob_finder(tmp_path / "n.onnx", shape=shape)
     with pytest.raises(ModelError, match=r"n\.onnx: its input is .*uint8.*free"):
-        NanoDetector(path)
+        look_once(path)
 
 
 def test_maps_of_another_shape(tmp_path: Path, blobs: Path) -> None:
@@ -155,7 +160,7 @@ def test_maps_of_another_shape(tmp_path: Path, blobs: Path) -> None:
     )
     onnx.save(model, str(tmp_path / "n.onnx"))
     with pytest.raises(ModelError, match=r"gave .*\(1, 14, 4, 4\)"):
-        NanoDetector(tmp_path / "n.onnx").detect(np.zeros((64, 64), np.uint8))
+        look_once(tmp_path / "n.onnx").detect(np.zeros((64, 64), np.uint8))
 
 
 @pytest.mark.filterwarnings("error")
@@ -169,7 +174,7 @@ def test_a_bad_cell_costs_no_other(
     for column, score in ((1, 5.0), (2, 4.0)):
         maps[0][0, :, 3, column] = [score, 1, 1, 1, 1, *[0] * 10]
     maps[0][0, plane, 3, 1] = value
-    detector = NanoDetector(blobs, nms=0.2)
+    detector = look_once(blobs, nms=0.2)
     monkeypatch.setattr(detector, "_run", lambda picture: maps)
     found = detector.detect(np.zeros((64, 64), np.uint8))
     assert [12, 20, 16, 16] in found.boxes.tolist()
@@ -177,7 +182,7 @@ def test_a_bad_cell_costs_no_other(
 
 def test_a_file_tells_what_it_is(blobs: Path) -> None:
     assert create_detector(str(blobs)).name == "nano"
-    assert create_detector(f"nano:{blobs},score=0.7,threads=1").name == "nano"
+    assert create_detector(f"nano:{blobs},score=0.7,threads=1,refiner=none").name == "nano"
 
 
 def test_auto_takes_the_bundled_network_first(

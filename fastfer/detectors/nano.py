@@ -1,8 +1,10 @@
-"""fastfer's own face detector, which comes with the package: a network of 135,000 parameters.
+"""fastfer's own face detector, which comes with the package: a network of 135,000 parameters, and a
+smaller one for a second look.
 
-It looks at three grids with cells of 8, 16 and 32 pixels. For every cell it tells how sure it is of
-a face there, the box and five landmarks; the engine reads those of the sure cells alone. How it is
-trained stands in ``training/detector``.
+The first looks at three grids with cells of 8, 16 and 32 pixels. For every cell it tells how sure
+it is of a face there, the box and five landmarks; the engine reads those of the sure cells alone.
+What it proposes is looked at again by :mod:`fastfer.detectors.refiner`. How it is trained stands in
+``training/detector``.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from fastfer.detectors.reduce import (
     shrink,
     to_frame,
 )
+from fastfer.detectors.refiner import Refiner
 from fastfer.errors import ModelError
 from fastfer.runtime import open_session, pick_threads, read_model, run_session
 
@@ -40,6 +43,8 @@ Floats = NDArray[np.float32]
 BUNDLED: Final = Path(__file__).parents[1] / "models" / "nano.onnx"
 STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"grid_{stride}" for stride in STRIDES)
+PROPOSED: Final = 0.2
+"""The first network's score from which a face is looked at again."""
 PLANES: Final = 15
 """Values of a cell: see :func:`fastfer.reference.decode`."""
 _ADVICE: Final = "Export it with python -m training.detector.export."
@@ -62,9 +67,10 @@ class NanoDetector(NetworkDetector):
         detect_size: int = 384,
         score: float = 0.52,
         nms: float = 0.4,
+        refiner: str | os.PathLike[str] | None = None,
         threads: int | None = None,
     ) -> None:
-        """Load the network.
+        """Load the networks.
 
         Args:
             file: an ONNX file of ``training.detector.export``; ``None`` takes the bundled one.
@@ -75,6 +81,8 @@ class NanoDetector(NetworkDetector):
                 shows smaller faces and loses those that fill the frame.
             score: how sure the network must be, 0 to 1.
             nms: overlap (intersection over union) up to which two boxes are two faces, 0 to 1.
+            refiner: an ONNX file of ``training.refiner.export`` for the second look; ``None`` takes
+                the bundled one, ``"none"`` leaves it at the first.
             threads: of the runtime; ``None`` takes what the machine grants, at most four.
 
         Raises:
@@ -90,17 +98,27 @@ class NanoDetector(NetworkDetector):
         self._nms = nms
         path = BUNDLED if file is None else Path(file)
         self._source = str(path)
-        self._session = open_session(read_model(path), self._source, pick_threads(threads))
+        threads = pick_threads(threads)
+        self._session = open_session(read_model(path), self._source, threads)
+        self._refiner = None if refiner == "none" else Refiner(refiner, threads=threads)
         self._input, self._channels = _check(self._session, self._source)
 
     def _find(self, frame: Frame, least: float) -> Detections:
         size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
         # Gray first: a third of the bytes to shrink.
         picture = _padded(shrink(self._coloured(frame), size))
-        found = decode(self._run(picture), _logit(least)).sound()
-        found = found.take(nms(found.boxes, found.scores, self._nms))
-        found = no_smaller_than(to_frame(found, size, frame), self._min_face)
-        return found.left_to_right()
+        first = least if self._refiner is None else PROPOSED
+        found = decode(self._run(picture), _logit(first))
+        found = to_frame(self._best(found), size, frame)
+        if self._refiner is not None:
+            found = self._refiner.refine(frame, found)
+            found = self._best(found.take(found.scores >= least))
+        return no_smaller_than(found, self._min_face).left_to_right()
+
+    def _best(self, found: Detections) -> Detections:
+        """One for each face."""
+        found = found.sound()
+        return found.take(nms(found.boxes, found.scores, self._nms))
 
     def _run(self, picture: Frame) -> list[Floats]:
         """The maps of all grids for ``picture`` (1, H, W, channels)."""

@@ -21,6 +21,7 @@ from drawn_scenes import write_scenes
 from fastfer.classifier import BUNDLED, TWIN, EmotionClassifier
 from fastfer.detectors import create_detector
 from fastfer.detectors.nano import BUNDLED as NANO
+from fastfer.detectors.refiner import BUNDLED as REFINER
 from training.runs import CONFIG
 from training.train import _configuration, _parser
 
@@ -38,7 +39,9 @@ import json, os, sys
 words = sys.argv[1:]
 with open({log!r}, "a") as f:
     f.write(json.dumps(words) + "\\n")
-for option, least in (("--epochs", "1"), ("--tiles", "16"), ("--sides", "64")):
+for option, least in (
+    ("--epochs", "1"), ("--tiles", "16"), ("--sides", "64"), ("--steps", "1")
+):
     if option in words:
         words[words.index(option) + 1] = least
 if "training.export" in words:
@@ -131,12 +134,13 @@ def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the recipe is a script for bash")
 def test_the_detectors_recipe_bundles_a_detector(tmp_path):
     write_scenes(tmp_path / "scenes", {"train": 4, "val": 12})
-    before = NANO.read_bytes()
+    before = {path: path.read_bytes() for path in (NANO, REFINER)}
     clone, called = run_recipe(tmp_path, DETECTOR_RECIPE, "scenes")
-    assert [words[1].rpartition(".")[2] for words in called] == [
-        "train", "train", "evaluate", "export",
+    assert [words[1].partition(".")[2] for words in called] == [
+        "detector.train", "detector.train", "detector.export",
+        "refiner.crops", "refiner.train", "refiner.export", "detector.evaluate",
     ]  # fmt: skip
-    made = clone / "fastfer" / "models" / NANO.name
-    assert made.read_bytes() != before
-    assert create_detector(str(made)).name == "nano"
-    assert (clone / "runs" / "nano-2" / "report" / "report.md").exists()
+    for path, old in before.items():
+        assert (clone / "fastfer" / "models" / path.name).read_bytes() != old
+    assert create_detector(str(clone / "fastfer" / "models" / NANO.name)).name == "nano"
+    assert (clone / "runs" / "refiner" / "report" / "report.md").exists()

@@ -2,9 +2,11 @@
 
     python -m training.detector.evaluate runs/NAME yunet haar --data FOLDER --out DIR
 
-Each is a run folder, a .keras file or a detector as ``--detector`` of the commands takes it. What
-counts as found, false and ignored stands in :mod:`benchmarks.detection`; a box may also be neither,
-where it overlaps a known face by less than a match needs.
+Each is a run folder, a .keras file or a detector as ``--detector`` of the commands takes it. With
+``--refiner``, a run of the second look judges what runs, .keras files and ``nano`` propose; else
+the bundled one does. What counts as found, false and ignored stands in
+:mod:`benchmarks.detection`; a box may also be neither, where it overlaps a known face by less than
+a match needs.
 
 The trusted faces were labelled by YuNet at several sizes, so its own recall of them is flattered;
 the boxes of the mask photos were drawn by hand.
@@ -32,6 +34,7 @@ from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.errors import InputError, UsageError
 from training.detector.tilt import TURNS, tilt_errors
 from training.options import run_command, whole
+from training.refiner.export import add_score_options
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--data", required=True, type=Path, help="folder with labels.jsonl")
     p.add_argument("--out", type=Path, help="folder for report.md, report.json and curves")
     p.add_argument("--size", type=whole(32), action="append", help="long side that is searched")
+    p.add_argument("--refiner", metavar="RUN", help="run folder, .keras or .onnx file, or 'none'")
+    add_score_options(p)
     p.add_argument(
         "--pictures", type=whole(1), metavar="N", help="also the N worst photos of the first"
     )
@@ -78,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory() as work:
+        return _report(options, _second_look(options, Path(work) / "refiner.onnx"))
+
+
+def _report(options: argparse.Namespace, refiner: str | None) -> int:
     if options.pictures and not options.out:
         raise UsageError("--pictures needs --out: the folder for them")
     cv2.setNumThreads(1)
@@ -89,7 +99,7 @@ def _run(options: argparse.Namespace) -> int:
     reports, curves = {}, {}
     for spec in options.detector:
         for size in options.size or [320, 640]:
-            detector = open_detector(spec, size)
+            detector = open_detector(spec, size, refiner)
             judged = judge(detector, photos, frames)
             name = f"{_short(spec)} {size}"
             reports[name] = figures(judged, photos)
@@ -122,8 +132,21 @@ def _short(spec: str) -> str:
     return Path(rest if rest.endswith(".onnx") else name).name if "/" in spec else name
 
 
-def open_detector(spec: str, size: int) -> Detector:
+def _second_look(options: argparse.Namespace, path: Path) -> str | None:
+    """What ``nano`` takes for ``--refiner``; a run is written to ``path``."""
+    run = options.refiner
+    if run is None or run == "none" or run.endswith(".onnx"):
+        return run if run is None else str(run)
+    from training.refiner.export import weighted, write
+    from training.refiner.network import load
+
+    write(weighted(load(Path(run)), options.score_share, options.score_shift), path, {})
+    return str(path)
+
+
+def open_detector(spec: str, size: int, refiner: str | None = None) -> Detector:
     """The detector, on one thread, with a threshold low enough to draw curves."""
+    told = {} if refiner is None else {"refiner": refiner}
     if Path(spec).is_dir() or spec.endswith(".keras"):
         from training.detector.export import write
         from training.detector.network import load
@@ -131,10 +154,13 @@ def open_detector(spec: str, size: int) -> Detector:
         with tempfile.TemporaryDirectory() as work:
             path = Path(work) / "network.onnx"
             write(load(Path(spec)), path, {})
-            return create_detector(str(path), detect_size=size, score=SURE_ENOUGH, threads=1)
+            return create_detector(
+                str(path), detect_size=size, score=SURE_ENOUGH, threads=1, **told
+            )
     if spec.startswith("haar"):
         return create_detector(spec, detect_size=size, minScore=-100.0)
-    return create_detector(spec, detect_size=size, score=SURE_ENOUGH, threads=1)
+    told = told if spec.startswith("nano") else {}
+    return create_detector(spec, detect_size=size, score=SURE_ENOUGH, threads=1, **told)
 
 
 def judge(detector: Detector, photos: Sequence[Photo], frames: Sequence[Any]) -> Judged:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,7 +24,6 @@ PARITY = 2e-3
 """Largest difference of any number of any cell, in logits or cells."""
 LARGEST = 500_000
 """Bytes of the file."""
-PREFIX = "fastfer."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,18 +91,14 @@ def export(
 
 def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
     """Write ``model`` to ``path`` unchecked; returns the folded, rounded network that it holds."""
-    import onnx
+    from onnx import TensorProto, helper
 
-    from training.detector.graph import halved, write_graph
-    from training.fold import inference_twin
+    from fastfer.detectors.nano import OUTPUTS
+    from training.detector import graph
 
-    twin = inference_twin(model)
-    names = [f"grid_{stride}" for stride in STRIDES]
-    file = write_graph(twin, dict(zip(names, names, strict=True)), "detector")
-    known = {"kind": "face detector", "schema": 1, "parameters": model.count_params(), **about}
-    onnx.helper.set_model_props(file, {PREFIX + k: json.dumps(v) for k, v in known.items()})
-    onnx.save(file, path)
-    return halved(twin)
+    shape = [1, "h", "w", model.inputs[0].shape[-1]]
+    source = helper.make_tensor_value_info("picture", TensorProto.UINT8, shape)
+    return graph.write(model, path, source, OUTPUTS, {"kind": "face detector", **about})
 
 
 def difference(model: keras.Model, path: Path, photos: Sequence[Photo], side: int = 320) -> float:

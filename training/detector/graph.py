@@ -6,6 +6,9 @@ size; the few layers of the detector need none of it, and any backend will do.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,8 +18,11 @@ from keras import layers as L
 from onnx import TensorProto, helper, numpy_helper
 
 from fastfer.errors import ModelError
+from training.fold import inference_twin
 
 OPSET = 17
+PREFIX = "fastfer."
+"""Of the names of metadata."""
 Array = Any
 
 
@@ -41,44 +47,75 @@ class _Writer:
         return self.node("Cast", [f"{name}.half"], name, to=TensorProto.FLOAT)
 
 
-def write_graph(model: keras.Model, outputs: dict[str, str], name: str) -> onnx.ModelProto:
-    """``model`` in ONNX: input uint8 (1, H, W, channels), of any size; the ``outputs``, by the name
-    of their layer the name in the file, are float32 (1, channels, H, W).
+def write(
+    model: keras.Model,
+    path: Path,
+    source: onnx.ValueInfoProto,
+    outputs: Sequence[str],
+    about: dict[str, Any],
+) -> keras.Model:
+    """Write ``model`` to ``path``, unchecked, with ``about`` as metadata; returns the folded,
+    rounded network that the file holds.
+
+    ``outputs`` are layers and their names in the file; for the rest see :func:`write_graph`.
+    """
+    twin = inference_twin(model)
+    file = write_graph(twin, source, dict(zip(outputs, outputs, strict=True)), model.name)
+    known = {"schema": 1, "parameters": model.count_params(), **about}
+    helper.set_model_props(file, {PREFIX + k: json.dumps(v) for k, v in known.items()})
+    onnx.save(file, path)
+    return halved(twin)
+
+
+def write_graph(
+    model: keras.Model, source: onnx.ValueInfoProto, outputs: dict[str, str], name: str
+) -> onnx.ModelProto:
+    """``model`` in ONNX: its input is ``source``, (N, H, W, channels) of uint8 or float32; the
+    ``outputs``, by the name of their layer the name in the file, are float32: those of a
+    convolution (N, channels, H, W), those of a Flatten (N, values).
 
     Raises:
         ModelError: the network has a layer of another kind.
     """
     writer = _Writer()
     made: dict[str, Any] = {}
-    channels = model.inputs[0].shape[-1]
-    source = model.input_names[0] if hasattr(model, "input_names") else model.inputs[0].name
     for layer in model.layers:
         feeds = [made.get(t._keras_history.operation.name) for t in _inputs(layer)]
         if None in feeds:
             continue  # What joins the outputs for training's sake.
         if isinstance(layer, L.InputLayer):
-            planes = writer.node("Transpose", [source], "planes", perm=[0, 3, 1, 2])
-            made[layer.name] = writer.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
+            planes = writer.node("Transpose", [source.name], "planes", perm=[0, 3, 1, 2])
+            if source.type.tensor_type.elem_type != TensorProto.FLOAT:
+                planes = writer.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
+            made[layer.name] = planes
         elif not isinstance(layer, (L.Reshape, L.Concatenate)):
             label = outputs.get(layer.name, layer.name)
             made[layer.name] = _write(writer, layer, [str(feed) for feed in feeds], label)
+    batch = source.type.tensor_type.shape.dim[0]
     graph = helper.make_graph(
         writer.nodes,
         name,
-        [helper.make_tensor_value_info(source, TensorProto.UINT8, [1, "h", "w", channels])],
+        [source],
         [
             helper.make_tensor_value_info(
-                label, TensorProto.FLOAT,
-                [1, model.get_layer(layer).output.shape[-1], f"{label}_h", f"{label}_w"],
+                label,
+                TensorProto.FLOAT,
+                [batch.dim_param or batch.dim_value, *_shape(model.get_layer(layer), label)],
             )
             for layer, label in outputs.items()
         ],
         writer.numbers,
-    )  # fmt: skip
+    )
     file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     file.producer_name = "fastfer"
     onnx.checker.check_model(file)
     return file
+
+
+def _shape(layer: L.Layer, label: str) -> list[int | str]:
+    """The shape of an output, without the batch."""
+    channels = layer.output.shape[-1]
+    return [channels] if isinstance(layer, L.Flatten) else [channels, f"{label}_h", f"{label}_w"]
 
 
 def halved(model: keras.Model) -> keras.Model:
@@ -107,7 +144,8 @@ def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
                 kernel, group = kernel.transpose(3, 2, 0, 1), layer.groups
             values = [writer.number(np.ascontiguousarray(kernel), f"{name}.kernel")]
             values += [writer.number(b, f"{name}.bias") for b in bias]
-            pads = _pads(layer.kernel_size[0], layer.strides[0])
+            same = layer.padding == "same"
+            pads = _pads(layer.kernel_size[0], layer.strides[0]) if same else [0, 0]
             return writer.node(
                 "Conv", [*feeds, *values], name, kernel_shape=list(layer.kernel_size),
                 strides=list(layer.strides), pads=[*pads[:1] * 2, *pads[1:] * 2], group=group,
@@ -122,6 +160,8 @@ def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
                 "Resize", [*feeds, "", writer.number(scales, f"{name}.scales")], name,
                 mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric",
             )  # fmt: skip
+        case L.Flatten() if tuple(layer.input.shape[1:3]) == (1, 1):  # Else the order differs.
+            return writer.node("Flatten", feeds, name)
         case L.Activation() if layer.activation is keras.activations.linear:
             return feeds[0]
     raise ModelError(f"{layer.name}: a {type(layer).__name__} cannot be written to ONNX")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The face detector nano, from a folder of photos with labels.jsonl; from any folder; about two hours on
+# The face detector nano, from a folder of photos with labels.jsonl; from any folder; about three hours on
 # two idle cores with AMX:
 #
 #     bash training/recipes/facedet_nano.sh ../shared/data/facedet
@@ -8,21 +8,31 @@
 set -euo pipefail
 
 data=$(cd "${1:?folder with labels.jsonl and images/}" && pwd)
-recipe=(--data "$data" --tiles 4096 --sides 256,256,320,512 --schedule one-cycle --learning-rate 0.003
-        --occlude 0.25)
+first=(--data "$data" --tiles 4096 --sides 256,256,320,512 --schedule one-cycle --learning-rate 0.003
+       --occlude 0.25)
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-train() {  # folder of the run, then its options
-    if [ -e "$1/last.keras" ]; then
-        python -m training.detector.train --resume --out "$1"
+train() {  # detector or refiner, folder of the run, then its options
+    local what=$1 run=$2
+    shift 2
+    if [ -e "$run/last.keras" ]; then
+        python -m "training.$what.train" --resume --out "$run"
     else
-        python -m training.detector.train "${recipe[@]}" --out "$@"
+        python -m "training.$what.train" --out "$run" "$@"
     fi
 }
 
-train runs/nano --epochs 80 --seed 5
+train detector runs/nano "${first[@]}" --epochs 80 --seed 5
 # Heads tilted further and more often, so that the landmarks follow.
-train runs/nano-2 --init runs/nano --epochs 150 --rotate 0.4 --angle 40 --seed 6
-python -m training.detector.evaluate runs/nano-2 --data "$data" --out runs/nano-2/report
-python -m training.detector.export runs/nano-2 --out fastfer/models/nano.onnx --name nano \
+train detector runs/nano-2 "${first[@]}" --init runs/nano --epochs 150 --rotate 0.4 --angle 40 --seed 6
+python -m training.detector.export runs/nano-2 --data "$data" --out fastfer/models/nano.onnx --name nano \
     --trained-on "$(basename "$data")"
+
+# The second look, at what the first one proposes.
+[ -e runs/crops/val.npz ] || python -m training.refiner.crops --data "$data" \
+    --out runs/crops --tiles 90000 --seed 1
+train refiner runs/refiner --data runs/crops --epochs 150 --steps 200 --learning-rate 0.003 \
+    --seed 1
+python -m training.refiner.export runs/refiner --out fastfer/models/refiner.onnx \
+    --trained-on "$(basename "$data")"
+python -m training.detector.evaluate nano --data "$data" --out runs/refiner/report

@@ -1,0 +1,285 @@
+"""The second look's training: crops, batches, losses, a run, its export and evaluation."""
+# ruff: noqa: E402  (what needs Keras comes after the skip)
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from drawn_scenes import POINTS as PLACES
+from drawn_scenes import write_scenes
+
+from fastfer.detectors import create_detector
+from fastfer.detectors.refiner import SIZE, around, decode
+from fastfer.errors import InputError
+from training import runs
+from training.detector import evaluate
+from training.detector.photos import Regions, read_photos
+from training.refiner import crops, export, losses
+from training.refiner import train as training
+from training.refiner.batches import AllCrops, CropBatches, mirror
+from training.refiner.crops import BOX, FACE, KNOWN, POINTS, WEIGHT, WIDTH, Crops
+from training.refiner.network import build, load
+
+NONE = np.empty((0, 4), np.float32)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("scenes"), {"train": 12, "val": 6})
+
+
+@pytest.fixture(scope="module")
+def folder(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("crops")
+    words = ["--data", str(scenes), "--out", str(out), "--tiles", "60", "--workers", "1"]
+    assert crops.main(words) == 0
+    return out
+
+
+class Proposing:
+    """A detector that proposes what it is told, whatever the picture."""
+
+    def __init__(self, *boxes: tuple[float, ...]) -> None:
+        self._boxes = np.array(boxes, np.float32).reshape(-1, 4)
+
+    def detect(self, frame):
+        from fastfer.detectors import Detections
+
+        small = self._boxes * np.float32(frame.shape[0] / 200)
+        return Detections(small, np.full(len(small), 0.5, np.float32))
+
+
+def cut(known: Regions, *proposals: tuple[float, ...]) -> Crops:
+    tile = np.full((200, 200), 50, np.uint8)
+    for x, y, w, h in known.boxes.astype(int):
+        tile[y : y + h, x : x + w] = 200
+    return crops.cut_crops(tile, known, Proposing(*proposals), np.random.default_rng(0))
+
+
+def regions(*boxes: tuple[float, ...], ignore: object = NONE) -> Regions:
+    rows = np.array(boxes, np.float32).reshape(-1, 4)
+    points = (PLACES[None] * rows[:, None, 2:] + rows[:, None, :2]).astype(np.float32)
+    return Regions(rows, points, np.array(ignore, np.float32).reshape(-1, 4), NONE)
+
+
+# --- crops ---------------------------------------------------------------------------------------
+
+
+def test_targets_lead_back_to_the_face():
+    face, proposal = (60, 50, 40, 50), (56, 54, 44, 44)
+    made = cut(regions(face), proposal)
+    assert made.pixels.shape == (2, SIZE, SIZE), "the proposal, and the face a little off"
+    row = made.targets[:1]
+    assert row[0, [FACE, WEIGHT, KNOWN]].tolist() == [1, 1, 1]
+    values = np.concatenate([[[0]], row[:, BOX], row[:, POINTS]], axis=1)
+    box, points = decode(around(np.array([proposal], float)), values)
+    np.testing.assert_allclose(box[0], face, atol=0.01)
+    np.testing.assert_allclose(points[0], PLACES * [40, 50] + [60, 50], atol=0.01)
+    # The bright face lies in the crop where the target says.
+    width, height = np.exp(row[0, BOX][2:]) * SIZE
+    left, top = (row[0, BOX][:2] + 0.5) * SIZE - [width / 2, height / 2]
+    bright = np.argwhere(made.pixels[0] > 125)
+    np.testing.assert_allclose(bright.min(axis=0), [top, left], atol=1)
+    np.testing.assert_allclose(bright.max(axis=0) + 1, [top + height, left + width], atol=1)
+
+
+def test_how_much_a_proposal_must_overlap():
+    face = (100, 100, 40, 40)
+
+    def told(*proposal, **known):
+        rows = cut(regions(face, **known), proposal).targets
+        return rows[0, [FACE, WEIGHT]].tolist() if len(rows) > 1 else None
+
+    assert told(105, 100, 40, 40) == [1, 1]
+    assert told(118, 100, 40, 40) == [1, 0], "its box is learnt, its score is not"
+    assert told(125, 100, 40, 40) is None, "neither"
+    assert told(10, 10, 40, 40) == [0, 1]
+    assert told(10, 10, 40, 40, ignore=[(0, 0, 60, 60)]) is None, "nobody knows"
+    assert told(105, 100, 40, 40, ignore=[(90, 90, 90, 90)]) == [1, 1], "but this is known"
+
+
+def test_faces_without_points_teach_their_box():
+    known = regions((60, 50, 40, 50))
+    known.points[:] = np.nan
+    made = cut(known, (60, 50, 40, 50))
+    assert np.isfinite(made.targets).all()
+    assert made.targets[0, [FACE, WEIGHT, KNOWN]].tolist() == [1, 1, 0]
+
+
+def test_a_tile_of_nothing():
+    made = cut(regions())
+    assert made.pixels.shape == (0, SIZE, SIZE)
+    assert made.targets.shape == (0, WIDTH)
+
+
+def test_crops_are_the_same_for_the_same_seed(scenes):
+    photos = read_photos(scenes, "train")
+    detector = crops.first_look(None)
+    one, other, third = (
+        crops.draw_crops(photos, detector, 4, 0.5, np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one.pixels, other.pixels)
+    np.testing.assert_array_equal(one.targets, other.targets)
+    assert len(third.pixels) != len(one.pixels) or (third.pixels != one.pixels).any()
+
+
+def test_the_files_of_the_command(folder):
+    made = Crops.read(folder / "train.npz")
+    assert len(made.pixels) == len(made.targets) > 50
+    assert 0.2 < made.targets[:, FACE].mean() <= 1
+    with pytest.raises(InputError, match=r"none\.npz: .*training\.refiner\.crops"):
+        Crops.read(folder / "none.npz")
+    (folder / "bad.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"bad\.npz"):
+        Crops.read(folder / "bad.npz")
+
+
+# --- batches and losses --------------------------------------------------------------------------
+
+
+def test_a_mirrored_crop_has_its_right_eye_on_the_left():
+    row = np.zeros((1, WIDTH), np.float32)
+    row[0, BOX] = [0.1, 0.2, -0.3, -0.4]
+    row[0, POINTS] = np.arange(10) / 10
+    out = mirror(row)
+    np.testing.assert_allclose(out[0, BOX], [-0.1, 0.2, -0.3, -0.4])
+    expected = [-0.2, 0.3, 0, 0.1, -0.4, 0.5, -0.8, 0.9, -0.6, 0.7]
+    np.testing.assert_allclose(out[0, POINTS], expected, atol=1e-6)
+    np.testing.assert_array_equal(mirror(out), row)
+
+
+def test_batches_are_the_same_for_the_same_seed_and_epoch(folder):
+    made = Crops.read(folder / "train.npz")
+
+    def batches(epoch):
+        return CropBatches(made, steps=2, batch_size=16, seed=1, epoch=epoch)
+
+    one, other = batches(0), batches(1)
+    pixels, targets = one[0]
+    assert pixels.shape == (16, SIZE, SIZE, 1)
+    assert pixels.dtype == targets.dtype == np.float32
+    assert 0 <= pixels.min() <= pixels.max() <= 1
+    assert targets[:, FACE].sum() >= 10
+    assert not np.array_equal(pixels, other[0][0])
+    one.on_epoch_end()
+    np.testing.assert_array_equal(one[0][0], other[0][0])
+    np.testing.assert_array_equal(one[0][1], other[0][1])
+
+
+def test_validation_covers_every_crop_once(folder):
+    made = Crops.read(folder / "val.npz")
+    batches = AllCrops(made, 7)
+    rows = np.concatenate([batches[i][1] for i in range(len(batches))])
+    assert rows.shape == made.targets.shape
+    np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(made.targets, axis=0))
+
+
+def test_losses_of_perfect_and_of_wrong_answers():
+    rows = cut(regions((60, 50, 40, 50)), (56, 54, 44, 44), (10, 150, 20, 20)).targets
+    logit = np.where(rows[:, :1] > 0, 12, -12)
+    answer = np.concatenate([logit, rows[:, BOX], rows[:, POINTS]], axis=1).astype(np.float32)
+    assert float(losses.Refinement()(rows, answer)) < 1e-3
+    wrong = answer.copy()
+    wrong[:, 1] += 0.5
+    wrong[:, 5] += 0.5
+    assert float(losses.box(rows, wrong)) == pytest.approx(0.49 / 4, rel=0.01)
+    assert float(losses.points(rows, wrong)) == pytest.approx(0.49 / 10, rel=0.01)
+    wrong[:, 0] *= -1
+    assert float(losses.score(rows, wrong)) > 10
+    rows[:, [WEIGHT, FACE, KNOWN]] = 0
+    assert float(losses.Refinement()(rows, wrong)) == 0, "what is not known costs nothing"
+
+
+# --- a run ---------------------------------------------------------------------------------------
+
+
+def train(*arguments: object) -> int:
+    return training.main([str(a) for a in arguments])
+
+
+SMALL = ("--epochs", 2, "--steps", 3, "--batch-size", 8, "--seed", 5)
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "whole"
+    assert train("--data", folder, "--out", out, *SMALL) == 0
+    return out
+
+
+def test_a_run_leaves_its_log_and_figures(run):
+    rows = runs.read_state(run)["log"]
+    assert len(rows) == 2
+    keys = ("loss", "val_loss", "score", "box", "points")
+    assert np.isfinite([row[k] for row in rows for k in keys]).all()
+    assert (run / "curves.png").stat().st_size > 5000
+
+
+def test_a_resumed_run_equals_one_in_a_piece(run, folder, tmp_path, monkeypatch):
+    class Interrupted(runs.RunKeeper):
+        def on_train_batch_end(self, batch, logs=None):
+            if self._state["epoch"] == 1 and batch == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    out = tmp_path / "parts"
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "RunKeeper", Interrupted)
+        assert train("--data", folder, "--out", out, *SMALL) == 130
+    assert train("--data", folder, "--out", out, *SMALL) == 2, "it is there already"
+    assert train("--resume", "--out", out) == 0
+    for a, b in zip(
+        load(run / runs.LAST).get_weights(), load(out / runs.LAST).get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_what_training_refuses(folder, tmp_path, capsys):
+    assert train("--data", folder) == 2
+    assert train("--out", tmp_path / "r") == 2
+    assert "training.refiner.crops has written" in capsys.readouterr().err
+    assert train("--data", tmp_path, "--out", tmp_path / "r") != 0
+    assert "train.npz" in capsys.readouterr().err
+
+
+def test_export_and_evaluation(run, scenes, tmp_path, capsys):
+    model = tmp_path / "refiner.onnx"
+    words = [str(run), "--out", str(model), "--score-share", "0.5", "--score-shift", "1.5"]
+    assert export.main([*words, "--trained-on", "drawings"]) == 0
+    assert "largest difference" in capsys.readouterr().out
+    assert model.stat().st_size < 250_000
+    assert create_detector(f"nano:refiner={model}").name == "nano"
+    reports = []
+    for name, extra in {
+        "none": [], str(model): [], str(run): ["--score-share", "0.5", "--score-shift", "1.5"],
+    }.items():  # fmt: skip
+        out = tmp_path / f"report{len(reports)}"
+        words = ["nano", "--refiner", name, "--data", str(scenes), "--size", "160", *extra]
+        assert evaluate.main([*words, "--out", str(out)]) == 0
+        (figures,) = json.loads((out / "report.json").read_text()).values()
+        reports.append({k: v for k, v in figures.items() if k != "ms"})
+    assert reports[1] == reports[2], "the run and the file that was made of it"
+
+
+def test_the_share_and_the_shift_change_the_score_alone():
+    model = build()
+    crop = np.random.default_rng(0).random((3, SIZE, SIZE, 1), np.float32)
+    before = np.array(model(crop))
+    after = np.array(export.weighted(model, 0.5, 1.5)(crop))
+    np.testing.assert_allclose(after[:, 0], before[:, 0] * 0.5 + 1.5, atol=1e-5)
+    np.testing.assert_allclose(after[:, 1:], before[:, 1:], atol=1e-6)
+
+
+def test_export_refuses(run, tmp_path, capsys, monkeypatch):
+    assert export.main([str(run), "--out", str(tmp_path / "refiner.bin")]) == 2
+    monkeypatch.setattr(export, "LARGEST", 1000)
+    assert export.main([str(run), "--out", str(tmp_path / "refiner.onnx")]) != 0
+    assert "more than 1,000" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir()), "nothing is left behind"

@@ -1,0 +1,1 @@
+"""The face detector's second look: its crops, its network, its training."""

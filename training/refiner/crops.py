@@ -1,0 +1,246 @@
+"""Draw what the second look learns from: ``python -m training.refiner.crops --out FOLDER``.
+
+The first network searches worn tiles of the photos, as its own training sees them; every face that
+it proposes, right or wrong, is cut out as in use. Faces are also cut out around boxes that are a
+little off, so that those which the first network misses are learnt, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from fastfer import pack_faces
+from fastfer.boxes import iou
+from fastfer.crops import cuttable
+from fastfer.detectors.nano import NanoDetector
+from fastfer.detectors.reduce import shrink
+from fastfer.detectors.refiner import SIZE, around, encode
+from fastfer.errors import InputError
+from training.detector.photos import Floats, Photo, Regions, read_photos
+from training.detector.tiles import Pixels, Wear, draw
+from training.options import run_command, share, whole
+
+FILES = {"train": "train.npz", "val": "val.npz"}
+CHUNK = 250
+"""Tiles that are drawn with random numbers of their own: the same whichever process draws them."""
+SIDES = (256, 320, 416)
+SEARCHED = 0.5
+"""Smallest share of a tile's side at which it is searched."""
+LEAST = 0.1
+"""The first network's score from which proposals are taken."""
+MOST = 12
+"""Of the best proposals of a tile, and"""
+FACES = 3
+"""of its faces around which a crop is cut a little off."""
+OFF, SCALED = 0.1, 0.15
+"""How much off: standard deviations in sides of the face, and of the logarithm of its sides."""
+SMALLEST = 10.0
+"""Side in pixels of such faces."""
+SHOWS, CLEARLY, NONE = 0.35, 0.45, 0.2
+"""Overlap from which a crop shows a face, from which it has to be told as one, and up to which it
+has to be told as none."""
+
+FACE, WEIGHT, BOX, POINTS, KNOWN = 0, 1, slice(2, 6), slice(6, 16), 16
+WIDTH = 17
+"""A row of targets: 1 for a face; the weight of the score's loss; box and points as the network is
+to say them, 0 where there is no face; 1 where the points are known."""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops, and what is known of them."""
+
+    pixels: Pixels
+    """(N, 48, 48) gray."""
+    targets: Floats
+    """(N, :data:`WIDTH`)."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Crops]) -> Crops:
+        """Those of all ``parts``, one after another."""
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    @classmethod
+    def read(cls, path: Path) -> Crops:
+        """Those that :meth:`write` wrote.
+
+        Raises:
+            InputError: there is no such file, or it is another.
+        """
+        try:
+            with np.load(path) as file:
+                return cls(file["pixels"], file["targets"])
+        except (OSError, ValueError, KeyError) as e:
+            raise InputError(
+                f"{path}: {e}; --data is a folder of python -m training.refiner.crops"
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """Written beside and renamed."""
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as file:
+            np.savez(file, pixels=self.pixels, targets=self.targets)
+        part.replace(path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    p = argparse.ArgumentParser(
+        prog="python -m training.refiner.crops",
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    p.add_argument("--data", required=True, type=Path, help="folder with labels.jsonl and images/")
+    p.add_argument("--out", required=True, type=Path, help="folder of train.npz and val.npz")
+    p.add_argument("--detector", type=Path, help="ONNX file of the first look")
+    p.add_argument("--tiles", type=whole(1), default=90_000, help="tiles; 1/30 more to validate")
+    p.add_argument("--faces", type=share, default=0.6, help="share that begins with faces")
+    p.add_argument("--seed", type=whole(0), default=0, help="of the tiles")
+    p.add_argument("--workers", type=whole(1), default=os.cpu_count(), help="processes")
+    options = p.parse_args(arguments)
+    return run_command(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    options.out.mkdir(parents=True, exist_ok=True)
+    for number, split in enumerate(FILES):
+        tiles = options.tiles if split == "train" else max(options.tiles // 30, 1)
+        seeds = [(options.seed, number, chunk) for chunk in range(math.ceil(tiles / CHUNK))]
+        counts = [min(CHUNK, tiles - CHUNK * chunk) for _, _, chunk in seeds]
+        setup = (options.data, split, options.detector, options.faces)
+        # Not forked: OpenCV's and the runtime's threads do not survive that.
+        with ProcessPoolExecutor(
+            options.workers, get_context("spawn"), _set_up, setup
+        ) as processes:
+            made = processes.map(_draw_chunk, seeds, counts)
+            parts = list(tqdm(made, split, len(seeds), disable=None, leave=False))
+        crops = Crops.joined(parts)
+        crops.write(options.out / FILES[split])
+        print(
+            f"{split}: {len(crops.pixels)} crops of {tiles} tiles, "
+            f"{crops.targets[:, FACE].mean():.0%} with a face",
+            flush=True,
+        )
+    return 0
+
+
+class _Source:
+    """What a process draws from."""
+
+    photos: Sequence[Photo]
+    detector: NanoDetector
+    faces: float
+
+
+def _set_up(data: Path, split: str, detector: Path | None, faces: float) -> None:
+    cv2.setNumThreads(1)
+    _Source.photos = read_photos(data, split)
+    _Source.detector = first_look(detector)
+    _Source.faces = faces
+
+
+def first_look(file: Path | None) -> NanoDetector:
+    """The first network alone, for tiles of any size."""
+    return NanoDetector(file, detect_size=max(SIDES), score=LEAST, refiner="none", threads=1)
+
+
+def _draw_chunk(seed: tuple[int, int, int], count: int) -> Crops:
+    rng = np.random.default_rng(seed)
+    return draw_crops(_Source.photos, _Source.detector, count, _Source.faces, rng)
+
+
+def draw_crops(
+    photos: Sequence[Photo],
+    detector: NanoDetector,
+    count: int,
+    faces: float,
+    rng: np.random.Generator,
+) -> Crops:
+    """The crops of ``count`` tiles, of which the share ``faces`` begins with a photo of faces."""
+    wear = Wear(mosaic=0.25, rotate=0.4, angle=35.0, aimed=0.8)
+    known = np.array([len(photo.known.boxes) > 0 for photo in photos])
+    kinds = [n if len(n) else np.arange(len(photos)) for n in map(np.flatnonzero, (~known, known))]
+    parts = [Crops(np.empty((0, SIZE, SIZE), np.uint8), np.empty((0, WIDTH), np.float32))]
+    for _ in range(count):
+        first = int(rng.choice(kinds[int(rng.random() < faces)]))
+        pixels, regions = draw(photos, first, int(rng.choice(SIDES)), wear, rng)
+        parts.append(cut_crops(pixels[..., 0], regions, detector, rng))
+    return Crops.joined(parts)
+
+
+def cut_crops(
+    tile: Pixels, known: Regions, detector: NanoDetector, rng: np.random.Generator
+) -> Crops:
+    """What the first network proposes in ``tile`` (H, W), and its faces, a little off."""
+    boxes = np.concatenate([_proposals(tile, detector, rng), _off(known.boxes, rng)])
+    crops = around(boxes)
+    targets = _targets(boxes, crops, known)
+    use = (targets[:, WEIGHT] > 0) | (targets[:, FACE] > 0)
+    use &= cuttable(crops, (tile.shape[1], tile.shape[0]))
+    packed = pack_faces(tile, crops[use], size=SIZE, scale=1.0)[..., 0]
+    return Crops(np.rint(packed).astype(np.uint8), targets[use])
+
+
+def _proposals(tile: Pixels, detector: NanoDetector, rng: np.random.Generator) -> NDArray[Any]:
+    side = tile.shape[0]
+    # Most frames are larger than what is searched of them.
+    searched = round(side * (rng.uniform(SEARCHED, 1) if rng.random() < 0.6 else 1))
+    found = detector.detect(shrink(tile, (searched, searched))).scaled(*[side / searched] * 2)
+    best = np.argsort(-found.scores, kind="stable")[:MOST]
+    return found.boxes[best].astype(np.float64)
+
+
+def _off(faces: Floats, rng: np.random.Generator) -> NDArray[Any]:
+    chosen = faces[np.sqrt(faces[:, 2:].prod(axis=1)) >= SMALLEST].astype(np.float64)
+    chosen = rng.permutation(chosen)[:FACES]
+    sizes = chosen[:, 2:] * np.exp(rng.normal(0, SCALED, (len(chosen), 2)))
+    middle = chosen[:, :2] + chosen[:, 2:] * (0.5 + rng.normal(0, OFF, (len(chosen), 2)))
+    return np.concatenate([middle - sizes / 2, sizes], axis=1)
+
+
+def _targets(boxes: NDArray[Any], crops: NDArray[Any], known: Regions) -> Floats:
+    rows = np.zeros((len(boxes), WIDTH), np.float32)
+    rows[:, WEIGHT] = ~_unsure(boxes, known.ignore.astype(np.float64))
+    if not len(known.boxes):
+        return rows
+    faces = known.boxes.astype(np.float64)
+    overlaps = iou(boxes, faces)
+    nearest, overlap = overlaps.argmax(axis=1), overlaps.max(axis=1)
+    shown = overlap >= SHOWS
+    rows[:, FACE] = shown
+    rows[shown, WEIGHT] = overlap[shown] >= CLEARLY
+    rows[~shown & (overlap > NONE), WEIGHT] = 0
+    points = known.points[nearest[shown]].astype(np.float64)
+    said = encode(crops[shown], faces[nearest[shown]], points)
+    rows[shown, BOX] = said[:, :4]
+    rows[shown, POINTS] = np.nan_to_num(said[:, 4:])
+    rows[shown, KNOWN] = np.isfinite(said).all(axis=1)
+    return rows
+
+
+def _unsure(boxes: NDArray[Any], ignore: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which ``boxes`` lie where nobody knows of faces."""
+    if not len(ignore) or not len(boxes):
+        return np.zeros(len(boxes), np.bool_)
+    middle = boxes[:, None, :2] + boxes[:, None, 2:] / 2
+    inside = (middle >= ignore[:, :2]) & (middle <= ignore[:, :2] + ignore[:, 2:])
+    near = iou(boxes, ignore) > 0.3
+    return np.asarray((inside.all(axis=2) | near).any(axis=1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

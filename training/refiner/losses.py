@@ -1,0 +1,68 @@
+"""What the second look is trained by: a focal loss for the score, and the errors of box and points.
+
+Targets are those of :mod:`training.refiner.crops`, predictions those of
+:mod:`training.refiner.network`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from training.refiner.crops import BOX, FACE, KNOWN, POINTS, WEIGHT
+
+Tensor = Any
+BOX_SHARE, POINTS_SHARE = 4.0, 15.0
+"""Weights of the losses beside that of the score."""
+ROUND = 0.02
+"""Errors below this, in sides of the crop, count by their square: labels are no better."""
+
+
+@keras.saving.register_keras_serializable(package="fastfer")
+class Refinement(keras.losses.Loss):  # type: ignore[misc]
+    """All of it; what training minimises."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**({"name": "refinement", "dtype": "float32"} | options))
+
+    def call(self, targets: Tensor, predicted: Tensor) -> Tensor:
+        return (
+            score(targets, predicted)
+            + BOX_SHARE * box(targets, predicted)
+            + POINTS_SHARE * points(targets, predicted)
+        )
+
+
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
+def score(targets: Tensor, predicted: Tensor) -> Tensor:
+    """Cross-entropy, of which what is learnt already counts little (focal loss, Lin et al., 2017,
+    with a power of one)."""
+    face, logit = targets[:, FACE], predicted[:, 0]
+    entropy = ops.softplus(logit) - face * logit
+    focus = ops.abs(face - ops.sigmoid(logit))
+    return _mean(focus * entropy, targets[:, WEIGHT])
+
+
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
+def box(targets: Tensor, predicted: Tensor) -> Tensor:
+    """Mean error of the middle and of the logarithm of the sides."""
+    error = ops.mean(_huber(predicted[:, 1:5] - targets[:, BOX]), axis=-1)
+    return _mean(error, targets[:, FACE])
+
+
+@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
+def points(targets: Tensor, predicted: Tensor) -> Tensor:
+    """Mean error of the points."""
+    error = ops.mean(_huber(predicted[:, 5:] - targets[:, POINTS]), axis=-1)
+    return _mean(error, targets[:, KNOWN])
+
+
+def _huber(error: Tensor) -> Tensor:
+    size = ops.abs(error)
+    return ops.where(size < ROUND, ops.square(error) / (2 * ROUND), size - ROUND / 2)
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    return ops.sum(values * weights) / ops.maximum(ops.sum(weights), 1.0)

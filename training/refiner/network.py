@@ -1,0 +1,52 @@
+"""The network of the second look: plain convolutions over a crop of 48 x 48 pixels.
+
+For every crop it gives the numbers that :data:`fastfer.detectors.refiner.VALUES` counts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import layers as L
+
+from fastfer.detectors.refiner import INPUT, OUTPUT, SIZE, VALUES
+from training.layers import convolution
+
+Tensor = Any
+STEM, STEM_KERNEL = 16, 5
+WIDTHS = (32, 48, 64)
+"""Channels at strides 4, 8 and 16."""
+MORE = (1, 1, 0)
+"""Convolutions at each beside the one that reduces."""
+
+
+def build() -> keras.Model:
+    """The network for crops (N, 48, 48, 1) from 0 to 1; its output is (N, 15)."""
+    x = inputs = keras.Input((SIZE, SIZE, 1), name=INPUT)
+    x = _conv_relu(x, STEM, STEM_KERNEL, strides=2)
+    for filters, more in zip(WIDTHS, MORE, strict=True):
+        x = _conv_relu(x, filters, strides=2)
+        for _ in range(more):
+            x = _conv_relu(x, filters)
+    # A dense layer over what is left, written so that it does not hang on the order of its inputs.
+    x = L.Conv2D(VALUES, x.shape[1], dtype="float32", name="values")(x)
+    return keras.Model(inputs, L.Flatten(dtype="float32", name=OUTPUT)(x), name="refiner")
+
+
+def _conv_relu(x: Tensor, filters: int, kernel: int = 3, strides: int = 1) -> Tensor:
+    return L.ReLU()(convolution(x, filters, kernel, strides))
+
+
+def load(path: Path, *, compile: bool = False) -> keras.Model:
+    """The network of a run folder (its best epoch) or of a Keras file; with ``compile``, its
+    optimizer and loss as well.
+
+    Raises:
+        ModelError: the file is not such a network.
+    """
+    import training.refiner.losses  # noqa: F401  (registered, or Keras could not read them)
+    from training.runs import checkpoint_of, load_network
+
+    return load_network(checkpoint_of(path) if path.is_dir() else path, compile=compile)
