@@ -43,7 +43,7 @@ Floats = NDArray[np.float32]
 BUNDLED: Final = Path(__file__).parents[1] / "models" / "nano.onnx"
 STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"grid_{stride}" for stride in STRIDES)
-PROPOSED: Final = 0.2
+PROPOSED: Final = 0.25
 """The first network's score from which a face is looked at again."""
 PLANES: Final = 15
 """Values of a cell: see :func:`fastfer.reference.decode`."""
@@ -57,7 +57,7 @@ class NanoDetector(NetworkDetector):
 
     name = "nano"
     # Measured by training/calibrate_crops.py.
-    framing = Framing(width=1.289, height=0.971, shift_x=0.0, shift_y=0.006, square=True)
+    framing = Framing(width=1.243, height=0.949, shift_x=0.0, shift_y=-0.001, square=True)
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class NanoDetector(NetworkDetector):
         *,
         min_face: float = 0.0,
         detect_size: int = 384,
-        score: float = 0.52,
+        score: float = 0.5,
         nms: float = 0.4,
         refiner: str | os.PathLike[str] | None = None,
         threads: int | None = None,
@@ -118,6 +118,8 @@ class NanoDetector(NetworkDetector):
     def _best(self, found: Detections) -> Detections:
         """One for each face."""
         found = found.sound()
+        if len(found) < 2:
+            return found
         return found.take(nms(found.boxes, found.scores, self._nms))
 
     def _run(self, picture: Frame) -> list[Floats]:

@@ -71,5 +71,7 @@ def to_frame(found: Detections, searched: tuple[int, int], frame: Frame) -> Dete
 
 def no_smaller_than(found: Detections, min_face: float) -> Detections:
     """Those with both sides of ``min_face`` pixels or more."""
+    if min_face <= 0:
+        return found
     # Half a pixel of tolerance, for a face of just the side asked for.
     return found.take(found.boxes[:, 2:].min(axis=1, initial=np.inf) >= min_face - 0.5)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastfer.crops import cuttable
 from fastfer.detectors.base import Detections
-from fastfer.errors import ModelError
+from fastfer.errors import BoxError, ModelError
 from fastfer.preprocess import pack_faces
 from fastfer.runtime import describe, open_session, read_model, run_session
 
@@ -63,12 +63,16 @@ class Refiner:
 
         Scores are 0 to 1. Proposals that cannot be cut out of the frame are left out.
         """
-        crops = around(found.boxes)
-        which = cuttable(crops, (frame.shape[1], frame.shape[0]))
-        found, crops = found.take(which), crops[which]
         if not len(found):
             return found
-        tiles = pack_faces(frame, crops, size=SIZE)
+        crops = around(found.boxes)
+        try:
+            tiles = pack_faces(frame, crops, size=SIZE)
+        except BoxError:
+            which = cuttable(crops, (frame.shape[1], frame.shape[0]))
+            if which.all():
+                raise
+            return self.refine(frame, found.take(which))
         (values,) = run_session(self._session, [OUTPUT], {INPUT: tiles}, self._source, _ADVICE)
         if values.shape != (len(found), VALUES) or values.dtype != np.float32:
             raise ModelError(

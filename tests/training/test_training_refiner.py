@@ -15,11 +15,11 @@ keras = pytest.importorskip("keras")
 from drawn_scenes import POINTS as PLACES
 from drawn_scenes import write_scenes
 
-from fastfer.detectors import create_detector
+from fastfer.detectors import Detections, create_detector
 from fastfer.detectors.refiner import SIZE, around, decode
 from fastfer.errors import InputError
 from training import runs
-from training.detector import evaluate
+from training.detector import evaluate, label_noise
 from training.detector.photos import Regions, read_photos
 from training.refiner import crops, export, losses
 from training.refiner import train as training
@@ -50,8 +50,6 @@ class Proposing:
         self._boxes = np.array(boxes, np.float32).reshape(-1, 4)
 
     def detect(self, frame):
-        from fastfer.detectors import Detections
-
         small = self._boxes * np.float32(frame.shape[0] / 200)
         return Detections(small, np.full(len(small), 0.5, np.float32))
 
@@ -275,6 +273,32 @@ def test_the_share_and_the_shift_change_the_score_alone():
     after = np.array(export.weighted(model, 0.5, 1.5)(crop))
     np.testing.assert_allclose(after[:, 0], before[:, 0] * 0.5 + 1.5, atol=1e-5)
     np.testing.assert_allclose(after[:, 1:], before[:, 1:], atol=1e-6)
+
+
+def test_labels_are_as_exact_as_their_labeller(scenes, capsys):
+    words = ["nano", "--data", str(scenes), "--most", "2"]
+    assert label_noise.main(words) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split("|")[1].strip() for row in rows[2:]] == ["0 px", "1 px", "2 px"]
+
+
+def test_a_moved_photo_has_the_same_faces():
+    class Corner:
+        """Sees a face at the first white pixel."""
+
+        name, framing = "corner", None
+
+        def detect(self, frame):
+            y, x = np.argwhere(frame[..., 0])[0]
+            box = np.array([[x, y, 20, 20]], np.float32)
+            return Detections(box, np.ones(1, np.float32), np.full((1, 5, 2), [x, y], np.float32))
+
+    frame = np.zeros((60, 80, 3), np.uint8)
+    frame[30, 40] = 255
+    for pixels in (0, 3):
+        found = label_noise.Moved(Corner(), pixels).detect(frame)
+        assert found.boxes.tolist() == [[40, 30, 20, 20]]
+        assert (found.landmarks == [40, 30]).all()
 
 
 def test_export_refuses(run, tmp_path, capsys, monkeypatch):

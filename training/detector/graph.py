@@ -32,15 +32,17 @@ class _Writer:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.numbers: list[onnx.TensorProto] = []
+        self.scales: dict[str, float] = {}
+        """By name of a value: what the convolution that it feeds has to multiply it with."""
 
     def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
-    def number(self, value: Array, name: str) -> str:
+    def number(self, value: Array, name: str, *, half: bool = True) -> str:
         """A constant; weights are stored with half the bytes and widened when they are loaded."""
         array = np.asarray(value)
-        if array.size < 64 or array.dtype != np.float32:
+        if array.size < 64 or array.dtype != np.float32 or not half:
             self.numbers.append(numpy_helper.from_array(array, name))
             return name
         self.numbers.append(numpy_helper.from_array(array.astype(np.float16), f"{name}.half"))
@@ -133,16 +135,22 @@ def _inputs(layer: L.Layer) -> list[Any]:
 def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
     """The nodes of one layer; returns the name of what they make."""
     match layer:
-        case L.Rescaling():
-            scale = writer.number(np.float32(layer.scale), f"{name}.scale")
-            return writer.node("Mul", [*feeds, scale], name)
+        case L.Rescaling() if not layer.offset:
+            # A pass over the whole picture that the convolution behind it does as well.
+            writer.scales[feeds[0]] = layer.scale
+            return feeds[0]
         case L.DepthwiseConv2D() | L.Conv2D():
             kernel, *bias = (np.asarray(w, np.float32) for w in layer.get_weights())
             if isinstance(layer, L.DepthwiseConv2D):
                 kernel, group = kernel.transpose(2, 3, 0, 1), kernel.shape[2]
             else:
                 kernel, group = kernel.transpose(3, 2, 0, 1), layer.groups
-            values = [writer.number(np.ascontiguousarray(kernel), f"{name}.kernel")]
+            scale = writer.scales.get(feeds[0])
+            if scale is not None:
+                # Rounded as the others are, but then too small to be stored so.
+                kernel = kernel.astype(np.float16).astype(np.float32) * np.float32(scale)
+            kernel = np.ascontiguousarray(kernel)
+            values = [writer.number(kernel, f"{name}.kernel", half=scale is None)]
             values += [writer.number(b, f"{name}.bias") for b in bias]
             same = layer.padding == "same"
             pads = _pads(layer.kernel_size[0], layer.strides[0]) if same else [0, 0]
