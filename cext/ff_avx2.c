@@ -191,15 +191,16 @@ FF_INLINE __m256i shares(__m256i twice)
 }
 
 /* Two neighbours above two at each of four places: 64 bits of a tile of pairs. By plain loads, as
- * gathering is slower on many processors that have it. */
+ * gathering is slower on many processors that have it; each fills a whole vector, which costs no
+ * shuffle. */
 FF_INLINE __m256i around(const uint32_t *restrict tile, uint32_t a, uint32_t b, uint32_t c,
                          uint32_t d)
 {
-#define TWO(k, l) \
-    _mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64((const void *)(tile + (k)))), \
-                 (const void *)(tile + (l)))
-    return _mm256_castps_si256(_mm256_insertf128_ps(_mm256_castps128_ps256(TWO(a, b)), TWO(c, d), 1));
-#undef TWO
+#define ALL(k) _mm256_broadcastq_epi64(_mm_loadl_epi64((const void *)(tile + (k))))
+    const __m256i low = _mm256_blend_epi32(ALL(a), ALL(b), 0x0c);
+    const __m256i high = _mm256_blend_epi32(ALL(c), ALL(d), 0xc0);
+    return _mm256_blend_epi32(low, high, 0xf0);
+#undef ALL
 }
 
 /* Eight outputs a step. Two vectors of four take the outputs 0 1 4 5 and 2 3 6 7, so that packing
