@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,9 @@ def faces(*boxes: tuple[float, ...], score: float = 0.5) -> Detections:
     return Detections(rows, np.full(len(rows), score, np.float32), points)
 
 
+BLANK = Refiner(write_refiner(Path(tempfile.mkdtemp()) / "blank.onnx"))
+
+
 def test_numbers_count_from_the_middle_of_the_crop_in_its_sides(tmp_path: Path) -> None:
     # 0.1 to the right, 0.2 up, half and a quarter of the crop; points on a diagonal.
     said = [0.0, 0.1, -0.2, np.log(0.5), np.log(0.25), *np.repeat([-0.2, -0.1, 0, 0.1, 0.2], 2)]
@@ -80,6 +84,14 @@ def test_what_cannot_be_cut_out_is_left_out(tmp_path: Path) -> None:
     )
     assert refiner.refine(frame, found).boxes[:, 0].tolist() == [37.5, -35]
     assert len(refiner.refine(frame, faces())) == 0
+
+
+@given(st.lists(st.tuples(*[st.floats(width=32)] * 4), min_size=1, max_size=4))
+def test_any_proposal_is_either_cut_out_or_left_out(boxes: list[tuple[float, ...]]) -> None:
+    frame = np.zeros((40, 60), np.uint8)
+    with np.errstate(all="ignore"):
+        found = BLANK.refine(frame, faces(*boxes))
+    assert len(found) <= len(boxes)
 
 
 @given(

@@ -75,20 +75,32 @@ class Detections:
         For a network's candidates before the best of them are kept: one that overflowed must
         neither stop the search nor win over the good ones beside it.
         """
+        if self._all_sound():
+            return self
         good = (np.abs(self.boxes) < _BEYOND).all(axis=1)  # False of what is not a number.
         good &= (self.boxes[:, 2:] > 0).all(axis=1) & np.isfinite(self.scores)
         if self.landmarks is not None:
             good &= (np.abs(self.landmarks) < _BEYOND).all(axis=(1, 2))
-        return self if good.all() else self.take(good)
+        return self.take(good)
+
+    def _all_sound(self) -> bool:
+        """By few numbers: a maximum over what is not a number is none either."""
+        if not len(self):
+            return True
+        parts = [self.boxes] if self.landmarks is None else [self.boxes, self.landmarks]
+        near = all(np.abs(part).max() < _BEYOND for part in parts)
+        return near and self.boxes[:, 2:].min() > 0 and bool(np.isfinite(self.scores).all())
 
     def scaled(self, x: float, y: float) -> Detections:
         """The same faces in a picture ``x`` times as wide and ``y`` times as high."""
-        ratio = np.array([x, y], np.float32)
-        marks = None if self.landmarks is None else self.landmarks * ratio
-        return Detections(self.boxes * np.tile(ratio, 2), self.scores, marks)
+        ratio = np.array([x, y, x, y], np.float32)
+        marks = None if self.landmarks is None else self.landmarks * ratio[:2]
+        return Detections(self.boxes * ratio, self.scores, marks)
 
     def left_to_right(self) -> Detections:
         """The same faces in an order that does not depend on threads: by x, then y, then size."""
+        if len(self) < 2:
+            return self
         x, y, w, h = self.boxes.T
         return self.take(np.lexsort((h, w, y, x)))
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer import kernels
 from fastfer.crops import cuttable
 from fastfer.detectors.base import Detections
-from fastfer.errors import BoxError, ModelError
-from fastfer.preprocess import pack_faces
+from fastfer.errors import ModelError
 from fastfer.runtime import describe, open_session, read_model, run_session
 
 if TYPE_CHECKING:
@@ -66,23 +66,19 @@ class Refiner:
         if not len(found):
             return found
         crops = around(found.boxes)
-        try:
-            tiles = pack_faces(frame, crops, size=SIZE)
-        except BoxError:
-            which = cuttable(crops, (frame.shape[1], frame.shape[0]))
-            if which.all():
-                raise
-            return self.refine(frame, found.take(which))
+        tiles = np.empty((len(found), SIZE, SIZE, 1), np.float32)
+        if kernels.pack(frame, crops, SIZE, 1 / 255, 0.0, tiles) >= 0:
+            return self.refine(frame, found.take(cuttable(crops, frame.shape[1::-1])))
         (values,) = run_session(self._session, [OUTPUT], {INPUT: tiles}, self._source, _ADVICE)
         if values.shape != (len(found), VALUES) or values.dtype != np.float32:
             raise ModelError(
                 f"{self._source} gave {OUTPUT} as {values.dtype} {values.shape}, not float32 "
                 f"({len(found)}, {VALUES}). {_ADVICE}"
             )
-        boxes, points = decode(crops, values)
-        with np.errstate(divide="ignore", over="ignore"):
+        with np.errstate(all="ignore"):  # Left to Detections.sound.
+            boxes, points = decode(crops, values)
             against = (1 - found.scores) / found.scores * np.exp(-values[:, 0])
-        return Detections(boxes, (1 / (1 + against)).astype(np.float32), points)
+            return Detections(boxes, 1 / (1 + against), points)
 
 
 def around(boxes: Floats) -> NDArray[np.float64]:
@@ -92,15 +88,17 @@ def around(boxes: Floats) -> NDArray[np.float64]:
     return np.concatenate([wide[:, :2] + (wide[:, 2:] - side) / 2, side, side], axis=1)
 
 
-def decode(crops: Floats, values: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def decode(
+    crops: Floats, values: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Boxes (N, 4) and points (N, 5, 2) in pixels of the frame that ``crops`` were cut from."""
-    side = crops[:, 2:3]
-    middle = crops[:, :2] + side / 2
-    with np.errstate(over="ignore", invalid="ignore"):  # Left to Detections.sound.
-        sizes = np.exp(values[:, 3:5]) * side
-        boxes = np.concatenate([middle + values[:, 1:3] * side - sizes / 2, sizes], axis=1)
-        points = middle[:, None] + values[:, 5:].reshape(-1, 5, 2) * side[:, None]
-        return boxes.astype(np.float32), points.astype(np.float32)
+    places = crops.astype(np.float32)
+    side = places[:, 2:3]
+    middle = places[:, :2] + side / 2
+    sizes = np.exp(values[:, 3:5]) * side
+    corner = middle + values[:, 1:3] * side - sizes / 2
+    points = middle[:, None] + values[:, 5:].reshape(-1, 5, 2) * side[:, None]
+    return np.concatenate([corner, sizes], axis=1), points
 
 
 def encode(crops: Floats, boxes: Floats, points: Floats) -> NDArray[np.float32]:
