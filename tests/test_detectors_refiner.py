@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,9 +16,10 @@ from onnx_models import write_model
 from pictures import astronaut
 
 from fastfer.detectors import Detections
+from fastfer.detectors.nano import BUNDLED as NANO
 from fastfer.detectors.nano import PROPOSED, NanoDetector
 from fastfer.detectors.refiner import BUNDLED, Refiner, around, decode, encode
-from fastfer.errors import ModelError, UsageError
+from fastfer.errors import FrameError, ModelError, UsageError
 
 
 def write_refiner(
@@ -84,6 +86,28 @@ def test_what_cannot_be_cut_out_is_left_out(tmp_path: Path) -> None:
     )
     assert refiner.refine(frame, found).boxes[:, 0].tolist() == [37.5, -35]
     assert len(refiner.refine(frame, faces())) == 0
+
+
+def test_a_wide_frame_is_wide() -> None:
+    frame = np.zeros((40, 300), np.uint8)
+    found = BLANK.refine(frame, faces((250, 5, 20, 20), (5, 250, 20, 20), (-500, 5, 20, 20)))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    "view", [np.s_[..., ::-1], np.s_[:, ::-1], np.s_[::2, ::2], np.s_[..., 1], np.s_[::-1]]
+)
+def test_frames_of_any_layout(view: Any) -> None:
+    frame = astronaut()[view]
+    detector = NanoDetector(score=0, threads=1)
+    one, other = (detector.detect(f) for f in (frame, frame.copy()))
+    np.testing.assert_array_equal(one.boxes, other.boxes)
+    assert len(NanoDetector().detect(np.asfortranarray(astronaut()))) >= 1
+
+
+def test_frames_of_other_numbers() -> None:
+    with pytest.raises(FrameError, match="float32"):
+        BLANK.refine(np.zeros((90, 90, 3), np.float32), faces((20, 20, 40, 40)))  # type: ignore[arg-type]
 
 
 @given(st.lists(st.tuples(*[st.floats(width=32)] * 4), min_size=1, max_size=4))
@@ -169,3 +193,8 @@ def test_the_option_by_name(tmp_path: Path) -> None:
     assert len(create_detector("nano:refiner=none").detect(astronaut())) >= 1
     with pytest.raises(UsageError, match="refiner must be a text"):
         create_detector("nano:refiner=3")
+    with pytest.raises(UsageError, match="refiner is empty"):
+        create_detector("nano:refiner=")
+    # A file with a file as its option.
+    assert len(create_detector(f"{NANO}:refiner={path}").detect(astronaut())) == 0
+    assert len(create_detector(f"{NANO}:score=0.3,refiner={BUNDLED}").detect(astronaut())) >= 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastfer.errors import ModelError, UsageError
+from fastfer.errors import InputError, ModelError, UsageError
 
 if TYPE_CHECKING:
     import keras
@@ -75,6 +75,8 @@ def run_export(
 
     if options.out.suffix != ".onnx":
         raise UsageError(f"--out {options.out}: the name must end in .onnx")
+    if not options.run.exists():
+        raise InputError(f"{options.run}: no such file or folder")
     folder = options.run.is_dir()
     data = options.data or (read_json(options.run / CONFIG)["data"] if folder else None)
     if data is None:

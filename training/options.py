@@ -96,6 +96,14 @@ def amount(text: str) -> float:
     return value
 
 
+def finite(text: str) -> float:
+    """Any number but the infinite ones."""
+    value = _number(text)
+    if not abs(value) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return value
+
+
 def listed(text: str) -> str:
     """Names of files separated by commas, without empty ones and the spaces around them."""
     names = [name for part in text.split(",") if (name := part.strip())]

@@ -96,12 +96,16 @@ def load_network(path: Path, *, compile: bool = False) -> keras.Model:
     """A Keras file; with ``compile``, its optimizer and loss as well.
 
     Raises:
+        InputError: there is no such file.
         ModelError: the file is not a network of Keras 3.
     """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
     try:
         return keras.saving.load_model(path, compile=compile)
     except (ValueError, OSError, TypeError, KeyError) as e:
-        raise ModelError(f"{path}: not a readable Keras model: {e}") from e
+        reason = str(e).strip().splitlines()[:1]
+        raise ModelError(f"{path}: not a readable Keras model: {''.join(reason)}") from e
 
 
 def environment() -> dict[str, Any]:

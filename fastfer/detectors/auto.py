@@ -17,7 +17,7 @@ def auto(*, threads: int | None = None, **options: Any) -> Detector:
     a network's runtime; Haar has none.
 
     Raises:
-        ModelError: a network's file is damaged.
+        ModelError: a network's file is damaged, or only one of the bundled two is there.
     """
     if BUNDLED.is_file():
         from fastfer.detectors.nano import NanoDetector

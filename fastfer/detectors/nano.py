@@ -31,7 +31,7 @@ from fastfer.detectors.reduce import (
     to_frame,
 )
 from fastfer.detectors.refiner import Refiner
-from fastfer.errors import ModelError
+from fastfer.errors import ModelError, UsageError
 from fastfer.runtime import open_session, pick_threads, read_model, run_session
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class NanoDetector(NetworkDetector):
             detect_size: long side of the searched picture in pixels; smaller frames stay as they
                 are. Faces of more than about 350 of these pixels fall apart, so a larger picture
                 shows smaller faces and loses those that fill the frame.
-            score: how sure the network must be, 0 to 1.
+            score: how sure the networks must be, 0 to 1. The second looks at faces of which the
+                first is as sure as :data:`PROPOSED` only.
             nms: overlap (intersection over union) up to which two boxes are two faces, 0 to 1.
             refiner: an ONNX file of ``training.refiner.export`` for the second look; ``None`` takes
                 the bundled one, ``"none"`` leaves it at the first.
@@ -90,6 +91,8 @@ class NanoDetector(NetworkDetector):
         """
         check_range(min_face=(min_face, 0), detect_size=(detect_size, 32))
         check_share(score=score, nms=nms)
+        if refiner == "":
+            raise UsageError("refiner is empty: it is a file, or none.")
         self._min_face = min_face
         self._detect_size = detect_size
         self.enough = 0 if min_face else detect_size

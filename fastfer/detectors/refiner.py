@@ -1,7 +1,8 @@
 """The second look: a small network that sees each proposed face close up, with 48 x 48 pixels.
 
-The first network searches a whole picture, in which a small face has few pixels; this one gets the
-face cut out of the frame itself. It tells faces from what only looks like one, and sets the box and
+The first network searches a reduced picture, in which a small face has few pixels; this one gets
+the face cut out of the frame as the detector got it (of a large JPEG that is the copy which is
+decoded first). It tells faces from what only looks like one, and sets the box and
 the landmarks right. (A cascade, as of Viola and Jones, 2001, and of Zhang et al., MTCNN, 2016.)
 How it is trained stands in ``training/refiner``.
 """
@@ -19,6 +20,7 @@ from fastfer import kernels
 from fastfer.crops import cuttable
 from fastfer.detectors.base import Detections
 from fastfer.errors import ModelError
+from fastfer.preprocess import check_frame
 from fastfer.runtime import describe, open_session, read_model, run_session
 
 if TYPE_CHECKING:
@@ -62,9 +64,15 @@ class Refiner:
         """The faces ``found`` in ``frame``, with another score, box and landmarks each.
 
         Scores are 0 to 1. Proposals that cannot be cut out of the frame are left out.
+
+        Raises:
+            FrameError: the frame has another dtype or shape.
         """
         if not len(found):
             return found
+        if frame.strides[1:] != (3, 1)[3 - frame.ndim :]:
+            frame = np.ascontiguousarray(frame)
+        check_frame(frame)
         crops = around(found.boxes)
         tiles = np.empty((len(found), SIZE, SIZE, 1), np.float32)
         if kernels.pack(frame, crops, SIZE, 1 / 255, 0.0, tiles) >= 0:

@@ -32,7 +32,7 @@ _BUILT_IN: Final = {
 """Name to ``module:class``, loaded when its detector is first asked for, and to the option that a
 value without a name sets."""
 
-_FILE: Final = re.compile(r"(?P<file>.*\.onnx)(?::(?P<options>[^/\\]*))?", re.IGNORECASE)
+_FILE: Final = re.compile(r"(?P<file>.*?\.onnx)(?::(?P<options>.*))?", re.IGNORECASE)
 
 _registered: dict[str, Callable[..., Detector]] = {}
 
@@ -104,6 +104,11 @@ def create_detector(spec: str, *, threads: int | None = None, **options: Any) ->
     except TypeError as error:  # An option left out.
         raise UsageError(f"detector {spec!r}: {error}.") from None
     return factory(**options)
+
+
+def name_of(spec: str) -> str:
+    """The name of the detector that ``spec`` asks for; that of a file goes by its outputs."""
+    return _parse(spec)[0]
 
 
 def needed_network(spec: str) -> str | None:

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +21,12 @@ from drawn_scenes import POINTS as PLACES
 from drawn_scenes import write_scenes
 
 from fastfer.detectors import Detections, create_detector
+from fastfer.detectors.nano import BUNDLED as NANO
 from fastfer.detectors.refiner import SIZE, around, decode
 from fastfer.errors import InputError
 from training import runs
 from training.detector import evaluate, label_noise
-from training.detector.photos import Regions, read_photos
+from training.detector.photos import Photo, Regions, read_photos
 from training.refiner import crops, export, losses
 from training.refiner import train as training
 from training.refiner.batches import AllCrops, CropBatches, mirror
@@ -117,9 +123,76 @@ def test_a_tile_of_nothing():
     assert made.targets.shape == (0, WIDTH)
 
 
+def test_proposals_are_found_in_a_reduced_tile_as_well(monkeypatch):
+    """Most frames are larger than what is searched of them; the crop comes from the whole."""
+    searched = []
+
+    class Noting(Proposing):
+        def detect(self, frame):
+            searched.append(frame.shape[0])
+            return super().detect(frame)
+
+    tile, face = np.zeros((200, 200), np.uint8), regions((60, 50, 40, 50))
+    rows = [
+        crops.cut_crops(tile, face, Noting((56, 54, 44, 44)), np.random.default_rng(seed)).targets
+        for seed in range(12)
+    ]
+    assert min(searched) < 150
+    assert max(searched) == 200
+    for row in rows:
+        np.testing.assert_allclose(row[0], rows[0][0], atol=0.02)
+
+
+def test_the_best_proposals_are_taken():
+    class Many(Proposing):
+        def detect(self, frame):
+            found = super().detect(frame)
+            return Detections(found.boxes, np.linspace(0.1, 0.9, len(found)).astype(np.float32))
+
+    boxes = [(5 * i, 10, 30, 30) for i in range(20)]
+    rng = np.random.default_rng(0)
+    kept = crops._proposals(np.zeros((200, 200), np.uint8), Many(*boxes), rng)
+    assert sorted(kept[:, 0].round().tolist()) == [5 * i for i in range(20 - crops.MOST, 20)]
+
+
+def test_faces_are_cut_out_a_little_off():
+    face = np.array([[100.0, 100, 40, 50]], np.float32)
+    rng = np.random.default_rng(0)
+    off = np.concatenate([crops._off(face, rng) for _ in range(800)])
+    middle = (off[:, :2] + off[:, 2:] / 2 - [120, 125]) / [40, 50]
+    np.testing.assert_allclose(middle.mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose(middle.std(axis=0), crops.OFF, rtol=0.15)
+    np.testing.assert_allclose(np.log(off[:, 2:] / [40, 50]).std(axis=0), crops.SCALED, rtol=0.15)
+    assert len(crops._off(np.array([[0, 0, 9, 9]], np.float32), rng)) == 0, "too small"
+
+
+def test_proposals_beside_the_tile_are_left_out():
+    assert len(cut(regions(), (-500, 10, 40, 40), (10, 10, 40, 40)).pixels) == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_of_the_tiles_begins_with_faces(monkeypatch, share):
+    begun = []
+
+    def draw(photos, first, side, wear, rng):
+        begun.append(first)
+        return np.zeros((side, side, 1), np.uint8), regions()
+
+    monkeypatch.setattr(crops, "draw", draw)
+    empty, full = (Photo(np.zeros((9, 9, 1), np.uint8), regions(*f)) for f in ([], [(0, 0, 9, 9)]))
+    crops.draw_crops([empty, full, empty], Proposing(), 9, share, np.random.default_rng(0))
+    assert set(begun) == ({1} if share else {0, 2})
+
+
+def test_chunks():
+    assert crops.chunk_sizes(1) == [1]
+    assert crops.chunk_sizes(600) == [250, 250, 100]
+    assert sum(crops.chunk_sizes(90_000)) == 90_000
+
+
 def test_crops_are_the_same_for_the_same_seed(scenes):
     photos = read_photos(scenes, "train")
-    detector = crops.first_look(None)
+    detector = crops.first_look()
     one, other, third = (
         crops.draw_crops(photos, detector, 4, 0.5, np.random.default_rng(seed))
         for seed in (1, 1, 2)
@@ -135,9 +208,50 @@ def test_the_files_of_the_command(folder):
     assert 0.2 < made.targets[:, FACE].mean() <= 1
     with pytest.raises(InputError, match=r"none\.npz: .*training\.refiner\.crops"):
         Crops.read(folder / "none.npz")
-    (folder / "bad.npz").write_bytes(b"PK")
-    with pytest.raises(InputError, match=r"bad\.npz"):
+    whole = (folder / "val.npz").read_bytes()
+    array = io.BytesIO()
+    np.save(array, np.zeros(3))
+    for bad in (b"", b"PK", whole[:-900], whole[:5000] + b"??" + whole[5002:], array.getvalue()):
+        (folder / "bad.npz").write_bytes(bad)
+        with pytest.raises(InputError, match=r"bad\.npz"):
+            Crops.read(folder / "bad.npz")
+    Crops(np.zeros((3, 9, 9), np.uint8), np.zeros((2, 4), np.float32)).write(folder / "bad.npz")
+    with pytest.raises(InputError, match=r"bad\.npz: no crops, arrays \(3, 9, 9\) and \(2, 4\)"):
         Crops.read(folder / "bad.npz")
+    told = json.loads((folder / "crops.json").read_text())
+    assert told["tiles"] == "60"
+
+
+def crop(*arguments: object) -> int:
+    return crops.main([str(a) for a in arguments])
+
+
+def test_what_the_command_refuses(scenes, tmp_path, capsys):
+    out = tmp_path / "crops"
+    assert crop("--data", tmp_path / "none", "--out", out, "--tiles", 4, "--workers", 2) == 3
+    said = capsys.readouterr().err
+    assert "labels.jsonl: No such file" in said
+    assert len(said.splitlines()) == 1
+    words = ("--data", scenes, "--out", out, "--tiles", 4, "--workers", 1)
+    assert crop(*words, "--detector", tmp_path / "none.onnx") == 4
+    assert crop("--data", scenes, "--out", out, "--tiles", 1, "--faces", 0, "--workers", 1) == 3
+    assert "no crops of 1 " in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_interrupts_leave_nothing_behind(scenes, tmp_path):
+    words = ["--data", scenes, "--out", tmp_path / "out", "--tiles", 100_000, "--workers", 2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "training.refiner.crops", *map(str, words)],
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(9)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip() == "stopped; nothing was written. Give the same command again"
+    assert not (tmp_path / "out").exists()
 
 
 # --- batches and losses --------------------------------------------------------------------------
@@ -152,6 +266,21 @@ def test_a_mirrored_crop_has_its_right_eye_on_the_left():
     expected = [-0.2, 0.3, 0, 0.1, -0.4, 0.5, -0.8, 0.9, -0.6, 0.7]
     np.testing.assert_allclose(out[0, POINTS], expected, atol=1e-6)
     np.testing.assert_array_equal(mirror(out), row)
+
+
+def test_pixels_and_targets_are_mirrored_alike():
+    """Bright on the left and at the bottom, as the box is."""
+    pixels = np.zeros((1, SIZE, SIZE), np.uint8)
+    pixels[:, SIZE // 2 :, : SIZE // 2] = 255
+    row = np.zeros((1, WIDTH), np.float32)
+    row[0, [FACE, WEIGHT]] = 1
+    row[0, BOX.start] = -0.25
+    got, rows = CropBatches(Crops(pixels, row), steps=1, batch_size=64)[0]
+    left = got[:, SIZE // 2 :, : SIZE // 2].mean(axis=(1, 2, 3))
+    right = got[:, SIZE // 2 :, SIZE // 2 :].mean(axis=(1, 2, 3))
+    assert {-0.25, 0.25} == set(rows[:, BOX.start].tolist())
+    np.testing.assert_array_equal(left > right, rows[:, BOX.start] < 0)
+    assert (np.maximum(left, right) > got[:, : SIZE // 2].mean(axis=(1, 2, 3)) + 0.3).all()
 
 
 def test_batches_are_the_same_for_the_same_seed_and_epoch(folder):
@@ -301,7 +430,33 @@ def test_a_moved_photo_has_the_same_faces():
         assert (found.landmarks == [40, 30]).all()
 
 
+def test_what_evaluation_refuses(scenes, tmp_path, capsys):
+    def asked(*words: str) -> str:
+        assert evaluate.main([*words, "--data", str(scenes), "--size", "160"]) != 0
+        said = capsys.readouterr().err
+        assert len(said.splitlines()) == 1, said
+        return said
+
+    assert "name that in place of auto" in asked("auto", "--refiner", "none")
+    assert "for a run" in asked("nano", "--score-share", "0.5")
+    assert "no such file" in asked("nano", "--refiner", str(tmp_path / "none"))
+    other = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(other)
+    assert "not a second look at faces" in asked("nano", "--refiner", str(other))
+    assert "not a face detector" in asked(str(other))
+
+
+def test_reports_name_detectors_apart(scenes, tmp_path):
+    words = [str(NANO), "nano", "nano:refiner=none", "--data", str(scenes), "--size", "160"]
+    assert evaluate.main([*words, "--out", str(tmp_path)]) == 0
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert list(figures) == ["nano.onnx 160", "nano 160", "nano:refiner=none 160"]
+    first, second, _ = ({k: v for k, v in f.items() if k != "ms"} for f in figures.values())
+    assert first == second
+
+
 def test_export_refuses(run, tmp_path, capsys, monkeypatch):
+    assert export.main([str(tmp_path / "none"), "--out", str(tmp_path / "refiner.onnx")]) == 3
     assert export.main([str(run), "--out", str(tmp_path / "refiner.bin")]) == 2
     monkeypatch.setattr(export, "LARGEST", 1000)
     assert export.main([str(run), "--out", str(tmp_path / "refiner.onnx")]) != 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 from benchmarks.detection import Photo, matches, val_photos
 from fastfer.boxes import iou
 from fastfer.detectors import Detections, Detector, create_detector
+from fastfer.detectors.registry import name_of
 from fastfer.errors import InputError, UsageError
 from training.detector.tilt import TURNS, tilt_errors
 from training.options import run_command, whole
@@ -91,11 +93,7 @@ def _report(options: argparse.Namespace, refiner: str | None) -> int:
     if options.pictures and not options.out:
         raise UsageError("--pictures needs --out: the folder for them")
     cv2.setNumThreads(1)
-    try:
-        photos = list(val_photos(options.data))
-    except OSError as e:
-        raise InputError(f"{options.data}: {e.strerror}; --data is a folder with labels") from None
-    frames = [np.asarray(cv2.imread(str(photo.path)), np.uint8) for photo in photos]
+    photos, frames = read_val(options.data)
     reports, curves = {}, {}
     for spec in options.detector:
         for size in options.size or [320, 640]:
@@ -127,16 +125,31 @@ def _report(options: argparse.Namespace, refiner: str | None) -> int:
     return 0
 
 
+def read_val(folder: Path) -> tuple[list[Photo], list[NDArray[np.uint8]]]:
+    """The validation photos and their pixels.
+
+    Raises:
+        InputError: there are none.
+    """
+    try:
+        photos = list(val_photos(folder))
+    except OSError as e:
+        raise InputError(f"{folder}: {e.strerror}; --data is a folder with labels") from None
+    return photos, [np.asarray(cv2.imread(str(photo.path)), np.uint8) for photo in photos]
+
+
 def _short(spec: str) -> str:
-    name, _, rest = spec.partition(":")
-    return Path(rest if rest.endswith(".onnx") else name).name if "/" in spec else name
+    """``spec`` without folders."""
+    return re.sub(r"[^,=:]*/", "", spec.rstrip("/"))
 
 
 def _second_look(options: argparse.Namespace, path: Path) -> str | None:
     """What ``nano`` takes for ``--refiner``; a run is written to ``path``."""
-    run = options.refiner
+    run: str | None = options.refiner
     if run is None or run == "none" or run.endswith(".onnx"):
-        return run if run is None else str(run)
+        if (options.score_share, options.score_shift) != (1, 0):
+            raise UsageError("--score-share and --score-shift are for a run that --refiner names")
+        return run
     from training.refiner.export import weighted, write
     from training.refiner.network import load
 
@@ -159,7 +172,11 @@ def open_detector(spec: str, size: int, refiner: str | None = None) -> Detector:
             )
     if spec.startswith("haar"):
         return create_detector(spec, detect_size=size, minScore=-100.0)
-    told = told if spec.startswith("nano") else {}
+    name = name_of(spec)
+    if name == "auto" and told:
+        raise UsageError("--refiner is for nano: name that in place of auto")
+    if name != "nano":
+        told = {}
     return create_detector(spec, detect_size=size, score=SURE_ENOUGH, threads=1, **told)
 
 

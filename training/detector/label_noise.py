@@ -19,9 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detection import val_photos
 from fastfer.detectors import Detections, Detector
-from training.detector.evaluate import judge, open_detector
+from training.detector.evaluate import judge, open_detector, read_val
 from training.options import run_command, whole
 
 WHOLE = 2048
@@ -62,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    photos = list(val_photos(options.data))
-    frames = [np.asarray(cv2.imread(str(photo.path)), np.uint8) for photo in photos]
+    photos, frames = read_val(options.data)
     detector = open_detector(options.detector, WHOLE)
     print("| moved by | faces | mean error | median |\n| ---: | ---: | ---: | ---: |")
     for pixels in range(options.most + 1):

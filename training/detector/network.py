@@ -15,6 +15,7 @@ from typing import Any
 import keras
 from keras import layers as L
 
+from fastfer.errors import ModelError
 from training.detector.targets import STRIDES
 from training.layers import BatchNormalization, convolution
 
@@ -100,4 +101,7 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
     import training.detector.losses  # noqa: F401  (registered, or Keras could not read them)
     from training.runs import BEST, load_network
 
-    return load_network(path / BEST if path.is_dir() else path, compile=compile)
+    model = load_network(path / BEST if path.is_dir() else path, compile=compile)
+    if not {layer.name for layer in model.layers} >= {f"grid_{stride}" for stride in STRIDES}:
+        raise ModelError(f"{path}: not a face detector; training.detector.train makes them")
+    return model

@@ -33,6 +33,6 @@ python -m training.detector.export runs/nano-2 --data "$data" --out fastfer/mode
     --out runs/crops --tiles 90000 --seed 1
 train refiner runs/refiner --data runs/crops --epochs 150 --steps 200 --learning-rate 0.003 \
     --seed 1
-python -m training.refiner.export runs/refiner --out fastfer/models/refiner.onnx \
+python -m training.refiner.export runs/refiner --score-share 0.7 --out fastfer/models/refiner.onnx \
     --trained-on "$(basename "$data")"
 python -m training.detector.evaluate nano --data "$data" --out runs/refiner/report

@@ -8,9 +8,11 @@ little off, so that those which the first network misses are learnt, too.
 from __future__ import annotations
 
 import argparse
-import math
+import json
 import os
+import signal
 import sys
+import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
@@ -26,13 +28,13 @@ from tqdm import tqdm
 from fastfer import pack_faces
 from fastfer.boxes import iou
 from fastfer.crops import cuttable
-from fastfer.detectors.nano import NanoDetector
+from fastfer.detectors.nano import BUNDLED, NanoDetector
 from fastfer.detectors.reduce import shrink
 from fastfer.detectors.refiner import SIZE, around, encode
-from fastfer.errors import InputError
+from fastfer.errors import FastferError, InputError
 from training.detector.photos import Floats, Photo, Regions, read_photos
 from training.detector.tiles import Pixels, Wear, draw
-from training.options import run_command, share, whole
+from training.options import how_to_go_on, run_command, share, whole
 
 FILES = {"train": "train.npz", "val": "val.npz"}
 CHUNK = 250
@@ -60,6 +62,9 @@ WIDTH = 17
 to say them, 0 where there is no face; 1 where the points are known."""
 
 
+_ADVICE = "--data is a folder of python -m training.refiner.crops"
+
+
 @dataclass(frozen=True)
 class Crops:
     """Crops, and what is known of them."""
@@ -83,11 +88,14 @@ class Crops:
         """
         try:
             with np.load(path) as file:
-                return cls(file["pixels"], file["targets"])
-        except (OSError, ValueError, KeyError) as e:
-            raise InputError(
-                f"{path}: {e}; --data is a folder of python -m training.refiner.crops"
-            ) from None
+                crops = cls(file["pixels"], file["targets"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as e:
+            raise InputError(f"{path}: {e}; {_ADVICE}") from None
+        count = len(crops.pixels)
+        shapes = crops.pixels.shape, crops.targets.shape
+        if not count or shapes != ((count, SIZE, SIZE), (count, WIDTH)):
+            raise InputError(f"{path}: no crops, arrays {shapes[0]} and {shapes[1]}; {_ADVICE}")
+        return crops
 
     def write(self, path: Path) -> None:
         """Written beside and renamed."""
@@ -101,41 +109,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     p = argparse.ArgumentParser(
         prog="python -m training.refiner.crops",
-        description=(__doc__ or "").splitlines()[0],
+        description="Draw what the face detector's second look learns from.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     p.add_argument("--data", required=True, type=Path, help="folder with labels.jsonl and images/")
     p.add_argument("--out", required=True, type=Path, help="folder of train.npz and val.npz")
-    p.add_argument("--detector", type=Path, help="ONNX file of the first look")
+    p.add_argument("--detector", type=Path, default=BUNDLED, help="ONNX file of the first look")
     p.add_argument("--tiles", type=whole(1), default=90_000, help="tiles; 1/30 more to validate")
     p.add_argument("--faces", type=share, default=0.6, help="share that begins with faces")
     p.add_argument("--seed", type=whole(0), default=0, help="of the tiles")
     p.add_argument("--workers", type=whole(1), default=os.cpu_count(), help="processes")
     options = p.parse_args(arguments)
-    return run_command(lambda: _run(options))
+    return run_command(lambda: _run(options), lambda: how_to_go_on("", None))
 
 
 def _run(options: argparse.Namespace) -> int:
-    options.out.mkdir(parents=True, exist_ok=True)
+    made = {}
     for number, split in enumerate(FILES):
         tiles = options.tiles if split == "train" else max(options.tiles // 30, 1)
-        seeds = [(options.seed, number, chunk) for chunk in range(math.ceil(tiles / CHUNK))]
-        counts = [min(CHUNK, tiles - CHUNK * chunk) for _, _, chunk in seeds]
-        setup = (options.data, split, options.detector, options.faces)
-        # Not forked: OpenCV's and the runtime's threads do not survive that.
-        with ProcessPoolExecutor(
-            options.workers, get_context("spawn"), _set_up, setup
-        ) as processes:
-            made = processes.map(_draw_chunk, seeds, counts)
-            parts = list(tqdm(made, split, len(seeds), disable=None, leave=False))
-        crops = Crops.joined(parts)
-        crops.write(options.out / FILES[split])
+        made[split] = _draw_split(options, split, number, tiles)
+        faces = made[split].targets[:, FACE]
+        if not len(faces):
+            raise InputError(f"no crops of {tiles} {split} tiles; more --tiles or --faces")
         print(
-            f"{split}: {len(crops.pixels)} crops of {tiles} tiles, "
-            f"{crops.targets[:, FACE].mean():.0%} with a face",
+            f"{split}: {len(faces)} crops of {tiles} tiles, {faces.mean():.0%} with a face",
             flush=True,
         )
+    options.out.mkdir(parents=True, exist_ok=True)
+    for split, crops in made.items():
+        crops.write(options.out / FILES[split])
+    told = {k: str(v) for k, v in vars(options).items() if k != "out"}
+    (options.out / "crops.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _draw_split(options: argparse.Namespace, split: str, number: int, tiles: int) -> Crops:
+    chunks = chunk_sizes(tiles)
+    seeds = [(options.seed, number, chunk) for chunk in range(len(chunks))]
+    setup = (options.data, split, options.detector, options.faces)
+    # Not forked: OpenCV's and the runtime's threads do not survive that.
+    with ProcessPoolExecutor(options.workers, get_context("spawn"), _set_up, setup) as processes:
+        # Ctrl-C is for this process alone; the others inherit that they are deaf to it.
+        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            parts = processes.map(_draw_chunk, seeds, chunks)
+        finally:
+            signal.signal(signal.SIGINT, heard)
+        try:
+            return Crops.joined(list(tqdm(parts, split, len(seeds), disable=None, leave=False)))
+        except BaseException:
+            processes.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def chunk_sizes(tiles: int) -> list[int]:
+    """How many of ``tiles`` each chunk draws."""
+    return [min(CHUNK, tiles - start) for start in range(0, tiles, CHUNK)]
 
 
 class _Source:
@@ -144,21 +173,28 @@ class _Source:
     photos: Sequence[Photo]
     detector: NanoDetector
     faces: float
+    error: FastferError | None = None
+    """Why it cannot; raised where the parent hears it."""
 
 
-def _set_up(data: Path, split: str, detector: Path | None, faces: float) -> None:
+def _set_up(data: Path, split: str, detector: Path, faces: float) -> None:
     cv2.setNumThreads(1)
-    _Source.photos = read_photos(data, split)
-    _Source.detector = first_look(detector)
+    try:
+        _Source.detector = first_look(detector)
+        _Source.photos = read_photos(data, split)
+    except FastferError as error:
+        _Source.error = error
     _Source.faces = faces
 
 
-def first_look(file: Path | None) -> NanoDetector:
+def first_look(file: Path = BUNDLED) -> NanoDetector:
     """The first network alone, for tiles of any size."""
     return NanoDetector(file, detect_size=max(SIDES), score=LEAST, refiner="none", threads=1)
 
 
 def _draw_chunk(seed: tuple[int, int, int], count: int) -> Crops:
+    if _Source.error is not None:
+        raise _Source.error
     rng = np.random.default_rng(seed)
     return draw_crops(_Source.photos, _Source.detector, count, _Source.faces, rng)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from training import checked_export
 from training.detector.tiles import Pixels
-from training.options import amount, run_command
+from training.options import amount, finite, run_command
 from training.refiner.crops import FILES, Crops
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def add_score_options(p: argparse.ArgumentParser) -> None:
         help="what its logit is multiplied with before it is added to the detector's",
     )  # fmt: skip
     p.add_argument(
-        "--score-shift", type=float, default=0.0, metavar="X", help="what is added after that"
+        "--score-shift", type=finite, default=0.0, metavar="X", help="what is added after that"
     )
 
 
@@ -60,7 +60,9 @@ def _prepare(
 
 def weighted(model: keras.Model, share: float, shift: float) -> keras.Model:
     """``model`` with its score multiplied by ``share`` and moved by ``shift``; changed in place."""
-    layer = model.get_layer("values")
+    from training.refiner.network import LAST
+
+    layer = model.get_layer(LAST)
     kernel, bias = (np.array(w) for w in layer.get_weights())
     kernel[..., 0] *= share
     bias[0] = bias[0] * share + shift

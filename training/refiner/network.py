@@ -12,9 +12,12 @@ import keras
 from keras import layers as L
 
 from fastfer.detectors.refiner import INPUT, OUTPUT, SIZE, VALUES
+from fastfer.errors import ModelError
 from training.layers import convolution
 
 Tensor = Any
+LAST = "values"
+"""Name of the layer that makes the numbers."""
 STEM, STEM_KERNEL = 16, 5
 WIDTHS = (32, 48, 64)
 """Channels at strides 4, 8 and 16."""
@@ -31,7 +34,7 @@ def build() -> keras.Model:
         for _ in range(more):
             x = _conv_relu(x, filters)
     # A dense layer over what is left, written so that it does not hang on the order of its inputs.
-    x = L.Conv2D(VALUES, x.shape[1], dtype="float32", name="values")(x)
+    x = L.Conv2D(VALUES, x.shape[1], dtype="float32", name=LAST)(x)
     return keras.Model(inputs, L.Flatten(dtype="float32", name=OUTPUT)(x), name="refiner")
 
 
@@ -49,4 +52,8 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
     import training.refiner.losses  # noqa: F401  (registered, or Keras could not read them)
     from training.runs import checkpoint_of, load_network
 
-    return load_network(checkpoint_of(path) if path.is_dir() else path, compile=compile)
+    model = load_network(checkpoint_of(path) if path.is_dir() else path, compile=compile)
+    layers = {layer.name for layer in model.layers}
+    if not layers >= {LAST, OUTPUT} or model.inputs[0].shape[1:] != (SIZE, SIZE, 1):
+        raise ModelError(f"{path}: not a second look at faces; training.refiner.train makes them")
+    return model
