@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +152,16 @@ def _draw_split(options: argparse.Namespace, split: str, number: int, tiles: int
         # Ctrl-C is for this process alone; the others inherit that they are deaf to it.
         heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            parts = processes.map(_draw_chunk, seeds, chunks)
+            parts = [processes.submit(_draw_chunk, *job) for job in zip(seeds, chunks, strict=True)]
         finally:
             signal.signal(signal.SIGINT, heard)
         try:
-            return Crops.joined(list(tqdm(parts, split, len(seeds), disable=None, leave=False)))
+            bar = tqdm(parts, split, disable=None, leave=False)
+            return Crops.joined([part.result() for part in bar])
         except BaseException:
-            processes.shutdown(wait=False, cancel_futures=True)
+            # What they still draw is not wanted, and waiting for it can be interrupted again.
+            for process in active_children():
+                process.kill()
             raise
 
 
