@@ -14,8 +14,8 @@ from fastfer.errors import InputError, ModelError, UsageError
 if TYPE_CHECKING:
     import keras
 
-PARITY = 2e-3
-"""Largest difference of any number that a network tells."""
+PARITY = 5e-4
+"""Largest difference of any number that a network tells, as :func:`share_of` counts it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class Export:
             raise ModelError(f"{path.stat().st_size:,} bytes are more than {self.largest:,}")
         self.open(path)
         return rounded, self.difference(model, path)
+
+
+def share_of(difference: float, largest: float) -> float:
+    """``difference`` as a share of the ``largest`` number, where that is above 1: networks that
+    have learnt next to nothing tell thousands."""
+    return difference / max(1.0, largest)
 
 
 def add_options(p: argparse.ArgumentParser, *, data: str, name: str) -> None:

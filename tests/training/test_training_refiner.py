@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,7 +24,7 @@ from drawn_scenes import write_scenes
 from fastfer.detectors import Detections, create_detector
 from fastfer.detectors.nano import BUNDLED as NANO
 from fastfer.detectors.refiner import SIZE, around, decode
-from fastfer.errors import InputError
+from fastfer.errors import InputError, ModelError
 from training import runs
 from training.detector import evaluate, label_noise
 from training.detector.photos import Photo, Regions, read_photos
@@ -453,6 +454,33 @@ def test_reports_name_detectors_apart(scenes, tmp_path):
     assert list(figures) == ["nano.onnx 160", "nano 160", "nano:refiner=none 160"]
     first, second, _ = ({k: v for k, v in f.items() if k != "ms"} for f in figures.values())
     assert first == second
+
+
+def test_both_networks_losses_have_names_of_their_own(run):
+    """One process may go on with a run of either."""
+    from training.detector import losses as first
+
+    model = load(run / runs.LAST, compile=True)
+    assert model.loss.name == "refinement"
+    known = keras.saving.get_registered_object
+    assert known("fastfer>score") is first.score
+    assert known("fastfer.refiner>score") is losses.score
+
+
+def test_opencvs_yunet_is_fastfers(shared, tmp_path, capsys):
+    file = shared / "models" / "yunet_n_640_640.onnx"
+    frame = cv2.imread(str(shared / "media" / "faces" / "2008_001322.jpg"))
+    theirs, ours = (
+        evaluate.open_detector(spec, 320).detect(frame) for spec in (f"cv2:{file}", str(file))
+    )
+    best = [found.take(found.scores > 0.7).left_to_right() for found in (theirs, ours)]
+    assert len(best[0]) == 3
+    np.testing.assert_allclose(best[0].boxes, best[1].boxes, atol=1)
+    np.testing.assert_allclose(best[0].landmarks, best[1].landmarks, atol=1)
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"no")
+    with pytest.raises(ModelError, match=r"bad\.onnx: not a file of YuNet"):
+        evaluate.open_detector(f"cv2:{bad}", 320)
 
 
 def test_export_refuses(run, tmp_path, capsys, monkeypatch):

@@ -2,11 +2,11 @@
 
     python -m training.detector.evaluate runs/NAME yunet haar --data FOLDER --out DIR
 
-Each is a run folder, a .keras file or a detector as ``--detector`` of the commands takes it. With
-``--refiner``, a run of the second look judges what runs, .keras files and ``nano`` propose; else
-the bundled one does. What counts as found, false and ignored stands in
-:mod:`benchmarks.detection`; a box may also be neither, where it overlaps a known face by less than
-a match needs.
+Each is a run folder, a .keras file or a detector as ``--detector`` of the commands takes it;
+``cv2:FILE`` is OpenCV's own YuNet. With ``--refiner``, a run of the second look judges what runs,
+.keras files and ``nano`` propose; else the bundled one does. What counts as found, false and
+ignored stands in :mod:`benchmarks.detection`; a box may also be neither, where it overlaps a known
+face by less than a match needs.
 
 The trusted faces were labelled by YuNet at several sizes, so its own recall of them is flattered;
 the boxes of the mask photos were drawn by hand.
@@ -34,6 +34,7 @@ from fastfer.boxes import iou
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.detectors.registry import name_of
 from fastfer.errors import InputError, UsageError
+from training.detector.peer import OpenCVYuNet
 from training.detector.tilt import TURNS, tilt_errors
 from training.options import run_command, whole
 from training.refiner.export import add_score_options
@@ -170,6 +171,8 @@ def open_detector(spec: str, size: int, refiner: str | None = None) -> Detector:
             return create_detector(
                 str(path), detect_size=size, score=SURE_ENOUGH, threads=1, **told
             )
+    if spec.startswith("cv2:"):
+        return OpenCVYuNet(spec[4:], size, SURE_ENOUGH)
     if spec.startswith("haar"):
         return create_detector(spec, detect_size=size, minScore=-100.0)
     name = name_of(spec)

@@ -82,7 +82,7 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
 
 
 def difference(model: keras.Model, path: Path, crops: Pixels) -> float:
-    """The largest difference of any number between Keras and ONNX Runtime on ``crops``."""
+    """The largest difference, as a share, between Keras and ONNX Runtime on ``crops``."""
     import onnxruntime
 
     from training.refiner.batches import as_inputs
@@ -91,7 +91,8 @@ def difference(model: keras.Model, path: Path, crops: Pixels) -> float:
     tiles = as_inputs(crops)
     (got,) = session.run(None, {session.get_inputs()[0].name: tiles})
     expected = np.asarray(model.predict(tiles, batch_size=256, verbose=0))
-    return float(np.abs(expected - got).max())
+    worst = np.abs(expected - got).max()
+    return checked_export.share_of(float(worst), float(np.abs(expected).max()))
 
 
 if __name__ == "__main__":

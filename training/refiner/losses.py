@@ -14,13 +14,15 @@ from keras import ops
 from training.refiner.crops import BOX, FACE, KNOWN, POINTS, WEIGHT
 
 Tensor = Any
+PACKAGE = "fastfer.refiner"
+"""Keras keeps one function of a name in a package; the first look's losses are called alike."""
 BOX_SHARE, POINTS_SHARE = 4.0, 15.0
 """Weights of the losses beside that of the score."""
 ROUND = 0.02
 """Errors below this, in sides of the crop, count by their square: labels are no better."""
 
 
-@keras.saving.register_keras_serializable(package="fastfer")
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class Refinement(keras.losses.Loss):  # type: ignore[misc]
     """All of it; what training minimises."""
 
@@ -35,7 +37,7 @@ class Refinement(keras.losses.Loss):  # type: ignore[misc]
         )
 
 
-@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
+@keras.saving.register_keras_serializable(package=PACKAGE)  # type: ignore[untyped-decorator]
 def score(targets: Tensor, predicted: Tensor) -> Tensor:
     """Cross-entropy, of which what is learnt already counts little (focal loss, Lin et al., 2017,
     with a power of one)."""
@@ -45,14 +47,14 @@ def score(targets: Tensor, predicted: Tensor) -> Tensor:
     return _mean(focus * entropy, targets[:, WEIGHT])
 
 
-@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
+@keras.saving.register_keras_serializable(package=PACKAGE)  # type: ignore[untyped-decorator]
 def box(targets: Tensor, predicted: Tensor) -> Tensor:
     """Mean error of the middle and of the logarithm of the sides."""
     error = ops.mean(_huber(predicted[:, 1:5] - targets[:, BOX]), axis=-1)
     return _mean(error, targets[:, FACE])
 
 
-@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
+@keras.saving.register_keras_serializable(package=PACKAGE)  # type: ignore[untyped-decorator]
 def points(targets: Tensor, predicted: Tensor) -> Tensor:
     """Mean error of the points."""
     error = ops.mean(_huber(predicted[:, 5:] - targets[:, POINTS]), axis=-1)
