@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -70,7 +72,14 @@ def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> NDArray[np.int
     values = _scores(scores, len(rows))
     if not (is_number(threshold) and 0 <= threshold <= 1):
         raise UsageError(f"threshold must be a number from 0 to 1; got {threshold!r}.")
-    order = np.argsort(-values, kind="stable").astype(np.int64, copy=False)
+    return nms_unchecked(rows, values, threshold)
+
+
+def nms_unchecked(
+    rows: NDArray[np.float64], scores: NDArray[np.floating[Any]], threshold: float
+) -> NDArray[np.intp]:
+    """:func:`nms` of what is known to be sound; ``rows`` are what :func:`as_boxes` makes."""
+    order = np.argsort(-scores, kind="stable").astype(np.int64, copy=False)
     keep = np.empty(len(rows), np.int64)
     count = kernels.nms(rows, order, threshold, keep)
     return keep[:count].astype(np.intp, copy=False)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer import kernels
+from fastfer.boxes import nms_unchecked
 from fastfer.checks import check_range, check_share
 from fastfer.detectors.base import Detections, Framing
 from fastfer.detectors.network import NetworkDetector, one_or_free
@@ -122,11 +123,8 @@ class NanoDetector(NetworkDetector):
         found = found.sound()
         if len(found) < 2:
             return found
-        # As fastfer.boxes.nms does, which would check again.
-        order = np.argsort(-found.scores, kind="stable")
-        keep = np.empty(len(found), np.int64)
-        count = kernels.nms(found.boxes.astype(np.float64), order, self._nms, keep)
-        return found.take(keep[:count])
+        boxes = found.boxes.astype(np.float64)
+        return found.take(nms_unchecked(boxes, found.scores, self._nms))
 
     def _run(self, picture: Frame) -> list[Floats]:
         """The maps of all grids for ``picture`` (1, H, W, channels)."""
