@@ -15,6 +15,7 @@ import types
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 
 from fastfer.budget import Budget
 from fastfer.capture import CameraOptions, Source, VideoFrame, open_source
+from fastfer.capture.coming import ComingFrames
 from fastfer.classifier import EmotionClassifier
 from fastfer.crops import qualities, tilts
 from fastfer.detectors import Detections, Detector
 from fastfer.engine import Engine, default_engine
-from fastfer.errors import UsageError
+from fastfer.errors import FrameError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.preprocess import check_frame
 from fastfer.tracking import AUTO, Auto, DetectPolicy, Observation, Step, Tracker, look_back
@@ -115,31 +117,43 @@ class Loop:
     def _groups(self, source: Source) -> Iterator[list[Step]]:
         ahead = not source.live and self.budget is None
         policy = DetectPolicy(self.options.detect_every, ahead=ahead)
-        tracker = Tracker(self._detector, policy)
+        frames = ComingFrames(source)
         group: list[Step] = []
         held = 0
-        frames = iter(source)
-        while True:
+        with closing(Tracker(self._detector, policy)) as tracker:
             try:
-                frame = next(frames)
-            except StopIteration:
-                break
+                for frame in frames:
+                    check_frame(frame.image)
+                    if self.budget is not None:
+                        policy.at_least = self.budget.interval
+                    group.append(tracker.step(frame))
+                    held += frame.image.nbytes
+                    if ahead:
+                        tracker.look_ahead(_sound(frames, MAX_HELD - held))
+                    looked = group[-1].detected and group[-1].settled
+                    if looked or not ahead or len(group) >= MAX_GROUP or held >= MAX_HELD:
+                        yield group
+                        group, held = [], 0
             except Exception:
                 # What was read before the source failed is still good.
                 if group:
                     yield group
                 raise
-            check_frame(frame.image)
-            if self.budget is not None:
-                policy.at_least = self.budget.interval
-            group.append(tracker.step(frame))
-            held += frame.image.nbytes
-            looked = group[-1].detected and group[-1].settled
-            if looked or not ahead or len(group) >= MAX_GROUP or held >= MAX_HELD:
+            if group:
                 yield group
-                group, held = [], 0
-        if group:
-            yield group
+
+
+def _sound(frames: ComingFrames, room: int) -> Iterator[VideoFrame]:
+    """The frames to come that the detector may be given, as far as ``room`` bytes can hold them."""
+    for frame in islice(frames.coming(), MAX_GROUP):
+        try:
+            check_frame(frame.image)
+        except FrameError:  # Raised again where the frame has its turn.
+            return
+        room -= frame.image.nbytes
+        if room < 0:
+            return
+        yield frame
 
 
 class _Readings:

@@ -23,6 +23,7 @@ from PIL import Image
 from fastfer.capture import CameraOptions, open_source
 from fastfer.capture.ahead import DEPTH, ReadAhead
 from fastfer.capture.base import ArraySource
+from fastfer.capture.coming import ComingFrames
 from fastfer.capture.live import LiveSource
 from fastfer.errors import InputError, UsageError
 
@@ -431,3 +432,40 @@ def test_an_address_where_nobody_answers_and_its_password_stays_secret() -> None
         port = listener.getsockname()[1]
     with pytest.raises(InputError, match=r"http://me:\*\*\*@127\.0\.0\.1:\d+/x cannot be reached"):
         open_source(f"http://me:secret@127.0.0.1:{port}/x")
+
+
+# --- Looking at what comes -----------------------------------------------------------------------
+
+
+def test_frames_to_come_may_be_looked_at_and_are_given_all_the_same() -> None:
+    def made() -> Iterator[Any]:
+        for i in range(5):
+            yield np.full((4, 4), i, np.uint8)
+        raise InputError("the end")
+
+    frames = ComingFrames(ArraySource(made(), 25))
+    taken = iter(frames)
+    assert next(taken).index == 0
+    assert [frame.index for frame in frames.coming()] == [1, 2, 3, 4]
+    assert [next(taken).index for _ in range(2)] == [1, 2]
+    assert [frame.index for frame in frames.coming()] == [3, 4]
+    assert [next(taken).index for _ in range(2)] == [3, 4]
+    assert list(frames.coming()) == []
+    with pytest.raises(InputError, match="the end"):
+        next(taken)
+
+
+def test_what_comes_is_read_as_far_as_it_is_asked_for() -> None:
+    read = []
+
+    def made() -> Iterator[Any]:
+        for i in range(9):
+            read.append(i)
+            yield np.zeros((4, 4), np.uint8)
+
+    frames = ComingFrames(ArraySource(made(), 25))
+    for frame in frames.coming():
+        if frame.index == 3:
+            break
+    assert read == [0, 1, 2, 3]
+    assert [frame.index for frame in frames] == list(range(9))

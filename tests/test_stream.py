@@ -25,6 +25,7 @@ from fastfer.detectors import Detections, Framing
 from fastfer.engine import Engine
 from fastfer.errors import FrameError, InputError, UsageError
 from fastfer.stream import Loop, LoopOptions
+from fastfer.tracking import Tracker
 from fastfer.video_results import VideoResult
 
 EVERYTHING = LoopOptions(detect_every=1, classify_every=1, smooth=0)
@@ -147,6 +148,76 @@ def test_what_came_before_an_error_is_given_out(engine: Engine) -> None:
     with pytest.raises(InputError, match="the end"):
         seen.extend(results)
     assert len(seen) == 10
+
+
+def test_a_wrong_frame_ends_the_run_where_its_turn_is(engine: Engine) -> None:
+    seen = []
+    frames = [*moving_face(20), np.zeros((8, 8, 3)), *moving_face(5)]
+    with pytest.raises(FrameError, match="uint8"):
+        seen.extend(fastfer.stream(frames, engine=engine))
+    assert len(seen) == 20
+
+
+class Watched:
+    """A detector that notes in which thread each frame was searched, and fails at one of them."""
+
+    name = "watched"
+    framing = Framing()
+
+    def __init__(self, detector: Any, fails_at: Any = None) -> None:
+        self.threads: list[str] = []
+        self._detector = detector
+        self._fails_at = fails_at
+
+    def detect(self, frame: Any) -> Detections:
+        self.threads.append(threading.current_thread().name)
+        if frame is self._fails_at:
+            raise InputError("this frame")
+        found: Detections = self._detector.detect(frame)
+        return found
+
+
+def test_the_next_search_runs_ahead_and_changes_nothing(
+    engine: Engine, clip: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = Watched(engine.detector)
+    ahead = analyze(Engine(detector, engine.classifier.path), clip)
+    others = [name for name in detector.threads if name.startswith("fastfer-search")]
+    assert len(others) >= len(detector.threads) // 2
+    assert not any(t.name.startswith("fastfer-search") for t in threading.enumerate())
+    monkeypatch.setattr(Tracker, "look_ahead", lambda *_: None)
+    assert without_times(analyze(Engine(detector, engine.classifier.path), clip)) == without_times(
+        ahead
+    )
+
+
+def test_an_error_of_a_search_ahead_comes_where_its_frame_has_its_turn(engine: Engine) -> None:
+    frames = moving_face(30)
+    detector = Watched(engine.detector, fails_at=frames[9])
+    loop = Loop(detector, engine.classifier, LoopOptions(detect_every=9))
+    seen = []
+    with pytest.raises(InputError, match="this frame"):
+        seen.extend(loop.run(ArraySource(frames, 30)))
+    assert len(seen) == 9
+
+
+def test_searching_ahead_keeps_to_the_memory_for_held_frames(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = 0
+
+    def frames() -> Iterator[Any]:
+        nonlocal given
+        for frame in moving_face(40):
+            given += 1
+            yield frame
+
+    room = 6
+    monkeypatch.setattr("fastfer.stream.MAX_HELD", room * moving_face(1)[0].nbytes)
+    loop = Loop(engine.detector, engine.classifier)
+    for index, _ in enumerate(loop.run(ArraySource(frames(), 25))):
+        assert given <= index + room + 1  # One is read to know its size.
+    assert given == 40
 
 
 def test_frames_may_be_gray_and_change_their_size(engine: Engine) -> None:

@@ -166,6 +166,22 @@ def test_a_fixed_interval() -> None:
     assert looks(DetectPolicy(5), 20, urgent=[7]) == [0, 5, 7, 12, 17]
 
 
+@pytest.mark.parametrize("every", ["auto", 1, 7])
+def test_what_is_foreseen_is_due_unless_something_happens(every: Any) -> None:
+    policy = DetectPolicy(every)
+    assert policy.due(0.0, unconfirmed=False, urgent=False)
+    policy.detected(0.0, eventful=False)
+    last = 0
+    for look in range(20):
+        foreseen = [policy.foreseen(i, (last + i) / 25, unconfirmed=False) for i in range(1, 50)]
+        first = last + 1 + foreseen.index(True)
+        for frame in range(last + 1, first + 1):
+            due = policy.due(frame / 25, unconfirmed=False, urgent=False)
+            assert due == (frame == first)
+        policy.detected(first / 25, eventful=look == 4)
+        last = first
+
+
 @pytest.mark.parametrize(("ahead", "longest"), [(True, LONGEST_AHEAD), (False, LONGEST_LIVE)])
 def test_quiet_times_lengthen_the_interval_and_events_shorten_it(
     ahead: bool, longest: float

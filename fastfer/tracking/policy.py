@@ -46,14 +46,20 @@ class DetectPolicy:
         has changed, so that only a budget may still say no.
         """
         self._frames += 1
+        if urgent and self._last is not None and self._frames >= self.at_least:
+            return True
+        return self.foreseen(0, pts, unconfirmed=unconfirmed)
+
+    def foreseen(self, ahead: int, pts: float, *, unconfirmed: bool) -> bool:
+        """Whether the frame at ``pts``, so many ``ahead``, is to be searched if nothing urgent
+        comes in between."""
         if self._last is None:
             return True
-        if self._frames < self.at_least:
+        frames = self._frames + ahead
+        if frames < self.at_least:
             return False
-        if urgent:
-            return True
         if self.every != AUTO:
-            return self._frames >= self.every
+            return frames >= self.every
         interval = min(SHORTEST, self._interval) if unconfirmed else self._interval
         # Half a millisecond, for times that are rounded to milliseconds.
         return pts - self._last >= interval - 5e-4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 
 from fastfer.boxes import iou
 from fastfer.capture.base import VideoFrame
-from fastfer.crops import readable
-from fastfer.detectors import Detections, Detector, DoubtingDetector
+from fastfer.detectors import Detections, Detector
 from fastfer.tracking import flow
 from fastfer.tracking.association import associate
 from fastfer.tracking.policy import DetectPolicy
 from fastfer.tracking.scene import CutDetector
+from fastfer.tracking.searches import Searches
 
 Box = NDArray[np.float64]
 
@@ -117,10 +118,7 @@ class Tracker:
     """Follows the faces of one source; frames must come in order."""
 
     def __init__(self, detector: Detector, policy: DetectPolicy) -> None:
-        self.detections = 0
-        """How often the detector was asked."""
-        self._detector = detector
-        self._doubting = detector if isinstance(detector, DoubtingDetector) else None
+        self._searches = Searches(detector)
         self._policy = policy
         self._cuts = CutDetector()
         self._tracks: list[_Track] = []
@@ -137,7 +135,7 @@ class Tracker:
         astray = not self._policy.always and self._carry(frame)
         # Also before anything is told: what has left the frame cannot be cut out of it.
         self._tracks = [t for t in self._tracks if _inside(t.box, frame)]
-        unconfirmed = any(not track.confirmed for track in self._tracks)
+        unconfirmed = self._unconfirmed()
         tracked = time.perf_counter()
 
         detect = self._policy.due(frame.pts, unconfirmed=unconfirmed, urgent=cut or astray)
@@ -159,6 +157,31 @@ class Tracker:
             "detect": (detected - tracked) * 1e3,
         }
         return step
+
+    def look_ahead(self, coming: Iterable[VideoFrame]) -> None:
+        """Have the next frame searched, in a thread, that is due if nothing happens until then.
+
+        ``coming`` are the frames after the last that :meth:`step` took, as far as they are known.
+        """
+        if self._policy.always:
+            return
+        for ahead, frame in enumerate(coming, start=1):
+            if self._searches.begun_from(frame.index):
+                return
+            if self._policy.foreseen(ahead, frame.pts, unconfirmed=self._unconfirmed()):
+                self._searches.begin(frame, doubt=self._may_doubt())
+                return
+
+    def close(self) -> None:
+        """End what was begun ahead."""
+        self._searches.close()
+
+    def _unconfirmed(self) -> bool:
+        return any(not track.confirmed for track in self._tracks)
+
+    def _may_doubt(self) -> bool:
+        """Whether faces are known that a detector may be less sure of."""
+        return bool(self._tracks) and not self._policy.always
 
     def _boxes(self) -> Box:
         return np.array([track.box for track in self._tracks]).reshape(-1, 4)
@@ -186,7 +209,7 @@ class Tracker:
 
     def _detect(self, frame: VideoFrame, step: Step) -> bool:
         """Correct the tracks by what the detector sees; True if that was not as expected."""
-        found, doubtful = self._look(frame)
+        found, doubtful = self._searches.find(frame, doubt=self._may_doubt())
         boxes = found.boxes.astype(np.float64)
         pairs = dict(associate(self._boxes(), boxes, MIN_IOU))
         eventful = False
@@ -227,17 +250,6 @@ class Tracker:
             step.faces += [t.observed(detected=False) for t in missed if _shown(t)]
         self._tracks = seen + kept + missed
         return eventful
-
-    def _look(self, frame: VideoFrame) -> tuple[Detections, Detections]:
-        """The faces that the detector sees, and those that it doubts, where some may be known."""
-        detector, size = self._detector, frame.image.shape[1::-1]
-        self.detections += 1
-        if self._doubting is None or self._policy.always or not self._tracks:
-            found = readable(detector.detect(frame.image), detector.framing, size)
-            return found, Detections.none()
-        found = readable(self._doubting.detect_doubtful(frame.image), detector.framing, size)
-        sure = found.scores >= self._doubting.sure
-        return found.take(sure), found.take(~sure)
 
     def _see(self, track: _Track, found: Detections, j: int, step: Step) -> bool:
         """Correct ``track`` by one of what was ``found``; True if it had gone astray."""
