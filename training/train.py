@@ -77,7 +77,11 @@ def _parser() -> argparse.ArgumentParser:
         help="go on with the run in --out by its own options (--data and --votes may be given "
         "where the files were moved)",
     )  # fmt: skip
-    p.add_argument("--arch", default="simple", help="simple, fastfer, se_resnet, vgg16 or resnet50")
+    p.add_argument(
+        "--arch",
+        default="simple",
+        help="simple, fastfer, fastfer_wide, se_resnet, vgg16 or resnet50",
+    )
     p.add_argument(
         "--weights", help="to start vgg16 and resnet50 from: none, imagenet (a download) or FILE"
     )

@@ -119,6 +119,7 @@ def test_a_few_epochs_learn_the_drawn_faces(tmp_path, faces_csv):
         ("simple", 2e6, 3e6),
         ("se_resnet", 4e6, 6e6),
         ("fastfer", 3e5, 2e6),
+        ("fastfer_wide", 3e6, 4e6),
         ("vgg16", 14e6, 15e6),
         ("resnet50", 23e6, 24e6),
     ],
