@@ -59,7 +59,8 @@ class FrameResult:
     """Of the original frame in pixels."""
     timings_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds per stage: ``detect``, ``pack``, ``classify``; ``read`` for a file and ``load``
-    where the network had to be waited for; and their sum, ``total``."""
+    where the network had to be waited for; and their sum, ``total``. In videos there is ``track``
+    as well, and ``detect`` is what a search that ran ahead had to be waited for."""
     detector: str = ""
     """Name of the detector that looked."""
 

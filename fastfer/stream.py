@@ -39,9 +39,9 @@ from fastfer.video_results import VideoFace, VideoResult
 SMOOTH: Final = 0.8
 """Seconds of smoothing by default."""
 MAX_GROUP: Final = 48
-"""Frames held back at most."""
+"""Frames of a group at most; as many again may be read ahead of it."""
 MAX_HELD: Final = 256 << 20
-"""Bytes of frames held back at most."""
+"""Bytes of frames held back and read ahead at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ class Loop:
                     rest = result.timings_ms["total"] - detect
                     self.budget.spent(detect if step.detected else None, rest)
                 yield step.frame, result
+            group.clear()  # While the next frames gather, these need no memory.
 
     def _groups(self, source: Source) -> Iterator[list[Step]]:
         ahead = not source.live and self.budget is None
@@ -129,13 +130,13 @@ class Loop:
                     group.append(tracker.step(frame))
                     held += frame.image.nbytes
                     if ahead:
-                        tracker.look_ahead(_sound(frames, MAX_HELD - held))
+                        tracker.look_ahead(_searchable(frames, MAX_HELD - held))
                     looked = group[-1].detected and group[-1].settled
                     if looked or not ahead or len(group) >= MAX_GROUP or held >= MAX_HELD:
                         yield group
                         group, held = [], 0
             except Exception:
-                # What was read before the source failed is still good.
+                # What was found before the failure is still good.
                 if group:
                     yield group
                 raise
@@ -143,7 +144,7 @@ class Loop:
                 yield group
 
 
-def _sound(frames: ComingFrames, room: int) -> Iterator[VideoFrame]:
+def _searchable(frames: ComingFrames, room: int) -> Iterator[VideoFrame]:
     """The frames to come that the detector may be given, as far as ``room`` bytes can hold them."""
     for frame in islice(frames.coming(), MAX_GROUP):
         try:
@@ -284,7 +285,8 @@ def stream(
 
     Args:
         source: what :func:`fastfer.capture.open_source` takes: a camera's number, a path, a URL, or
-            an iterable of frames.
+            an iterable of frames, which is taken for a recording: up to two seconds of it are read
+            before the first of their results comes.
         engine: whose detector and network to use; by default one with default settings.
         options: how much work may be skipped.
         camera: how a camera or stream is opened; its ``fps`` also times pictures and arrays.

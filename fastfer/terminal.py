@@ -30,7 +30,7 @@ def run(command: Callable[[], int]) -> int:
             if code == INTERRUPTED:
                 say("interrupted.")
             if threading.active_count() > 1:  # One may be stuck in a read that never ends.
-                os._exit(code)
+                leave(code)
         except BrokenPipeError:
             # Whoever read our output has seen enough (head, a pager): that is no failure. Python
             # would still try to flush at exit, so what is left goes nowhere.

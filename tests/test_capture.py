@@ -84,6 +84,13 @@ def test_padded_numbers_need_their_digits(tmp_path: Path) -> None:
     assert open_source(tmp_path / "f_%04d.png").count == 1
 
 
+def test_two_pictures_of_one_number_are_refused(tmp_path: Path) -> None:
+    for name in ("f_1.png", "f_2.png", "f_02.png"):
+        cv2.imwrite(str(tmp_path / name), moving_face(1)[0])
+    with pytest.raises(InputError, match=r"f_02\.png and .*f_2\.png have the same number"):
+        open_source(tmp_path / "f_%d.png")
+
+
 def test_a_directory_is_a_sequence_by_name(tmp_path: Path) -> None:
     for name in ("b.png", "a.png"):
         cv2.imwrite(str(tmp_path / name), np.full((8, 8, 3), ord(name[0]), np.uint8))

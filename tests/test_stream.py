@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import json
 import os
+import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 from clips import empty_scene, moving_face, write_video
+from commands import environment
 from onnx_models import write_model
 
 import fastfer
@@ -182,9 +186,7 @@ def test_the_next_search_runs_ahead_and_changes_nothing(
 ) -> None:
     detector = Watched(engine.detector)
     ahead = analyze(Engine(detector, engine.classifier.path), clip)
-    others = [name for name in detector.threads if name.startswith("fastfer-search")]
-    assert len(others) >= len(detector.threads) // 2
-    assert not any(t.name.startswith("fastfer-search") for t in threading.enumerate())
+    assert detector.threads.count("fastfer-search") >= len(detector.threads) // 2
     monkeypatch.setattr(Tracker, "look_ahead", lambda *_: None)
     assert without_times(analyze(Engine(detector, engine.classifier.path), clip)) == without_times(
         ahead
@@ -218,6 +220,114 @@ def test_searching_ahead_keeps_to_the_memory_for_held_frames(
     for index, _ in enumerate(loop.run(ArraySource(frames(), 25))):
         assert given <= index + room + 1  # One is read to know its size.
     assert given == 40
+
+
+class Counting:
+    """A detector whose answer depends on how often it was asked, and that minds company."""
+
+    name = "counting"
+    framing = Framing()
+
+    def __init__(self, detector: Any) -> None:
+        self.calls = self.at_once = self.most_at_once = 0
+        self._detector = detector
+
+    def detect(self, frame: Any) -> Detections:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.calls += 1
+        found: Detections = self._detector.detect(frame)
+        self.at_once -= 1
+        off = np.float32(self.calls % 5 / 4)
+        return Detections(found.boxes + off, found.scores, found.landmarks)
+
+
+def test_one_search_runs_at_a_time_and_always_to_its_end(engine: Engine) -> None:
+    # Cuts and a face that leaves: searches that were foreseen are not needed, others are urgent.
+    frames = (moving_face(9) + empty_scene(4) + moving_face(3, speed=60)) * 4
+    seen = []
+    for _ in range(3):
+        detector = Counting(engine.detector)
+        loop = Loop(detector, engine.classifier)
+        seen.append(without_times([result for _, result in loop.run(ArraySource(frames, 25))]))
+        assert detector.most_at_once == 1
+        assert detector.calls >= loop.counts.detections
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_frames_are_told_apart_where_their_numbers_are_the_same(engine: Engine) -> None:
+    class Repeating(ArraySource):
+        def __iter__(self) -> Iterator[Any]:
+            for frame in super().__iter__():
+                yield replace(frame, index=frame.index // 2)
+
+    frames = [
+        frame for pair in zip(moving_face(12), empty_scene(12), strict=True) for frame in pair
+    ]
+    loop = Loop(engine.detector, engine.classifier, LoopOptions(detect_every=3))
+    results = [result for _, result in loop.run(Repeating(frames, 25))]
+    assert len(results) == 24
+    assert not any(f.status == "detected" for r in results[1::2] for f in r.faces)
+
+
+def test_a_search_ahead_ends_with_its_run(engine: Engine) -> None:
+    for stop in range(1, 20, 3):
+        results = fastfer.stream(moving_face(30), engine=engine)
+        for _ in range(stop):
+            next(results)
+        results.close()  # type: ignore[attr-defined]
+        assert not any(t.name == "fastfer-search" for t in threading.enumerate())
+
+
+def test_a_run_may_outlive_the_main_thread(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", moving_face(40))
+    code = (
+        "import sys, threading, time, fastfer\n"
+        "def run():\n"
+        "    time.sleep(0.5)\n"
+        "    print(len(list(fastfer.stream(sys.argv[1]))))\n"
+        "threading.Thread(target=run).start()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], env=environment(), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("40\n", 0), done.stderr
+
+
+def test_frames_that_were_answered_are_let_go(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = most = 0
+
+    def gone() -> None:
+        nonlocal alive
+        alive -= 1
+
+    class Tracked(ArraySource):
+        def __iter__(self) -> Iterator[Any]:
+            nonlocal alive, most
+            for frame in super().__iter__():
+                weakref.finalize(frame.image, gone)
+                alive += 1
+                most = max(most, alive)
+                yield frame
+
+    room = 6
+    monkeypatch.setattr("fastfer.stream.MAX_HELD", room * moving_face(1)[0].nbytes)
+    made = (frame.copy() for frame in moving_face(80))
+    for _ in Loop(engine.detector, engine.classifier).run(Tracked(made, 25)):
+        pass
+    assert most <= room + 3
+
+
+@pytest.mark.parametrize("pts", [None, "1", float("nan")])
+def test_a_wrong_time_is_told_where_it_comes(engine: Engine, pts: Any) -> None:
+    frames = [(i / 25, frame) for i, frame in enumerate(moving_face(12))]
+    seen = []
+    with pytest.raises(FrameError, match="frame 12: its time must be a finite number"):
+        seen.extend(fastfer.stream([*frames, (pts, frames[0][1])], engine=engine))
+    assert len(seen) == 12
 
 
 def test_frames_may_be_gray_and_change_their_size(engine: Engine) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastfer.checks import is_number
+from fastfer.errors import FrameError
 
 Frame = NDArray[np.uint8]
 
@@ -68,6 +72,10 @@ class ArraySource:
             if not isinstance(self._frames, Sequence):
                 # Who makes frames one by one may well make them all in one buffer; some are held.
                 image = np.array(image)
+            if not (is_number(pts) and math.isfinite(pts)):
+                raise FrameError(
+                    f"frame {index}: its time must be a finite number of seconds; got {pts!r}."
+                )
             yield VideoFrame(image, index, pts)
 
     def close(self) -> None:

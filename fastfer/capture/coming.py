@@ -23,8 +23,9 @@ class ComingFrames:
     def __iter__(self) -> Iterator[VideoFrame]:
         while self._waiting or self._read():
             yield self._waiting.popleft()
-        if self._failure is not None:
-            raise self._failure
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def coming(self) -> Iterator[VideoFrame]:
         """The frames not taken yet, in order, read from the source as far as they are asked for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -178,4 +179,7 @@ def _numbered(path: str) -> list[tuple[int, str]]:
     found = sorted((int(match[1]), str(file)) for match, file in matches if match)
     if not found:
         raise InputError(f"{path}: no picture of this pattern is there.")
+    for (number, file), (following, other) in pairwise(found):
+        if number == following:
+            raise InputError(f"{path}: {file} and {other} have the same number. Take one away.")
     return found

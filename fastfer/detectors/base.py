@@ -107,7 +107,9 @@ class Detections:
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds faces. :meth:`detect` may be called from many threads at a time.
+    """Finds faces. :meth:`detect` may be called from any thread, and from many at a time; what it
+    finds must depend on the frame alone. Of a recording, the next frame to be searched is searched
+    in another thread while others are followed, and now and then in vain.
 
     A detector that finds the same faces in a reduced copy of the frame may say so by an attribute
     ``enough``: the long side of such a copy in pixels. See also

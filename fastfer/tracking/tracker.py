@@ -144,6 +144,7 @@ class Tracker:
             eventful = self._detect(frame, step)
             self._policy.detected(frame.pts, eventful=eventful or cut or astray)
         else:
+            self._searches.passed(frame)
             step.faces = [t.observed(detected=False) for t in self._tracks if _shown(t)]
         detected = time.perf_counter()
 
@@ -163,18 +164,16 @@ class Tracker:
 
         ``coming`` are the frames after the last that :meth:`step` took, as far as they are known.
         """
-        if self._policy.always:
+        if self._policy.always or self._searches.running_ahead:
             return
         for ahead, frame in enumerate(coming, start=1):
-            if self._searches.begun_from(frame.index):
-                return
             if self._policy.foreseen(ahead, frame.pts, unconfirmed=self._unconfirmed()):
                 self._searches.begin(frame, doubt=self._may_doubt())
                 return
 
     def close(self) -> None:
         """End what was begun ahead."""
-        self._searches.close()
+        self._searches.forget()
 
     def _unconfirmed(self) -> bool:
         return any(not track.confirmed for track in self._tracks)
