@@ -7,12 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.background import Background
 from fastfer.checks import check_range, check_share
 from fastfer.classifier import EmotionClassifier, open_classifier
 from fastfer.crops import qualities, readable, tilts
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from fastfer.models.contract import Labels
 
 Frame = NDArray[np.uint8]
+T = TypeVar("T")
 
 
 class Engine:
@@ -109,7 +109,9 @@ class Engine:
             classifier = model
         elif lazy:
             _keep_environment_in_place()
-            return Background("fastfer-load", lambda: open_classifier(model, threads, told, labels))
+            return _in_background(
+                "fastfer-load", lambda: open_classifier(model, threads, told, labels)
+            )
         else:
             classifier = open_classifier(model, threads, told, labels)
         return lambda: classifier
@@ -178,7 +180,7 @@ class Engine:
             frame = decode(data, name, max_pixels)
             read = clock.lap()
             return self.analyze(frame).after("read", read), frame
-        whole = Background("fastfer-read", lambda: decode(data, name, max_pixels))
+        whole = _in_background("fastfer-read", lambda: decode(data, name, max_pixels))
         copy = decode_reduced(data, name, ratio)
         if copy is None:  # Most likely the whole cannot be decoded either, and says why.
             copy = whole()
@@ -321,6 +323,33 @@ def _keep_environment_in_place() -> None:
     if "cv2" not in sys.modules:
         for name in ("LD_LIBRARY_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
             os.environ.setdefault(name, "")
+
+
+def _in_background(name: str, make: Callable[[], T]) -> Callable[[], T]:
+    """Start ``make`` in a thread; the function returned waits for its result, or its error.
+
+    As an executor would, without the tenth of a start that importing one takes.
+    """
+    made: list[T] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            made.append(make())
+        except Exception as error:
+            failed.append(error)
+
+    # Not a daemon: one that is cut off inside ONNX Runtime at exit takes the process with it.
+    thread = threading.Thread(target=run, name=name)
+    thread.start()
+
+    def result() -> T:
+        thread.join()
+        if failed:
+            raise failed[0]
+        return made[0]
+
+    return result
 
 
 class _Clock:

@@ -20,6 +20,7 @@ import pytest
 from clips import empty_scene, moving_face, write_video
 from commands import environment
 from onnx_models import write_model
+from PIL import Image
 
 import fastfer
 from fastfer.budget import LONGEST, Budget
@@ -186,7 +187,7 @@ def test_the_next_search_runs_ahead_and_changes_nothing(
 ) -> None:
     detector = Watched(engine.detector)
     ahead = analyze(Engine(detector, engine.classifier.path), clip)
-    assert detector.threads.count("fastfer-search") >= len(detector.threads) // 2
+    assert detector.threads.count("fastfer-search_0") >= len(detector.threads) // 2
     monkeypatch.setattr(Tracker, "look_ahead", lambda *_: None)
     assert without_times(analyze(Engine(detector, engine.classifier.path), clip)) == without_times(
         ahead
@@ -276,7 +277,20 @@ def test_a_search_ahead_ends_with_its_run(engine: Engine) -> None:
         for _ in range(stop):
             next(results)
         results.close()  # type: ignore[attr-defined]
-        assert not any(t.name == "fastfer-search" for t in threading.enumerate())
+        assert not any(t.name.startswith("fastfer-search") for t in threading.enumerate())
+
+
+def test_a_stream_may_be_left_open_at_exit(tmp_path: Path) -> None:
+    path = tmp_path / "clip.gif"
+    first, *rest = (Image.fromarray(frame[:, :, ::-1]) for frame in moving_face(60, side=400))
+    first.save(path, save_all=True, append_images=rest, duration=80)
+    code = "import sys, fastfer; results = fastfer.stream(sys.argv[1]); print(next(results).index)"
+    for _ in range(4):
+        done = subprocess.run(
+            [sys.executable, "-c", code, path], env=environment(), capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert (done.stdout, done.returncode) == ("0\n", 0), done.stderr
 
 
 def test_a_run_may_outlive_the_main_thread(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Final
 
@@ -34,6 +36,7 @@ class ReadAhead:
         self._thread = threading.Thread(target=self._run, name="fastfer-decode", daemon=True)
 
     def __iter__(self) -> Iterator[VideoFrame]:
+        _reading.add(self)
         self._thread.start()
         try:
             while (item := self._queue.get()) is not None:
@@ -45,10 +48,14 @@ class ReadAhead:
 
     def close(self) -> None:
         """Stop the thread and close the source."""
+        self.stop()
+        self._source.close()
+
+    def stop(self) -> None:
+        """End the thread."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._source.close()
 
     def _run(self) -> None:
         try:
@@ -69,3 +76,14 @@ class ReadAhead:
             except queue.Full:
                 continue
         return False
+
+
+_reading: Final[weakref.WeakSet[ReadAhead]] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End the threads of what was left open: one that is cut off inside OpenCV at exit takes the
+    process with it."""
+    for source in list(_reading):
+        source.stop()

@@ -3,21 +3,25 @@ search are followed and read."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fastfer.background import Background
 from fastfer.capture.base import VideoFrame
 from fastfer.crops import readable
 from fastfer.detectors import Detections, Detector, DoubtingDetector
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A search in a thread."""
+    """A search in the thread."""
 
     frame: VideoFrame
     doubt: bool
-    found: Background[Detections]
+    found: Future[Detections]
 
 
 class Searches:
@@ -31,7 +35,11 @@ class Searches:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._doubting = detector if isinstance(detector, DoubtingDetector) else None
+        # One for all searches: what libraries keep for each thread would add up.
+        self._ahead: ThreadPoolExecutor | None = None
         self._begun: _Begun | None = None
+        self._searching: int | None = None
+        """The thread in which a search runs."""
 
     @property
     def running_ahead(self) -> bool:
@@ -39,9 +47,17 @@ class Searches:
         return self._begun is not None
 
     def begin(self, frame: VideoFrame, *, doubt: bool) -> None:
-        """Search ``frame`` in a thread, to be asked for by :meth:`find`."""
+        """Search ``frame`` in the thread, to be asked for by :meth:`find`."""
         self.forget()
-        found = Background("fastfer-search", lambda: self._search(frame, doubt))
+        try:
+            if self._ahead is None:
+                # Only recordings need it; it takes as long to import as a search.
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._ahead = ThreadPoolExecutor(1, thread_name_prefix="fastfer-search")
+            found = self._ahead.submit(self._search, frame, doubt)
+        except RuntimeError:  # The interpreter shuts down: the frame is searched at its turn.
+            return
         self._begun = _Begun(frame, doubt, found)
 
     def find(self, frame: VideoFrame, *, doubt: bool) -> tuple[Detections, Detections]:
@@ -49,7 +65,7 @@ class Searches:
         begun = self._begun
         if begun is not None and begun.frame is frame and begun.doubt == doubt:
             self._begun = None
-            found = begun.found()
+            found = begun.found.result()
         else:
             self.forget()
             found = self._search(frame, doubt)
@@ -65,13 +81,28 @@ class Searches:
 
     def forget(self) -> None:
         """Wait for what has begun, and drop it."""
-        if self._begun is not None:
-            self._begun.found.wait()
-            self._begun = None
+        begun, self._begun = self._begun, None
+        if begun is not None and not self._inside():
+            begun.found.exception()
+
+    def close(self) -> None:
+        """Drop what has begun, and end the thread."""
+        self.forget()
+        if self._ahead is not None:
+            self._ahead.shutdown(wait=not self._inside())
+
+    def _inside(self) -> bool:
+        """Whether this is the very thread that searches: the garbage collector may close there
+        what somebody left open, and would wait for itself."""
+        return self._searching == threading.get_ident()
 
     def _search(self, frame: VideoFrame, doubt: bool) -> Detections:
-        if self._doubting is None or not doubt:
-            found = self._detector.detect(frame.image)
-        else:
-            found = self._doubting.detect_doubtful(frame.image)
+        self._searching = threading.get_ident()
+        try:
+            if self._doubting is None or not doubt:
+                found = self._detector.detect(frame.image)
+            else:
+                found = self._doubting.detect_doubtful(frame.image)
+        finally:
+            self._searching = None
         return readable(found, self._detector.framing, frame.image.shape[1::-1])

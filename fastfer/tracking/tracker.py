@@ -173,7 +173,7 @@ class Tracker:
 
     def close(self) -> None:
         """End what was begun ahead."""
-        self._searches.forget()
+        self._searches.close()
 
     def _unconfirmed(self) -> bool:
         return any(not track.confirmed for track in self._tracks)
