@@ -39,7 +39,7 @@ EVERYTHING = LoopOptions(detect_every=1, classify_every=1, smooth=0)
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     model = write_model(tmp_path_factory.mktemp("model") / "random.onnx")
-    return Engine("haar", model)
+    return Engine("nano", model)
 
 
 def analyze(engine: Engine, frames: Any, fps: float = 12.5, **options: Any) -> list[VideoResult]:
@@ -278,6 +278,39 @@ def test_a_search_ahead_ends_with_its_run(engine: Engine) -> None:
             next(results)
         results.close()  # type: ignore[attr-defined]
         assert not any(t.name.startswith("fastfer-search") for t in threading.enumerate())
+
+
+def test_what_is_forgotten_may_be_collected_in_the_thread_that_searches(engine: Engine) -> None:
+    forgotten = threading.Event()
+    unraisable: list[Any] = []
+
+    class Collecting(Watched):
+        def detect(self, frame: Any) -> Detections:
+            found = super().detect(frame)
+            if len(self.threads) == 3:  # Begun before the first result, which took two.
+                forgotten.wait(10)
+                gc.collect()
+            return found
+
+    detector = Collecting(engine.detector)
+    loop = Loop(detector, engine.classifier, LoopOptions(detect_every=9))
+    hook, sys.unraisablehook = sys.unraisablehook, unraisable.append
+    gc.disable()
+    try:
+        cycle: list[Any] = [loop.run(ArraySource(moving_face(30), 25))]
+        cycle.append(cycle)
+        next(cycle[0])
+        del cycle
+        forgotten.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("fastfer-search"):
+                thread.join(10)
+                assert not thread.is_alive()
+    finally:
+        gc.enable()
+        sys.unraisablehook = hook
+    assert len(detector.threads) == 3
+    assert not unraisable
 
 
 def test_a_stream_may_be_left_open_at_exit(tmp_path: Path) -> None:
