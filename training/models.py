@@ -111,8 +111,7 @@ def fastfer(
     x = L.MaxPooling2D()(_residual(x, 40 * width))
     x = L.MaxPooling2D()(_residual(_residual(x, 96 * width), 96 * width))
     x = L.GlobalAveragePooling2D()(_residual(x, 192 * width))
-    name = "fastfer" if width == 1 else "fastfer_wide"
-    return keras.Model(inputs, _logits(L.Dropout(0.3)(x), classes, heads), name=name)
+    return keras.Model(inputs, _logits(L.Dropout(0.3)(x), classes, heads), name="fastfer")
 
 
 def _pretrained(application: Callable[..., keras.Model], name: str) -> Any:

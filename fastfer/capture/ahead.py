@@ -15,6 +15,8 @@ DEPTH: Final = 8
 """Frames decoded ahead."""
 MAX_BYTES: Final = 128 << 20
 """Memory for them; of very large frames fewer wait."""
+AT_EXIT: Final = 1.0
+"""Seconds to wait at exit for the frame that is being decoded."""
 
 
 class ReadAhead:
@@ -51,11 +53,11 @@ class ReadAhead:
         self.stop()
         self._source.close()
 
-    def stop(self) -> None:
-        """End the thread."""
+    def stop(self, timeout: float | None = None) -> None:
+        """End the thread; wait for it ``timeout`` seconds at most."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         try:
@@ -84,6 +86,6 @@ _reading: Final[weakref.WeakSet[ReadAhead]] = weakref.WeakSet()
 @atexit.register
 def _stop_all() -> None:
     """End the threads of what was left open: one that is cut off inside OpenCV at exit takes the
-    process with it."""
+    process with it. One that is stuck in a read comes to no harm."""
     for source in list(_reading):
-        source.stop()
+        source.stop(AT_EXIT)
