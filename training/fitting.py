@@ -133,28 +133,21 @@ def prepare(
     the weights of ``--init``. An epoch has ``steps`` steps."""
     import keras
 
-    from training.runs import LAST
+    from training.runs import LAST, take_weights
 
     if state:
         model = load(folder / LAST, compile=True)
     else:
         model = build()
         if config["init"]:
-            _begin_with(model, Path(config["init"]), load)
+            begin = Path(config["init"])
+            take_weights(model, load(begin), f"--init {begin}")
         _compile(model, config, loss, metrics, steps)
     print(
         f"{model.count_params():,} parameters; {keras.backend.backend()}, {config['precision']}",
         flush=True,
     )
     return model
-
-
-def _begin_with(model: keras.Model, path: Path, load: Callable[..., keras.Model]) -> None:
-    weights = load(path).get_weights()
-    try:
-        model.set_weights(weights)
-    except ValueError as e:
-        raise UsageError(f"--init {path}: not the weights of this network: {e}") from None
 
 
 def _compile(

@@ -24,7 +24,7 @@ from tqdm import tqdm
 import training.layers
 import training.losses
 import training.schedules  # noqa: F401
-from fastfer.errors import InputError, ModelError
+from fastfer.errors import InputError, ModelError, UsageError
 from training.stopping import nan_is_worst
 
 CONFIG, LOG = "config.json", "log.csv"
@@ -106,6 +106,26 @@ def load_network(path: Path, *, compile: bool = False) -> keras.Model:
     except (ValueError, OSError, TypeError, KeyError) as e:
         reason = str(e).strip().splitlines()[:1]
         raise ModelError(f"{path}: not a readable Keras model: {''.join(reason)}") from e
+
+
+def take_weights(model: keras.Model, source: keras.Model, name: str) -> None:
+    """Give ``model`` the weights of ``source``, layer after layer from the input on, up to the
+    first whose shapes differ; ``name`` tells where they come from.
+
+    Raises:
+        UsageError: the first layers differ already.
+    """
+    own, given = ([layer for layer in m.layers if layer.weights] for m in (model, source))
+    taken = 0
+    for layer, other in zip(own, given, strict=False):
+        if [w.shape for w in layer.weights] != [w.shape for w in other.weights]:
+            break
+        layer.set_weights(other.get_weights())
+        taken += 1
+    if not taken:
+        raise UsageError(f"{name}: not the weights of this network, not even of its first layer")
+    if taken < len(own):
+        print(f"{taken} of {len(own)} layers begin with the weights of {name}, the others anew")
 
 
 def environment() -> dict[str, Any]:

@@ -87,8 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--init", metavar="RUN",
-        help="begin with the weights of another run of the same architecture (its folder or a "
-        ".keras file): a second round, gentler than the first",
+        help="begin with the weights of another run (its folder or a .keras file), layer after "
+        "layer as far as both agree: a second round, or another end for the same beginning",
     )  # fmt: skip
     p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear")
     p.add_argument(
@@ -284,7 +284,15 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     from training.averaging import AveragedWeights
     from training.batches import FaceBatches
     from training.models import ONE_HEAD, build, count_macs
-    from training.runs import LAST, WATCHED, RunKeeper, best_of_finished, load_network
+    from training.runs import (
+        LAST,
+        WATCHED,
+        RunKeeper,
+        best_of_finished,
+        checkpoint_of,
+        load_network,
+        take_weights,
+    )
     from training.stopping import EarlyStopping, ReduceLROnPlateau
 
     keras.utils.set_random_seed(config["seed"])
@@ -317,7 +325,9 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
             config["weights"],
         )
         if config["init"]:
-            _begin_with(model, Path(config["init"]))
+            begin = Path(config["init"])
+            source = load_network(checkpoint_of(begin) if begin.is_dir() else begin)
+            take_weights(model, source, f"--init {begin}")
         _compile(model, config, len(batches))
     print(
         f"{config['arch']}: {model.count_params():,} parameters, {count_macs(model) / 1e6:.1f} M "
@@ -395,16 +405,6 @@ def _evaluation(folder: Path, config: dict[str, Any], dataset: Dataset) -> str:
     if dataset.validation is None:
         words += ["--val-fraction", str(config["val_fraction"]), "--seed", str(config["seed"])]
     return shlex.join(words)
-
-
-def _begin_with(model: keras.Model, path: Path) -> None:
-    from training.runs import checkpoint_of, load_network
-
-    weights = load_network(checkpoint_of(path) if path.is_dir() else path).get_weights()
-    try:
-        model.set_weights(weights)
-    except ValueError as e:
-        raise UsageError(f"--init {path}: not the weights of this network: {e}") from None
 
 
 def _targets(

@@ -789,6 +789,27 @@ def teachers(tmp_path_factory, faces_csv) -> list[Path]:
     return [folder / "run", folder / "teacher.onnx"]
 
 
+def test_a_run_begins_with_the_weights_of_another(tmp_path, faces_csv, teachers, capsys):
+    begin = ["--data", faces_csv, *SMALL, "--epochs", 1, "--learning-rate", 1e-9]
+    assert train(*begin, "--out", tmp_path / "same", "--init", teachers[0]) == 0
+    assert "begin with" not in capsys.readouterr().out
+    given = keras.saving.load_model(teachers[0] / BEST, compile=False)
+    got = keras.saving.load_model(tmp_path / "same" / LAST, compile=False)
+    for layer, other in zip(given.layers, got.layers, strict=True):
+        for a, b in zip(layer.trainable_weights, other.trainable_weights, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+    # Five classes need another head; all before it is taken over.
+    assert train(*begin, "--classes", 5, "--out", tmp_path / "five", "--init", teachers[0]) == 0
+    assert f"2 of 3 layers begin with the weights of --init {teachers[0]}" in (
+        capsys.readouterr().out
+    )
+    got = keras.saving.load_model(tmp_path / "five" / LAST, compile=False)
+    np.testing.assert_allclose(got.layers[1].get_weights(), given.layers[1].get_weights(), 0, 1e-6)
+    words = ["--arch", "simple", "--out", tmp_path / "other", "--init", teachers[0]]
+    assert train(*begin, *words) == 2
+    assert f"--init {teachers[0]}: not the weights of this network" in capsys.readouterr().err
+
+
 def test_distillation_learns_from_the_mean_of_the_teachers(tmp_path, faces_csv, teachers):
     dataset = load_dataset(faces_csv)
     source = dataset.split("Training")
