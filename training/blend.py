@@ -2,7 +2,8 @@
 
 A network that learnt FER-2013's labels and the crowd's votes can be exported with any blend of its
 two heads (``training.export --crowd-share``). This prints what each share gives on validation faces
-and, with ``--wild``, on labelled photos.
+and, with ``--wild``, on labelled photos, calibrated for them too as ``training.export --wild``
+does, each half of the photos by the other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,10 +19,10 @@ from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from training import metrics
 from training.batches import CROWD, FER2013
-from training.calibration import blend_logits, calibrate, head_logits
-from training.data import as_batch, load_dataset
+from training.calibration import LabelledLogits, calibrate, head_logits
+from training.data import load_dataset
 from training.options import run_command
-from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor, load_predictor
+from training.predictors import KerasPredictor, load_predictor
 from training.robustness import WILD_CROPS, read_wild
 from training.runs import CONFIG, read_json
 
@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("run", help="folder of a run of --targets both, or its .keras file")
     p.add_argument("--data", help="CSV; the run's own where it is left out")
     p.add_argument("--votes", help="FER+ votes; the run's own where they are left out")
-    p.add_argument("--wild", type=Path, help="lfw_expressions_dev.npz: also measure on photos")
+    p.add_argument(
+        "--wild", type=Path, help="lfw_expressions_dev.npz: also fit and measure on photos"
+    )
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options))
 
@@ -53,33 +55,48 @@ def _run(options: argparse.Namespace) -> int:
     _, val = dataset.training_and_validation(config.get("val_fraction"), config.get("seed", 0))
     assert val.votes is not None
     voted = val.votes.any(axis=1)
-    sets: dict[str, tuple[Floats, Any]] = {
-        "FER+ majority": (
-            as_batch(val.load(np.flatnonzero(voted))),
-            val.votes[voted].argmax(axis=1),
-        )
-    }
-    if options.wild is not None:
-        photos = read_wild(options.wild)
-        sets |= {about: (photos[crop], photos["labels"]) for crop, about in WILD_CROPS.items()}
-    logits = {
-        name: {head: predictor.logits(faces, head) for head in predictor.heads}
-        for name, (faces, _) in sets.items()
-    }
-    print("| votes | " + " | ".join(f"{name} | mean recall | ECE" for name in sets) + " |")
-    print("| ---: |" + " ---: |" * 3 * len(sets))
+    majority = val.votes[voted].argmax(axis=1)
     known = head_logits(predictor, predictor.heads, val)
+    photos: dict[str, LabelledLogits] = {}
+    if options.wild is not None:
+        wild = read_wild(options.wild)
+        photos = {
+            about: (
+                {head: predictor.logits(wild[crop], head) for head in predictor.heads},
+                wild["labels"],
+            )
+            for crop, about in WILD_CROPS.items()
+        }
+    names = ["FER+ majority", *photos]
+    print("| votes | " + " | ".join(f"{name} | mean recall | ECE" for name in names) + " |")
+    print("| ---: |" + " ---: |" * 3 * len(names))
     for share in SHARES:
-        t = calibrate(known, val, share)
+        fitted = calibrate(known, val, share, list(photos.values()))
+        answers = [(metrics.softmax(fitted.default_logits(known))[voted], majority)]
+        # Photos are judged by what the other half of them fitted.
+        halves = [
+            calibrate(known, val, share, [_half(p, 1 - part) for p in photos.values()])
+            for part in (0, 1)
+        ]
+        for asked in photos.values():
+            parts = [_half(asked, part) for part in (0, 1)]
+            told = [h.default_logits(z) for h, (z, _) in zip(halves, parts, strict=True)]
+            labels = np.concatenate([y for _, y in parts])
+            answers.append((metrics.softmax(np.concatenate(told)), labels))
         cells = []
-        for name, (_, labels) in sets.items():
-            mixed = blend_logits({h: v / t[h] for h, v in logits[name].items()}, share)
-            found = metrics.summary(metrics.softmax(mixed, t[DEFAULT_OUTPUT]), labels, EMOTIONS)
+        for probabilities, labels in answers:
+            found = metrics.summary(probabilities, labels, EMOTIONS)
             cells.append(
                 f"{found['accuracy']:.2%} | {found['mean_recall']:.3f} | {found['ece']:.3f}"
             )
         print(f"| {share:g} | " + " | ".join(cells) + " |")
     return 0
+
+
+def _half(photos: LabelledLogits, part: int) -> LabelledLogits:
+    """Every second photo, from the first (``part`` 0) or the second (1) on."""
+    logits, labels = photos
+    return {name: scores[part::2] for name, scores in logits.items()}, labels[part::2]
 
 
 if __name__ == "__main__":

@@ -1,22 +1,54 @@
-"""From a network's logits to probabilities that can be believed: temperatures, and the blend of two
-heads."""
+"""From a network's logits to probabilities that can be believed: temperatures, the blend of two
+heads, and offsets of the classes for photos."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
 from training import evaluate
 from training.batches import CROWD, FER2013
 from training.data import FaceSource, as_batch
-from training.metrics import fit_temperature
+from training.metrics import fit_offsets, fit_temperature
 from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor
 
 INPUT = "faces"
+# Weight of all photos where they help to calibrate; the rest is that of the validation faces.
+PHOTOS_SHARE = 0.2
+# Raw scores (N, classes) of every head, by what it learnt from, and the classes (N,).
+LabelledLogits = tuple[dict[str, Floats], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What comes between a network's raw scores and the softmax of its outputs."""
+
+    temperatures: Mapping[str, float]
+    """Of the default output, and of the heads where there are two."""
+    crowd_share: float
+    """Of the votes head in the default output."""
+    offsets: Floats
+    """(classes,) added to the default output's logits."""
+
+    def default_logits(self, raw: Mapping[str, Any]) -> Any:
+        """The logits of the default output, from the raw scores of all heads."""
+        return self.blended(raw) + self.offsets
+
+    def blended(self, raw: Mapping[str, Any]) -> Any:
+        """The same without the offsets: what is linear in the raw scores."""
+        if len(raw) == 1:
+            mixed = next(iter(raw.values()))
+        else:
+            mixed = blend_logits(
+                {name: raw[name] / self.temperatures[name] for name in raw}, self.crowd_share
+            )
+        return mixed / self.temperatures[DEFAULT_OUTPUT]
 
 
 def head_logits(
@@ -31,33 +63,66 @@ def head_logits(
     return {name: np.concatenate(scores) for name, scores in parts.items()}
 
 
-def calibrate(logits: dict[str, Floats], val: FaceSource, crowd_share: float) -> dict[str, float]:
-    """Softmax temperatures: that of the default output, and with two heads those of the heads.
+def calibrate(
+    logits: dict[str, Floats],
+    val: FaceSource,
+    crowd_share: float,
+    photos: Sequence[LabelledLogits] = (),
+) -> Calibration:
+    """Fit temperatures: that of the default output, and with two heads those of the heads.
 
     Each head's is fitted to what it learnt from, the blend's to the crowd's majority. Two heads are
-    blended by their logits, each over its own temperature.
+    blended by their logits, each over its own temperature. With ``photos`` the default output's is
+    fitted together with an offset for each class, to ``val`` and to them: FER-2013 was gathered by
+    searching for emotions, so they are not as frequent there as in other photos. A photo's weight
+    falls with the root of how frequent its class is, else the rare ones would not be told at all.
 
     Args:
         logits: of the faces of ``val``, from :func:`head_logits`.
         val: the faces to fit on.
         crowd_share: of the votes head in the blend.
+        photos: sets of other faces with labels.
     """
     if CROWD in logits and (val.votes is None or not val.votes.any()):
         raise UsageError("a head that learnt from votes is calibrated on them: give --votes")
-    one_hot = np.eye(next(iter(logits.values())).shape[1], dtype=np.float32)
+    classes = next(iter(logits.values())).shape[1]
+
+    def truth(name: str) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which faces of ``val`` judge what was learnt from ``name``, and their classes."""
+        if name != CROWD:
+            return np.ones(len(val), bool), val.labels
+        assert val.votes is not None
+        voted = np.asarray(val.votes.any(axis=1))
+        return voted, val.votes[voted].argmax(axis=1)
 
     def fit(scores: Floats, name: str) -> float:
-        if name != CROWD:
-            return fit_temperature(scores, one_hot[val.labels])
-        assert val.votes is not None
-        voted = val.votes.any(axis=1)
-        return fit_temperature(scores[voted], one_hot[val.votes[voted].argmax(axis=1)])
+        judged, labels = truth(name)
+        return fit_temperature(scores[judged], np.eye(classes, dtype=np.float32)[labels])
 
     own = {name: fit(scores, name) for name, scores in logits.items()}
-    if len(own) == 1:
-        return {DEFAULT_OUTPUT: next(iter(own.values()))}
-    mixed = blend_logits({name: logits[name] / own[name] for name in own}, crowd_share)
-    return {DEFAULT_OUTPUT: fit(mixed, CROWD), **own}
+    told_by = CROWD if CROWD in own else FER2013
+    alone = Calibration({**own, DEFAULT_OUTPUT: 1.0}, crowd_share, np.zeros(classes, np.float32))
+    mixed = alone.blended(logits)
+    if not photos:
+        temperature, offsets = fit(mixed, told_by), alone.offsets
+    else:
+        judged, labels = truth(told_by)
+        asked = [(alone.blended(scores), classes) for scores, classes in photos]
+        temperature, offsets = _fit_with_photos((mixed[judged], labels), asked)
+    heads = own if len(own) > 1 else {}
+    return Calibration({DEFAULT_OUTPUT: temperature, **heads}, crowd_share, offsets)
+
+
+def _fit_with_photos(
+    val: tuple[Floats, NDArray[np.int64]], photos: Sequence[tuple[Floats, NDArray[np.int64]]]
+) -> tuple[float, Floats]:
+    """Temperature and offsets for the logits and classes of both."""
+    weights = [np.full(len(val[1]), (1 - PHOTOS_SHARE) / len(val[1]))]
+    for _, classes in photos:
+        rarity = np.bincount(classes)[classes] ** -0.5
+        weights.append(PHOTOS_SHARE / len(photos) * rarity / rarity.sum())
+    logits, labels = zip(val, *photos, strict=True)
+    return fit_offsets(np.concatenate(logits), np.concatenate(labels), np.concatenate(weights))
 
 
 def blend_logits(calibrated: dict[str, Any], crowd_share: float) -> Any:
@@ -69,9 +134,7 @@ def blend_logits(calibrated: dict[str, Any], crowd_share: float) -> Any:
     return crowd_share * calibrated[CROWD] + (1 - crowd_share) * calibrated[FER2013]
 
 
-def probability_model(
-    network: keras.Model, temperatures: dict[str, float], crowd_share: float
-) -> keras.Model:
+def probability_model(network: keras.Model, calibration: Calibration) -> keras.Model:
     """``network`` with calibrated softmax outputs.
 
     One head gives ``probabilities``. Two heads give ``probabilities``, the blend of both, and
@@ -82,47 +145,31 @@ def probability_model(
     # Called as one layer, so that the names inside it cannot meet those of the operations after it.
     inputs = keras.Input(network.input_shape[1:], name=INPUT)
     raw = network(inputs)
-    default = temperatures[DEFAULT_OUTPUT]
-    if not isinstance(raw, dict):
-        outputs = {DEFAULT_OUTPUT: L.Softmax(name=DEFAULT_OUTPUT)(raw / default)}
-        return keras.Model(inputs, outputs)
-    calibrated = {name: raw[name] / temperatures[name] for name in (CROWD, FER2013)}
-    mixed = blend_logits(calibrated, crowd_share) / default
-    return keras.Model(
-        inputs,
-        {
-            DEFAULT_OUTPUT: L.Softmax(name=DEFAULT_OUTPUT)(mixed),
-            FER2013: L.Softmax(name=FER2013)(calibrated[FER2013]),
-        },
-    )
+    heads = raw if isinstance(raw, dict) else {DEFAULT_OUTPUT: raw}
+    logits = {DEFAULT_OUTPUT: calibration.default_logits(heads)}
+    if FER2013 in heads:
+        logits[FER2013] = heads[FER2013] / calibration.temperatures[FER2013]
+    return keras.Model(inputs, {name: L.Softmax(name=name)(z) for name, z in logits.items()})
 
 
-def merged_heads(
-    network: keras.Model, temperatures: dict[str, float], crowd_share: float
-) -> keras.Model:
-    """What :func:`probability_model` computes, with temperatures and blend in the weights.
+def merged_heads(network: keras.Model, calibration: Calibration) -> keras.Model:
+    """What :func:`probability_model` computes, with all of it in the weights.
 
-    Both are linear in the logits, as the logits are in the features; half of the small operations
+    It is linear in the logits, as the logits are in the features; half of the small operations
     at the end of the graph, each of which costs as much as its call, are gone.
     """
     from keras import layers as L
 
     names = list(network.output_names)
     dense = [next(x for x in network.layers if _feeds(x, network, name)) for name in names]
-    parts = {
-        name: [np.asarray(w) / temperatures[name if len(names) > 1 else DEFAULT_OUTPUT]
-               for w in layer.get_weights()]
-        for name, layer in zip(names, dense, strict=True)
-    }  # fmt: skip
-    if len(names) == 1:
-        wanted = {DEFAULT_OUTPUT: parts[names[0]]}
-    else:
-        mixed = [
-            blend_logits({CROWD: crowd, FER2013: labels}, crowd_share)
-            / temperatures[DEFAULT_OUTPUT]
-            for crowd, labels in zip(parts[CROWD], parts[FER2013], strict=True)
-        ]
-        wanted = {DEFAULT_OUTPUT: mixed, FER2013: parts[FER2013]}
+    kernels, biases = (
+        {name: np.asarray(layer.get_weights()[i]) for name, layer in zip(names, dense, strict=True)}
+        for i in (0, 1)
+    )
+    wanted = {DEFAULT_OUTPUT: [calibration.blended(kernels), calibration.default_logits(biases)]}
+    if FER2013 in names:
+        temperature = calibration.temperatures[FER2013]
+        wanted[FER2013] = [part[FER2013] / temperature for part in (kernels, biases)]
     features = keras.Model(network.inputs, dense[0].input)
     inputs = keras.Input(network.input_shape[1:], name=INPUT)
     seen = features(inputs)

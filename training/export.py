@@ -25,11 +25,19 @@ from fastfer.labels import EMOTIONS
 from fastfer.models.contract import MEANINGS, ModelContract
 from training import evaluate
 from training.batches import CROWD, FER2013
-from training.calibration import INPUT, calibrate, head_logits, merged_heads, probability_model
+from training.calibration import (
+    INPUT,
+    LabelledLogits,
+    calibrate,
+    head_logits,
+    merged_heads,
+    probability_model,
+)
 from training.data import CLASSES, FaceSource, as_batch, load_dataset
 from training.onnx_graph import convert, quantise, spread
 from training.options import run_command, share
 from training.predictors import DEFAULT_OUTPUT, KerasPredictor, load_predictor
+from training.robustness import WILD_CROPS, read_wild
 from training.runs import CONFIG, read_json
 
 PARITY_FACES = 512
@@ -62,6 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument(
         "--crowd-share", type=share, default=0.7,
         help="of the votes head in the default output of a two-headed network (0.7)",
+    )  # fmt: skip
+    p.add_argument(
+        "--wild", type=Path, metavar="FILE.npz",
+        help="labelled photos (as training.robustness takes them): how frequent each emotion is "
+        "there, too, calibrates the default output of a network that learnt votes",
     )  # fmt: skip
     options = p.parse_args(arguments)
     return run_command(lambda: _anywhere(options, sys.argv[1:] if arguments is None else arguments))
@@ -247,7 +260,8 @@ def export(
     """
     share = options.crowd_share
     logits = head_logits(predictor, learnt, faces.validation)
-    temperatures = calibrate(logits, faces.validation, share)
+    calibration = calibrate(logits, faces.validation, share, _photos(predictor, learnt, options))
+    temperatures = calibration.temperatures
     contract = ModelContract(
         name=options.name or options.out.stem,
         labels=predictor.classes,
@@ -256,11 +270,14 @@ def export(
         outputs=_meanings(learnt, share),
     )
     plain = twin or (path.with_suffix(".float32.onnx") if options.int8 else path)
-    convert(merged_heads(predictor.model, temperatures, share), plain)
+    convert(merged_heads(predictor.model, calibration), plain)
     _describe(plain, contract)
     lines = [f"temperature {', '.join(f'{k} {v:.3f}' for k, v in temperatures.items())}"]
+    if options.wild is not None:
+        offsets = zip(predictor.classes, calibration.offsets, strict=True)
+        lines.append(f"offsets {', '.join(f'{name} {value:+.2f}' for name, value in offsets)}")
     # Held against the network as it was trained, so that a fault in folding shows as well.
-    unfolded = probability_model(predictor.original, temperatures, share)
+    unfolded = probability_model(predictor.original, calibration)
     count, difference = parity(unfolded, plain, (faces.validation, faces.train))
     fewer = "" if count == PARITY_FACES else ", all there are"
     lines.append(f"ONNX against Keras on {count} faces{fewer}: largest difference {difference:.1e}")
@@ -299,6 +316,25 @@ def export(
     if unknown := [name for name in EMOTIONS if name not in predictor.classes]:
         lines.append(f"fastfer gives {' and '.join(unknown)} the probability 0 with this network")
     return "\n".join(lines)
+
+
+def _photos(
+    predictor: KerasPredictor, learnt: Sequence[str], options: argparse.Namespace
+) -> list[LabelledLogits]:
+    """What the network says of the photos of ``--wild``, crop by crop."""
+    if options.wild is None:
+        return []
+    if CROWD not in learnt or predictor.classes != EMOTIONS:
+        raise UsageError(
+            "--wild calibrates for photos what the crowd's votes taught: a network of seven "
+            "classes trained with --targets votes or both"
+        )
+    photos = read_wild(options.wild)
+    names = list(zip(learnt, predictor.heads, strict=True))
+    return [
+        ({name: predictor.logits(photos[crop], head) for name, head in names}, photos["labels"])
+        for crop in WILD_CROPS
+    ]
 
 
 def _finish(

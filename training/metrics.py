@@ -12,6 +12,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 BINS = 15
+OFFSET_PENALTY = 0.004
+NEWTON_STEPS = 20
 
 
 def confusion(probabilities: Floats, labels: Ints) -> Ints:
@@ -94,3 +96,47 @@ def fit_temperature(logits: Floats, targets: Floats) -> float:
         else:
             low = a
     return float(np.exp((low + high) / 2))
+
+
+def fit_offsets(
+    logits: Floats, labels: NDArray[np.int64], weights: NDArray[np.float64]
+) -> tuple[float, Floats]:
+    """The temperature T and the offset of each class for which ``softmax(logits / T + offsets)``
+    has the least cross-entropy against ``labels`` (N,): vector scaling with one scale (Guo et al.,
+    On calibration of modern neural networks, 2017).
+
+    The loss is convex in 1/T and the offsets; Newton's steps, halved where they lead too far, find
+    its end. A small penalty keeps the offset of a class that hardly occurs from running away. T
+    stays within 0.2 and 5, as in :func:`fit_temperature`.
+
+    Args:
+        logits: (N, classes).
+        labels: (N,) class numbers.
+        weights: (N,) of the faces, adding up to 1.
+    """
+    n, classes = logits.shape
+    # How the scores of a face change with 1/T and the offsets: (N, classes, 1 + classes).
+    change = np.concatenate(
+        [logits[:, :, None], np.broadcast_to(np.eye(classes), (n, classes, classes))], axis=2
+    ).astype(np.float64)
+    wanted = np.eye(classes)[labels]
+    penalty = np.diag([1e-9] + [OFFSET_PENALTY] * classes)
+
+    def told(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        scores = change @ x
+        scores -= scores.max(axis=1, keepdims=True)
+        logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return np.exp(logs), float(x @ penalty @ x / 2 - weights @ (wanted * logs).sum(axis=1))
+
+    x = np.array([1.0] + [0.0] * classes)
+    p, loss = told(x)
+    for _ in range(NEWTON_STEPS):
+        mean = np.einsum("nk,nkj->nj", p, change)
+        gradient = weights @ (mean - np.einsum("nk,nkj->nj", wanted, change)) + penalty @ x
+        square = np.einsum("nk,nki,nkj->nij", p, change, change) - mean[:, :, None] * mean[:, None]
+        step = np.linalg.solve(np.einsum("n,nij->ij", weights, square) + penalty, gradient)
+        while told(x - step)[1] > loss:
+            step /= 2
+        x = x - step
+        p, loss = told(x)
+    return float(1 / np.clip(x[0], 0.2, 5)), x[1:].astype(np.float32)

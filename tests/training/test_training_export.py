@@ -385,26 +385,71 @@ def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_c
     predictor = load_predictor(two_heads)
     _, val = load_dataset(faces_csv, votes=votes_csv).training_and_validation()
     logits = calibration.head_logits(predictor, predictor.heads, val)
-    t = calibration.calibrate(logits, val, 0.6)
+    fitted = calibration.calibrate(logits, val, 0.6)
+    t = fitted.temperatures
     faces = as_batch(val.load(np.arange(len(val))))
     crowd, labels = (logits[name] / t[name] for name in ("crowd", "fer2013"))
     mixed = 0.6 * crowd + 0.4 * labels
     voted = val.votes.any(axis=1)
     majority = np.eye(7, dtype=np.float32)[val.votes[voted].argmax(axis=1)]
     assert t["probabilities"] == pytest.approx(fit_temperature(mixed[voted], majority), rel=1e-3)
-    got = calibration.probability_model(predictor.model, t, 0.6).predict(faces, verbose=0)
+    assert not fitted.offsets.any()
+    got = calibration.probability_model(predictor.model, fitted).predict(faces, verbose=0)
     np.testing.assert_allclose(
         got["probabilities"], softmax(mixed, t["probabilities"]), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(got["fer2013"], softmax(labels), rtol=1e-4, atol=1e-6)
 
 
+def test_photos_give_the_default_output_offsets(two_heads, faces_csv, votes_csv, tmp_path, capsys):
+    predictor = load_predictor(two_heads)
+    _, val = load_dataset(faces_csv, votes=votes_csv).training_and_validation()
+    logits = calibration.head_logits(predictor, predictor.heads, val)
+    # Photos of nothing but surprise.
+    faces, labels = draw_faces(40)[0], np.full(40, EMOTIONS.index("surprise"))
+    scores = {h: predictor.logits(as_batch(faces), h) for h in predictor.heads}
+    fitted = calibration.calibrate(logits, val, 0.6, [(scores, labels)])
+    assert fitted.offsets.argmax() == EMOTIONS.index("surprise")
+    plain = calibration.calibrate(logits, val, 0.6)
+    for head in ("crowd", "fer2013"):
+        assert fitted.temperatures[head] == plain.temperatures[head]
+    np.testing.assert_allclose(
+        fitted.default_logits(scores), fitted.blended(scores) + fitted.offsets, rtol=1e-6
+    )
+
+    wild, out = tmp_path / "wild.npz", tmp_path / "out.onnx"
+    np.savez(wild, images=faces, images_full=faces, labels=labels)
+    words = [str(two_heads), "--out", str(out), "--crowd-share", "0.6"]
+    assert export.main([*words, "--wild", str(wild)]) == 0
+    assert f"surprise {fitted.offsets[5]:+.2f}" in capsys.readouterr().out
+    p = EmotionClassifier(out).predict(as_batch(faces))
+    np.testing.assert_allclose(p, softmax(fitted.default_logits(scores)), atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [7, 5])
+def test_photos_calibrate_votes_of_seven_classes_alone(tmp_path, faces_csv, run, classes, capsys):
+    if classes == 5:
+        run = tmp_path / "five"
+        words = ["--data", faces_csv, "--arch", "tiny", "--epochs", 1, "--classes", 5]
+        assert train([str(w) for w in (*words, "--out", run)]) == 0
+    wild, out = tmp_path / "wild.npz", tmp_path / "out.onnx"
+    faces, labels = draw_faces(30)
+    np.savez(wild, images=faces, images_full=faces, labels=labels)
+    assert export.main([str(run), "--out", str(out), "--wild", str(wild)]) == UsageError.exit_code
+    assert "--targets votes or both" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("heads", [1, 2])
 def test_temperatures_and_blend_go_into_the_weights(two_heads, run, faces_csv, heads):
     predictor = load_predictor(two_heads if heads == 2 else run)
-    t = {"probabilities": 1.3, "crowd": 0.8, "fer2013": 1.7}
-    expected = calibration.probability_model(predictor.original, t, 0.6)
-    merged = calibration.merged_heads(predictor.model, t, 0.6)
+    fitted = calibration.Calibration(
+        {"probabilities": 1.3, "crowd": 0.8, "fer2013": 1.7},
+        0.6,
+        np.float32([0.3, -1, 0, 0.1, 0.2, 1, -0.4]),
+    )
+    expected = calibration.probability_model(predictor.original, fitted)
+    merged = calibration.merged_heads(predictor.model, fitted)
     faces = draw_faces(40)[0][..., None].astype(np.float32) / 255
     wanted, got = (model.predict(faces, verbose=0) for model in (expected, merged))
     assert list(got) == list(wanted)

@@ -87,3 +87,32 @@ def test_the_temperature_that_made_the_labels_is_found(true):
     labels = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
     found = metrics.fit_temperature(logits, np.eye(7, dtype=np.float32)[labels])
     assert found == pytest.approx(true, rel=0.05)
+
+
+@pytest.mark.parametrize("true", [0.7, 1.6])
+def test_the_offsets_that_made_the_labels_are_found(true):
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, (40000, 5)).astype(np.float32)
+    offsets = np.float32([1, -0.5, 0, 0.5, -1])
+    p = metrics.softmax(logits / true + offsets)
+    labels = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
+    # Twice the weight for the first half is no other law.
+    weights = np.repeat([2.0, 1.0], len(p) // 2)
+    temperature, found = metrics.fit_offsets(logits, labels, weights / weights.sum())
+    assert temperature == pytest.approx(true, rel=0.05)
+    np.testing.assert_allclose(found - found.mean(), offsets, atol=0.08)
+
+
+def test_weights_decide_whose_offsets_are_found():
+    logits = np.zeros((20, 2), np.float32)
+    labels = np.repeat([0, 1], 10)
+    weights = np.where(labels == 0, 0.9, 0.1) / 10
+    _, offsets = metrics.fit_offsets(logits, labels, weights)
+    assert metrics.softmax(offsets[None])[0, 0] == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_class_that_never_occurs_gets_a_finite_offset():
+    logits = np.random.default_rng(2).normal(0, 1, (300, 3)).astype(np.float32)
+    _, offsets = metrics.fit_offsets(logits, logits[:, :2].argmax(axis=1), np.full(300, 1 / 300))
+    assert np.isfinite(offsets).all()
+    assert offsets[2] == offsets.min()
