@@ -20,7 +20,7 @@ from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor
 
 INPUT = "faces"
 # Weight of all photos where they help to calibrate; the rest is that of the validation faces.
-PHOTOS_SHARE = 0.2
+PHOTOS_SHARE = 0.15
 # Raw scores (N, classes) of every head, by what it learnt from, and the classes (N,).
 LabelledLogits = tuple[dict[str, Floats], NDArray[np.int64]]
 

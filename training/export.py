@@ -394,8 +394,12 @@ def _meanings(learnt: Sequence[str], crowd_share: float) -> dict[str, str]:
     votes, labels = MEANINGS["crowd"], MEANINGS["fer2013"]
     if len(learnt) == 1:
         return {DEFAULT_OUTPUT: votes if CROWD in learnt else labels}
-    blend = f"{crowd_share:g} {votes} + {1 - crowd_share:g} {labels}"
-    return {DEFAULT_OUTPUT: blend, FER2013: labels}
+    parts = [
+        part if share == 1 else f"{share:g} {part}"
+        for part, share in ((votes, crowd_share), (labels, 1 - crowd_share))
+        if share
+    ]
+    return {DEFAULT_OUTPUT: " + ".join(parts), FER2013: labels}
 
 
 def _metrics(reports: dict[str, dict[str, Any]], split: str) -> dict[str, float]:
