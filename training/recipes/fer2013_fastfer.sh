@@ -14,7 +14,7 @@ files=(--data "$(absolute "${1:?path of archive.zip or fer2013.csv}")"
        --votes "$(absolute "${2:?path of the fer2013new.csv of FER+}")")
 photos=()
 if [ $# -gt 2 ]; then photos=(--wild "$(absolute "$3")"); fi
-recipe=("${files[@]}" --arch fastfer --targets both --ema 0.998 --blur 0.15)
+recipe=("${files[@]}" --arch fastfer --targets both --ema 0.998 --blur 0.15 --patience 200)
 strong=(--rotation 15 --shift 0.07 --zoom 0.12 --brightness 0.25 --contrast 0.25 --erase 0.25)
 mild=(--rotation 12 --shift 0.06 --zoom 0.1 --brightness 0.2 --contrast 0.2 --erase 0.15)
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -58,6 +58,6 @@ train runs/fastfer-8 --init runs/fastfer-7/last.keras --epochs 29 --schedule cos
     --rotation 8 --shift 0.04 --zoom 0.08 --brightness 0.15 --contrast 0.15 --blur 0.1
 python -m training.soup runs/fastfer-7/last.keras runs/fastfer-8 --shares 0.3 0.7 --out runs/fastfer-8/soup.keras
 python -m training.evaluate runs/fastfer-8/soup.keras "${files[@]}"
-python -m training.blend runs/fastfer-8/soup.keras "${files[@]}" "${photos[@]}"
-python -m training.export runs/fastfer-8/soup.keras --int8 --name fastfer --crowd-share 1 "${photos[@]}" \
+python -m training.blend runs/fastfer-8/soup.keras "${files[@]}" ${photos[@]+"${photos[@]}"}
+python -m training.export runs/fastfer-8/soup.keras --int8 --name fastfer --crowd-share 1 ${photos[@]+"${photos[@]}"} \
     --out fastfer/models/expression.onnx --twin fastfer/models/expression_float32.onnx
