@@ -19,11 +19,10 @@ from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from training import metrics
 from training.batches import CROWD, FER2013
-from training.calibration import LabelledLogits, calibrate, head_logits
+from training.calibration import LabelledLogits, calibrate, head_logits, photo_logits
 from training.data import load_dataset
 from training.options import run_command
 from training.predictors import KerasPredictor, load_predictor
-from training.robustness import WILD_CROPS, read_wild
 from training.runs import CONFIG, read_json
 
 SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -57,16 +56,8 @@ def _run(options: argparse.Namespace) -> int:
     voted = val.votes.any(axis=1)
     majority = val.votes[voted].argmax(axis=1)
     known = head_logits(predictor, predictor.heads, val)
-    photos: dict[str, LabelledLogits] = {}
-    if options.wild is not None:
-        wild = read_wild(options.wild)
-        photos = {
-            about: (
-                {head: predictor.logits(wild[crop], head) for head in predictor.heads},
-                wild["labels"],
-            )
-            for crop, about in WILD_CROPS.items()
-        }
+    wild = options.wild
+    photos = {} if wild is None else photo_logits(predictor, predictor.heads, wild)
     names = ["FER+ majority", *photos]
     print("| votes | " + " | ".join(f"{name} | mean recall | ECE" for name in names) + " |")
     print("| ---: |" + " ---: |" * 3 * len(names))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ from training.batches import CROWD, FER2013
 from training.data import FaceSource, as_batch
 from training.metrics import fit_offsets, fit_temperature
 from training.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor
+from training.robustness import WILD_CROPS, read_wild
 
 INPUT = "faces"
 # Weight of all photos where they help to calibrate; the rest is that of the validation faces.
@@ -41,13 +43,16 @@ class Calibration:
         return self.blended(raw) + self.offsets
 
     def blended(self, raw: Mapping[str, Any]) -> Any:
-        """The same without the offsets: what is linear in the raw scores."""
+        """The same without the offsets: what is linear in the raw scores.
+
+        Two heads are blended by their logits, a logarithmic opinion pool. Against the mean of
+        probabilities it was as accurate on FER+ and photos, and its calibration is one temperature.
+        """
         if len(raw) == 1:
             mixed = next(iter(raw.values()))
         else:
-            mixed = blend_logits(
-                {name: raw[name] / self.temperatures[name] for name in raw}, self.crowd_share
-            )
+            crowd, labels = (raw[name] / self.temperatures[name] for name in (CROWD, FER2013))
+            mixed = self.crowd_share * crowd + (1 - self.crowd_share) * labels
         return mixed / self.temperatures[DEFAULT_OUTPUT]
 
 
@@ -61,6 +66,22 @@ def head_logits(
         for name, head in zip(learnt, predictor.heads, strict=True):
             parts[name].append(predictor.logits(faces, head))
     return {name: np.concatenate(scores) for name, scores in parts.items()}
+
+
+def photo_logits(
+    predictor: KerasPredictor, learnt: Sequence[str], path: Path
+) -> dict[str, LabelledLogits]:
+    """Raw scores of the labelled photos in ``path``, by what each crop shows; the file is that of
+    ``training.robustness --wild``."""
+    photos = read_wild(path)
+    heads = list(zip(learnt, predictor.heads, strict=True))
+    return {
+        about: (
+            {name: predictor.logits(photos[crop], head) for name, head in heads},
+            photos["labels"],
+        )
+        for crop, about in WILD_CROPS.items()
+    }
 
 
 def calibrate(
@@ -107,7 +128,7 @@ def calibrate(
         temperature, offsets = fit(mixed, told_by), alone.offsets
     else:
         judged, labels = truth(told_by)
-        asked = [(alone.blended(scores), classes) for scores, classes in photos]
+        asked = [(alone.blended(scores), shown) for scores, shown in photos]
         temperature, offsets = _fit_with_photos((mixed[judged], labels), asked)
     heads = own if len(own) > 1 else {}
     return Calibration({DEFAULT_OUTPUT: temperature, **heads}, crowd_share, offsets)
@@ -123,15 +144,6 @@ def _fit_with_photos(
         weights.append(PHOTOS_SHARE / len(photos) * rarity / rarity.sum())
     logits, labels = zip(val, *photos, strict=True)
     return fit_offsets(np.concatenate(logits), np.concatenate(labels), np.concatenate(weights))
-
-
-def blend_logits(calibrated: dict[str, Any], crowd_share: float) -> Any:
-    """The logits of both heads as one: a logarithmic opinion pool.
-
-    Against the mean of probabilities it was as accurate on FER+ and photos, and its calibration is
-    one temperature.
-    """
-    return crowd_share * calibrated[CROWD] + (1 - crowd_share) * calibrated[FER2013]
 
 
 def probability_model(network: keras.Model, calibration: Calibration) -> keras.Model:

@@ -31,13 +31,13 @@ from training.calibration import (
     calibrate,
     head_logits,
     merged_heads,
+    photo_logits,
     probability_model,
 )
 from training.data import CLASSES, FaceSource, as_batch, load_dataset
 from training.onnx_graph import convert, quantise, spread
 from training.options import run_command, share
 from training.predictors import DEFAULT_OUTPUT, KerasPredictor, load_predictor
-from training.robustness import WILD_CROPS, read_wild
 from training.runs import CONFIG, read_json
 
 PARITY_FACES = 512
@@ -329,12 +329,7 @@ def _photos(
             "--wild calibrates for photos what the crowd's votes taught: a network of seven "
             "classes trained with --targets votes or both"
         )
-    photos = read_wild(options.wild)
-    names = list(zip(learnt, predictor.heads, strict=True))
-    return [
-        ({name: predictor.logits(photos[crop], head) for name, head in names}, photos["labels"])
-        for crop in WILD_CROPS
-    ]
+    return list(photo_logits(predictor, learnt, options.wild).values())
 
 
 def _finish(
