@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,6 +18,19 @@ Targets = dict[str, NDArray[np.float32]]
 
 FER2013 = "fer2013"
 CROWD = "crowd"
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Teachers who are asked about each face as it was changed, in every epoch anew."""
+
+    teach: Callable[[NDArray[np.float32]], Targets]
+    """Probabilities (n, classes) by output for faces (n, 48, 48, 1)."""
+    share: float
+    """Of what they say in the targets."""
+    weights: NDArray[np.float32]
+    """(N, 1) what each face counts; the targets carry it already."""
 
 
 class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -35,9 +49,11 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
         seed: int = 0,
         epoch: int = 0,
         workers: int = 2,
+        lesson: Lesson | None = None,
     ) -> None:
         """``targets`` maps each output of the network to (N, classes); a source may be larger than
-        memory, ``augmentation`` None means faces in order and unchanged."""
+        memory, ``augmentation`` None means faces in order and unchanged. Cross-entropy is linear in
+        its target, so a scaled row is a weighted face."""
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
         self._source = source
         self._targets = dict(targets)
@@ -45,6 +61,10 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._augmentation = augmentation
         self._seed = seed
         self._epoch = epoch
+        self._lesson = lesson
+        if lesson:
+            # Among the targets, so that mixup blends it as it blends them.
+            self._targets[WEIGHT] = lesson.weights
         self._order = self._shuffled()
 
     def __len__(self) -> int:
@@ -62,6 +82,12 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
                 self._augmentation.apply(images, rng), targets, rng
             )
             faces = changed[..., None]
+        if self._lesson:
+            weights, said = targets.pop(WEIGHT), self._lesson.teach(faces)
+            targets = {
+                name: blend(rows, said[name] * weights, self._lesson.share)
+                for name, rows in targets.items()
+            }
         return faces, next(iter(targets.values())) if len(targets) == 1 else targets
 
     def on_epoch_end(self) -> None:
@@ -78,24 +104,16 @@ def label_targets(
     labels: NDArray[np.int64],
     n_classes: int,
     smoothing: float = 0.0,
-    class_weights: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """(N, classes) one-hot rows, smoothed, and scaled by the weight of the label's class.
-
-    Cross-entropy is linear in its target, so a scaled row is a weighted face.
-    """
+    """(N, classes) one-hot rows, smoothed."""
     rows = np.full((len(labels), n_classes), smoothing / n_classes, np.float32)
     rows[np.arange(len(labels)), labels] += 1 - smoothing
-    if class_weights is not None:
-        rows *= class_weights[labels][:, None]
     return rows
 
 
 def blend(
     targets: NDArray[np.float32], teacher: NDArray[np.float32], share: float
 ) -> NDArray[np.float32]:
-    """Targets of distillation: ``share`` of the teacher's probabilities, the rest as labelled.
-
-    Rows (N, classes) of both carry the weight of their face already.
-    """
+    """Targets (N, classes) of distillation: ``share`` of the teacher's probabilities, the rest as
+    labelled."""
     return (1 - share) * targets + share * teacher

@@ -13,6 +13,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from difflib import SequenceMatcher
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -109,21 +110,23 @@ def load_network(path: Path, *, compile: bool = False) -> keras.Model:
 
 
 def take_weights(model: keras.Model, source: keras.Model, name: str) -> None:
-    """Give ``model`` the weights of ``source``, layer after layer from the input on, up to the
-    first whose shapes differ; ``name`` tells where they come from.
+    """Give ``model`` the weights of those layers of ``source`` that have the same shapes in the
+    same order; ``name`` tells where they come from.
 
     Raises:
-        UsageError: the first layers differ already.
+        UsageError: there are none.
     """
     own, given = ([layer for layer in m.layers if layer.weights] for m in (model, source))
+    shapes, others = (
+        [tuple(tuple(w.shape) for w in layer.weights) for layer in net] for net in (own, given)
+    )
     taken = 0
-    for layer, other in zip(own, given, strict=False):
-        if [w.shape for w in layer.weights] != [w.shape for w in other.weights]:
-            break
-        layer.set_weights(other.get_weights())
-        taken += 1
+    for block in SequenceMatcher(None, shapes, others, autojunk=False).get_matching_blocks():
+        for i in range(block.size):
+            own[block.a + i].set_weights(given[block.b + i].get_weights())
+        taken += block.size
     if not taken:
-        raise UsageError(f"{name}: not the weights of this network, not even of its first layer")
+        raise UsageError(f"{name}: not the weights of this network: no layer has the same shape")
     if taken < len(own):
         print(f"{taken} of {len(own)} layers begin with the weights of {name}, the others anew")
 

@@ -41,6 +41,9 @@ from training.options import (
 if TYPE_CHECKING:
     import keras
 
+    from training.batches import Lesson
+    from training.distill import Teachers
+
 VAL_FRACTION = 0.2
 # What an optimizer begins with where it is not the architecture's own, whose rate is for another.
 LEARNING_RATES = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3}
@@ -87,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--init", metavar="RUN",
-        help="begin with the weights of another run (its folder or a .keras file), layer after "
-        "layer as far as both agree: a second round, or another end for the same beginning",
+        help="begin with the weights of another run (its folder or a .keras file), of all layers "
+        "that have the same shapes in the same order: a second round, or a like network",
     )  # fmt: skip
     p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear")
     p.add_argument(
@@ -150,6 +153,11 @@ def _parser() -> argparse.ArgumentParser:
     g.add_argument(
         "--distill-share", type=share, default=0.7, help="weight of the teachers in the targets"
     )
+    g.add_argument(
+        "--distill-anew", action="store_true",
+        help="ask the teachers in every epoch about each face as it was changed, not once about "
+        "the face itself, which they may know by heart; quick with teachers in INT8",
+    )  # fmt: skip
 
     g = p.add_argument_group("augmentation")
     for f in fields(Augmentation):
@@ -215,7 +223,8 @@ def _resume(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int
     refuse_changes(parser, options, RESUMED)
     from training.runs import CONFIG, read_json, read_state
 
-    config = read_json(options.out / CONFIG)
+    # A run of an earlier version lacks the options that came since.
+    config = vars(parser.parse_args([])) | read_json(options.out / CONFIG)
     config |= {k: getattr(options, k) for k in ("data", "votes") if getattr(options, k)}
     # None where the run was stopped before it had begun.
     state = read_state(options.out)
@@ -264,6 +273,8 @@ def _configuration(options: argparse.Namespace) -> dict[str, Any]:
             f"--vote-smoothing {config['vote_smoothing']} needs --votes fer2013new.csv and "
             "--targets labels or both"
         )
+    if config["distill_anew"] and not config["distill"]:
+        raise UsageError("--distill-anew needs --distill: the teachers to ask")
     config["precision"] = precision.resolve(config["precision"])
     return config
 
@@ -311,7 +322,13 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
     targets, val_targets = _targets(config, train, val, dataset.classes)
     start = state["epoch"] if state else 0
     batches = FaceBatches(
-        train, targets, config["batch_size"], _augmentation(config), config["seed"], start
+        train,
+        targets,
+        config["batch_size"],
+        _augmentation(config),
+        config["seed"],
+        start,
+        lesson=_lesson(config, train, dataset.classes),
     )
     val_batches = FaceBatches(val, val_targets, 256)
 
@@ -414,11 +431,10 @@ def _targets(
     from training.batches import CROWD, FER2013, blend, label_targets
 
     n = len(classes)
-    weights = balanced_weights(train, n) if config["class_weight"] == "balanced" else None
     targets: dict[str, NDArray[np.float32]] = {}
     val_targets: dict[str, NDArray[np.float32]] = {}
     if config["targets"] in ("labels", "both"):
-        targets[FER2013] = label_targets(train.labels, n, config["label_smoothing"], weights)
+        targets[FER2013] = label_targets(train.labels, n, config["label_smoothing"])
         if config["vote_smoothing"]:
             targets[FER2013] = _smooth_by_votes(targets[FER2013], train, config["vote_smoothing"])
         val_targets[FER2013] = label_targets(val.labels, n)
@@ -426,22 +442,42 @@ def _targets(
         if train.votes is None or val.votes is None:
             raise UsageError(f"--targets {config['targets']}: the data has no votes")
         # A row of zeros (too few usable votes) adds nothing to the loss.
-        targets[CROWD] = (
-            train.votes if weights is None else train.votes * weights[train.labels][:, None]
-        )
+        targets[CROWD] = train.votes
         val_targets[CROWD] = val.votes
-    if config["distill"]:
-        from training.distill import teach
+    if config["distill"] and not config["distill_anew"]:
+        taught = _teachers(config, classes).predict_all(train)
+        targets = {
+            name: blend(rows, taught[name], config["distill_share"])
+            for name, rows in targets.items()
+        }
+    weights = _weights(config, train, n)
+    return {name: rows * weights for name, rows in targets.items()}, val_targets
 
-        taught = teach(config["distill"].split(","), train, classes)
-        for name in targets:
-            said = taught[name]
-            if weights is not None:
-                # By the class, not by the sum of the target's row: that is 0 for a face without
-                # votes, from which the votes head may still learn what the teachers say.
-                said = said * weights[train.labels][:, None]
-            targets[name] = blend(targets[name], said, config["distill_share"])
-    return targets, val_targets
+
+def _weights(config: dict[str, Any], train: FaceSource, classes: int) -> NDArray[np.float32]:
+    """(N, 1) what each training face counts, with or without votes."""
+    if config["class_weight"] == "none":
+        return np.ones((len(train), 1), np.float32)
+    return balanced_weights(train, classes)[train.labels][:, None]
+
+
+def _teachers(
+    config: dict[str, Any], classes: Sequence[str], threads: int | None = None
+) -> Teachers:
+    from training.distill import Teachers
+
+    return Teachers(config["distill"].split(","), classes, threads)
+
+
+def _lesson(config: dict[str, Any], train: FaceSource, classes: Sequence[str]) -> Lesson | None:
+    """What the teachers are asked in every epoch."""
+    from training.batches import Lesson
+
+    if not config["distill_anew"]:
+        return None
+    # One thread: the workers of the batches ask, two at a time, while the network trains.
+    teachers = _teachers(config, classes, threads=1)
+    return Lesson(teachers.predict, config["distill_share"], _weights(config, train, len(classes)))
 
 
 def _smooth_by_votes(
@@ -453,8 +489,7 @@ def _smooth_by_votes(
 
     if train.votes is None:
         raise UsageError("--vote-smoothing: the data has no votes")
-    likely = label_given_votes(train.votes, train.labels)
-    mixed = blend(targets, likely * targets.sum(axis=1, keepdims=True), amount)
+    mixed = blend(targets, label_given_votes(train.votes, train.labels), amount)
     return np.where(train.votes.any(axis=1, keepdims=True), mixed, targets)
 
 

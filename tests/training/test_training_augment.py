@@ -188,6 +188,43 @@ def test_batches_are_the_same_for_the_same_seed_and_epoch(parts):
     np.testing.assert_array_equal(in_order[2][1].argmax(axis=1), labels[64:])
 
 
+@pytest.mark.parametrize("mixup", [0.0, 0.5])
+def test_a_lesson_is_about_the_changed_faces_and_weighs_what_they_weigh(parts, mixup):
+    pytest.importorskip("keras")
+    from pathlib import Path
+
+    from training.batches import FaceBatches, Lesson, label_targets
+    from training.data import ArraySource
+
+    faces, labels = parts["PublicTest"]
+    source = ArraySource(faces, labels, None, np.arange(len(labels)), Path("x"))
+    weights = np.where(labels == 3, 0.25, 2).astype(np.float32)[:, None]
+    own = label_targets(labels, 7) * weights
+    asked = []
+
+    def teach(seen):
+        """Surer of the first class the brighter a face is."""
+        asked.append(seen)
+        bright = seen.mean(axis=(1, 2, 3))
+        rows = np.stack([bright, *[(1 - bright) / 6] * 6], axis=1)
+        return {"a": rows, "b": rows[:, ::-1]}
+
+    changes = dataclasses.replace(EVERYTHING, mixup=mixup)
+    plain = FaceBatches(source, {"a": own, "b": own, "w": weights}, 32, changes, 5)
+    lesson = Lesson(teach, 0.4, weights)
+    taught = FaceBatches(source, {"a": own, "b": own}, 32, changes, 5, lesson=lesson)
+    for index in (1, 0):
+        seen, rows = plain[index]
+        same, blended = taught[index]
+        np.testing.assert_array_equal(seen, same)
+        np.testing.assert_array_equal(asked[-1], same)
+        assert sorted(blended) == ["a", "b"]
+        for name, said in teach(same).items():
+            np.testing.assert_allclose(
+                blended[name], 0.6 * rows[name] + 0.4 * said * rows["w"], rtol=1e-5
+            )
+
+
 def test_label_targets_by_hand():
     pytest.importorskip("keras")
     from training.batches import blend, label_targets
@@ -196,8 +233,7 @@ def test_label_targets_by_hand():
     np.testing.assert_allclose(
         label_targets(labels, 4, 0.1), [[0.025, 0.925, 0.025, 0.025], [0.925, 0.025, 0.025, 0.025]]
     )
-    weighted = label_targets(labels, 2, 0, np.array([0.5, 3], np.float32))
-    np.testing.assert_allclose(weighted, [[0, 3], [0.5, 0]])
+    np.testing.assert_array_equal(label_targets(labels, 2), [[0, 1], [1, 0]])
     np.testing.assert_allclose(
         blend(np.float32([[1, 0]]), np.float32([[0.2, 0.8]]), 0.75), [[0.4, 0.6]], rtol=1e-6
     )

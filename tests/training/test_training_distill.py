@@ -22,10 +22,9 @@ OTHER_FIVE = ("disgust", "fear", "happy", "sad", "neutral")
 
 def test_a_teacher_of_as_many_other_classes_is_refused(monkeypatch, faces_csv):
     teacher = SimpleNamespace(classes=OTHER_FIVE)
-    monkeypatch.setattr(distill, "load_predictor", lambda path: teacher)
-    source = load_dataset(faces_csv, classes=5).split("Training")
+    monkeypatch.setattr(distill, "load_predictor", lambda path, threads: teacher)
     with pytest.raises(ModelError) as refused:
-        distill.teach(["a.onnx"], source, FIVE_CLASSES)
+        distill.Teachers(["a.onnx"], FIVE_CLASSES)
     assert str(refused.value) == (
         "a.onnx: the teacher knows 5 classes (disgust, fear, happy, sad, neutral), the run 5 "
         "(angry, happy, sad, surprise, neutral)"
@@ -56,10 +55,12 @@ def test_a_class_weighs_what_it_weighs_also_in_the_teachers_share(tmp_path, monk
     dataset = load_dataset(data, votes=votes)
     source = dataset.split("Training")
     said = np.random.default_rng(0).dirichlet(np.ones(7), len(source)).astype(np.float32)
-    monkeypatch.setattr(distill, "teach", lambda *_: {"fer2013": said, "crowd": said})
+    teacher = SimpleNamespace(predict_all=lambda _: {"fer2013": said, "crowd": said})
+    monkeypatch.setattr(distill, "Teachers", lambda *_: teacher)
     config = {
         "targets": "both", "class_weight": "balanced", "label_smoothing": 0.0,
         "vote_smoothing": 0.0, "distill": "a.onnx", "distill_share": 0.7,
+        "distill_anew": False,
     }  # fmt: skip
     targets, _ = _targets(config, source, source, EMOTIONS)
     weight = balanced_weights(source, 7)[source.labels]

@@ -379,6 +379,11 @@ def test_two_heads_become_two_outputs(two_heads, tmp_path, images, capsys):
     labels = EmotionClassifier(out, labels="fer2013").predict(images)
     np.testing.assert_array_equal(default.predict(images), crowd)
     assert np.abs(crowd - labels).max() > 0.01
+    for predictor in (load_predictor(out), load_predictor(two_heads)):
+        once = predictor.predict_heads(images)
+        assert tuple(once) == predictor.heads
+        for head, said in once.items():
+            np.testing.assert_allclose(said, predictor.predict(images, head), atol=1e-6)
 
 
 def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_csv, votes_csv):
