@@ -51,6 +51,7 @@ def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) ->
             for same in zip(*weights, strict=True)
         ]
     )
+    out.parent.mkdir(parents=True, exist_ok=True)
     models[0].save(out)
     said = ", ".join(f"{part:.3g} of {path}" for part, path in zip(parts, networks, strict=True))
     print(f"{out}: {said}")

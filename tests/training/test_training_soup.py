@@ -26,7 +26,8 @@ def networks(tmp_path_factory):
 
 
 def soup(folder, *words):
-    out = folder / "out.keras"
+    out = folder / "new" / "out.keras"
+    out.unlink(missing_ok=True)
     code = main([*(str(w) for w in words), "--out", str(out)])
     return code, keras.saving.load_model(out).get_weights() if code == 0 else None
 
@@ -55,10 +56,9 @@ def test_weights_are_averaged(networks, capsys, shares, expected):
 )
 def test_what_has_no_average_is_refused(networks, monkeypatch, capsys, words, code, said):
     monkeypatch.chdir(networks)
-    (networks / "out.keras").unlink(missing_ok=True)
     assert soup(networks, *words) == (code, None)
     assert said in capsys.readouterr().err
-    assert not (networks / "out.keras").exists()
+    assert not (networks / "new" / "out.keras").exists()
 
 
 def test_the_name_says_what_the_file_is(networks, capsys):
