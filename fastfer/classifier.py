@@ -112,20 +112,30 @@ class EmotionClassifier:
             FrameError: ``batch`` has another shape or dtype, or values that are not finite.
             ModelError: what the network gives for it are no probabilities.
         """
+        return self._predict(batch, [self._output])[self._output]
+
+    def predict_all(self, batch: ArrayLike) -> dict[str, NDArray[np.float32]]:
+        """The same of each of the network's outputs, by the names in ``contract.outputs``: all its
+        readings of a face in the time of one. The errors are those of :meth:`predict`."""
+        return self._predict(batch, list(self.contract.outputs))
+
+    def _predict(self, batch: ArrayLike, names: list[str]) -> dict[str, NDArray[np.float32]]:
         faces = check_batch(batch, self.contract)
-        result = np.zeros((len(faces), len(EMOTIONS)), np.float32)
+        result = {name: np.zeros((len(faces), len(EMOTIONS)), np.float32) for name in names}
         for start in range(0, len(faces), CHUNK):
             part = slice(start, start + CHUNK)
             feed = {self._input: np.ascontiguousarray(faces[part])}
-            (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
-            self._check_probabilities(values, len(feed[self._input]))
-            result[part, self._places] = np.clip(values, 0, 1)
+            outputs = run_session(self._session, names, feed, str(self.path), _ADVICE)
+            for name, values in zip(names, outputs, strict=True):
+                self._check_probabilities(values, len(feed[self._input]), name)
+                result[name][part, self._places] = np.clip(values, 0, 1)
         return result
 
-    def _check_probabilities(self, values: NDArray[np.float32], count: int) -> None:
-        """ModelError unless ``values`` are ``count`` rows of the contract's classes, each from 0 to
-        1 and all of a row 1 together: nothing in a file's metadata can promise that."""
-        check_output(values, (count, len(self.contract.labels)), self._output, str(self.path))
+    def _check_probabilities(self, values: NDArray[np.float32], count: int, name: str) -> None:
+        """ModelError unless ``values`` of the output ``name`` are ``count`` rows of the contract's
+        classes, each from 0 to 1 and all of a row 1 together: nothing in a file's metadata can
+        promise that."""
+        check_output(values, (count, len(self.contract.labels)), name, str(self.path))
         sums = values.sum(axis=1)
         if (values >= -SLACK).all() and (np.abs(sums - 1) <= SLACK).all():
             return
@@ -136,7 +146,7 @@ class EmotionClassifier:
             worst = sums[np.abs(sums - 1).argmax()]
             found, guess = f"rows that add up to {worst:.4g}", ""
         raise ModelError(
-            f"{self.path}: its output {self._output!r} gave {found}, not probabilities, which are "
+            f"{self.path}: its output {name!r} gave {found}, not probabilities, which are "
             f"0 to 1 and add up to 1.{guess} Let the graph end with a softmax, as python -m "
             "training.export does."
         )

@@ -240,6 +240,8 @@ def test_outputs_that_are_no_probabilities(tmp_path: Path, last: str, message: s
     classifier = EmotionClassifier(write_model(tmp_path / "odd.onnx", last=last))
     assert classifier.predict(classifier.batch(0)).shape == (0, 7)
     for count in (1, CHUNK + 1):
+        with pytest.raises(ModelError, match=message):
+            classifier.predict_all(faces(count))
         with pytest.raises(ModelError, match=message) as caught:
             classifier.predict(faces(count))
         assert "odd.onnx: its output 'probabilities' gave " in str(caught.value)
@@ -288,7 +290,12 @@ def test_the_bundled_network() -> None:
     result = classifier.predict(faces(5))
     np.testing.assert_allclose(result.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(result, EmotionClassifier(labels="crowd").predict(faces(5)))
-    assert (result != EmotionClassifier(labels="fer2013").predict(faces(5))).any()
+    other = EmotionClassifier(labels="fer2013").predict(faces(5))
+    assert (result != other).any()
+    both = classifier.predict_all(faces(5))
+    assert list(both) == list(classifier.contract.outputs) == ["probabilities", "fer2013"]
+    np.testing.assert_array_equal(both["probabilities"], result)
+    np.testing.assert_array_equal(both["fer2013"], other)
 
 
 def test_the_bundled_network_has_the_precision_that_is_faster_here(

@@ -61,7 +61,7 @@ def _collect(
                 module="keras.layers",
                 class_name="Activation",
                 registered_name=None,
-                config={"name": layer.name, "activation": "linear"},
+                config={"name": layer.name, "activation": "linear", "dtype": "float32"},
             )
             for node in entry["inbound_nodes"]:
                 node["kwargs"] = {}

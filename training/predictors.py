@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from fastfer.classifier import EmotionClassifier
 from fastfer.errors import InputError, ModelError
 from fastfer.labels import EMOTIONS
-from fastfer.runtime import open_session, pick_threads, read_model, run_session
 from training.batches import CROWD, FER2013
 from training.data import CLASSES
 from training.metrics import softmax
@@ -108,8 +107,6 @@ class OnnxPredictor:
 
     path: Path
     classifiers: dict[str, EmotionClassifier]
-    session: Any
-    """Of ONNX Runtime, for all outputs at once."""
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -124,15 +121,16 @@ class OnnxPredictor:
         return self.path.stat().st_size
 
     def predict(self, faces: Floats, head: str | None = None) -> Floats:
-        # Seven columns, in which the classifier has put 0 for what the network does not know.
-        result = self.classifiers[head or self.heads[0]].predict(faces)
-        return result[:, [EMOTIONS.index(name) for name in self.classes]]
+        return self._known(self.classifiers[head or self.heads[0]].predict(faces))
 
     def predict_heads(self, faces: Floats) -> dict[str, Floats]:
-        feed = {self.session.get_inputs()[0].name: np.ascontiguousarray(faces)}
-        names = list(self.classifiers)
-        said = run_session(self.session, names, feed, str(self.path))
-        return dict(zip(names, said, strict=True))
+        said = self.classifiers[DEFAULT_OUTPUT].predict_all(faces)
+        return {name: self._known(rows) for name, rows in said.items()}
+
+    def _known(self, rows: Floats) -> Floats:
+        """Seven columns without those where the classifier puts 0, for the network does not know
+        them."""
+        return rows[:, [EMOTIONS.index(name) for name in self.classes]]
 
 
 def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
@@ -171,8 +169,7 @@ def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
     classifiers = {DEFAULT_OUTPUT: default}
     if FER2013 in default.contract.outputs:
         classifiers[FER2013] = EmotionClassifier(path, threads=threads, labels="fer2013")
-    session = open_session(read_model(path), str(path), pick_threads(threads))
-    return OnnxPredictor(path, classifiers, session)
+    return OnnxPredictor(path, classifiers)
 
 
 def with_flips(predictor: Predictor, faces: Floats, head: str | None = None) -> Floats:

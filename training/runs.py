@@ -117,9 +117,7 @@ def take_weights(model: keras.Model, source: keras.Model, name: str) -> None:
         UsageError: there are none.
     """
     own, given = ([layer for layer in m.layers if layer.weights] for m in (model, source))
-    shapes, others = (
-        [tuple(tuple(w.shape) for w in layer.weights) for layer in net] for net in (own, given)
-    )
+    shapes, others = ([_shapes(layer) for layer in net] for net in (own, given))
     taken = 0
     for block in SequenceMatcher(None, shapes, others, autojunk=False).get_matching_blocks():
         for i in range(block.size):
@@ -129,6 +127,16 @@ def take_weights(model: keras.Model, source: keras.Model, name: str) -> None:
         raise UsageError(f"{name}: not the weights of this network: no layer has the same shape")
     if taken < len(own):
         print(f"{taken} of {len(own)} layers begin with the weights of {name}, the others anew")
+
+
+def _shapes(layer: keras.Layer) -> tuple[tuple[int, ...], ...]:
+    """Of its weights; of a normalisation, which means nothing without what it normalises, also of
+    that layer's."""
+    shapes = tuple(tuple(w.shape) for w in layer.weights)
+    if isinstance(layer, keras.layers.BatchNormalization):
+        for node in layer._inbound_nodes[0].parent_nodes:
+            shapes += tuple(tuple(w.shape) for w in node.operation.weights)
+    return shapes
 
 
 def environment() -> dict[str, Any]:

@@ -11,7 +11,8 @@ keras = pytest.importorskip("keras")
 
 from keras import layers as L
 
-from fastfer.errors import InputError, ModelError, UsageError
+from fastfer.classifier import BUNDLED
+from fastfer.errors import InputError, UsageError
 from training.layers import convolution
 from training.models import ARCHITECTURES, Architecture
 from training.narrow import main, narrow
@@ -39,6 +40,12 @@ def faces() -> np.ndarray:
     return draw_faces(70)[0].astype(np.float32)[..., None] / 255
 
 
+def depthwise(filters: int) -> keras.Model:
+    inputs = keras.Input((48, 48, 1), name="faces")
+    x = L.DepthwiseConv2D(3)(L.Conv2D(filters, 3)(inputs))
+    return keras.Model(inputs, L.Dense(7)(L.GlobalAveragePooling2D()(x)))
+
+
 def randomise(model: keras.Model) -> None:
     """Weights as after training: no statistic of a normalisation stands at 0 or 1."""
     rng = np.random.default_rng(0)
@@ -64,6 +71,21 @@ def without(model: keras.Model, dead: dict[int, list[int]]) -> None:
             member.set_weights(weights)
 
 
+def constant(model: keras.Model, number: int, values: dict[int, float]) -> None:
+    """Make output channels of the n-th convolution constant, whatever the face."""
+    layer = [layer for layer in model.layers if isinstance(layer, L.Conv2D)][number]
+    behind = layer._outbound_nodes[0].operation
+    shifted = behind if isinstance(behind, L.BatchNormalization) else layer
+    kernel, *rest = layer.get_weights()
+    kernel[..., list(values)] = 0
+    layer.set_weights([kernel, *rest])
+    weights = shifted.get_weights()
+    if shifted is behind:
+        weights[2][list(values)] = 0
+    weights[1][list(values)] = list(values.values())
+    shifted.set_weights(weights)
+
+
 @pytest.mark.parametrize("normalised", [True, False])
 @pytest.mark.parametrize("cells", [False, True])
 def test_channels_that_say_nothing_new_are_the_ones_that_go(faces, capsys, normalised, cells):
@@ -74,10 +96,73 @@ def test_channels_that_say_nothing_new_are_the_ones_that_go(faces, capsys, norma
     without(wide, {1: [2, 4]})
     model = network(inner=3, normalised=normalised, cells=cells)
     narrow(model, wide, faces, "a as b")
-    assert "3 of 5 channels are kept; layers that read them lose 0.0%" in capsys.readouterr().out
+    assert (
+        "3 of 5 channels are kept; the layers that read them lose 0.0%" in capsys.readouterr().out
+    )
     np.testing.assert_allclose(
         model.predict(faces, verbose=0), wide.predict(faces, verbose=0), atol=2e-3
     )
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_what_a_constant_channel_adds_is_not_forgotten(faces, normalised):
+    """It goes into the mean of the normalisation behind its reader, or into the reader's bias."""
+    keras.utils.set_random_seed(5)
+    wide = network(normalised=normalised)
+    randomise(wide)
+    constant(wide, 1, {1: 3.0, 3: 5.0})
+    model = network(inner=3, normalised=normalised)
+    narrow(model, wide, faces, "a as b")
+    # A border of zeros stands around the map: the constant adds less there.
+    expected, got = (net.predict(faces, verbose=0) for net in (wide, model))
+    assert np.abs(got - expected).mean() < 0.05 * expected.std()
+
+
+def test_neighbouring_sets_of_channels_are_cut(faces, capsys):
+    keras.utils.set_random_seed(6)
+    wide = network()
+    randomise(wide)
+    without(wide, {1: [2, 4], 2: [3, 5], 3: [3, 5], 4: [1, 7, 8], 5: [3, 5]})
+    model = network(inner=3, first=4, plain=6)
+    narrow(model, wide, faces, "a as b")
+    assert capsys.readouterr().out.count("lose 0.0%") == 3
+    np.testing.assert_allclose(
+        model.predict(faces, verbose=0), wide.predict(faces, verbose=0), atol=2e-3
+    )
+
+
+def test_channels_that_nothing_hears_go_first(faces):
+    """What a normalisation makes nothing of costs nothing, however large its kernel."""
+    keras.utils.set_random_seed(7)
+    wide = network(inner=3, plain=2)
+    randomise(wide)
+    reader = [layer for layer in wide.layers if isinstance(layer, L.Conv2D)][2]
+    behind = reader._outbound_nodes[0].operation
+    kernel = reader.get_weights()[0]
+    scale, *rest = behind.get_weights()
+    # The last input channel is read, loudly, by one output alone, which is then made silent.
+    kernel[:, :, 2] = 0
+    kernel[:, :, 2, 0] = 100
+    scale[0] = 1e-4
+    reader.set_weights([kernel])
+    behind.set_weights([scale, *rest])
+    model = network(inner=2, plain=2)
+    narrow(model, wide, faces, "a as b")
+    np.testing.assert_allclose(
+        model.predict(faces, verbose=0), wide.predict(faces, verbose=0), atol=0.05
+    )
+
+
+def test_what_is_lost_is_told_by_faces_held_out(capsys):
+    """With fewer faces than inputs a fit is always perfect on its own."""
+    keras.utils.set_random_seed(8)
+    wide = network(first=12, cells=True)
+    randomise(wide)
+    few = draw_faces(28)[0].astype(np.float32)[..., None] / 255
+    narrow(network(first=6, cells=True), wide, few, "a as b")
+    said = capsys.readouterr().out
+    assert "6 of 12 channels are kept" in said
+    assert not said.rstrip().endswith("0.0% of their variance")
 
 
 def test_channels_of_a_sum_go_together(faces, capsys):
@@ -126,8 +211,12 @@ def test_a_dense_layer_over_the_mean_reads_the_cells(faces):
 def test_other_networks_are_refused(faces):
     with pytest.raises(UsageError, match=r"a as b: .* has 6 channels, which is less than 7"):
         narrow(network(first=7), network(), faces, "a as b")
-    with pytest.raises(UsageError, match=r"a as b: dense\w* reads \(24, 8\), the other \(6, 8\)"):
+    with pytest.raises(
+        UsageError, match=r"a as b: dense\w* has weights \(24, 8\), the other \(6, 8\)"
+    ):
         narrow(network(), network(cells=True), faces, "a as b")
+    with pytest.raises(UsageError, match=r"a as b: .* is a DepthwiseConv2D"):
+        narrow(depthwise(4), depthwise(5), faces, "a as b")
     with pytest.raises(UsageError, match="a as b: other layers"):
         narrow(network(normalised=False), network(), faces, "a as b")
 
@@ -150,8 +239,10 @@ def test_the_command_writes_a_network_to_go_on_from(
     for given, code in (
         ([*words, "thin.onnx"], UsageError.exit_code),
         ([str(tmp_path / "none.keras"), *words[1:], str(out)], InputError.exit_code),
-        ([str(faces_csv), *words[1:], str(out)], ModelError.exit_code),
+        ([str(faces_csv), *words[1:], str(out)], InputError.exit_code),
         ([str(wide), "--data", str(faces_csv), "--out", str(out)], UsageError.exit_code),
+        ([str(BUNDLED), *words[1:], str(out)], UsageError.exit_code),
+        ([str(wide), *words[1:4], "none.csv", "--out", str(out)], InputError.exit_code),
     ):
         assert main(given) == code
         assert capsys.readouterr().err.startswith("error: ")
