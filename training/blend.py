@@ -22,7 +22,7 @@ from training.batches import CROWD, FER2013
 from training.calibration import LabelledLogits, calibrate, head_logits, photo_logits
 from training.data import load_dataset
 from training.options import run_command
-from training.predictors import KerasPredictor, load_predictor
+from training.predictors import DEFAULT_OUTPUT, KerasPredictor, load_predictor
 from training.runs import CONFIG, read_json
 
 SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -63,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     print("| ---: |" + " ---: |" * 3 * len(names))
     for share in SHARES:
         fitted = calibrate(known, val, share, list(photos.values()))
-        answers = [(metrics.softmax(fitted.default_logits(known))[voted], majority)]
+        answers = [(metrics.softmax(fitted.logits(known)[DEFAULT_OUTPUT])[voted], majority)]
         # Photos are judged by what the other half of them fitted.
         halves = [
             calibrate(known, val, share, [_half(p, 1 - part) for p in photos.values()])
@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
         ]
         for asked in photos.values():
             parts = [_half(asked, part) for part in (0, 1)]
-            told = [h.default_logits(z) for h, (z, _) in zip(halves, parts, strict=True)]
+            told = [h.logits(z)[DEFAULT_OUTPUT] for h, (z, _) in zip(halves, parts, strict=True)]
             labels = np.concatenate([y for _, y in parts])
             answers.append((metrics.softmax(np.concatenate(told)), labels))
         cells = []

@@ -32,18 +32,25 @@ class Calibration:
     """What comes between a network's raw scores and the softmax of its outputs."""
 
     temperatures: Mapping[str, float]
-    """Of the default output, and of the heads where there are two."""
+    """Of the default output, and, where there are two heads, of each."""
     crowd_share: float
     """Of the votes head in the default output."""
-    offsets: Floats
-    """(classes,) added to the default output's logits."""
+    offsets: Mapping[str, Floats]
+    """(classes,) added to the logits of an output, by its name."""
 
-    def default_logits(self, raw: Mapping[str, Any]) -> Any:
-        """The logits of the default output, from the raw scores of all heads."""
-        return self.blended(raw) + self.offsets
+    def logits(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The logits of every output, from the raw scores of all heads."""
+        return {name: z + self.offsets[name] for name, z in self.scaled(raw).items()}
+
+    def scaled(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The same without the offsets: what is linear in the raw scores."""
+        scaled = {DEFAULT_OUTPUT: self.blended(raw)}
+        if len(raw) > 1:
+            scaled[FER2013] = raw[FER2013] / self.temperatures[FER2013]
+        return scaled
 
     def blended(self, raw: Mapping[str, Any]) -> Any:
-        """The same without the offsets: what is linear in the raw scores.
+        """Those of the default output.
 
         Two heads are blended by their logits, a logarithmic opinion pool. Against the mean of
         probabilities it was as accurate on FER+ and photos, and its calibration is one temperature.
@@ -93,10 +100,12 @@ def calibrate(
     """Fit temperatures: that of the default output, and with two heads those of the heads.
 
     Each head's is fitted to what it learnt from, the blend's to the crowd's majority. Two heads are
-    blended by their logits, each over its own temperature. With ``photos`` the default output's is
-    fitted together with an offset for each class, to ``val`` and to them: FER-2013 was gathered by
-    searching for emotions, so they are not as frequent there as in other photos. A photo's weight
-    falls with the root of how frequent its class is, else the rare ones would not be told at all.
+    blended by their logits, each over its own temperature. The output of the labels head beside it
+    has an offset for each class, too: whoever is taught by softened labels and by votes tells some
+    classes less often than the labels do. With ``photos`` the default output has offsets as well,
+    fitted to ``val`` and to them: FER-2013 was gathered by searching for emotions, so they are not
+    as frequent there as in other photos. A photo's weight falls with the root of how frequent its
+    class is, else the rare ones would not be told at all.
 
     Args:
         logits: of the faces of ``val``, from :func:`head_logits`.
@@ -122,14 +131,18 @@ def calibrate(
 
     own = {name: fit(scores, name) for name, scores in logits.items()}
     told_by = CROWD if CROWD in own else FER2013
-    alone = Calibration({**own, DEFAULT_OUTPUT: 1.0}, crowd_share, np.zeros(classes, np.float32))
+    offsets = {DEFAULT_OUTPUT: np.zeros(classes, np.float32)}
+    if len(own) > 1:
+        alike = np.full(len(val), 1 / len(val))
+        own[FER2013], offsets[FER2013] = fit_offsets(logits[FER2013], val.labels, alike)
+    alone = Calibration({**own, DEFAULT_OUTPUT: 1.0}, crowd_share, offsets)
     mixed = alone.blended(logits)
     if not photos:
-        temperature, offsets = fit(mixed, told_by), alone.offsets
+        temperature = fit(mixed, told_by)
     else:
         judged, labels = truth(told_by)
         asked = [(alone.blended(scores), shown) for scores, shown in photos]
-        temperature, offsets = _fit_with_photos((mixed[judged], labels), asked)
+        temperature, offsets[DEFAULT_OUTPUT] = _fit_with_photos((mixed[judged], labels), asked)
     heads = own if len(own) > 1 else {}
     return Calibration({DEFAULT_OUTPUT: temperature, **heads}, crowd_share, offsets)
 
@@ -158,9 +171,7 @@ def probability_model(network: keras.Model, calibration: Calibration) -> keras.M
     inputs = keras.Input(network.input_shape[1:], name=INPUT)
     raw = network(inputs)
     heads = raw if isinstance(raw, dict) else {DEFAULT_OUTPUT: raw}
-    logits = {DEFAULT_OUTPUT: calibration.default_logits(heads)}
-    if FER2013 in heads:
-        logits[FER2013] = heads[FER2013] / calibration.temperatures[FER2013]
+    logits = calibration.logits(heads)
     return keras.Model(inputs, {name: L.Softmax(name=name)(z) for name, z in logits.items()})
 
 
@@ -178,18 +189,15 @@ def merged_heads(network: keras.Model, calibration: Calibration) -> keras.Model:
         {name: np.asarray(layer.get_weights()[i]) for name, layer in zip(names, dense, strict=True)}
         for i in (0, 1)
     )
-    wanted = {DEFAULT_OUTPUT: [calibration.blended(kernels), calibration.default_logits(biases)]}
-    if FER2013 in names:
-        temperature = calibration.temperatures[FER2013]
-        wanted[FER2013] = [part[FER2013] / temperature for part in (kernels, biases)]
+    scaled, shifted = calibration.scaled(kernels), calibration.logits(biases)
     features = keras.Model(network.inputs, dense[0].input)
     inputs = keras.Input(network.input_shape[1:], name=INPUT)
     seen = features(inputs)
     outputs = {}
-    for name, weights in wanted.items():
-        head = L.Dense(weights[1].shape[0], name=f"{name}_logits")
+    for name, kernel in scaled.items():
+        head = L.Dense(kernel.shape[1], name=f"{name}_logits")
         outputs[name] = L.Softmax(name=name)(head(seen))
-        head.set_weights(weights)
+        head.set_weights([kernel, shifted[name]])
     return keras.Model(inputs, outputs)
 
 

@@ -273,9 +273,11 @@ def export(
     convert(merged_heads(predictor.model, calibration), plain)
     _describe(plain, contract)
     lines = [f"temperature {', '.join(f'{k} {v:.3f}' for k, v in temperatures.items())}"]
-    if options.wild is not None:
-        offsets = zip(predictor.classes, calibration.offsets, strict=True)
-        lines.append(f"offsets {', '.join(f'{name} {value:+.2f}' for name, value in offsets)}")
+    for output, offsets in calibration.offsets.items():
+        if offsets.any():
+            said = zip(predictor.classes, offsets, strict=True)
+            shown = ", ".join(f"{name} {value:+.2f}" for name, value in said)
+            lines.append(f"offsets of {output} {shown}")
     # Held against the network as it was trained, so that a fault in folding shows as well.
     unfolded = probability_model(predictor.original, calibration)
     count, difference = parity(unfolded, plain, (faces.validation, faces.train))

@@ -399,12 +399,16 @@ def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_c
     voted = val.votes.any(axis=1)
     majority = np.eye(7, dtype=np.float32)[val.votes[voted].argmax(axis=1)]
     assert t["probabilities"] == pytest.approx(fit_temperature(mixed[voted], majority), rel=1e-3)
-    assert not fitted.offsets.any()
+    assert not fitted.offsets["probabilities"].any()
+    # The labels' own output is fitted to how often each label stands there.
+    own = labels + fitted.offsets["fer2013"]
+    frequent = np.bincount(val.labels, minlength=7) / len(val)
+    np.testing.assert_allclose(softmax(own).mean(axis=0), frequent, atol=0.01)
     got = calibration.probability_model(predictor.model, fitted).predict(faces, verbose=0)
     np.testing.assert_allclose(
         got["probabilities"], softmax(mixed, t["probabilities"]), rtol=1e-4, atol=1e-6
     )
-    np.testing.assert_allclose(got["fer2013"], softmax(labels), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(got["fer2013"], softmax(own), rtol=1e-4, atol=1e-6)
 
 
 def test_photos_give_the_default_output_offsets(two_heads, faces_csv, votes_csv, tmp_path, capsys):
@@ -415,21 +419,24 @@ def test_photos_give_the_default_output_offsets(two_heads, faces_csv, votes_csv,
     faces, labels = draw_faces(40)[0], np.full(40, EMOTIONS.index("surprise"))
     scores = {h: predictor.logits(as_batch(faces), h) for h in predictor.heads}
     fitted = calibration.calibrate(logits, val, 0.6, [(scores, labels)])
-    assert fitted.offsets.argmax() == EMOTIONS.index("surprise")
+    assert fitted.offsets["probabilities"].argmax() == EMOTIONS.index("surprise")
     plain = calibration.calibrate(logits, val, 0.6)
     for head in ("crowd", "fer2013"):
         assert fitted.temperatures[head] == plain.temperatures[head]
+    np.testing.assert_array_equal(fitted.offsets["fer2013"], plain.offsets["fer2013"])
+    default = fitted.logits(scores)["probabilities"]
     np.testing.assert_allclose(
-        fitted.default_logits(scores), fitted.blended(scores) + fitted.offsets, rtol=1e-6
+        default, fitted.blended(scores) + fitted.offsets["probabilities"], rtol=1e-6
     )
 
     wild, out = tmp_path / "wild.npz", tmp_path / "out.onnx"
     np.savez(wild, images=faces, images_full=faces, labels=labels)
     words = [str(two_heads), "--out", str(out), "--crowd-share", "0.6"]
     assert export.main([*words, "--wild", str(wild)]) == 0
-    assert f"surprise {fitted.offsets[5]:+.2f}" in capsys.readouterr().out
+    said = f"surprise {fitted.offsets['probabilities'][5]:+.2f}"
+    assert said in capsys.readouterr().out
     p = EmotionClassifier(out).predict(as_batch(faces))
-    np.testing.assert_allclose(p, softmax(fitted.default_logits(scores)), atol=1e-4)
+    np.testing.assert_allclose(p, softmax(default), atol=1e-4)
 
 
 @pytest.mark.parametrize("classes", [7, 5])
@@ -452,7 +459,10 @@ def test_temperatures_and_blend_go_into_the_weights(two_heads, run, faces_csv, h
     fitted = calibration.Calibration(
         {"probabilities": 1.3, "crowd": 0.8, "fer2013": 1.7},
         0.6,
-        np.float32([0.3, -1, 0, 0.1, 0.2, 1, -0.4]),
+        {
+            "probabilities": np.float32([0.3, -1, 0, 0.1, 0.2, 1, -0.4]),
+            "fer2013": np.float32([0.1, 0, -0.5, 0.2, 0.7, 0, -0.2]),
+        },
     )
     expected = calibration.probability_model(predictor.original, fitted)
     merged = calibration.merged_heads(predictor.model, fitted)
