@@ -183,7 +183,8 @@ def bundled() -> Path:
     """The network that comes with the package, in the precision that is faster here.
 
     Measured by ``benchmarks/bench_network.py``: on x86-64 with VNNI, INT8 takes 0.3 of the time of
-    float32. Nobody has measured it on other processors yet, so they compute in float32.
+    float32. Nobody has measured it without VNNI yet, nor on other processors, which therefore
+    compute in float32.
     """
     return BUNDLED if platform.machine().lower() in ("x86_64", "amd64") else TWIN
 

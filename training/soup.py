@@ -37,6 +37,9 @@ def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) ->
         raise UsageError("--shares: all are 0; nothing is left to average")
     if out.suffix != ".keras":
         raise UsageError(f"--out {out}: the name must end in .keras")
+    for path in networks:
+        if path.is_file() and path.suffix != ".keras":
+            raise UsageError(f"{path}: only Keras networks have an average")
     models = [load_network(checkpoint_of(path) if path.is_dir() else path) for path in networks]
     weights = [model.get_weights() for model in models]
     for path, own in zip(networks, weights, strict=True):

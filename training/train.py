@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.errors import UsageError
+from fastfer.errors import InputError, UsageError
 from training import precision
 from training.augment import Augmentation
 from training.data import (
@@ -273,6 +273,9 @@ def _configuration(options: argparse.Namespace) -> dict[str, Any]:
             f"--vote-smoothing {config['vote_smoothing']} needs --votes fer2013new.csv and "
             "--targets labels or both"
         )
+    for teacher in (config["distill"] or "").split(","):
+        if teacher and not Path(teacher).exists():
+            raise InputError(f"--distill {teacher}: no such file or folder")
     if config["distill_anew"] and not config["distill"]:
         raise UsageError("--distill-anew needs --distill: the teachers to ask")
     config["precision"] = precision.resolve(config["precision"])

@@ -52,6 +52,7 @@ def test_weights_are_averaged(networks, capsys, shares, expected):
         (("a.keras", "b.keras", "--shares", 1), UsageError.exit_code, "1 for 2 networks"),
         (("a.keras", "b.keras", "--shares", 0, 0), UsageError.exit_code, "all are 0"),
         (("a.keras", "none.keras"), InputError.exit_code, "none.keras"),
+        (("a.keras", __file__), UsageError.exit_code, "only Keras networks"),
     ],
 )
 def test_what_has_no_average_is_refused(networks, monkeypatch, capsys, words, code, said):

@@ -875,6 +875,10 @@ def test_teachers_are_asked_anew_about_the_faces_of_every_epoch(tmp_path, faces_
 def test_asking_anew_needs_teachers(tmp_path, faces_csv, capsys):
     assert train("--data", faces_csv, "--out", tmp_path / "run", *SMALL, "--distill-anew") == 2
     assert "--distill-anew needs --distill" in capsys.readouterr().err
+    words = ["--data", faces_csv, "--out", tmp_path / "run", *SMALL, "--distill", "none.onnx"]
+    assert train(*words) == InputError.exit_code
+    assert "--distill none.onnx: no such file" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_teacher_of_other_classes_is_refused(tmp_path, faces_csv, teachers, capsys):

@@ -74,3 +74,5 @@ python -m training.evaluate runs/fastfer-10 "${files[@]}"
 python -m training.blend runs/fastfer-10 "${files[@]}" ${photos[@]+"${photos[@]}"}
 python -m training.export runs/fastfer-10 --int8 --name fastfer --crowd-share 1 ${photos[@]+"${photos[@]}"} \
     --out fastfer/models/expression.onnx --twin fastfer/models/expression_float32.onnx
+python -m training.evaluate fastfer/models/expression.onnx "${files[@]}" --out runs/report
+python -m training.robustness fastfer/models/expression.onnx "${files[@]}" ${photos[@]+"${photos[@]}"} --out runs/report
