@@ -94,7 +94,8 @@ def checkpoint_of(folder: Path) -> Path:
 
 
 def load_network(path: Path, *, compile: bool = False) -> keras.Model:
-    """A Keras file; with ``compile``, its optimizer and loss as well.
+    """A Keras file, or that of a run folder (by :func:`checkpoint_of`); with ``compile``, its
+    optimizer and loss as well.
 
     Raises:
         InputError: there is no such file.
@@ -102,6 +103,8 @@ def load_network(path: Path, *, compile: bool = False) -> keras.Model:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    if path.is_dir():
+        path = checkpoint_of(path)
     try:
         return keras.saving.load_model(path, compile=compile)
     except (ValueError, OSError, TypeError, KeyError) as e:

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) -> int:
-    from training.runs import checkpoint_of, load_network
+    from training.runs import load_network
 
     shares = shares or [1.0] * len(networks)
     if len(shares) != len(networks):
@@ -40,7 +40,7 @@ def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) ->
     for path in networks:
         if path.is_file() and path.suffix != ".keras":
             raise UsageError(f"{path}: only Keras networks have an average")
-    models = [load_network(checkpoint_of(path) if path.is_dir() else path) for path in networks]
+    models = [load_network(path) for path in networks]
     weights = [model.get_weights() for model in models]
     for path, own in zip(networks, weights, strict=True):
         if [w.shape for w in own] != [w.shape for w in weights[0]]:

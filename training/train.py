@@ -303,7 +303,6 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
         WATCHED,
         RunKeeper,
         best_of_finished,
-        checkpoint_of,
         load_network,
         take_weights,
     )
@@ -345,9 +344,8 @@ def _train(folder: Path, config: dict[str, Any], state: dict[str, Any] | None) -
             config["weights"],
         )
         if config["init"]:
-            begin = Path(config["init"])
-            source = load_network(checkpoint_of(begin) if begin.is_dir() else begin)
-            take_weights(model, source, f"--init {begin}")
+            source = load_network(Path(config["init"]))
+            take_weights(model, source, f"--init {config['init']}")
         _compile(model, config, len(batches))
     print(
         f"{config['arch']}: {model.count_params():,} parameters, {count_macs(model) / 1e6:.1f} M "

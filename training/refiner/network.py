@@ -50,9 +50,9 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
         ModelError: the file is not such a network.
     """
     import training.refiner.losses  # noqa: F401  (registered, or Keras could not read them)
-    from training.runs import checkpoint_of, load_network
+    from training.runs import load_network
 
-    model = load_network(checkpoint_of(path) if path.is_dir() else path, compile=compile)
+    model = load_network(path, compile=compile)
     layers = {layer.name for layer in model.layers}
     if not layers >= {LAST, OUTPUT} or model.inputs[0].shape[1:] != (SIZE, SIZE, 1):
         raise ModelError(f"{path}: not a second look at faces; training.refiner.train makes them")
