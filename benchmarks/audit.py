@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.audit import audit, compare
-from fastfer.capture import open_source
-from fastfer.capture.base import ArraySource
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.detectors.yunet import YuNetDetector
 from fastfer.engine import Engine
-from fastfer.stream import Loop, LoopOptions
+from fastfer.io.frame_source import ArraySource
+from fastfer.io.open_source import open_source
+from fastfer.pipeline.audit import audit, compare
+from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 FPS = 12.5
@@ -36,7 +36,7 @@ class Jittering:
     name = "jittering"
 
     def __init__(self, detector: Detector, pixels: float) -> None:
-        self.framing = detector.framing
+        self.crop_calibration = detector.crop_calibration
         self._detector = detector
         self._pixels = pixels
         self._random = np.random.default_rng(0)
@@ -56,10 +56,10 @@ def looped(path: Path, count: int) -> list[Any]:
 
 def self_agreement(frames: list[Any], engine: Engine) -> float:
     """Of looking at everything with itself, boxes moved by a quarter of a pixel."""
-    options = LoopOptions(detect_every=1, classify_every=1)
+    options = VideoOptions(detect_every=1, classify_every=1)
     results = []
     for detector in (engine.detector, Jittering(engine.detector, 0.25)):
-        loop = Loop(detector, engine.classifier, options)
+        loop = VideoPipeline(detector, engine.classifier, options)
         results.append([result for _, result in loop.run(ArraySource(frames, FPS))])
     return compare(*results).label_agreement
 
@@ -77,7 +77,7 @@ def main() -> None:
         engine = Engine(detector)
         for path in sorted((SHARED / "media").glob("*.gif")):
             frames = looped(path, count)
-            found = audit(lambda f=frames: ArraySource(f, FPS), engine, LoopOptions())
+            found = audit(lambda f=frames: ArraySource(f, FPS), engine, VideoOptions())
             print(
                 f"| {detector.name} | {path.stem} | {found.recall:.1%} | "
                 f"{found.label_agreement:.1%} | {self_agreement(frames, engine):.1%} | "

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from benchmarks import rivals
-from fastfer import kernels
-from fastfer.preprocess import pack_faces
+from fastfer.kernels import backend
+from fastfer.kernels.pack import pack_faces
 
 CELLS = [(count, side) for side in (64, 160, 400) for count in (1, 8, 32)]
 FRAME = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
@@ -36,7 +36,7 @@ def rival(chain: rivals.Chain) -> Callable[..., Any]:
 
 
 METHODS: dict[str, Callable[[Any], Any]] = {
-    **{f"fastfer-{isa}": fastfer(isa) for isa in kernels.available()},
+    **{f"fastfer-{isa}": fastfer(isa) for isa in backend.available()},
     "opencv": rival(rivals.opencv),
     "opencv-threads": rival(rivals.opencv),
     "tutorial": rival(rivals.tutorial),
@@ -63,7 +63,7 @@ def settings(request: pytest.FixtureRequest) -> Iterator[None]:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(-1 if method == "opencv-threads" else 1)
     before = None
-    if method.startswith("fastfer-") and not kernels.PURE:
+    if method.startswith("fastfer-") and not backend.PURE:
         from fastfer import _native
 
         before = _native.force_isa(method.removeprefix("fastfer-"))

@@ -18,22 +18,22 @@ import cv2
 import numpy as np
 import pytest
 
-from fastfer.capture import open_source
-from fastfer.capture.base import ArraySource
-from fastfer.classifier import EmotionClassifier
+from fastfer.classifiers.native import EmotionClassifier
 from fastfer.detectors import Detector, create_detector
 from fastfer.errors import FastferError
-from fastfer.stream import Loop, LoopOptions
+from fastfer.io.frame_source import ArraySource
+from fastfer.io.open_source import open_source
+from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
 from fastfer.tracking import flow
 from fastfer.tracking.association import associate
-from fastfer.tracking.reuse import Reuse
-from fastfer.tracking.scene import CutDetector
+from fastfer.tracking.change_detector import ChangeDetector
+from fastfer.tracking.scene_cut import CutDetector
 from fastfer.tracking.smoothing import Smoother
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 CLIP = "face-demographics-walking-and-pause.gif"
 COUNT = 100
-EVERYTHING = LoopOptions(detect_every=1, classify_every=1, smooth=0)
+EVERYTHING = VideoOptions(detect_every=1, classify_every=1, smooth=0)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def plain(frames: list[Any], detector: Detector, classifier: EmotionClassifier) 
     faces = 0
     for frame in frames:
         gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-        boxes = detector.framing.crops(detector.detect(frame).boxes)
+        boxes = detector.crop_calibration.crops(detector.detect(frame).boxes)
         for x, y, w, h in boxes.astype(int).clip(0):
             tile = cv2.resize(gray[y : y + h, x : x + w], (48, 48))
             classifier.predict((tile.astype(np.float32) / 255)[None, :, :, None]).argmax()
@@ -82,9 +82,9 @@ def plain(frames: list[Any], detector: Detector, classifier: EmotionClassifier) 
 
 
 def loop(
-    frames: list[Any], detector: Detector, classifier: EmotionClassifier, options: LoopOptions
+    frames: list[Any], detector: Detector, classifier: EmotionClassifier, options: VideoOptions
 ) -> int:
-    running = Loop(detector, classifier, options)
+    running = VideoPipeline(detector, classifier, options)
     return sum(len(result.faces) for _, result in running.run(ArraySource(frames, 12.5)))
 
 
@@ -96,7 +96,7 @@ def test_whole(
     if how == "plain":
         run, args = plain, (frames, detector, classifier)
     else:
-        options = EVERYTHING if how == "everything" else LoopOptions()
+        options = EVERYTHING if how == "everything" else VideoOptions()
         run, args = loop, (frames, detector, classifier, options)
     faces = benchmark.pedantic(run, args, rounds=5, warmup_rounds=1)
     if faces and benchmark.stats:  # None where benchmarks only run for their errors
@@ -135,7 +135,7 @@ def test_stage_pack(stage: Any, frames: list[Any], classifier: EmotionClassifier
 
 
 def test_stage_reuse(stage: Any, frames: list[Any], classifier: EmotionClassifier) -> None:
-    tiles, reuse = classifier.pack(frames[0], BOXES), Reuse()
+    tiles, reuse = classifier.pack(frames[0], BOXES), ChangeDetector()
     stage(lambda: [reuse.needs(i, tile, 0.0) for i, tile in enumerate(tiles)])
 
 

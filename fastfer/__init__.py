@@ -14,13 +14,11 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from fastfer.boxes import iou as iou
-    from fastfer.boxes import nms as nms
-    from fastfer.classifier import EmotionClassifier as EmotionClassifier
+    from fastfer.classifiers.native import EmotionClassifier as EmotionClassifier
     from fastfer.detectors import Detections as Detections
     from fastfer.detectors import Detector as Detector
     from fastfer.detectors import create_detector as create_detector
-    from fastfer.draw import draw_result as draw_result
+    from fastfer.display.annotate import draw_result as draw_result
     from fastfer.engine import Engine as Engine
     from fastfer.engine import analyze as analyze
     from fastfer.errors import BoxError as BoxError
@@ -31,14 +29,15 @@ if TYPE_CHECKING:
     from fastfer.errors import ModelError as ModelError
     from fastfer.errors import OutputError as OutputError
     from fastfer.errors import UsageError as UsageError
+    from fastfer.io.photos import read_image as read_image
+    from fastfer.kernels.boxes import iou as iou
+    from fastfer.kernels.boxes import nms as nms
+    from fastfer.kernels.pack import pack_faces as pack_faces
     from fastfer.labels import EMOTIONS as EMOTIONS
-    from fastfer.preprocess import pack_faces as pack_faces
+    from fastfer.pipeline.video_pipeline import stream as stream
     from fastfer.results import Face as Face
     from fastfer.results import FrameResult as FrameResult
-    from fastfer.sources import read_image as read_image
-    from fastfer.stream import stream as stream
-    from fastfer.video_results import VideoFace as VideoFace
-    from fastfer.video_results import VideoResult as VideoResult
+    from fastfer.results import VideoFrameResult as VideoFrameResult
 
 __version__: Final = "0.1.0"
 
@@ -47,7 +46,7 @@ _HOME: Final = {
     "BoxError": "errors",
     "Detections": "detectors",
     "Detector": "detectors",
-    "EmotionClassifier": "classifier",
+    "EmotionClassifier": "classifiers.native",
     "Engine": "engine",
     "ExtensionMissingError": "errors",
     "Face": "results",
@@ -58,16 +57,15 @@ _HOME: Final = {
     "ModelError": "errors",
     "OutputError": "errors",
     "UsageError": "errors",
-    "VideoFace": "video_results",
-    "VideoResult": "video_results",
+    "VideoFrameResult": "results",
     "analyze": "engine",
     "create_detector": "detectors",
-    "draw_result": "draw",
-    "iou": "boxes",
-    "nms": "boxes",
-    "pack_faces": "preprocess",
-    "read_image": "sources",
-    "stream": "stream",
+    "draw_result": "display.annotate",
+    "iou": "kernels.boxes",
+    "nms": "kernels.boxes",
+    "pack_faces": "kernels.pack",
+    "read_image": "io.photos",
+    "stream": "pipeline.video_pipeline",
 }
 """Public names and the modules they live in."""
 

@@ -1,4 +1,4 @@
-"""The compiled engine, built from cext/. Private: use fastfer.preprocess and fastfer.boxes.
+"""The compiled engine, built from cext/. Private: use fastfer.kernels.pack and fastfer.kernels.boxes.
 
 These functions check what memory safety needs, and raise plain ValueError with terse messages. What
 pack, iou and nms compute stands with their twins in fastfer/reference.py.

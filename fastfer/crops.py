@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.detectors.base import Detections, Framing
-from fastfer.fixed_point import MAX_SIDE, SUBPIXEL
+from fastfer.detectors.base import CropCalibration, Detections
+from fastfer.kernels.units import MAX_SIDE, SUBPIXEL
 
 Floats = NDArray[np.float64]
 
@@ -30,25 +30,29 @@ PROFILE: Final = 0.7
 and of one seen from the side."""
 
 
-def readable(found: Detections, framing: Framing, frame_size: tuple[int, int]) -> Detections:
+def drop_uncroppable(
+    found: Detections, crop_calibration: CropCalibration, frame_size: tuple[int, int]
+) -> Detections:
     """Those of ``found`` that can be cut out: finite, not empty, not wholly outside the frame.
 
     One bad box of a detector must not cost the other faces, or the other photos of a batch.
 
     Args:
         found: the faces.
-        framing: of their detector.
+        crop_calibration: of their detector.
         frame_size: width and height of the frame.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        crops = framing.crops(found.boxes)
-    which = cuttable(found.boxes, frame_size) & cuttable(crops, frame_size)
+        crops = crop_calibration.crops(found.boxes)
+    which = is_croppable(found.boxes, frame_size) & is_croppable(crops, frame_size)
     if found.landmarks is not None:
         which &= np.isfinite(found.landmarks).all(axis=(1, 2))
     return found if which.all() else found.take(which)
 
 
-def cuttable(boxes: NDArray[np.floating[Any]], frame_size: tuple[int, int]) -> NDArray[np.bool_]:
+def is_croppable(
+    boxes: NDArray[np.floating[Any]], frame_size: tuple[int, int]
+) -> NDArray[np.bool_]:
     """(N,) which of ``boxes`` (N, 4) can be cut out of a frame of this width and height."""
     with np.errstate(invalid="ignore", over="ignore"):
         fixed = np.floor(boxes.astype(np.float64) * SUBPIXEL + 0.5)
@@ -58,7 +62,7 @@ def cuttable(boxes: NDArray[np.floating[Any]], frame_size: tuple[int, int]) -> N
         return np.asarray(good.all(axis=1))
 
 
-def tilts(landmarks: NDArray[np.floating[Any]] | None, count: int) -> Floats:
+def roll_angles(landmarks: NDArray[np.floating[Any]] | None, count: int) -> Floats:
     """(N,) radians by which faces are tilted, clockwise in the picture; 0 below :data:`LEVEL`.
 
     Both lines across the face (eyes, mouth) and the one down its middle are heard, so that one bad
@@ -75,7 +79,7 @@ def tilts(landmarks: NDArray[np.floating[Any]] | None, count: int) -> Floats:
     return np.where(np.abs(angles) >= LEVEL, angles, 0.0)  # Also where a point is not a number.
 
 
-def qualities(
+def quality_scores(
     found: Detections,
     crops: NDArray[np.float32],
     tiles: NDArray[np.float32],

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.checks import check_range, check_share
-from fastfer.classifier import EmotionClassifier, open_classifier
-from fastfer.crops import qualities, readable, tilts
+from fastfer.classifiers.native import EmotionClassifier, open_classifier
+from fastfer.crops import drop_uncroppable, quality_scores, roll_angles
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.errors import UsageError
+from fastfer.inference.onnx_session import pick_threads
+from fastfer.io.photos import MAX_PIXELS, decode, decode_reduced, read_bytes, reduction
+from fastfer.kernels.pack import check_frame
 from fastfer.labels import EMOTIONS
-from fastfer.preprocess import check_frame
 from fastfer.results import Face, FrameResult
-from fastfer.runtime import pick_threads
-from fastfer.sources import MAX_PIXELS, decode, decode_reduced, read_bytes, reduction
+from fastfer.validation import check_range, check_unit_interval
 
 if TYPE_CHECKING:
-    from fastfer.foreign import Foreign
-    from fastfer.models.contract import Labels
+    from fastfer.classifiers.contract import Labels
+    from fastfer.classifiers.custom import ModelSpec
 
 Frame = NDArray[np.uint8]
 T = TypeVar("T")
@@ -39,13 +39,13 @@ class Engine:
         detector: str | Detector = "auto",
         model: str | os.PathLike[str] | EmotionClassifier | None = None,
         *,
-        foreign: Foreign | None = None,
+        spec: ModelSpec | None = None,
         labels: Labels | None = None,
         threads: int | None = None,
         min_face: float = 0.0,
         detect_size: int | None = None,
         min_quality: float = 0.0,
-        lazy: bool = False,
+        load_in_background: bool = False,
     ) -> None:
         """Load what is needed.
 
@@ -55,7 +55,7 @@ class Engine:
                 takes the bundled network.
             model: path of a network, or a classifier that was made before; ``None`` takes the
                 bundled one.
-            foreign: what the file of a network that was not made for fastfer does not say.
+            spec: what the file of a network that was not made for fastfer does not say.
             labels: which reading of a network that learnt two; see :class:`EmotionClassifier`.
             threads: for the network, see :class:`EmotionClassifier`, and for that of a detector
                 that is asked for by name, unless its options say otherwise.
@@ -64,24 +64,24 @@ class Engine:
                 leaves it to the detector. Crops are always cut from the frame itself.
             min_quality: faces whose :attr:`~fastfer.results.Face.quality` is lower are marked
                 ``low_quality``, 0 to 1.
-            lazy: load the network in the background, while the first frame is read and searched.
+            load_in_background: load the network in the background, while the first frame is read and searched.
                 Its errors then come from the first use.
 
         Raises:
-            ModelError: the network cannot be used (unless ``lazy``).
+            ModelError: the network cannot be used (unless ``load_in_background``).
             UsageError: an unknown detector, a value of another kind or out of its range, or an
                 option that does not go with an object given.
         """
         # Before anything loads, be it in the background, where an error would wait to be found.
-        check_share(min_quality=min_quality)
+        check_unit_interval(min_quality=min_quality)
         check_range(min_face=(min_face, 0))
         pick_threads(threads)
         if not isinstance(detector, (str, Detector)):
             raise UsageError(
-                "detector must be a name or a file as a text, or an object with name, framing and "
+                "detector must be a name or a file as a text, or an object with name, crop_calibration and "
                 f"detect(); got {detector!r}."
             )
-        self._classifier = self._provide(model, foreign, labels, threads, lazy)
+        self._classifier = self._provide(model, spec, labels, threads, load_in_background)
         self.min_quality = min_quality
         size = {} if detect_size is None else {"detect_size": detect_size}
         if isinstance(detector, str):
@@ -96,10 +96,10 @@ class Engine:
     @staticmethod
     def _provide(
         model: str | os.PathLike[str] | EmotionClassifier | None,
-        told: Foreign | None,
+        spec: ModelSpec | None,
         labels: Labels | None,
         threads: int | None,
-        lazy: bool,
+        load_in_background: bool,
     ) -> Callable[[], EmotionClassifier]:
         if isinstance(model, EmotionClassifier):
             if threads is not None or labels is not None:
@@ -107,25 +107,25 @@ class Engine:
                     "threads and labels belong to the classifier, which was given ready made."
                 )
             classifier = model
-        elif lazy:
+        elif load_in_background:
             _keep_environment_in_place()
             return _in_background(
-                "fastfer-load", lambda: open_classifier(model, threads, told, labels)
+                "fastfer-load", lambda: open_classifier(model, threads, spec, labels)
             )
         else:
-            classifier = open_classifier(model, threads, told, labels)
+            classifier = open_classifier(model, threads, spec, labels)
         return lambda: classifier
 
     @property
     def classifier(self) -> EmotionClassifier:
-        """The network; waits for it, and raises its :class:`ModelError`, after ``lazy``."""
+        """The network; waits for it, and raises its :class:`ModelError`, after ``load_in_background``."""
         return self._classifier()
 
     @property
-    def enough(self) -> int:
+    def detection_size(self) -> int:
         """Long side in pixels of a copy of a larger picture that serves the detector as well as the
         picture; 0 where it must see all of it."""
-        return getattr(self.detector, "enough", 0)
+        return getattr(self.detector, "detection_size", 0)
 
     def analyze(self, frame: Frame, *, reduced: Frame | None = None) -> FrameResult:
         """The faces of one frame and what their expressions read as.
@@ -137,7 +137,7 @@ class Engine:
 
         Raises:
             FrameError: another dtype, shape or memory layout.
-            ModelError: the network cannot be used (only after ``lazy``).
+            ModelError: the network cannot be used (only after ``load_in_background``).
         """
         if reduced is None:
             return self.analyze_batch([frame])[0]
@@ -172,14 +172,16 @@ class Engine:
 
         Raises:
             InputError: it cannot be decoded.
-            ModelError: the network cannot be used (only after ``lazy``).
+            ModelError: the network cannot be used (only after ``load_in_background``).
         """
         clock = _Clock()
-        ratio = reduction(data, name, self.enough, max_pixels) if self.enough else None
+        ratio = (
+            reduction(data, name, self.detection_size, max_pixels) if self.detection_size else None
+        )
         if ratio is None:
             frame = decode(data, name, max_pixels)
             read = clock.lap()
-            return self.analyze(frame).after("read", read), frame
+            return self.analyze(frame).with_stage_time("read", read), frame
         whole = _in_background("fastfer-read", lambda: decode(data, name, max_pixels))
         copy = decode_reduced(data, name, ratio)
         if copy is None:  # Most likely the whole cannot be decoded either, and says why.
@@ -190,7 +192,9 @@ class Engine:
         frame = whole()
         read += clock.lap()
         found = _enlarged(found, copy, frame)
-        return self._read_faces([frame], [found], [timings], clock)[0].after("read", read), frame
+        return self._read_faces([frame], [found], [timings], clock)[0].with_stage_time(
+            "read", read
+        ), frame
 
     def _read_faces(
         self,
@@ -203,16 +207,19 @@ class Engine:
         classifier = self.classifier
         waited = clock.lap()
         found = [
-            readable(faces, self.detector.framing, frame.shape[1::-1])
+            drop_uncroppable(faces, self.detector.crop_calibration, frame.shape[1::-1])
             for frame, faces in zip(frames, found, strict=True)
         ]
         ends = np.cumsum([0, *map(len, found)]).tolist()
         batch = classifier.batch(ends[-1])
         quality: list[NDArray[np.float64]] = []
         for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
-            tiles, crops = batch[ends[i] : ends[i + 1]], self.detector.framing.crops(faces.boxes)
-            classifier.pack(frame, crops, tilts(faces.landmarks, len(faces)), tiles)
-            quality.append(qualities(faces, crops, tiles, frame.shape[1::-1]))
+            tiles, crops = (
+                batch[ends[i] : ends[i + 1]],
+                self.detector.crop_calibration.crops(faces.boxes),
+            )
+            classifier.pack(frame, crops, roll_angles(faces.landmarks, len(faces)), tiles)
+            quality.append(quality_scores(faces, crops, tiles, frame.shape[1::-1]))
             timings[i]["pack"] = clock.lap()
 
         probabilities = classifier.predict(batch)
@@ -268,7 +275,7 @@ def default_engine() -> Engine:
     global _default
     with _default_lock:
         if _default is None:
-            _default = Engine(lazy=True)
+            _default = Engine(load_in_background=True)
         return _default
 
 
@@ -296,9 +303,9 @@ def _faces(
         faces.append(
             Face(
                 box=tuple(box),
-                det_score=score,
-                emotion=EMOTIONS[best],
-                score=row[best],
+                detection_score=score,
+                emotion=EMOTIONS[best] if share >= min_quality else None,
+                score=row[best] if share >= min_quality else None,
                 probabilities=dict(zip(EMOTIONS, row, strict=True)),
                 landmarks=None if points is None else tuple(map(tuple, points)),
                 quality=share,

@@ -1,56 +1,82 @@
-"""What an analysis returns: plain data that turns into native JSON types."""
+"""Results of an analysis: plain data that converts to native JSON types, arrays and tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-SCHEMA_VERSION: Final = 1
-"""Version of the dictionaries made by :meth:`FrameResult.to_dict`; it grows when a key changes."""
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.labels import EMOTIONS
+
+SCHEMA_VERSION: Final = 2
+"""Version of the dictionaries made by ``to_dict``; it increases when a key changes its meaning."""
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
+Status = Literal["detected", "tracked"]
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face and what its expression reads as."""
+    """One face and its expression. The fields from :attr:`track_id` on are set in videos only."""
 
     box: Box
     """x, y, width, height in pixels of the original frame, after EXIF rotation."""
-    det_score: float
+    detection_score: float
     """Confidence of the detector; its scale depends on the detector."""
-    emotion: str
-    """The most probable of :data:`fastfer.labels.EMOTIONS`; not to be told where
-    :attr:`low_quality` is set."""
-    score: float
-    """Probability of :attr:`emotion`, 0 to 1."""
+    emotion: str | None
+    """Most probable of :data:`fastfer.labels.EMOTIONS`; ``None`` if the quality is too low."""
+    score: float | None
+    """Probability of :attr:`emotion`, 0 to 1; ``None`` with it."""
     probabilities: dict[str, float]
-    """Probability of every emotion, in label order; they add up to 1."""
+    """Probability of each emotion, in label order; they sum to 1. Smoothed over time in videos."""
     landmarks: tuple[Point, ...] | None = None
-    """Right eye, left eye, nose, right and left mouth corner in frame pixels, where known."""
+    """Right eye, left eye, nose, right and left mouth corner in frame pixels, if known."""
     quality: float = 1.0
-    """How much can be read from this face, 0 to 1: see :func:`fastfer.crops.qualities`."""
+    """Image quality of the face, 0 to 1: see :func:`fastfer.quality.quality_scores`."""
     low_quality: bool = False
-    """Whether :attr:`quality` is below what was asked for, so that no emotion should be told."""
+    """Whether :attr:`quality` is below the requested minimum."""
+    track_id: int | None = None
+    """Number of the face, from 1; the same in all frames of a video."""
+    status: Status | None = None
+    """``detected`` in this frame, or ``tracked`` into it by optical flow."""
+    classified: bool | None = None
+    """Whether the network ran on the face in this frame; otherwise its last output is reused."""
+    confirmed: bool | None = None
+    """Whether the detector has found this face more than once so far."""
+    raw_probabilities: dict[str, float] | None = None
+    """The network's last output for this face, before smoothing."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Native JSON types only. Of a face of low quality, emotion and score are null."""
-        return {
+        """Native JSON types only; the keys of videos are left out for photos."""
+        face: dict[str, Any] = {
             "box": list(self.box),
-            "det_score": self.det_score,
+            "detection_score": self.detection_score,
             "quality": self.quality,
             "low_quality": self.low_quality,
-            "emotion": None if self.low_quality else self.emotion,
-            "score": None if self.low_quality else self.score,
+            "emotion": self.emotion,
+            "score": self.score,
             "probabilities": dict(self.probabilities),
             "landmarks": None if self.landmarks is None else [list(p) for p in self.landmarks],
         }
+        if self.track_id is not None:
+            raw = self.raw_probabilities
+            face |= {
+                "track_id": self.track_id,
+                "status": self.status,
+                "classified": self.classified,
+                "confirmed": self.confirmed,
+                "raw_probabilities": None if raw is None else dict(raw),
+            }
+        return face
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """All faces of one frame."""
+    """All faces of one frame: a sequence of :class:`Face` with array views of their fields."""
 
     faces: tuple[Face, ...]
     width: int
@@ -58,20 +84,55 @@ class FrameResult:
     height: int
     """Of the original frame in pixels."""
     timings_ms: dict[str, float] = field(default_factory=dict)
-    """Milliseconds per stage: ``detect``, ``pack``, ``classify``; ``read`` for a file and ``load``
-    where the network had to be waited for; and their sum, ``total``. In videos there is ``track``
-    as well, and ``detect`` is what a search that ran ahead had to be waited for."""
+    """Milliseconds per stage: ``read`` (files), ``load`` (waiting for the network), ``detect``,
+    ``track`` (videos), ``pack``, ``classify``, and their sum ``total``."""
     detector: str = ""
-    """Name of the detector that looked."""
+    """Name of the detector that ran."""
 
-    def after(self, stage: str, ms: float) -> FrameResult:
-        """The same result with one more stage, gone through before the others."""
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def __iter__(self) -> Iterator[Face]:
+        return iter(self.faces)
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(N, 4) float32: x, y, width, height in frame pixels."""
+        return np.array([face.box for face in self.faces], np.float32).reshape(-1, 4)
+
+    @property
+    def xyxy(self) -> NDArray[np.float32]:
+        """(N, 4) float32: left, top, right, bottom in frame pixels."""
+        boxes = self.boxes
+        boxes[:, 2:] += boxes[:, :2]
+        return boxes
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """(N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`."""
+        rows = [[face.probabilities[name] for name in EMOTIONS] for face in self.faces]
+        return np.array(rows, np.float32).reshape(-1, len(EMOTIONS))
+
+    @property
+    def track_ids(self) -> NDArray[np.int64] | None:
+        """(N,) int64, or ``None`` for a photo."""
+        numbers = [face.track_id for face in self.faces if face.track_id is not None]
+        return np.array(numbers, np.int64) if len(numbers) == len(self.faces) else None
+
+    def with_stage_time(self, stage: str, ms: float) -> FrameResult:
+        """A copy with the time of one more stage, which ran before the others."""
         timings = {stage: round(ms, 3)} | self.timings_ms
         timings["total"] = round(self.timings_ms.get("total", 0.0) + ms, 3)
         return replace(self, timings_ms=timings)
 
+    def plot(self, frame: NDArray[np.uint8], lang: Literal["en", "vi"] = "en") -> NDArray[np.uint8]:
+        """A copy of ``frame`` with boxes, labels and probability bars drawn on it."""
+        from fastfer.display.annotate import draw_result
+
+        return draw_result(frame, self, lang=lang)
+
     def to_dict(self) -> dict[str, Any]:
-        """Native JSON types only, with the schema's version."""
+        """Native JSON types only, with the schema version."""
         return {
             "schema": SCHEMA_VERSION,
             "width": self.width,
@@ -84,20 +145,56 @@ class FrameResult:
 
 @dataclass(frozen=True, slots=True)
 class PhotoResult:
-    """What became of one photo of many: a result, or the reason why there is none."""
+    """The result of one photo of many, or the error that prevented it."""
 
-    path: str
-    """As the user wrote it; ``-`` for standard input."""
+    source: str
+    """Path as the user wrote it; ``-`` for standard input."""
     result: FrameResult | None
     error: str | None = None
+    error_code: str | None = None
+    """``code`` of the error, see :mod:`fastfer.errors`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Native JSON types only; the same keys for every photo.
 
-        Where it could not be read, ``error`` says why and all else is null: an empty list of faces
-        would be read as a photo without any.
+        If it could not be read, ``error`` and ``error_code`` say why and all else is null: an empty
+        list of faces would look like a photo without any.
         """
-        head = {"schema": SCHEMA_VERSION, "path": self.path, "error": self.error}
+        head = {
+            "schema": SCHEMA_VERSION,
+            "source": self.source,
+            "error": self.error,
+            "error_code": self.error_code,
+        }
         if self.result is None:
             return head | dict.fromkeys(("width", "height", "detector", "faces", "timings_ms"))
         return head | self.result.to_dict()
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrameResult(FrameResult):
+    """All faces of one frame of a video."""
+
+    source: str = ""
+    """Name of the video, camera or stream."""
+    frame_index: int = 0
+    """Number of the frame in its source, from 0; a live source counts dropped frames too."""
+    pts: float = 0.0
+    """Presentation time in seconds since the first frame."""
+    detected: bool = True
+    """Whether the detector ran on this frame."""
+
+    @property
+    def tracks(self) -> dict[int, Face]:
+        """The faces by :attr:`Face.track_id`."""
+        return {face.track_id: face for face in self.faces if face.track_id is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Native JSON types only, with the schema version."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "source": self.source,
+            "frame_index": self.frame_index,
+            "pts": self.pts,
+            "detected": self.detected,
+        } | FrameResult.to_dict(self)

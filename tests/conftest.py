@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import cv2
 import pytest
 
-from fastfer import kernels
+# Appended, so that an installed fastfer is the one that is tested.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 from fastfer.detectors import registry
 from fastfer.errors import FastferError
+from fastfer.kernels import backend
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -57,11 +61,11 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
 
 
-@pytest.fixture(params=kernels.available())
+@pytest.fixture(params=backend.available())
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Walks every instruction set that is compiled in and runs here; the kernels use it."""
     name: str = request.param
-    if kernels.PURE:
+    if backend.PURE:
         yield name
         return
     from fastfer import _native

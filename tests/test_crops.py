@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx_models import write_model
 
-from fastfer.crops import LEVEL, qualities, tilts
-from fastfer.detectors import Detections, Detector, Framing, create_detector
+from fastfer.crops import LEVEL, quality_scores, roll_angles
+from fastfer.detectors import CropCalibration, Detections, Detector, create_detector
 from fastfer.engine import Engine
 from fastfer.errors import UsageError
-from fastfer.preprocess import pack_faces
+from fastfer.kernels.pack import pack_faces
+from tests.helpers.onnx_models import write_model
 
 FACE = np.array([[15, 18], [33, 18], [24, 28], [16, 36], [32, 36]], np.float32)
-"""Landmarks of a level face in FER-2013's framing."""
+"""Landmarks of a level face in FER-2013's crop_calibration."""
 
 
 def turned(degrees: float) -> NDArray[np.float32]:
@@ -29,13 +29,13 @@ def turned(degrees: float) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("degrees", [-170, -90, -30, -11, 11, 30, 90, 179])
 def test_tilts(degrees: float) -> None:
-    assert np.rad2deg(tilts(turned(degrees)[None], 1))[0] == pytest.approx(degrees, abs=1.0)
+    assert np.rad2deg(roll_angles(turned(degrees)[None], 1))[0] == pytest.approx(degrees, abs=1.0)
 
 
 def test_nearly_level_heads_stay_and_bad_points_do_no_harm() -> None:
     marks = np.stack([turned(8), turned(-9), np.full((5, 2), np.nan, np.float32), FACE * 0])
-    np.testing.assert_array_equal(tilts(marks, 4), 0)
-    np.testing.assert_array_equal(tilts(None, 3), np.zeros(3))
+    np.testing.assert_array_equal(roll_angles(marks, 4), 0)
+    np.testing.assert_array_equal(roll_angles(None, 3), np.zeros(3))
     assert np.rad2deg(LEVEL) == pytest.approx(10)
 
 
@@ -52,7 +52,7 @@ def quality(box: Any, tile: NDArray[np.float32], marks: Any = None) -> float:
     crops = np.array([box], np.float32)
     landmarks = None if marks is None else np.asarray(marks, np.float32)[None]
     found = Detections(crops, np.ones(1, np.float32), landmarks)
-    return float(qualities(found, crops, tile, (200, 100))[0])
+    return float(quality_scores(found, crops, tile, (200, 100))[0])
 
 
 def test_quality_falls_with_size_blur_turn_and_cut() -> None:
@@ -68,7 +68,7 @@ def test_quality_falls_with_size_blur_turn_and_cut() -> None:
     aside = FACE.copy()
     aside[2, 0] += 12
     assert quality((10, 10, 60, 60), sharp, aside) < 0.2
-    assert qualities(
+    assert quality_scores(
         Detections.none(),
         np.empty((0, 4), np.float32),
         np.empty((0, 48, 48, 1), np.float32),
@@ -84,7 +84,7 @@ def test_sharpness_does_not_hang_on_the_networks_input(side: int) -> None:
     crops = np.array([[0, 0, 150, 150]], np.float32)
     found = Detections(crops, np.ones(1, np.float32))
     at = [
-        float(qualities(found, crops, pack_faces(face, crops, size=s), (150, 150))[0])
+        float(quality_scores(found, crops, pack_faces(face, crops, size=s), (150, 150))[0])
         for s in (48, side)
     ]
     assert 0.2 < at[0] < 0.9
@@ -93,7 +93,7 @@ def test_sharpness_does_not_hang_on_the_networks_input(side: int) -> None:
 
 class FixedDetector:
     name = "fixed"
-    framing = Framing()
+    crop_calibration = CropCalibration()
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         boxes = np.array([[5, 5, 60, 60], [70, 5, 12, 12]], np.float32)
@@ -147,7 +147,7 @@ def test_large_jpegs_are_searched_reduced_and_cropped_whole(tmp_path: Path) -> N
 
 def test_labels_do_not_hang_on_the_size_of_the_picture(shared: Path) -> None:
     """With one size of search, faces keep their label from 500 to 4000 px: see the benchmark."""
-    from fastfer.classifier import BUNDLED
+    from fastfer.classifiers.native import BUNDLED
 
     if not BUNDLED.is_file():
         pytest.skip("the bundled network is not here yet")
@@ -171,7 +171,7 @@ def test_labels_do_not_hang_on_the_size_of_the_picture(shared: Path) -> None:
 
 @pytest.mark.parametrize("detector", ["nano", "yunet"])
 def test_tilted_heads_of_the_clip_keep_their_label(shared: Path, detector: str) -> None:
-    from fastfer.classifier import BUNDLED
+    from fastfer.classifiers.native import BUNDLED
 
     if not BUNDLED.is_file():
         pytest.skip("the bundled network is not here yet")
@@ -186,7 +186,7 @@ def test_tilted_heads_of_the_clip_keep_their_label(shared: Path, detector: str) 
         if not good:
             break
         face = max(engine.analyze(np.asarray(frame)).faces, key=lambda face: face.box[0])
-        angle = float(tilts(np.array([face.landmarks], np.float32), 1)[0])
+        angle = float(roll_angles(np.array([face.landmarks], np.float32), 1)[0])
         if angle == 0:
             level.append(face.emotion)
         elif abs(angle) > np.deg2rad(20):

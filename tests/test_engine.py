@@ -10,17 +10,17 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from commands import DETECTOR, python
 from numpy.typing import NDArray
-from onnx_models import write_model
-from pictures import astronaut, encode, portrait
 
 import fastfer
 from fastfer import EmotionClassifier, Engine
-from fastfer.detectors import Detections, Framing, create_detector, register
+from fastfer.detectors import CropCalibration, Detections, create_detector, register
 from fastfer.errors import FrameError, InputError, ModelError, UsageError
+from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
-from fastfer.preprocess import pack_faces
+from tests.helpers.commands import DETECTOR, python
+from tests.helpers.onnx_models import write_model
+from tests.helpers.pictures import astronaut, encode, portrait
 
 
 class Boxes:
@@ -28,9 +28,11 @@ class Boxes:
 
     name = "boxes"
 
-    def __init__(self, *boxes: tuple[float, ...], framing: Framing | None = None) -> None:
+    def __init__(
+        self, *boxes: tuple[float, ...], crop_calibration: CropCalibration | None = None
+    ) -> None:
         self._boxes = np.array(boxes, np.float32).reshape(-1, 4)
-        self.framing = framing or Framing()
+        self.crop_calibration = crop_calibration or CropCalibration()
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         marks = np.repeat(self._boxes[:, None, :2], 5, axis=1)
@@ -76,10 +78,12 @@ def test_the_network_sees_what_pack_faces_makes(model: Path) -> None:
 
 def test_framing_moves_the_crop_and_not_the_box(model: Path) -> None:
     classifier = EmotionClassifier(model)
-    framing = Framing(width=1.3, height=1.1, shift_y=0.1, square=True)
+    crop_calibration = CropCalibration(width=1.3, height=1.1, shift_y=0.1, square=True)
     box = (170.0, 60.0, 80.0, 100.0)
-    (face,) = Engine(Boxes(box, framing=framing), classifier).analyze(astronaut()).faces
-    crop = framing.crops(np.array([box], np.float32))
+    (face,) = (
+        Engine(Boxes(box, crop_calibration=crop_calibration), classifier).analyze(astronaut()).faces
+    )
+    crop = crop_calibration.crops(np.array([box], np.float32))
     want = classifier.predict(pack_faces(astronaut(), crop))[0]
     np.testing.assert_allclose(list(face.probabilities.values()), want, atol=1e-6)
     assert face.box == box
@@ -158,14 +162,23 @@ UNREADABLE = (
 )
 
 
-@pytest.mark.parametrize("framing", [Framing(), Framing(width=1.2, shift_y=0.1, square=True)])
-def test_boxes_that_cannot_be_read_are_left_out(model: Path, framing: Framing) -> None:
+@pytest.mark.parametrize(
+    "crop_calibration", [CropCalibration(), CropCalibration(width=1.2, shift_y=0.1, square=True)]
+)
+def test_boxes_that_cannot_be_read_are_left_out(
+    model: Path, crop_calibration: CropCalibration
+) -> None:
     good = (170.0, 60.0, 100.0, 100.0)
     for box in UNREADABLE:
-        engine = Engine(Boxes(box, good, framing=framing), model)
+        engine = Engine(Boxes(box, good, crop_calibration=crop_calibration), model)
         assert [face.box for face in engine.analyze(astronaut()).faces] == [good]
-        assert [face.det_score for face in engine.analyze(astronaut()).faces] == [1]
-    assert Engine(Boxes(*UNREADABLE, framing=framing), model).analyze(astronaut()).faces == ()
+        assert [face.detection_score for face in engine.analyze(astronaut()).faces] == [1]
+    assert (
+        Engine(Boxes(*UNREADABLE, crop_calibration=crop_calibration), model)
+        .analyze(astronaut())
+        .faces
+        == ()
+    )
 
 
 def test_landmarks_that_cannot_be_read_cost_their_face_alone(model: Path) -> None:
@@ -198,7 +211,7 @@ def test_what_does_not_go_together(model: Path) -> None:
         Engine("nose", model)
 
 
-@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("load_in_background", [False, True])
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -215,10 +228,10 @@ def test_what_does_not_go_together(model: Path) -> None:
     ],
 )
 def test_options_of_another_kind(
-    model: Path, option: dict[str, Any], message: str, lazy: bool
+    model: Path, option: dict[str, Any], message: str, load_in_background: bool
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        Engine(**({"model": model, "lazy": lazy} | option))
+        Engine(**({"model": model, "load_in_background": load_in_background} | option))
 
 
 def test_threads_are_for_the_detector_too(model: Path) -> None:
@@ -241,7 +254,7 @@ def test_a_refused_model(tmp_path: Path) -> None:
     bad.write_bytes(b"bad")
     with pytest.raises(ModelError, match=r"bad\.onnx"):
         Engine("haar", bad)
-    later = Engine("haar", bad, lazy=True)
+    later = Engine("haar", bad, load_in_background=True)
     for _ in range(2):
         with pytest.raises(ModelError, match=r"bad\.onnx"):
             later.analyze(np.zeros((50, 50, 3), np.uint8))
@@ -250,8 +263,8 @@ def test_a_refused_model(tmp_path: Path) -> None:
 
 
 def test_lazy_gives_the_same(engine: Engine, model: Path) -> None:
-    lazy = Engine("haar", model, lazy=True)
-    assert lazy.analyze(astronaut()).faces == engine.analyze(astronaut()).faces
+    load_in_background = Engine("haar", model, load_in_background=True)
+    assert load_in_background.analyze(astronaut()).faces == engine.analyze(astronaut()).faces
 
 
 ENVIRONMENT = """
@@ -261,7 +274,7 @@ for name in [n for n in os.environ if n.startswith(("QT_", "LD_"))]:
 from fastfer.engine import Engine
 begin, names = threading.Thread.start, []
 threading.Thread.start = lambda self: (names.append(set(os.environ)), begin(self))
-Engine("nano", sys.argv[1], lazy=True)
+Engine("nano", sys.argv[1], load_in_background=True)
 import cv2
 assert names and set(os.environ) == names[0], set(os.environ) - names[0]
 """

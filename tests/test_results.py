@@ -15,7 +15,7 @@ def face(emotion: str = "happy", score: float = 0.7) -> Face:
     rest = (1 - score) / 6
     return Face(
         box=(1.0, 2.0, 30.5, 40.0),
-        det_score=5.5,
+        detection_score=5.5,
         emotion=emotion,
         score=score,
         probabilities={name: score if name == emotion else rest for name in EMOTIONS},

@@ -15,8 +15,8 @@ _BEYOND: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Framing:
-    """How a detector's box maps to the framing of FER-2013's pictures.
+class CropCalibration:
+    """How a detector's box maps to the crop_calibration of FER-2013's pictures.
 
     The network was trained on those, so each crop should show as much forehead and chin as they do.
     A detector with other habits states here, in units of its own box, what its crop is.
@@ -35,7 +35,7 @@ class Framing:
 
     def crops(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """The crops for ``boxes``; both (N, 4) float32: x, y, width, height in frame pixels."""
-        if self == Framing():
+        if self == CropCalibration():
             return boxes
         size = boxes[:, 2:] * np.array([self.width, self.height], np.float32)
         if self.square:
@@ -69,13 +69,13 @@ class Detections:
         marks = None if self.landmarks is None else self.landmarks[which]
         return Detections(self.boxes[which], self.scores[which], marks)
 
-    def sound(self) -> Detections:
+    def valid(self) -> Detections:
         """Those with an area and numbers all of which are finite and within reach of a picture.
 
         For a network's candidates before the best of them are kept: one that overflowed must
         neither stop the search nor win over the good ones beside it.
         """
-        if self._all_sound():
+        if self._all_valid():
             return self
         good = (np.abs(self.boxes) < _BEYOND).all(axis=1)  # False of what is not a number.
         good &= (self.boxes[:, 2:] > 0).all(axis=1) & np.isfinite(self.scores)
@@ -83,7 +83,7 @@ class Detections:
             good &= (np.abs(self.landmarks) < _BEYOND).all(axis=(1, 2))
         return self.take(good)
 
-    def _all_sound(self) -> bool:
+    def _all_valid(self) -> bool:
         """By few numbers: a maximum over what is not a number is none either."""
         if not len(self):
             return True
@@ -113,7 +113,7 @@ class Detector(Protocol):
 
     A detector that finds the same faces in a reduced copy of the frame may say so by an attribute
     ``enough``: the long side of such a copy in pixels. See also
-    :class:`DoubtingDetector`.
+    :class:`LowConfidenceDetector`.
     """
 
     @property
@@ -121,7 +121,7 @@ class Detector(Protocol):
         """As the registry and the outputs call it."""
 
     @property
-    def framing(self) -> Framing:
+    def crop_calibration(self) -> CropCalibration:
         """From this detector's boxes to the crops that the network wants."""
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
@@ -129,12 +129,12 @@ class Detector(Protocol):
 
 
 @runtime_checkable
-class DoubtingDetector(Detector, Protocol):
+class LowConfidenceDetector(Detector, Protocol):
     """A detector that can also tell what may be a face, by which a video keeps those it knows."""
 
     @property
-    def sure(self) -> float:
+    def score_threshold(self) -> float:
         """The score from which faces are those of :meth:`detect`."""
 
-    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
+    def detect_low_confidence(self, frame: NDArray[np.uint8]) -> Detections:
         """As :meth:`detect`, with faces of a lower score as well."""

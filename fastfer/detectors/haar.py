@@ -1,6 +1,6 @@
 """OpenCV's Haar cascades for frontal faces, and the one for profiles.
 
-The boxes of the default cascade are the framing of FER-2013, whose pictures were once cut out with
+The boxes of the default cascade are the crop_calibration of FER-2013, whose pictures were once cut out with
 it, so they go to the network as they are. The others frame a little differently.
 """
 
@@ -17,26 +17,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.checks import check_range, is_number
-from fastfer.detectors.base import Detections, Framing
-from fastfer.detectors.reduce import (
-    no_smaller_than,
-    searched_size,
+from fastfer.detectors.base import CropCalibration, Detections
+from fastfer.detectors.resize import (
+    detection_input_size,
+    drop_smaller_than,
     shrink,
     to_frame,
 )
 from fastfer.errors import ModelError, UsageError
+from fastfer.validation import check_range, is_number
 
 SCALE_FACTORS: Final = (1.01, 10.0)
 """From where the search ends within minutes, to where it has a single size."""
 CASCADES: Final = {
-    "default": ("haarcascade_frontalface_default.xml", 2.0, Framing()),
-    "alt": ("haarcascade_frontalface_alt.xml", 0.0, Framing()),
-    "alt2": ("haarcascade_frontalface_alt2.xml", 0.0, Framing()),
-    "alt_tree": ("haarcascade_frontalface_alt_tree.xml", 0.0, Framing()),
-    "profile": ("haarcascade_profileface.xml", 0.0, Framing()),
+    "default": ("haarcascade_frontalface_default.xml", 2.0, CropCalibration()),
+    "alt": ("haarcascade_frontalface_alt.xml", 0.0, CropCalibration()),
+    "alt2": ("haarcascade_frontalface_alt2.xml", 0.0, CropCalibration()),
+    "alt_tree": ("haarcascade_frontalface_alt_tree.xml", 0.0, CropCalibration()),
+    "profile": ("haarcascade_profileface.xml", 0.0, CropCalibration()),
 }
-"""By name: OpenCV's file, the default of ``minScore``, and the framing of its boxes."""
+"""By name: OpenCV's file, the default of ``minScore``, and the crop_calibration of its boxes."""
 
 
 class HaarDetector:
@@ -92,12 +92,12 @@ class HaarDetector:
             raise UsageError(f"minScore must be a finite number; got {minScore!r}.")
         self._min_face = min_face
         self._detect_size = detect_size
-        self.enough = 0 if min_face else detect_size
+        self.detection_size = 0 if min_face else detect_size
         self._min_size = minSize
         self._search = {"scaleFactor": scaleFactor, "minNeighbors": minNeighbors}
-        self._file, self.sure, self.framing = CASCADES[cascade]
+        self._file, self.score_threshold, self.crop_calibration = CASCADES[cascade]
         if minScore is not None:
-            self.sure = minScore
+            self.score_threshold = minScore
         self.name = "haar" if cascade == "default" else f"haar:{cascade}"
         # A cascade keeps scratch memory, so each may serve one thread at a time. Idle ones wait
         # here; the first is loaded now, so that a broken installation shows at once.
@@ -109,14 +109,14 @@ class HaarDetector:
 
         Scores are the level weights of the cascade's last stage: about 2 to 10, not probabilities.
         """
-        return self._find(frame, self.sure)
+        return self._find(frame, self.score_threshold)
 
-    def detect_doubtful(self, frame: NDArray[np.uint8]) -> Detections:
+    def detect_low_confidence(self, frame: NDArray[np.uint8]) -> Detections:
         """All that the cascade lets through, also of less than the score ``sure``."""
         return self._find(frame, -math.inf)
 
     def _find(self, frame: NDArray[np.uint8], least: float) -> Detections:
-        size = searched_size(frame, self._detect_size, self._min_face, self._min_size)
+        size = detection_input_size(frame, self._detect_size, self._min_face, self._min_size)
         gray = _reduced_gray(frame, size)
         smallest = max(self._min_size, int(self._min_face * size[0] / frame.shape[1]))
         with self._cascade() as cascade:
@@ -127,7 +127,7 @@ class HaarDetector:
             return Detections.none()
         scores = np.asarray(weights, np.float32).ravel()
         faces = Detections(np.asarray(found, np.float32), scores).take(scores >= least)
-        return no_smaller_than(to_frame(faces, size, frame), self._min_face).left_to_right()
+        return drop_smaller_than(to_frame(faces, size, frame), self._min_face).left_to_right()
 
     @contextmanager
     def _cascade(self) -> Iterator[Any]:

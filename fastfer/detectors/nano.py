@@ -3,7 +3,7 @@ smaller one for a second look.
 
 The first looks at three grids with cells of 8, 16 and 32 pixels. For every cell it tells how sure
 it is of a face there, the box and five landmarks; the engine reads those of the sure cells alone.
-What it proposes is looked at again by :mod:`fastfer.detectors.refiner`. How it is trained stands in
+What it proposes is looked at again by :mod:`fastfer.detectors.nano_refiner`. How it is trained stands in
 ``training/detector``.
 """
 
@@ -18,22 +18,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer import kernels
-from fastfer.boxes import nms_unchecked
-from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.base import CropCalibration, Detections
+from fastfer.detectors.nano_refiner import Refiner
 from fastfer.detectors.network import NetworkDetector, one_or_free
-from fastfer.detectors.reduce import (
+from fastfer.detectors.resize import (
     Frame,
     as_bgr,
-    no_smaller_than,
-    searched_size,
+    detection_input_size,
+    drop_smaller_than,
     shrink,
     to_frame,
 )
-from fastfer.detectors.refiner import Refiner
 from fastfer.errors import ModelError, UsageError
-from fastfer.runtime import open_session, pick_threads, read_model, run_session
+from fastfer.inference.onnx_session import open_session, pick_threads, read_model, run_session
+from fastfer.kernels import backend
+from fastfer.kernels.boxes import nms_unchecked
+from fastfer.validation import check_range, check_unit_interval
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -46,7 +46,7 @@ OUTPUTS: Final = tuple(f"grid_{stride}" for stride in STRIDES)
 PROPOSED: Final = 0.28
 """The first network's score from which a face is looked at again."""
 PLANES: Final = 15
-"""Values of a cell: see :func:`fastfer.reference.decode`."""
+"""Values of a cell: see :func:`fastfer.kernels.reference.decode`."""
 _ADVICE: Final = "Export it with python -m training.detector.export."
 _SMALLEST: Final = 10.0
 """Side in pixels of the searched picture below which it sees next to nothing."""
@@ -57,7 +57,9 @@ class NanoDetector(NetworkDetector):
 
     name = "nano"
     # Measured by training/calibrate_crops.py.
-    framing = Framing(width=1.243, height=0.949, shift_x=0.0, shift_y=-0.001, square=True)
+    crop_calibration = CropCalibration(
+        width=1.243, height=0.949, shift_x=0.0, shift_y=-0.001, square=True
+    )
 
     def __init__(
         self,
@@ -91,13 +93,13 @@ class NanoDetector(NetworkDetector):
             UsageError: a value out of its range.
         """
         check_range(min_face=(min_face, 0), detect_size=(detect_size, 32))
-        check_share(score=score, nms=nms)
+        check_unit_interval(score=score, nms=nms)
         if refiner == "":
             raise UsageError("refiner is empty: it is a file, or none.")
         self._min_face = min_face
         self._detect_size = detect_size
-        self.enough = 0 if min_face else detect_size
-        self.sure = score
+        self.detection_size = 0 if min_face else detect_size
+        self.score_threshold = score
         self._nms = nms
         path = BUNDLED if file is None else Path(file)
         self._source = str(path)
@@ -107,7 +109,7 @@ class NanoDetector(NetworkDetector):
         self._input, self._channels = _check(self._session, self._source)
 
     def _find(self, frame: Frame, least: float) -> Detections:
-        size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
+        size = detection_input_size(frame, self._detect_size, self._min_face, _SMALLEST)
         # Gray first: a third of the bytes to shrink.
         picture = _padded(shrink(self._coloured(frame), size))
         first = least if self._refiner is None else PROPOSED
@@ -116,11 +118,11 @@ class NanoDetector(NetworkDetector):
         if self._refiner is not None:
             found = self._refiner.refine(frame, found)
             found = self._best(found.take(found.scores >= least))
-        return no_smaller_than(found, self._min_face).left_to_right()
+        return drop_smaller_than(found, self._min_face).left_to_right()
 
     def _best(self, found: Detections) -> Detections:
         """One for each face."""
-        found = found.sound()
+        found = found.valid()
         if len(found) < 2:
             return found
         boxes = found.boxes.astype(np.float64)
@@ -162,7 +164,7 @@ def decode(maps: list[Floats], least: float) -> Detections:
 
     Args:
         maps: one for each of :data:`STRIDES`, (1, 15, rows, columns): see
-            :func:`fastfer.reference.decode`.
+            :func:`fastfer.kernels.reference.decode`.
         least: cells with a lower score, a logit, are left out before anything is computed.
     """
     cells = sum(map.shape[2] * map.shape[3] for map in maps)
@@ -171,7 +173,7 @@ def decode(maps: list[Floats], least: float) -> Detections:
     points = np.empty((cells, 10), np.float32)
     count = 0
     for map, stride in zip(maps, STRIDES, strict=True):
-        count = kernels.decode(map[0], stride, least, boxes, scores, points, count)
+        count = backend.decode(map[0], stride, least, boxes, scores, points, count)
     sure = (1 / (1 + np.exp(-scores[:count]))).astype(np.float32)
     return Detections(boxes[:count], sure, points[:count].reshape(-1, 5, 2))
 

@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from fastfer.detectors.base import DOUBT, Detections
-from fastfer.detectors.reduce import Frame
+from fastfer.detectors.resize import Frame
 from fastfer.errors import ModelError
-from fastfer.runtime import describe
+from fastfer.inference.onnx_session import describe
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -23,7 +23,7 @@ ADVICE: Final = (
 class NetworkDetector(ABC):
     """A detector whose scores are 0 to 1, with a threshold that may be lowered."""
 
-    sure: float
+    score_threshold: float
     """The score from which faces are those of :meth:`detect`."""
 
     def detect(self, frame: Frame) -> Detections:
@@ -31,11 +31,11 @@ class NetworkDetector(ABC):
 
         Scores are 0 to 1.
         """
-        return self._find(frame, self.sure)
+        return self._find(frame, self.score_threshold)
 
-    def detect_doubtful(self, frame: Frame) -> Detections:
+    def detect_low_confidence(self, frame: Frame) -> Detections:
         """Also faces of less than the score ``sure``."""
-        return self._find(frame, self.sure * DOUBT)
+        return self._find(frame, self.score_threshold * DOUBT)
 
     @abstractmethod
     def _find(self, frame: Frame, least: float) -> Detections:

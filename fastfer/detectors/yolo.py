@@ -27,19 +27,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.boxes import nms
-from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.base import CropCalibration, Detections
 from fastfer.detectors.network import ADVICE, NetworkDetector, planes_input
-from fastfer.detectors.reduce import (
+from fastfer.detectors.resize import (
     Frame,
     as_bgr,
-    no_smaller_than,
-    searched_size,
+    detection_input_size,
+    drop_smaller_than,
     shrink,
 )
 from fastfer.errors import ModelError
-from fastfer.runtime import describe, open_session, pick_threads, read_model, run_session
+from fastfer.inference.onnx_session import (
+    describe,
+    open_session,
+    pick_threads,
+    read_model,
+    run_session,
+)
+from fastfer.kernels.boxes import nms
+from fastfer.validation import check_range, check_unit_interval
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -93,7 +99,9 @@ class YoloDetector(NetworkDetector):
     name = "yolo"
     # Trained on WIDER FACE, as YuNet is, so its boxes are framed alike; there are no weights here
     # to measure it by.
-    framing = Framing(width=1.255, height=0.964, shift_x=0.004, shift_y=-0.008, square=True)
+    crop_calibration = CropCalibration(
+        width=1.255, height=0.964, shift_x=0.004, shift_y=-0.008, square=True
+    )
 
     def __init__(
         self,
@@ -122,11 +130,11 @@ class YoloDetector(NetworkDetector):
             UsageError: a value out of its range.
         """
         check_range(min_face=(min_face, 0), detect_size=(detect_size, 32))
-        check_share(score=score, nms=nms)
+        check_unit_interval(score=score, nms=nms)
         self._min_face = min_face
         self._detect_size = detect_size
-        self.enough = 0 if min_face else detect_size
-        self.sure = score
+        self.detection_size = 0 if min_face else detect_size
+        self.score_threshold = score
         self._nms = nms
         self._source = str(file)
         self._session = open_session(read_model(Path(file)), self._source, pick_threads(threads))
@@ -140,14 +148,14 @@ class YoloDetector(NetworkDetector):
         decode = _decode_raw if self._layout.raw else _decode_plain
         outputs = self._run(batch / np.float32(255))
         with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
-            found = decode(outputs, self._layout, canvas.shape[0], least).sound()
+            found = decode(outputs, self._layout, canvas.shape[0], least).valid()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         boxes = (found.boxes - np.array([*offset, 0, 0], np.float32)) / np.tile(ratio, 2)
         marks = found.landmarks
         if marks is not None:
             marks = (marks - np.array(offset, np.float32)) / ratio
         found = Detections(boxes.astype(np.float32), found.scores, marks)
-        return no_smaller_than(found, self._min_face).left_to_right()
+        return drop_smaller_than(found, self._min_face).left_to_right()
 
     def _run(self, batch: Floats) -> list[Floats]:
         """The outputs, float32, for ``batch`` (1, 3, H, W), 0 to 1."""
@@ -171,7 +179,7 @@ class YoloDetector(NetworkDetector):
         """
         height, width = frame.shape[:2]
         if self._fixed is None:
-            size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
+            size = detection_input_size(frame, self._detect_size, self._min_face, _SMALLEST)
             canvas_size = (-(-size[1] // 32) * 32, -(-size[0] // 32) * 32)
         else:
             canvas_size = self._fixed

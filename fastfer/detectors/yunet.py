@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.boxes import nms
-from fastfer.checks import check_range, check_share
-from fastfer.detectors.base import Detections, Framing
+from fastfer.detectors.base import CropCalibration, Detections
 from fastfer.detectors.network import ADVICE, NetworkDetector, planes_input
-from fastfer.detectors.reduce import (
+from fastfer.detectors.resize import (
     Frame,
     as_bgr,
+    detection_input_size,
+    drop_smaller_than,
     fit_within,
-    no_smaller_than,
-    searched_size,
     shrink,
     to_frame,
 )
 from fastfer.errors import ModelError
+from fastfer.inference.free_input import free_input
+from fastfer.inference.onnx_session import open_session, pick_threads, read_model, run_session
+from fastfer.kernels.boxes import nms
 from fastfer.models import store
-from fastfer.models.free_input import free_input
-from fastfer.runtime import open_session, pick_threads, read_model, run_session
+from fastfer.validation import check_range, check_unit_interval
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -55,7 +55,9 @@ class YuNetDetector(NetworkDetector):
 
     name = "yunet"
     # Measured by training/calibrate_crops.py.
-    framing = Framing(width=1.255, height=0.964, shift_x=0.004, shift_y=-0.008, square=True)
+    crop_calibration = CropCalibration(
+        width=1.255, height=0.964, shift_x=0.004, shift_y=-0.008, square=True
+    )
 
     def __init__(
         self,
@@ -84,11 +86,11 @@ class YuNetDetector(NetworkDetector):
             UsageError: a value out of its range.
         """
         check_range(min_face=(min_face, 0), detect_size=(detect_size, 32))
-        check_share(score=score, nms=nms)
+        check_unit_interval(score=score, nms=nms)
         self._min_face = min_face
         self._detect_size = detect_size
-        self.enough = 0 if min_face else detect_size
-        self.sure = score
+        self.detection_size = 0 if min_face else detect_size
+        self.score_threshold = score
         self._nms = nms
         if file is None:
             data, source = store.load("yunet"), str(store.path_of("yunet"))
@@ -97,13 +99,13 @@ class YuNetDetector(NetworkDetector):
         self._network = _Network(data, source, pick_threads(threads))
 
     def _find(self, frame: Frame, least: float) -> Detections:
-        size = searched_size(frame, self._detect_size, self._min_face, _SMALLEST)
+        size = detection_input_size(frame, self._detect_size, self._min_face, _SMALLEST)
         size = fit_within(size, self._network.limit)
         outputs, shape = self._network.run(as_bgr(shrink(frame, size)))
         with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
-            found = decode(outputs, shape, least).sound()
+            found = decode(outputs, shape, least).valid()
         found = found.take(nms(found.boxes, found.scores, self._nms))
-        found = no_smaller_than(to_frame(found, size, frame), self._min_face)
+        found = drop_smaller_than(to_frame(found, size, frame), self._min_face)
         return found.left_to_right()
 
 

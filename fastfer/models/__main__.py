@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from fastfer.models.command import main
+from fastfer.cli.models import main
 
 sys.exit(main())

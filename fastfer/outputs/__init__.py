@@ -1,1 +1,1 @@
-"""Where the results of moving pictures go: rows, events, summaries, plots, annotated video."""
+"""Output files, one format per module."""

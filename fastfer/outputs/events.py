@@ -10,7 +10,7 @@ from typing import Final
 from fastfer.errors import UsageError
 from fastfer.labels import NAMES, Language
 from fastfer.outputs.rows import open_output
-from fastfer.video_results import VideoFace, VideoResult
+from fastfer.results import VideoFrameResult
 
 MAX_GAP: Final = 0.5
 """Seconds for which a face may be out of sight within one event."""
@@ -20,7 +20,7 @@ MAX_GAP: Final = 0.5
 class Event:
     """One emotion of one face, without interruption. Times are in seconds."""
 
-    track: int
+    track_id: int
     emotion: str
     start: float
     end: float
@@ -39,11 +39,11 @@ class EventFinder:
         self._open: dict[int, Event] = {}
         self._done: list[Event] = []
 
-    def add(self, result: VideoResult) -> list[Event]:
+    def add(self, result: VideoFrameResult) -> list[Event]:
         """Take in the next frame; events that are ready, by start."""
-        for face in result.faces:
-            if face.confirmed and not face.low_quality:
-                self._add_face(face, result.pts)
+        for track_id, face in result.tracks.items():
+            if face.confirmed and face.emotion is not None and face.score is not None:
+                self._add_face(track_id, face.emotion, face.score, result.pts)
         for track in [t for t, e in self._open.items() if result.pts - e.end > MAX_GAP]:
             self._done.append(self._open.pop(track))
         return self._ready()
@@ -54,22 +54,22 @@ class EventFinder:
         self._open.clear()
         return self._ready()
 
-    def _add_face(self, face: VideoFace, pts: float) -> None:
-        event = self._open.get(face.track)
-        if event is None or event.emotion != face.emotion:
+    def _add_face(self, track_id: int, emotion: str, score: float, pts: float) -> None:
+        event = self._open.get(track_id)
+        if event is None or event.emotion != emotion:
             if event is not None:
                 event.end = pts  # One emotion gives way to the next without a gap.
                 self._done.append(event)
-            event = Event(face.track, face.emotion, pts, pts, pts, face.score)
-            self._open[face.track] = event
+            event = Event(track_id, emotion, pts, pts, pts, score)
+            self._open[track_id] = event
         event.end = pts + self._frame
-        if face.score > event.peak_score:
-            event.peak, event.peak_score = pts, face.score
+        if score > event.peak_score:
+            event.peak, event.peak_score = pts, score
 
     def _ready(self) -> list[Event]:
         limit = min((event.start for event in self._open.values()), default=float("inf"))
         ready = sorted(
-            (e for e in self._done if e.start < limit), key=lambda e: (e.start, e.track, e.end)
+            (e for e in self._done if e.start < limit), key=lambda e: (e.start, e.track_id, e.end)
         )
         self._done = [e for e in self._done if e.start >= limit]
         return ready
@@ -85,7 +85,7 @@ def to_json(event: Event) -> str:
 def to_cue(event: Event, number: int, lang: Language, *, comma: str) -> str:
     """One subtitle: number, times with ``comma`` before the milliseconds, text, empty line."""
     times = " --> ".join(clock(t).replace(".", comma) for t in (event.start, event.end))
-    text = f"#{event.track} {NAMES[lang][event.emotion]} {event.peak_score:.0%}"
+    text = f"#{event.track_id} {NAMES[lang][event.emotion]} {event.peak_score:.0%}"
     return f"{number}\n{times}\n{text}\n\n"
 
 
@@ -113,7 +113,7 @@ class EventFile:
         if self._format == ".vtt":
             self._file.write(b"WEBVTT\n\n", "the heading")
 
-    def write(self, result: VideoResult) -> None:
+    def write(self, result: VideoFrameResult) -> None:
         """Take in the next frame."""
         self._put(self._finder.add(result))
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer import text
-from fastfer.draw import COLORS, Color, Rect, fill, write
+from fastfer.display import text
+from fastfer.display.annotate import COLORS, Color, Rect, fill, write
 from fastfer.errors import OutputError, UsageError
 from fastfer.labels import EMOTIONS, NAMES, Language
-from fastfer.video_results import VideoResult
+from fastfer.results import VideoFrameResult
 
 MAX_BINS: Final = 1024
 """Steps in time that are kept; of a longer video each step is longer."""
@@ -43,15 +43,15 @@ class Plot:
         self._bins: dict[int, dict[int, NDArray[np.float64]]] = {}
         self._end = 0.0
 
-    def write(self, result: VideoResult) -> None:
+    def write(self, result: VideoFrameResult) -> None:
         """Take in the next frame."""
         self._end = result.pts
         while self._end / self._step >= MAX_BINS:
             self._coarsen()
         at = int(result.pts / self._step)
-        for face in result.faces:
-            if face.confirmed and not face.low_quality:
-                bins = self._bins.setdefault(face.track, {})
+        for track_id, face in result.tracks.items():
+            if face.confirmed and face.emotion is not None:
+                bins = self._bins.setdefault(track_id, {})
                 values = np.array([*face.probabilities.values(), 1.0])
                 bins[at] = bins.get(at, 0.0) + values
 

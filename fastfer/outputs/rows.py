@@ -18,11 +18,10 @@ from typing import Any, BinaryIO, Final
 
 from fastfer.errors import OutputError, UsageError
 from fastfer.labels import EMOTIONS
-from fastfer.results import SCHEMA_VERSION
-from fastfer.video_results import VideoFace, VideoResult
+from fastfer.results import SCHEMA_VERSION, Face, VideoFrameResult
 
 COLUMNS: Final = (
-    *("frame", "pts", "track", "x", "y", "w", "h", "det_score", "quality", "low_quality"),
+    *("frame", "pts", "track", "x", "y", "w", "h", "detection_score", "quality", "low_quality"),
     *("emotion", "score"),
     *EMOTIONS,
     *(f"raw_{emotion}" for emotion in EMOTIONS),
@@ -33,16 +32,16 @@ COLUMNS: Final = (
 STDOUT: Final = "-"
 
 
-def as_rows(result: VideoResult) -> Iterator[dict[str, Any]]:
+def as_rows(result: VideoFrameResult) -> Iterator[dict[str, Any]]:
     """The rows of one frame, in native JSON types; all have the same keys."""
     for face in result.faces or (None,):
         head: dict[str, Any] = {
             "schema": SCHEMA_VERSION,
-            "frame": result.index,
+            "frame": result.frame_index,
             "pts": result.pts,
             "track": None,
             "box": None,
-            "det_score": None,
+            "detection_score": None,
             "quality": None,
             "low_quality": None,
             "emotion": None,
@@ -56,29 +55,29 @@ def as_rows(result: VideoResult) -> Iterator[dict[str, Any]]:
         yield head if face is None else head | _of_face(face)
 
 
-def _of_face(face: VideoFace) -> dict[str, Any]:
+def _of_face(face: Face) -> dict[str, Any]:
     return {
-        "track": face.track,
+        "track": face.track_id,
         "box": list(face.box),
-        "det_score": face.det_score,
+        "detection_score": face.detection_score,
         "quality": face.quality,
         "low_quality": face.low_quality,
         "emotion": None if face.low_quality else face.emotion,
         "score": None if face.low_quality else face.score,
         "probabilities": face.probabilities,
-        "raw": face.raw,
+        "raw": face.raw_probabilities,
         "status": face.status,
         "classification": "classified" if face.classified else "reused",
         "confirmed": face.confirmed,
     }
 
 
-def to_jsonl(result: VideoResult) -> bytes:
+def to_jsonl(result: VideoFrameResult) -> bytes:
     """The rows of one frame as JSON Lines."""
     return "".join(json.dumps(row) + "\n" for row in as_rows(result)).encode()
 
 
-def to_csv(result: VideoResult) -> bytes:
+def to_csv(result: VideoFrameResult) -> bytes:
     """The rows of one frame as CSV, with the columns of :data:`COLUMNS`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -86,14 +85,14 @@ def to_csv(result: VideoResult) -> bytes:
         seven = [(row[key] or {}).get(e) for key in ("probabilities", "raw") for e in EMOTIONS]
         box = row["box"] or [None] * 4
         start = [row[key] for key in ("frame", "pts", "track")]
-        names = ("det_score", "quality", "low_quality", "emotion", "score")
+        names = ("detection_score", "quality", "low_quality", "emotion", "score")
         middle = [row[key] for key in names]
         end = [row[key] for key in ("status", "classification", "confirmed")]
         writer.writerow([*start, *box, *middle, *seven, *end])
     return text.getvalue().encode()
 
 
-class RowFile:
+class RowWriter:
     """Rows that are on the disk, whole, as soon as their frame is done."""
 
     def __init__(self, path: str, *, as_csv: bool, resume: bool = False) -> None:
@@ -104,19 +103,19 @@ class RowFile:
         Raises:
             OutputError: it cannot be opened.
         """
-        self._encode: Callable[[VideoResult], bytes] = to_csv if as_csv else to_jsonl
+        self._encode: Callable[[VideoFrameResult], bytes] = to_csv if as_csv else to_jsonl
         self._file = open_output(path, resume=resume)
         if as_csv:
             self._file.write((",".join(COLUMNS) + "\n").encode(), "the heading")
 
-    def write(self, result: VideoResult) -> None:
+    def write(self, result: VideoFrameResult) -> None:
         """Write the rows of one frame.
 
         Raises:
             OutputError: no room, or no permission.
             UsageError: the file to resume holds something else.
         """
-        self._file.write(self._encode(result), f"frame {result.index}")
+        self._file.write(self._encode(result), f"frame {result.frame_index}")
 
     def finish(self) -> None:
         """The video is over: see that a file to resume holds no more than this analysis."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastfer import terminal
+from fastfer.cli import terminal
 from fastfer.labels import EMOTIONS, NAMES, Language
-from fastfer.sinks import display_width, pad
-from fastfer.video_results import VideoResult
+from fastfer.outputs.photo_outputs import display_width, pad
+from fastfer.results import VideoFrameResult
 
 
 class Summary:
@@ -16,9 +16,9 @@ class Summary:
         self._lang: Language = lang
         self._frame = frame_seconds
         self._seconds: dict[int, dict[str, float]] = {}
-        self._last: VideoResult | None = None
+        self._last: VideoFrameResult | None = None
 
-    def write(self, result: VideoResult) -> None:
+    def write(self, result: VideoFrameResult) -> None:
         """Take in the next frame."""
         if self._last is not None:
             self._count(self._last, min(result.pts - self._last.pts, 1.0))
@@ -30,10 +30,10 @@ class Summary:
             self._count(self._last, self._frame)
         print(self.table(), file=terminal.stdout_for_people())
 
-    def _count(self, result: VideoResult, seconds: float) -> None:
-        for face in result.faces:
-            if face.confirmed and not face.low_quality:
-                times = self._seconds.setdefault(face.track, dict.fromkeys(EMOTIONS, 0.0))
+    def _count(self, result: VideoFrameResult, seconds: float) -> None:
+        for track_id, face in result.tracks.items():
+            if face.confirmed and face.emotion is not None:
+                times = self._seconds.setdefault(track_id, dict.fromkeys(EMOTIONS, 0.0))
                 times[face.emotion] += seconds
 
     def table(self) -> str:

@@ -1,6 +1,14 @@
 """Following faces from frame to frame, so that most frames need neither detector nor network."""
 
-from fastfer.tracking.policy import AUTO, Auto, DetectPolicy
-from fastfer.tracking.tracker import Observation, Step, Tracker, look_back
+from fastfer.tracking.scheduler import AUTO, Auto, DetectionScheduler
+from fastfer.tracking.tracker import TrackedFace, TrackedFrame, Tracker, backfill
 
-__all__ = ["AUTO", "Auto", "DetectPolicy", "Observation", "Step", "Tracker", "look_back"]
+__all__ = [
+    "AUTO",
+    "Auto",
+    "DetectionScheduler",
+    "TrackedFace",
+    "TrackedFrame",
+    "Tracker",
+    "backfill",
+]

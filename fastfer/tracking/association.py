@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer import kernels
-from fastfer.boxes import iou
+from fastfer.kernels import backend
+from fastfer.kernels.boxes import iou
 
 
 def associate(
@@ -35,9 +35,9 @@ def assign(gain: NDArray[np.float64]) -> NDArray[np.int64]:
     rows, columns = gain.shape
     result = np.full(rows, -1, np.int64)
     if rows <= columns:
-        kernels.assign(np.ascontiguousarray(gain), result)
+        backend.assign(np.ascontiguousarray(gain), result)
     else:
         across = np.empty(columns, np.int64)
-        kernels.assign(np.ascontiguousarray(gain.T), across)
+        backend.assign(np.ascontiguousarray(gain.T), across)
         result[across] = np.arange(columns)
     return result

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.preprocess import pack_faces
+from fastfer.kernels.pack import pack_faces
 
 Boxes = NDArray[np.float64]
 Patches = NDArray[np.uint8]

@@ -10,14 +10,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.boxes import iou
-from fastfer.capture.base import VideoFrame
 from fastfer.detectors import Detections, Detector
+from fastfer.io.frame_source import VideoFrame
+from fastfer.kernels.boxes import iou
 from fastfer.tracking import flow
 from fastfer.tracking.association import associate
-from fastfer.tracking.policy import DetectPolicy
-from fastfer.tracking.scene import CutDetector
-from fastfer.tracking.searches import Searches
+from fastfer.tracking.detection_prefetch import DetectionPrefetcher
+from fastfer.tracking.scene_cut import CutDetector
+from fastfer.tracking.scheduler import DetectionScheduler
 
 Box = NDArray[np.float64]
 
@@ -35,17 +35,17 @@ CONFIRMED: Final = 2
 """Detections that make a face certain."""
 MAX_MISSES: Final = 3
 """Detections in a row that may overlook a certain face which flow still holds."""
-BELIEF: Final = 5.0
+LOW_CONFIDENCE_MAX_AGE: Final = 5.0
 """Seconds for which a detector that only doubts a face can keep it."""
-PATIENCE: Final = 2.0
+LOST_TRACK_MAX_AGE: Final = 2.0
 """Seconds that a lost face is remembered, so that it gets its number back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
+class TrackedFace:
     """One face in one frame."""
 
-    track: int
+    track_id: int
     """Number of the face, from 1; the same through the whole recording."""
     box: Box
     """(4,) float64: x, y, width, height in pixels of the frame."""
@@ -62,18 +62,18 @@ class Observation:
 
 
 @dataclass(slots=True)
-class Step:
+class TrackedFrame:
     """What tracking found in one frame."""
 
     frame: VideoFrame
-    faces: list[Observation]
+    faces: list[TrackedFace]
     detected: bool
     """Whether the detector looked at this frame."""
     cut: bool
     """Whether a new scene begins here."""
     opened: list[int]
     """Tracks that begin here."""
-    settled: bool
+    all_confirmed: bool
     """Whether every reported face is certain or refuted, so that nothing earlier will change."""
     corrections: dict[int, Box] = field(default_factory=dict)
     """By track, (4,): how far the detector moved what flow had carried here."""
@@ -108,8 +108,8 @@ class _Track:
             self.velocity = (self.velocity + velocity) / 2
         self.box = box
 
-    def observed(self, *, detected: bool, doubtful: bool = False) -> Observation:
-        return Observation(
+    def observed(self, *, detected: bool, doubtful: bool = False) -> TrackedFace:
+        return TrackedFace(
             self.number, self.box, self.score, self.landmarks, detected, self.confirmed, doubtful
         )
 
@@ -117,8 +117,8 @@ class _Track:
 class Tracker:
     """Follows the faces of one source; frames must come in order."""
 
-    def __init__(self, detector: Detector, policy: DetectPolicy) -> None:
-        self._searches = Searches(detector)
+    def __init__(self, detector: Detector, policy: DetectionScheduler) -> None:
+        self._prefetcher = DetectionPrefetcher(detector)
         self._policy = policy
         self._cuts = CutDetector()
         self._tracks: list[_Track] = []
@@ -126,7 +126,7 @@ class Tracker:
         self._next = 1
         self._pts = 0.0
 
-    def step(self, frame: VideoFrame) -> Step:
+    def step(self, frame: VideoFrame) -> TrackedFrame:
         """Find the faces of the next frame."""
         start = time.perf_counter()
         cut = self._cuts.is_cut(frame.image)
@@ -138,13 +138,15 @@ class Tracker:
         unconfirmed = self._unconfirmed()
         tracked = time.perf_counter()
 
-        detect = self._policy.due(frame.pts, unconfirmed=unconfirmed, urgent=cut or astray)
-        step = Step(frame, [], detect, cut, [], settled=True)
+        detect = self._policy.should_detect(
+            frame.pts, unconfirmed=unconfirmed, urgent=cut or astray
+        )
+        step = TrackedFrame(frame, [], detect, cut, [], all_confirmed=True)
         if detect:
             eventful = self._detect(frame, step)
             self._policy.detected(frame.pts, eventful=eventful or cut or astray)
         else:
-            self._searches.passed(frame)
+            self._prefetcher.skip(frame)
             step.faces = [t.observed(detected=False) for t in self._tracks if _shown(t)]
         detected = time.perf_counter()
 
@@ -152,28 +154,28 @@ class Tracker:
         if self._tracks and not self._policy.always:
             self._patches = flow.cut(frame.image, flow.windows(self._boxes()))
         self._pts = frame.pts
-        step.settled = self._policy.always or all(t.confirmed for t in self._tracks)
+        step.all_confirmed = self._policy.always or all(t.confirmed for t in self._tracks)
         step.timings_ms = {
             "track": (tracked - start + time.perf_counter() - detected) * 1e3,
             "detect": (detected - tracked) * 1e3,
         }
         return step
 
-    def look_ahead(self, coming: Iterable[VideoFrame]) -> None:
+    def prefetch(self, coming: Iterable[VideoFrame]) -> None:
         """Have the next frame searched, in a thread, that is due if nothing happens until then.
 
         ``coming`` are the frames after the last that :meth:`step` took, as far as they are known.
         """
-        if self._policy.always or self._searches.running_ahead:
+        if self._policy.always or self._prefetcher.running_ahead:
             return
         for ahead, frame in enumerate(coming, start=1):
-            if self._policy.foreseen(ahead, frame.pts, unconfirmed=self._unconfirmed()):
-                self._searches.begin(frame, doubt=self._may_doubt())
+            if self._policy.will_detect(ahead, frame.pts, unconfirmed=self._unconfirmed()):
+                self._prefetcher.submit(frame, doubt=self._may_doubt())
                 return
 
     def close(self) -> None:
         """End what was begun ahead."""
-        self._searches.close()
+        self._prefetcher.close()
 
     def _unconfirmed(self) -> bool:
         return any(not track.confirmed for track in self._tracks)
@@ -206,9 +208,9 @@ class Tracker:
                 track.move(track.box + shift, 0.0)
         return astray
 
-    def _detect(self, frame: VideoFrame, step: Step) -> bool:
+    def _detect(self, frame: VideoFrame, step: TrackedFrame) -> bool:
         """Correct the tracks by what the detector sees; True if that was not as expected."""
-        found, doubtful = self._searches.find(frame, doubt=self._may_doubt())
+        found, doubtful = self._prefetcher.result(frame, doubt=self._may_doubt())
         boxes = found.boxes.astype(np.float64)
         pairs = dict(associate(self._boxes(), boxes, MIN_IOU))
         eventful = False
@@ -231,7 +233,7 @@ class Tracker:
                 self._next += 1
                 eventful = True
         # What the detector doubts is still seen where a certain face was, for a while.
-        certain = [t for t in rest if t.confirmed and frame.pts - t.seen <= BELIEF]
+        certain = [t for t in rest if t.confirmed and frame.pts - t.seen <= LOW_CONFIDENCE_MAX_AGE]
         where = np.array([track.box for track in certain]).reshape(-1, 4)
         believed = dict(associate(where, doubtful.boxes.astype(np.float64), MIN_IOU))
         for i, j in believed.items():
@@ -250,7 +252,7 @@ class Tracker:
         self._tracks = seen + kept + missed
         return eventful
 
-    def _see(self, track: _Track, found: Detections, j: int, step: Step) -> bool:
+    def _see(self, track: _Track, found: Detections, j: int, step: TrackedFrame) -> bool:
         """Correct ``track`` by one of what was ``found``; True if it had gone astray."""
         box = found.boxes[j].astype(np.float64)
         strayed = False
@@ -272,17 +274,19 @@ class Tracker:
             # What it shares its place with has taken it over.
             taken = len(found) > 0 and iou(track.box[None], found).max() > MIN_IOU
             # Where looks are rare, two seconds are hardly a chance to be seen again.
-            return (pts - track.seen <= PATIENCE or track.misses <= MAX_MISSES) and not taken
+            return (
+                pts - track.seen <= LOST_TRACK_MAX_AGE or track.misses <= MAX_MISSES
+            ) and not taken
         return track.misses < CONFIRMED
 
 
-def look_back(steps: list[Step]) -> None:
+def backfill(steps: list[TrackedFrame]) -> None:
     """Improve ``steps``, consecutive frames, by what became known at their end."""
     _correct(steps)
     _backfill(steps)
 
 
-def _correct(steps: list[Step]) -> None:
+def _correct(steps: list[TrackedFrame]) -> None:
     """Spread each correction over the frames since the face was last detected.
 
     Flow drifts little by little, so a correction at the end was due, in part, before.
@@ -296,32 +300,32 @@ def _correct(steps: list[Step]) -> None:
             for i in range(since + 1, at):
                 share = (i - since) / (at - since)
                 steps[i].faces = [
-                    replace(f, box=f.box + share * correction) if f.track == track else f
+                    replace(f, box=f.box + share * correction) if f.track_id == track else f
                     for f in steps[i].faces
                 ]
 
 
-def _detected(step: Step, track: int) -> bool:
-    return any(face.track == track and face.detected for face in step.faces)
+def _detected(step: TrackedFrame, track: int) -> bool:
+    return any(face.track_id == track and face.detected for face in step.faces)
 
 
-def _backfill(steps: list[Step]) -> None:
+def _backfill(steps: list[TrackedFrame]) -> None:
     """Carry the faces that open within ``steps``, and were confirmed, back to where they came from.
 
     They are followed backwards by flow until it loses them, they leave the frame, run into a face
     that is known there, or the scene begins. What was seen of them before their confirmation counts
     as confirmed, too.
     """
-    certain = {face.track for step in steps for face in step.faces if face.confirmed}
+    certain = {face.track_id for step in steps for face in step.faces if face.confirmed}
     for step in steps:
-        step.faces = [replace(f, confirmed=f.track in certain) for f in step.faces]
+        step.faces = [replace(f, confirmed=f.track_id in certain) for f in step.faces]
     for at in range(len(steps) - 1, 0, -1):
         for face in steps[at].faces:
-            if face.track in steps[at].opened and face.track in certain:
+            if face.track_id in steps[at].opened and face.track_id in certain:
                 _carry_back(steps[: at + 1], face)
 
 
-def _carry_back(steps: list[Step], face: Observation) -> None:
+def _carry_back(steps: list[TrackedFrame], face: TrackedFace) -> None:
     box, marks = face.box, face.landmarks
     for later, step in zip(steps[::-1], steps[-2::-1], strict=False):
         if later.cut:
@@ -338,7 +342,7 @@ def _carry_back(steps: list[Step], face: Observation) -> None:
         if not _inside(box, step.frame) or (iou(box[None], known) > MIN_IOU).any():
             return
         step.faces.append(
-            Observation(face.track, box, face.score, marks, detected=False, confirmed=True)
+            TrackedFace(face.track_id, box, face.score, marks, detected=False, confirmed=True)
         )
 
 

@@ -8,15 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Training is no installed package: it is run from the repository's root.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
-from drawn_faces import FERPLUS_NAMES, csv_text, draw_faces, votes_text
 
 from fastfer.labels import EMOTIONS
+from tests.helpers.drawn_faces import FERPLUS_NAMES, csv_text, draw_faces, votes_text
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -71,7 +69,7 @@ def trained(
     import contextlib
     import io
 
-    from training.train import main
+    from training.expression.train import main
 
     folder = tmp_path_factory.mktemp("trained")
 

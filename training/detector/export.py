@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training import checked_export
+from training.common import checked_export
+from training.common.options import run_command
 from training.detector.photos import Photo, read_photos
 from training.detector.tiles import fit
-from training.options import run_command
 
 if TYPE_CHECKING:
     import keras
@@ -52,11 +52,11 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
     from onnx import TensorProto, helper
 
     from fastfer.detectors.nano import OUTPUTS
-    from training.detector import graph
+    from training.common import onnx_writer
 
     shape = [1, "h", "w", model.inputs[0].shape[-1]]
     source = helper.make_tensor_value_info("picture", TensorProto.UINT8, shape)
-    return graph.write(model, path, source, OUTPUTS, {"kind": "face detector", **about})
+    return onnx_writer.write(model, path, source, OUTPUTS, {"kind": "face detector", **about})
 
 
 def difference(model: keras.Model, path: Path, photos: Sequence[Photo], side: int = 320) -> float:

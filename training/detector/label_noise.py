@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detectors import Detections, Detector
-from training.detector.evaluate import judge, open_detector, read_val
-from training.options import run_command, whole
+from training.common.options import run_command, whole
+from training.evaluate_detectors.evaluate import judge, open_detector, read_val
 
 WHOLE = 2048
 """Long side that is searched: photos are smaller, so it is their own."""
@@ -32,7 +32,7 @@ class Moved:
 
     def __init__(self, detector: Detector, pixels: int) -> None:
         self.name = detector.name
-        self.framing = detector.framing
+        self.crop_calibration = detector.crop_calibration
         self._detector = detector
         self._pixels = pixels
 

@@ -16,8 +16,8 @@ import keras
 from keras import layers as L
 
 from fastfer.errors import ModelError
+from training.common.layers import BatchNormalization, convolution
 from training.detector.targets import STRIDES
-from training.layers import BatchNormalization, convolution
 
 Tensor = Any
 CHANNELS = 15
@@ -99,7 +99,7 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
         ModelError: the file is not such a network.
     """
     import training.detector.losses  # noqa: F401  (registered, or Keras could not read them)
-    from training.runs import BEST, load_network
+    from training.common.run_folder import BEST, load_network
 
     model = load_network(path / BEST if path.is_dir() else path, compile=compile)
     if not {layer.name for layer in model.layers} >= {f"grid_{stride}" for stride in STRIDES}:

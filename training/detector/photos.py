@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.boxes import iou
-from fastfer.detectors.reduce import shrink
+from fastfer.detectors.resize import shrink
 from fastfer.errors import InputError
+from fastfer.kernels.boxes import iou
 
 Floats = NDArray[np.float32]
 LABELS = "labels.jsonl"

@@ -11,10 +11,10 @@ from typing import Any
 
 import cv2
 
-from training import fitting
+from training.common import trainer
+from training.common.options import amount, share, whole
 from training.detector.photos import memory, read_photos
 from training.detector.tiles import Wear
-from training.options import amount, share, whole
 
 MODULE = "training.detector.train"
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     data = "the folder with labels.jsonl and images/"
-    return fitting.run(MODULE, parser, options, data, _wear, _train)
+    return trainer.run(MODULE, parser, options, data, _wear, _train)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     p.add_argument("--data", help="folder with labels.jsonl and images/")
-    fitting.add_run_options(p)
+    trainer.add_run_options(p)
     p.add_argument("--channels", type=int, choices=(1, 3), default=1, help="1: gray, 3: colour")
     p.add_argument("--longest", type=whole(64), default=512, help="photos are reduced to this side")
     p.add_argument("--epochs", type=whole(1), default=60, help="passes of --tiles")
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "--points-share", type=amount, default=3.0, metavar="X",
         help="weight of the landmarks' loss; with 1 they stay those of an upright face",
     )  # fmt: skip
-    fitting.add_fit_options(p, learning_rate=2e-3)
+    trainer.add_fit_options(p, learning_rate=2e-3)
     g = p.add_argument_group("tiles")
     for f in fields(Wear):
         g.add_argument(f"--{f.name}", type=float, default=f.default, help=f.metadata["help"])
@@ -76,7 +76,7 @@ def _wear(config: dict[str, Any]) -> Wear:
     return Wear(**{f.name: config[f.name] for f in fields(Wear)})
 
 
-def _train(folder: Path, config: fitting.Config, state: fitting.State) -> int:
+def _train(folder: Path, config: trainer.Config, state: trainer.State) -> int:
     import keras
 
     from training.detector import losses
@@ -100,14 +100,14 @@ def _train(folder: Path, config: fitting.Config, state: fitting.State) -> int:
         sides=config["sides"], faces=config["faces"], seed=config["seed"],
         epoch=state["epoch"] if state else 0,
     )  # fmt: skip
-    model = fitting.prepare(
+    model = trainer.prepare(
         config, folder, state, build=lambda: build(config["channels"]), load=load,
         loss=losses.Detection(config["points_share"]),
         metrics=[losses.score, losses.box, losses.points], steps=len(batches),
     )  # fmt: skip
     photos = PhotoBatches(val, config["val_side"][0], config["batch_size"])
-    fitting.fit(model, config, folder, state, batches, photos)
-    print(f"done; evaluate with: python -m training.detector.evaluate {folder} "
+    trainer.fit(model, config, folder, state, batches, photos)
+    print(f"done; evaluate with: python -m training.evaluate_detectors.evaluate {folder} "
           f"--data {config['data']}")  # fmt: skip
     return 0
 

@@ -35,4 +35,4 @@ train refiner runs/refiner --data runs/crops --epochs 150 --steps 200 --learning
     --seed 1
 python -m training.refiner.export runs/refiner --score-share 0.7 --out fastfer/models/refiner.onnx \
     --trained-on "$(basename "$data")"
-python -m training.detector.evaluate nano --data "$data" --out runs/refiner/report
+python -m training.evaluate_detectors.evaluate nano --data "$data" --out runs/refiner/report

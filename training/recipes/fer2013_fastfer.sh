@@ -4,7 +4,7 @@
 #
 #     bash training/recipes/fer2013_fastfer.sh archive.zip fer2013new.csv photos.npz
 #
-# The labelled photos (as training.robustness takes them) calibrate alone and may be left out.
+# The labelled photos (as training.expression.robustness takes them) calibrate alone and may be left out.
 # Interrupted, it goes on where it was.
 set -euo pipefail
 
@@ -56,7 +56,7 @@ train runs/fastfer-8 --init runs/fastfer-7/last.keras --epochs 29 --schedule cos
     --seed 13 --weight-decay 1e-4 \
     --distill runs/fastfer-6/last.keras,runs/wide,runs/fastfer-7/last.keras --distill-share 0.35 \
     --rotation 8 --shift 0.04 --zoom 0.08 --brightness 0.15 --contrast 0.15 --blur 0.1
-python -m training.soup runs/fastfer-7/last.keras runs/fastfer-8 --shares 0.3 0.7 --out runs/fastfer-8/soup.keras
+python -m training.expression.average_weights runs/fastfer-7/last.keras runs/fastfer-8 --shares 0.3 0.7 --out runs/fastfer-8/soup.keras
 # Teachers in INT8 are asked about each changed face and its mirror image: rounds 5, which remembers less, and 8.
 for round in 5 8/last.keras; do
     python -m training.export "runs/fastfer-$round" --int8 --crowd-share 1 --out "runs/teacher-${round%%/*}.onnx"
@@ -71,8 +71,8 @@ train runs/fastfer-10 --init runs/fastfer-8/soup.keras --epochs 38 --schedule co
     --distill-share 0.9 --distill-anew \
     --rotation 12 --shift 0.06 --zoom 0.12 --brightness 0.2 --contrast 0.2 --blur 0.2
 python -m training.evaluate runs/fastfer-10 "${files[@]}"
-python -m training.blend runs/fastfer-10 "${files[@]}" ${photos[@]+"${photos[@]}"}
+python -m training.expression.tune_head_blend runs/fastfer-10 "${files[@]}" ${photos[@]+"${photos[@]}"}
 python -m training.export runs/fastfer-10 --int8 --name fastfer --crowd-share 1 ${photos[@]+"${photos[@]}"} \
     --out fastfer/models/expression.onnx --twin fastfer/models/expression_float32.onnx
 python -m training.evaluate fastfer/models/expression.onnx "${files[@]}" --out runs/report
-python -m training.robustness fastfer/models/expression.onnx "${files[@]}" ${photos[@]+"${photos[@]}"} --out runs/report
+python -m training.expression.robustness fastfer/models/expression.onnx "${files[@]}" ${photos[@]+"${photos[@]}"} --out runs/report

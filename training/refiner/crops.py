@@ -26,15 +26,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fastfer import pack_faces
-from fastfer.boxes import iou
-from fastfer.crops import cuttable
+from fastfer.crops import is_croppable
 from fastfer.detectors.nano import BUNDLED, NanoDetector
-from fastfer.detectors.reduce import shrink
-from fastfer.detectors.refiner import SIZE, around, encode
+from fastfer.detectors.nano_refiner import SIZE, around, encode
+from fastfer.detectors.resize import shrink
 from fastfer.errors import FastferError, InputError
+from fastfer.kernels.boxes import iou
+from training.common.options import how_to_go_on, run_command, share, whole
 from training.detector.photos import Floats, Photo, Regions, read_photos
 from training.detector.tiles import Pixels, Wear, draw
-from training.options import how_to_go_on, run_command, share, whole
 
 FILES = {"train": "train.npz", "val": "val.npz"}
 CHUNK = 250
@@ -229,7 +229,7 @@ def cut_crops(
     crops = around(boxes)
     targets = _targets(boxes, crops, known)
     use = (targets[:, WEIGHT] > 0) | (targets[:, FACE] > 0)
-    use &= cuttable(crops, (tile.shape[1], tile.shape[0]))
+    use &= is_croppable(crops, (tile.shape[1], tile.shape[0]))
     packed = pack_faces(tile, crops[use], size=SIZE, scale=1.0)[..., 0]
     return Crops(np.rint(packed).astype(np.uint8), targets[use])
 

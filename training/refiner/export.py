@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training import checked_export
+from training.common import checked_export
+from training.common.options import amount, finite, run_command
 from training.detector.tiles import Pixels
-from training.options import amount, finite, run_command
 from training.refiner.crops import FILES, Crops
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def add_score_options(p: argparse.ArgumentParser) -> None:
 def _prepare(
     options: argparse.Namespace, data: str
 ) -> tuple[keras.Model, checked_export.Export, str]:
-    from fastfer.detectors.refiner import Refiner
+    from fastfer.detectors.nano_refiner import Refiner
     from training.refiner.network import load
 
     crops = Crops.read(Path(data) / FILES["val"]).pixels[:CHECKED]
@@ -74,11 +74,13 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
     """Write ``model`` to ``path`` unchecked; returns the folded, rounded network that it holds."""
     from onnx import TensorProto, helper
 
-    from fastfer.detectors.refiner import INPUT, OUTPUT, SIZE
-    from training.detector import graph
+    from fastfer.detectors.nano_refiner import INPUT, OUTPUT, SIZE
+    from training.common import onnx_writer
 
     source = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["faces", SIZE, SIZE, 1])
-    return graph.write(model, path, source, [OUTPUT], {"kind": "second look at faces", **about})
+    return onnx_writer.write(
+        model, path, source, [OUTPUT], {"kind": "second look at faces", **about}
+    )
 
 
 def difference(model: keras.Model, path: Path, crops: Pixels) -> float:

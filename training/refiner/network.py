@@ -1,6 +1,6 @@
 """The network of the second look: plain convolutions over a crop of 48 x 48 pixels.
 
-For every crop it gives the numbers that :data:`fastfer.detectors.refiner.VALUES` counts.
+For every crop it gives the numbers that :data:`fastfer.detectors.nano_refiner.VALUES` counts.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 import keras
 from keras import layers as L
 
-from fastfer.detectors.refiner import INPUT, OUTPUT, SIZE, VALUES
+from fastfer.detectors.nano_refiner import INPUT, OUTPUT, SIZE, VALUES
 from fastfer.errors import ModelError
-from training.layers import convolution
+from training.common.layers import convolution
 
 Tensor = Any
 LAST = "values"
@@ -50,7 +50,7 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
         ModelError: the file is not such a network.
     """
     import training.refiner.losses  # noqa: F401  (registered, or Keras could not read them)
-    from training.runs import load_network
+    from training.common.run_folder import load_network
 
     model = load_network(path, compile=compile)
     layers = {layer.name for layer in model.layers}

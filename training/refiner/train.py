@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import fitting
-from training.options import whole
+from training.common import trainer
+from training.common.options import whole
 from training.refiner.crops import FILES, Crops
 
 MODULE = "training.refiner.train"
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     data = "the folder that python -m training.refiner.crops has written"
-    return fitting.run(MODULE, parser, options, data, lambda config: None, _train)
+    return trainer.run(MODULE, parser, options, data, lambda config: None, _train)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,15 +29,15 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     p.add_argument("--data", help="folder with train.npz and val.npz")
-    fitting.add_run_options(p)
+    trainer.add_run_options(p)
     p.add_argument("--epochs", type=whole(1), default=150, help="passes of --steps batches")
     p.add_argument("--steps", type=whole(1), default=200, help="batches of an epoch")
     p.add_argument("--batch-size", type=whole(2), default=256, help="crops of a batch")
-    fitting.add_fit_options(p, learning_rate=3e-3)
+    trainer.add_fit_options(p, learning_rate=3e-3)
     return p
 
 
-def _train(folder: Path, config: fitting.Config, state: fitting.State) -> int:
+def _train(folder: Path, config: trainer.Config, state: trainer.State) -> int:
     import keras
 
     from training.refiner import losses
@@ -52,13 +52,13 @@ def _train(folder: Path, config: fitting.Config, state: fitting.State) -> int:
         train, steps=config["steps"], batch_size=config["batch_size"], seed=config["seed"],
         epoch=state["epoch"] if state else 0,
     )  # fmt: skip
-    model = fitting.prepare(
+    model = trainer.prepare(
         config, folder, state, build=build, load=load, loss=losses.Refinement(),
         metrics=[losses.score, losses.box, losses.points], steps=len(batches),
     )  # fmt: skip
-    fitting.fit(model, config, folder, state, batches, AllCrops(val, config["batch_size"]))
+    trainer.fit(model, config, folder, state, batches, AllCrops(val, config["batch_size"]))
     print(
-        f"done; evaluate with: python -m training.detector.evaluate nano --refiner {folder} "
+        f"done; evaluate with: python -m training.evaluate_detectors.evaluate nano --refiner {folder} "
         "--data FOLDER"
     )
     return 0

@@ -1,0 +1,1 @@
+"""Expression classifiers: networks exported by training, and ONNX files from elsewhere."""

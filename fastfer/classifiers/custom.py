@@ -1,0 +1,251 @@
+"""Expression networks that were not made for fastfer: the user tells what their files do not say.
+
+Size, channels and their order in memory are read from the graph, the rest from metadata or from
+:class:`ModelSpec`. Nothing is guessed: a wrong scale or order of labels would show in no error, only
+in wrong emotions.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastfer.classifiers.contract import PREFIX, ModelContract
+from fastfer.classifiers.native import EmotionClassifier, check_batch, check_output
+from fastfer.errors import ModelError
+from fastfer.inference.onnx_session import (
+    describe,
+    open_session,
+    pick_threads,
+    read_model,
+    run_session,
+)
+from fastfer.kernels.pack import MAX_SIZE, MIN_SIZE, pack_faces
+from fastfer.labels import EMOTIONS
+
+Frame = NDArray[np.uint8]
+
+SYNONYMS: Final = {
+    "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear",
+    "scared": "fear", "happiness": "happy", "joy": "happy", "sadness": "sad",
+    "surprised": "surprise", "neutrality": "neutral",
+}  # fmt: skip
+"""What others call the seven emotions. A class of another name, such as contempt, is computed and
+left out of the answer."""
+
+IMAGENET: Final = (
+    tuple(1 / (255 * deviation) for deviation in (0.229, 0.224, 0.225)),
+    tuple(-mean / d for mean, d in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))),
+)
+"""Scale and bias per channel (red, green, blue) of networks that began with ImageNet's weights."""
+
+_ADVICE: Final = "Give an .onnx file that takes faces and tells emotions."
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a file does not say of itself; ``None`` where its metadata does."""
+
+    labels: tuple[str, ...] | None = None
+    """Names of the classes in the order of the output."""
+    scale: tuple[float, ...] | None = None
+    """What pixels, 0 to 255, are multiplied with: one number, or one for each of the network's
+    channels in their order."""
+    bias: tuple[float, ...] | None = None
+    """What is added after that; 0 if neither this nor metadata says otherwise."""
+    color: Literal["rgb", "bgr"] = "rgb"
+    """Order of three channels."""
+
+
+class CustomClassifier(EmotionClassifier):
+    """A network of the user's own with the methods of :class:`EmotionClassifier`."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        threads: int | None = None,
+        spec: ModelSpec | None = None,
+    ) -> None:
+        """Load ``model`` and check what is known of it.
+
+        Raises:
+            ModelError: missing, not ONNX, not a network on square faces, or too little is known.
+            UsageError: ``threads`` is below 1.
+        """
+        self.path = Path(model)
+        source = str(model)
+        self.threads = pick_threads(threads)
+        self._session = open_session(read_model(self.path, _ADVICE), source, self.threads, _ADVICE)
+        spec = _complete(spec or ModelSpec(), self._session, source)
+        labels, scale = spec.labels, spec.scale
+        if labels is None or scale is None:
+            raise ModelError(
+                f"{source}: neither its metadata ({PREFIX}labels, {PREFIX}scale) nor you say what "
+                "its classes are and how pixels are scaled. Add for instance --model-labels "
+                "angry,disgust,fear,happy,sad,surprise,neutral --model-scale 1/255."
+            )
+        self._planar, size, channels, self._fixed = _find_input(self._session, source)
+        self._input = self._session.get_inputs()[0].name
+        self._output = _find_output(self._session, len(labels), source)
+        self._columns = _find_columns(labels, source)
+        self._order = (2, 1, 0) if spec.color == "rgb" else (0, 1, 2)
+        self._scale = _per_channel(scale, channels, "scale", source)
+        self._bias = _per_channel(spec.bias or (0.0,), channels, "bias", source)
+        self.contract = ModelContract(
+            name=self.path.stem,
+            input_size=size,
+            channels=channels,
+            scale=float(np.mean(self._scale)),
+            bias=float(np.mean(self._bias)),
+            trained_on="unknown",
+            outputs={self._output: "foreign"},
+        )
+
+    def pack(
+        self,
+        frame: Frame,
+        crops: NDArray[np.float32],
+        angles: ArrayLike | None = None,
+        out: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """As :meth:`EmotionClassifier.pack`; of three channels, each is packed for itself."""
+        size = self.contract.input_size
+        if len(self._scale) == 1:
+            return pack_faces(
+                frame, crops, size=size, scale=self._scale[0], bias=self._bias[0], angles=angles,
+                out=out,
+            )  # fmt: skip
+        tiles = self.batch(len(crops)) if out is None else out
+        if len(crops) == 0:
+            return tiles
+        view, boxes = _around(frame, np.asarray(crops, np.float64))
+        for k, channel in enumerate(self._order):
+            plane = view if view.ndim == 2 else np.ascontiguousarray(view[:, :, channel])
+            scale, bias = self._scale[k], self._bias[k]
+            part = pack_faces(plane, boxes, size=size, scale=scale, bias=bias, angles=angles)
+            tiles[..., k] = part[..., 0]
+        return tiles
+
+    def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
+        """As :meth:`EmotionClassifier.predict`; emotions that the network lacks have 0."""
+        faces = check_batch(batch, self.contract)
+        if self._planar:
+            faces = faces.transpose(0, 3, 1, 2)
+        result = np.zeros((len(faces), len(EMOTIONS)), np.float32)
+        step = self._fixed or 32
+        for start in range(0, len(faces), step):
+            part = np.ascontiguousarray(faces[start : start + step])
+            count = len(part)
+            if self._fixed and count < step:
+                part = np.concatenate([part, np.zeros((step - count, *part.shape[1:]), np.float32)])
+            feed = {self._input: part}
+            (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
+            values = values[:count]
+            check_output(values, (count, len(self._columns)), self._output, str(self.path))
+            known = [i for i, column in enumerate(self._columns) if column is not None]
+            columns = [column for column in self._columns if column is not None]
+            result[start : start + count, columns] = _probabilities(values, known)
+        return result
+
+
+def _probabilities(values: NDArray[np.float32], known: list[int]) -> NDArray[np.float32]:
+    """Of ``values`` (N, C), which are probabilities or logits, those of the ``known`` classes; each
+    row adds up to one. Where probabilities leave them nothing, they are all equal."""
+    if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3):
+        shares = values[:, known]
+        total = shares.sum(axis=1, keepdims=True)
+        even = np.full_like(shares, 1 / len(known))
+        return np.where(total > 0, shares / np.where(total > 0, total, 1), even)
+    powers = np.exp(values[:, known] - values[:, known].max(axis=1, keepdims=True))
+    normal: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return normal
+
+
+def _around(frame: Frame, crops: NDArray[np.float64]) -> tuple[Frame, NDArray[np.float64]]:
+    """The part of ``frame`` that ``crops``, however turned, can reach; and the crops in it."""
+    reach = crops[:, 2:].max(axis=1, keepdims=True) * 0.75 + 2
+    centre = crops[:, :2] + crops[:, 2:] / 2
+    low = np.maximum((centre - reach).min(axis=0), 0).astype(int)
+    low = np.minimum(low, np.array(frame.shape[1::-1]) - 1)
+    high = np.maximum(np.ceil((centre + reach).max(axis=0)).astype(int), low + 1)
+    boxes = crops.copy()
+    boxes[:, :2] -= low
+    return frame[low[1] : high[1], low[0] : high[0]], boxes
+
+
+def _complete(spec: ModelSpec, session: Any, source: str) -> ModelSpec:
+    """``spec``, with what is missing from the file's metadata, where it is there."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    found: dict[str, Any] = {}
+    for name in ("labels", "scale", "bias"):
+        text = metadata.get(PREFIX + name)
+        if getattr(spec, name) is None and text is not None:
+            try:
+                value = ast.literal_eval(text)
+                values = value if isinstance(value, (list, tuple)) else [value]
+                found[name] = tuple((str if name == "labels" else _finite)(v) for v in values)
+            except (ValueError, SyntaxError, TypeError):
+                raise ModelError(f"{source}: metadata {PREFIX}{name} is {text!r}.") from None
+    return replace(spec, **found)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _find_input(session: Any, source: str) -> tuple[bool, int, int, int | None]:
+    """Whether channels come before rows; side; channels; and the number of faces if it is fixed."""
+    nodes = session.get_inputs()
+    shape = nodes[0].shape if len(nodes) == 1 and nodes[0].type == "tensor(float)" else []
+    for planar, channels, sides in (
+        (True, shape[1:2], shape[2:4]),
+        (False, shape[3:4], shape[1:3]),
+    ):
+        if len(shape) != 4 or channels[0] not in (1, 3) or sides[0] != sides[1]:
+            continue
+        if isinstance(sides[0], int) and MIN_SIZE <= sides[0] <= MAX_SIZE:
+            return planar, sides[0], channels[0], shape[0] if isinstance(shape[0], int) else None
+    raise ModelError(
+        f"{source}: inputs {describe(nodes)}; needed is one float32 input (N, C, S, S) "
+        "or (N, S, S, C) with 1 or 3 channels C and "
+        f"a fixed side S of {MIN_SIZE} to {MAX_SIZE}."
+    )
+
+
+def _find_output(session: Any, classes: int, source: str) -> str:
+    for node in session.get_outputs():
+        if len(node.shape) == 2 and node.shape[1] == classes:
+            return str(node.name)
+    spec = ", ".join(f"{node.name} {tuple(node.shape)}" for node in session.get_outputs())
+    raise ModelError(f"{source}: outputs {spec}; none is (N, {classes}), for {classes} labels.")
+
+
+def _find_columns(labels: Sequence[str], source: str) -> list[int | None]:
+    """For each class of the network, its number in fastfer's order, or ``None``."""
+    names = [SYNONYMS.get(name.strip().lower(), name.strip().lower()) for name in labels]
+    known = [name for name in names if name in EMOTIONS]
+    if len(known) < 2 or len(set(known)) < len(known):
+        raise ModelError(
+            f"{source}: labels {', '.join(labels)}; at least two of {', '.join(EMOTIONS)} must be "
+            "among them, none twice."
+        )
+    return [EMOTIONS.index(name) if name in EMOTIONS else None for name in names]
+
+
+def _per_channel(
+    values: Sequence[float], channels: int, what: str, source: str
+) -> tuple[float, ...]:
+    if len(values) not in (1, channels):
+        raise ModelError(f"{source}: {len(values)} numbers of {what} for {channels} channels.")
+    return tuple(values) * (channels // len(values))

@@ -1,0 +1,1 @@
+"""Drawing results on frames, and windows to show them in."""

@@ -1,0 +1,81 @@
+"""Letters for pictures: Latin with all Vietnamese tones, at any size, with OpenCV alone.
+
+OpenCV 4's own ``putText`` knows ASCII only. The outlines come from DejaVu Sans; see
+``font/make_font.py``.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+ASCENT: Final = 1.08
+"""From the baseline to the top of the tallest letter, in units of the size: Vietnamese capitals."""
+DESCENT: Final = 0.25
+"""From the baseline to the lowest point."""
+CAP_HEIGHT: Final = 0.73
+"""From the baseline to the top of a capital."""
+
+_EM: Final = 1000
+_FINE: Final = 4
+"""Letters are painted this many times too large and then averaged, for smooth edges."""
+_SHIFT: Final = 4
+"""Fractional bits of the coordinates given to OpenCV."""
+
+
+class _Glyph(NamedTuple):
+    advance: int
+    contours: list[tuple[bool, NDArray[np.int16]]]
+    """Each with whether it is ink, to be painted in this order."""
+
+
+def width(text: str, size: float) -> int:
+    """Width in pixels of ``text`` at ``size`` pixels to the em."""
+    return round(sum(glyph.advance for glyph in _glyphs(text)) * size / _EM)
+
+
+@lru_cache(maxsize=1024)
+def render(text: str, size: float) -> NDArray[np.uint8]:
+    """Coverage, 0 to 255, of ``text``: uint8 (round((ASCENT + DESCENT) * size), width(text)).
+
+    The array is cached: read it only.
+    """
+    height = max(1, round((ASCENT + DESCENT) * size))
+    fine = np.zeros((height * _FINE, max(1, width(text, size)) * _FINE), np.uint8)
+    scale = size / _EM * _FINE * (1 << _SHIFT)
+    origin = np.array([0.0, ASCENT * _EM])
+    for glyph in _glyphs(text):
+        for ink, contour in glyph.contours:
+            points: Any = np.round((contour + origin) * scale).astype(np.int32)
+            cv2.fillPoly(fine, [points], (255 * ink,), lineType=cv2.LINE_8, shift=_SHIFT)
+        origin[0] += glyph.advance
+    mask = cv2.resize(fine, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA)
+    mask.flags.writeable = False
+    return mask  # type: ignore[return-value]
+
+
+def _glyphs(text: str) -> list[_Glyph]:
+    font = _font()
+    return [font.get(c) or font["\ufffd"] for c in unicodedata.normalize("NFC", text)]
+
+
+@cache
+def _font() -> dict[str, _Glyph]:
+    with np.load(Path(__file__).parent / "font" / "font.npz") as data:
+        contours = np.split(data["points"], np.cumsum(data["lengths"])[:-1])
+        glyphs = {
+            chr(code): _Glyph(advance, [])
+            for code, advance in zip(data["codes"].tolist(), data["advances"].tolist(), strict=True)
+        }
+        letters = list(glyphs.values())
+        for owner, ink, contour in zip(
+            data["owners"].tolist(), data["ink"].tolist(), contours, strict=True
+        ):
+            letters[owner].contours.append((ink, contour))
+    return glyphs

@@ -1,0 +1,1 @@
+"""ONNX Runtime sessions, and how many threads they may use."""

@@ -1,0 +1,1 @@
+"""Input: photos, video files, cameras, network streams and arrays."""

@@ -1,0 +1,91 @@
+"""Decoding that runs ahead of the caller, in a thread, by a bounded number of frames."""
+
+from __future__ import annotations
+
+import atexit
+import queue
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Final
+
+from fastfer.io.frame_source import Source, VideoFrame
+
+DEPTH: Final = 8
+"""Frames decoded ahead."""
+MAX_BYTES: Final = 128 << 20
+"""Memory for them; of very large frames fewer wait."""
+AT_EXIT: Final = 1.0
+"""Seconds to wait at exit for the frame that is being decoded."""
+
+
+class PrefetchSource:
+    """Frames of a recording, in order and complete, decoded while the caller works on earlier ones.
+
+    An error of the source comes out where the frame would have come.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self.live = source.live
+        self.fps = source.fps
+        self.count = source.count
+        self.dropped = 0
+        self.notes = source.notes
+        self._source = source
+        self._queue: queue.Queue[VideoFrame | BaseException | None] = queue.Queue(DEPTH)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fastfer-decode", daemon=True)
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        _reading.add(self)
+        self._thread.start()
+        try:
+            while (item := self._queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop the thread and close the source."""
+        self.stop()
+        self._source.close()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End the thread; wait for it ``timeout`` seconds at most."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            for frame in self._source:
+                self._queue.maxsize = max(1, min(DEPTH, MAX_BYTES // frame.image.nbytes))
+                if not self._put(frame):
+                    return
+            self._put(None)
+        except Exception as error:
+            self._put(error)
+
+    def _put(self, item: VideoFrame | BaseException | None) -> bool:
+        """Wait for room; False once nobody wants more."""
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+
+_reading: Final[weakref.WeakSet[PrefetchSource]] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End the threads of what was left open: one that is cut off inside OpenCV at exit takes the
+    process with it. One that is stuck in a read comes to no harm."""
+    for source in list(_reading):
+        source.stop(AT_EXIT)

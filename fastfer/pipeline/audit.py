@@ -1,0 +1,203 @@
+"""What skipping work has cost: the results of a run against those of looking at everything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.engine import Engine
+from fastfer.io.frame_source import Source
+from fastfer.kernels.boxes import iou
+from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
+from fastfer.results import Face, VideoFrameResult
+from fastfer.tracking.association import associate
+
+MIN_IOU: Final = 0.5
+"""Overlap from which two boxes are the same face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """How a run compares with its reference; shares are 0 to 1, ``nan`` where there was nothing."""
+
+    frames: int
+    faces: int
+    """In the reference."""
+    recall: float
+    """Share of the reference's faces that the run has too."""
+    recall_certain: float
+    """The same among faces that the reference itself saw for :data:`CERTAIN` seconds or more."""
+    extra: float
+    """Faces of the run that the reference does not have, as a share of the reference's faces."""
+    mean_iou: float
+    label_agreement: float
+    """Among the faces that both have: the same emotion."""
+    raw_agreement: float
+    """The same for the network's readings before smoothing."""
+    probability_difference: float
+    """Mean absolute difference of a smoothed probability."""
+    identity_switches: int
+    """How often a face of the reference changed its number in the run."""
+    flips_per_minute: float
+    """Changes of a face's label, per minute that a face was in view, in the run."""
+    reference_flips_per_minute: float
+    slowest_appearance: float
+    """Seconds at most from a new face's first appearance in the reference to that in the run."""
+    missed_tracks: int
+    """Faces that the reference saw for :data:`CERTAIN` seconds or more and the run never."""
+    reference_ms: float
+    """Per frame."""
+    run_ms: float
+    """Per frame."""
+
+    @property
+    def speed_up(self) -> float:
+        """How many times faster the run was."""
+        return self.reference_ms / self.run_ms if self.run_ms else float("nan")
+
+    def table(self) -> str:
+        """All of it, to read."""
+        lines = {
+            "frames": f"{self.frames}",
+            "faces in the reference": f"{self.faces}",
+            "recall of faces (IoU 0.5)": f"{self.recall:.1%}",
+            f"  of faces in view for {CERTAIN} s": f"{self.recall_certain:.1%}",
+            "faces beyond the reference": f"{self.extra:.1%}",
+            "mean IoU": f"{self.mean_iou:.3f}",
+            "label agreement": f"{self.label_agreement:.1%}",
+            "  before smoothing": f"{self.raw_agreement:.1%}",
+            "mean difference of probabilities": f"{self.probability_difference:.4f}",
+            "identity switches": f"{self.identity_switches}",
+            "label flips per minute": f"{self.flips_per_minute:.1f} (reference "
+            f"{self.reference_flips_per_minute:.1f})",
+            "slowest new face": f"{self.slowest_appearance:.2f} s",
+            "faces never found": f"{self.missed_tracks}",
+            "ms per frame": f"{self.run_ms:.2f} (reference {self.reference_ms:.2f})",
+            "speed-up": f"{self.speed_up:.1f} times",
+        }
+        return "\n".join(f"{name:34}{value}" for name, value in lines.items())
+
+
+CERTAIN: Final = 0.3
+"""Seconds in view that tell a face from a detector's false alarm, in :class:`Audit`."""
+
+
+def audit(reopen: Callable[[], Source], engine: Engine, options: VideoOptions) -> Audit:
+    """Run a recording twice, with everything in every frame and as ``options`` say, and compare.
+
+    The reference has the same smoothing, for that skips nothing. ``reopen`` opens the recording.
+    """
+    everything = replace(options, detect_every=1, classify_every=1, budget_ms=None)
+    with closing(reopen()) as source:  # Whatever is loaded with the first frame counts in neither.
+        next(VideoPipeline(engine.detector, engine.classifier, options).run(source), None)
+    results, seconds = [], []
+    for settings in (everything, options):
+        loop = VideoPipeline(engine.detector, engine.classifier, settings)
+        with closing(reopen()) as source:
+            start = time.perf_counter()
+            results.append([result for _, result in loop.run(source)])
+            seconds.append(time.perf_counter() - start)
+    return compare(results[0], results[1], reference_seconds=seconds[0], run_seconds=seconds[1])
+
+
+def compare(
+    reference: Sequence[VideoFrameResult],
+    run: Sequence[VideoFrameResult],
+    *,
+    reference_seconds: float = 0.0,
+    run_seconds: float = 0.0,
+) -> Audit:
+    """Compare two analyses of the same frames; the ``seconds`` are what each of them took."""
+    lives = _lives(reference)
+    certain = {track for track, times in lives.items() if times[-1] - times[0] >= CERTAIN}
+    first_seen: dict[int, float] = {}
+    numbers: dict[int, int] = {}
+    switches = total = hits = total_certain = hits_certain = extra = same = same_raw = 0
+    overlaps: list[float] = []
+    differences: list[float] = []
+    for wanted, got in zip(reference, run, strict=True):
+        boxes, found = _boxes(wanted.faces), _boxes(got.faces)
+        track_ids, numbers_got = list(wanted.tracks), list(got.tracks)
+        pairs = associate(boxes, found, MIN_IOU)
+        overlap = iou(boxes, found)
+        total += len(boxes)
+        hits += len(pairs)
+        total_certain += sum(face.track_id in certain for face in wanted.faces)
+        extra += len(found) - len(pairs)
+        for i, j in pairs:
+            a, b = wanted.faces[i], got.faces[j]
+            known, number = track_ids[i], numbers_got[j]
+            hits_certain += known in certain
+            overlaps.append(float(overlap[i, j]))
+            same += a.emotion == b.emotion
+            same_raw += _best(a) == _best(b)
+            differences += [abs(p - b.probabilities[e]) for e, p in a.probabilities.items()]
+            switches += numbers.get(known, number) != number
+            numbers[known] = number
+            first_seen.setdefault(known, wanted.pts)
+    seen = first_seen.keys() & certain
+    late = [first_seen[track] - lives[track][0] for track in seen]
+    frames = max(1, len(reference))
+    return Audit(
+        frames=len(reference),
+        faces=total,
+        recall=_share(hits, total),
+        recall_certain=_share(hits_certain, total_certain),
+        extra=_share(extra, total),
+        mean_iou=_mean(overlaps),
+        label_agreement=_share(same, hits),
+        raw_agreement=_share(same_raw, hits),
+        probability_difference=_mean(differences),
+        identity_switches=switches,
+        flips_per_minute=_flips(run),
+        reference_flips_per_minute=_flips(reference),
+        slowest_appearance=max(late, default=0.0),
+        missed_tracks=len(certain - first_seen.keys()),
+        reference_ms=1e3 * reference_seconds / frames,
+        run_ms=1e3 * run_seconds / frames,
+    )
+
+
+def _lives(results: Sequence[VideoFrameResult]) -> dict[int, list[float]]:
+    """The times at which each track is in view."""
+    times: dict[int, list[float]] = {}
+    for result in results:
+        for track_id in result.tracks:
+            times.setdefault(track_id, []).append(result.pts)
+    return times
+
+
+def _flips(results: Sequence[VideoFrameResult]) -> float:
+    last: dict[int, tuple[str | None, float]] = {}
+    flips, seconds = 0, 0.0
+    for result in results:
+        for track_id, face in result.tracks.items():
+            if track_id in last:
+                emotion, pts = last[track_id]
+                flips += emotion != face.emotion
+                seconds += result.pts - pts
+            last[track_id] = face.emotion, result.pts
+    return 60 * flips / seconds if seconds else float("nan")
+
+
+def _boxes(faces: Sequence[Face]) -> NDArray[np.float64]:
+    return np.array([face.box for face in faces], np.float64).reshape(-1, 4)
+
+
+def _best(face: Face) -> str:
+    raw = face.raw_probabilities or face.probabilities
+    return max(raw, key=raw.__getitem__)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

@@ -1,0 +1,200 @@
+"""The second look: what it makes of a network's numbers, and files that are none."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from fastfer.detectors import Detections
+from fastfer.detectors.nano import BUNDLED as NANO
+from fastfer.detectors.nano import PROPOSED, NanoDetector
+from fastfer.detectors.nano_refiner import BUNDLED, Refiner, around, decode, encode
+from fastfer.errors import FrameError, ModelError, UsageError
+from tests.helpers.onnx_models import write_model
+from tests.helpers.pictures import astronaut
+
+
+def write_refiner(
+    path: Path, values: list[float] | None = None, side: int = 48, count: int = 15
+) -> Path:
+    """A network that says ``values`` of every crop, and adds its mean brightness to the first."""
+    weights = np.zeros((side * side, count), np.float32)
+    weights[:, 0] = 1 / side**2
+    bias = np.array(values or [0.0] * count, np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["crops"], ["flat"], axis=1),
+            helper.make_node("Gemm", ["flat", "weights", "bias"], ["faces"]),
+        ],
+        "refiner",
+        [helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["n", side, side, 1])],
+        [helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["n", count])],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+    return path
+
+
+def faces(*boxes: tuple[float, ...], score: float = 0.5) -> Detections:
+    rows = np.array(boxes, np.float32).reshape(-1, 4)
+    points = np.zeros((len(rows), 5, 2), np.float32)
+    return Detections(rows, np.full(len(rows), score, np.float32), points)
+
+
+BLANK = Refiner(write_refiner(Path(tempfile.mkdtemp()) / "blank.onnx"))
+
+
+def test_numbers_count_from_the_middle_of_the_crop_in_its_sides(tmp_path: Path) -> None:
+    # 0.1 to the right, 0.2 up, half and a quarter of the crop; points on a diagonal.
+    said = [0.0, 0.1, -0.2, np.log(0.5), np.log(0.25), *np.repeat([-0.2, -0.1, 0, 0.1, 0.2], 2)]
+    refiner = Refiner(write_refiner(tmp_path / "r.onnx", said))
+    frame = np.zeros((200, 300, 3), np.uint8)
+    found = refiner.refine(frame, faces((100, 50, 60, 80)))
+    # The crop: 100 px around (130, 90).
+    np.testing.assert_allclose(found.boxes, [[140 - 25, 70 - 12.5, 50, 25]], rtol=1e-5)
+    assert found.landmarks is not None
+    np.testing.assert_allclose(found.landmarks[0, 0], [110, 70], rtol=1e-5)
+    np.testing.assert_allclose(found.landmarks[0, 2], [130, 90], rtol=1e-5)
+    assert found.boxes.dtype == found.scores.dtype == found.landmarks.dtype == np.float32
+
+
+def test_its_logit_is_added_to_the_detectors(tmp_path: Path) -> None:
+    refiner = Refiner(write_refiner(tmp_path / "r.onnx", [-2.0, *[0.0] * 14]))
+    frame = np.zeros((100, 100), np.uint8)
+    frame[:, 50:] = 255  # One more for a white crop.
+    found = refiner.refine(frame, faces((10, 40, 16, 16), (70, 40, 16, 16), score=0.8))
+    odds = found.scores / (1 - found.scores)
+    np.testing.assert_allclose(odds, [4 * np.exp(-2), 4 * np.exp(-1)], rtol=1e-5)
+    for score in (0.0, 1.0):
+        assert refiner.refine(frame, faces((10, 40, 16, 16), score=score)).scores == [score]
+
+
+def test_what_cannot_be_cut_out_is_left_out(tmp_path: Path) -> None:
+    refiner = Refiner(write_refiner(tmp_path / "r.onnx"))
+    frame = np.zeros((100, 100), np.uint8)
+    found = faces(
+        (-500, 0, 20, 20), (40, 40, 20, 20), (5, 5, 1e7, 1e7), (np.nan, 0, 9, 9), (-30, 0, 40, 20)
+    )
+    assert refiner.refine(frame, found).boxes[:, 0].tolist() == [37.5, -35]
+    assert len(refiner.refine(frame, faces())) == 0
+
+
+def test_a_wide_frame_is_wide() -> None:
+    frame = np.zeros((40, 300), np.uint8)
+    found = BLANK.refine(frame, faces((250, 5, 20, 20), (5, 250, 20, 20), (-500, 5, 20, 20)))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    "view", [np.s_[..., ::-1], np.s_[:, ::-1], np.s_[::2, ::2], np.s_[..., 1], np.s_[::-1]]
+)
+def test_frames_of_any_layout(view: Any) -> None:
+    frame = astronaut()[view]
+    detector = NanoDetector(score=0, threads=1)
+    one, other = (detector.detect(f) for f in (frame, frame.copy()))
+    np.testing.assert_array_equal(one.boxes, other.boxes)
+    assert len(NanoDetector().detect(np.asfortranarray(astronaut()))) >= 1
+
+
+def test_frames_of_other_numbers() -> None:
+    with pytest.raises(FrameError, match="float32"):
+        BLANK.refine(np.zeros((90, 90, 3), np.float32), faces((20, 20, 40, 40)))  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(*[st.floats(width=32)] * 4), min_size=1, max_size=4))
+def test_any_proposal_is_either_cut_out_or_left_out(boxes: list[tuple[float, ...]]) -> None:
+    frame = np.zeros((40, 60), np.uint8)
+    with np.errstate(all="ignore"):
+        found = BLANK.refine(frame, faces(*boxes))
+    assert len(found) <= len(boxes)
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-500, 500)] * 2, *[st.floats(1, 500)] * 2), min_size=1),
+    st.floats(-0.3, 0.3),
+)
+def test_encoding_is_the_inverse_of_decoding(boxes: list[tuple[float, ...]], off: float) -> None:
+    rows = np.array(boxes)
+    crops = around(rows + off)
+    points = rows[:, None, :2] + rows[:, None, 2:] * np.linspace(0, 1, 5)[:, None]
+    values = np.concatenate([np.zeros((len(rows), 1)), encode(crops, rows, points)], axis=1)
+    again, marks = decode(crops, values)
+    np.testing.assert_allclose(again, rows, atol=1e-3)
+    np.testing.assert_allclose(marks, points, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("place", [0, 1, 3, 7])
+def test_numbers_that_overflow_cost_no_frame(tmp_path: Path, bad: float, place: int) -> None:
+    said = [0.0] * 15
+    said[place] = bad
+    path = write_refiner(tmp_path / "r.onnx", said)
+    for found in (
+        Refiner(path).refine(astronaut(), faces((10, 10, 50, 50))).valid(),
+        NanoDetector(refiner=path, score=0).detect(astronaut()),
+    ):
+        assert np.isfinite(found.boxes).all()
+        assert np.isfinite(found.scores).all()
+
+
+def test_what_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is not fastfer's second look at faces: inputs"):
+        Refiner(write_model(tmp_path / "net.onnx"))
+    with pytest.raises(ModelError, match="is not fastfer's second look"):
+        Refiner(write_refiner(tmp_path / "r.onnx", side=32))
+    with pytest.raises(ModelError, match="does not exist"):
+        NanoDetector(refiner=tmp_path / "none.onnx")
+    refiner = Refiner(write_refiner(tmp_path / "r.onnx", count=14))
+    with pytest.raises(ModelError, match=r"gave faces as float32 \(1, 14\), not"):
+        refiner.refine(astronaut(), faces((10, 10, 50, 50)))
+
+
+def test_only_what_the_first_look_proposes_is_looked_at(tmp_path: Path) -> None:
+    """However much the second look likes everything."""
+    eager = write_refiner(tmp_path / "r.onnx", [20.0, 0, 0, np.log(0.8), np.log(0.8), *[0.0] * 10])
+    found = NanoDetector(refiner=eager, score=0.9).detect(astronaut())
+    first = NanoDetector(refiner="none", score=PROPOSED).detect(astronaut())
+    assert 1 <= len(found) <= len(first)
+    averse = write_refiner(tmp_path / "s.onnx", [-20.0, *[0.0] * 14])
+    assert len(NanoDetector(refiner=averse).detect(astronaut())) == 0
+
+
+def test_boxes_that_become_one_are_one_face(tmp_path: Path) -> None:
+    same = write_refiner(tmp_path / "r.onnx", [9.0, 0, 0, 3.0, 3.0, *[0.0] * 10])
+    frame = np.concatenate([astronaut()] * 2, axis=1)
+    assert len(NanoDetector(refiner="none", nms=0).detect(frame)) >= 2
+    assert len(NanoDetector(refiner=same, nms=0).detect(frame)) == 1
+
+
+@pytest.mark.skipif(not BUNDLED.is_file(), reason="no second look is bundled")
+def test_the_bundled_one_tells_the_astronaut_from_her_surroundings() -> None:
+    frame = astronaut()
+    once, twice = (NanoDetector(refiner=r, score=0.05).detect(frame) for r in ("none", None))
+    assert twice.scores.max() > 0.9
+    assert np.sort(twice.scores)[:-1].sum() < np.sort(once.scores)[:-1].sum()
+    assert BUNDLED.stat().st_size <= 250_000
+
+
+def test_the_option_by_name(tmp_path: Path) -> None:
+    from fastfer.detectors import create_detector
+
+    path = write_refiner(tmp_path / "r.onnx", [-20.0, *[0.0] * 14])
+    assert len(create_detector(f"nano:refiner={path}").detect(astronaut())) == 0
+    assert len(create_detector("nano:refiner=none").detect(astronaut())) >= 1
+    with pytest.raises(UsageError, match="refiner must be a text"):
+        create_detector("nano:refiner=3")
+    with pytest.raises(UsageError, match="refiner is empty"):
+        create_detector("nano:refiner=")
+    # A file with a file as its option.
+    assert len(create_detector(f"{NANO}:refiner={path}").detect(astronaut())) == 0
+    assert len(create_detector(f"{NANO}:score=0.3,refiner={BUNDLED}").detect(astronaut())) >= 1

@@ -1,0 +1,126 @@
+"""Overlap and non-maximum suppression: engine against reference, and against what they mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from fastfer.errors import BoxError, UsageError
+from fastfer.kernels import reference
+from fastfer.kernels.boxes import iou, nms
+
+coordinate = st.integers(-40, 40).map(float) | st.floats(-1e6, 1e6)
+length = st.integers(0, 40).map(float) | st.floats(0, 1e6)
+box = st.tuples(coordinate, coordinate, length, length)
+
+
+def array(boxes: list[tuple[float, ...]]) -> NDArray[np.float64]:
+    return np.array(boxes, np.float64).reshape(-1, 4)
+
+
+@given(st.lists(box, max_size=6), st.lists(box, max_size=6))
+def test_iou_matches_the_reference(a: list[tuple[float, ...]], b: list[tuple[float, ...]]) -> None:
+    rows, columns = array(a), array(b)
+    expected = np.empty((len(a), len(b)))
+    reference.iou(rows, columns, expected)
+    np.testing.assert_array_equal(iou(rows, columns), expected)
+
+
+@given(st.lists(box, max_size=6))
+def test_iou_is_symmetric_and_bounded(boxes: list[tuple[float, ...]]) -> None:
+    overlap = iou(boxes, boxes)
+    np.testing.assert_array_equal(overlap, overlap.T)
+    assert ((overlap >= 0) & (overlap <= 1)).all()
+
+
+def test_iou_of_known_boxes() -> None:
+    boxes = [(0, 0, 10, 10), (5, 0, 10, 10), (10, 0, 10, 10), (2, 2, 5, 5), (3, 3, 0, 4)]
+    expected = [1, 50 / 150, 0, 25 / 100, 0]
+    np.testing.assert_allclose(iou(boxes[:1], boxes), [expected], rtol=1e-15)
+
+
+def test_iou_of_nothing() -> None:
+    assert iou([], [(0, 0, 1, 1)]).shape == (0, 1)
+    assert iou(np.empty((0, 4)), []).shape == (0, 0)
+
+
+@given(
+    st.lists(st.tuples(box, st.sampled_from([0.1, 0.5, 0.5, 0.9])), max_size=12),
+    st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+)
+def test_nms_keeps_what_no_better_box_overlaps(
+    found: list[tuple[tuple[float, ...], float]], threshold: float
+) -> None:
+    boxes, scores = array([b for b, _ in found]), np.array([s for _, s in found])
+    kept = nms(boxes, scores, threshold)
+
+    order = np.argsort(-scores, kind="stable")
+    keep = np.empty(len(found), np.int64)
+    count = reference.nms(boxes, order, threshold, keep)
+    np.testing.assert_array_equal(kept, keep[:count])
+
+    overlap = iou(boxes, boxes)
+    place = {int(i): rank for rank, i in enumerate(order)}
+    assert list(kept) == sorted(kept, key=lambda i: place[int(i)])
+    for i in range(len(found)):
+        better = [j for j in kept if place[int(j)] < place[i]]
+        assert (i in kept) == all(overlap[j, i] <= threshold for j in better)
+
+
+def test_nms_of_nothing() -> None:
+    kept = nms([], [], 0.5)
+    assert kept.shape == (0,)
+    assert kept.dtype == np.intp
+
+
+def test_nms_of_equal_scores_keeps_the_first() -> None:
+    boxes = [(0, 0, 10, 10), (1, 0, 10, 10), (50, 0, 10, 10)]
+    assert nms(boxes, [0.5, 0.5, 0.9], 0.4).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "bad", [(0, 0, -1, 3), (0, 0, 3, -1e-9), (np.nan, 0, 1, 1), (0, np.inf, 1, 1)]
+)
+def test_unsound_boxes_are_named(bad: Any) -> None:
+    good = (0, 0, 1, 1)
+    with pytest.raises(BoxError, match=r"b\[1\] = "):
+        iou([good], [good, bad])
+    with pytest.raises(BoxError, match=r"boxes\[2\] = "):
+        nms([good, good, bad], [1, 2, 3], 0.5)
+
+
+def test_numbers_that_no_float_holds() -> None:
+    for call in (lambda b: iou(b, []), lambda b: nms(b, [1.0], 0.5)):
+        with pytest.raises(BoxError, match=r"must be numbers, four to a row: .*too large"):
+            call([(0, 0, 10**400, 1)])
+    with pytest.raises(UsageError, match=r"1 finite numbers.*too large"):
+        nms([(0, 0, 1, 1)], [10**400], 0.5)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3), (1, 2, 4)])
+def test_boxes_of_a_bad_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(BoxError, match="a must be"):
+        iou(np.zeros(shape), [])
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold", "words"),
+    [
+        ([1.0], 0.5, "2 finite numbers"),
+        ([1.0, np.nan], 0.5, r"2 finite numbers.*scores\[1\] is nan"),
+        (["high", "low"], 0.5, "2 finite numbers.*high"),
+        ([1.0, 2.0], None, "0 to 1; got None"),
+        ([1.0, 2.0], "0.5", "0 to 1; got '0.5'"),
+        ([[1.0, 2.0]], 0.5, r"shape \(1, 2\)"),
+        ([1.0, 2.0], -0.1, "0 to 1"),
+        ([1.0, 2.0], np.nan, "0 to 1"),
+    ],
+)
+def test_bad_scores_and_thresholds(scores: Any, threshold: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        nms([(0, 0, 1, 1), (0, 0, 2, 2)], scores, threshold)

@@ -1,0 +1,66 @@
+"""Averages of networks' weights."""
+# ruff: noqa: E402  (what needs Keras comes after the skip)
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
+from fastfer.errors import InputError, UsageError
+from training.expression.architectures import build
+from training.expression.average_weights import main
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("networks")
+    for name in ("a", "b"):
+        keras.utils.set_random_seed(ord(name))
+        build("tiny", 7).save(folder / f"{name}.keras")
+    build("tiny", 5).save(folder / "five.keras")
+    return folder
+
+
+def soup(folder, *words):
+    out = folder / "new" / "out.keras"
+    out.unlink(missing_ok=True)
+    code = main([*(str(w) for w in words), "--out", str(out)])
+    return code, keras.saving.load_model(out).get_weights() if code == 0 else None
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"), [((), 0.5), (("--shares", 0.3, 0.7), 0.3), (("--shares", 3, 1), 0.75)]
+)
+def test_weights_are_averaged(networks, capsys, shares, expected):
+    a, b = networks / "a.keras", networks / "b.keras"
+    code, got = soup(networks, a, b, *shares)
+    assert code == 0
+    assert f"{expected:.3g} of {a}, {1 - expected:.3g} of {b}" in capsys.readouterr().out
+    weights = [keras.saving.load_model(path).get_weights() for path in (a, b)]
+    for one, other, mean in zip(*weights, got, strict=True):
+        np.testing.assert_allclose(mean, expected * one + (1 - expected) * other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("a.keras", "five.keras"), UsageError.exit_code, "not a network like"),
+        (("a.keras", "b.keras", "--shares", 1), UsageError.exit_code, "1 for 2 networks"),
+        (("a.keras", "b.keras", "--shares", 0, 0), UsageError.exit_code, "all are 0"),
+        (("a.keras", "none.keras"), InputError.exit_code, "none.keras"),
+        (("a.keras", __file__), UsageError.exit_code, "only Keras networks"),
+    ],
+)
+def test_what_has_no_average_is_refused(networks, monkeypatch, capsys, words, code, said):
+    monkeypatch.chdir(networks)
+    assert soup(networks, *words) == (code, None)
+    assert said in capsys.readouterr().err
+    assert not (networks / "new" / "out.keras").exists()
+
+
+def test_the_name_says_what_the_file_is(networks, capsys):
+    assert main([str(networks / "a.keras"), "--out", "a.onnx"]) == UsageError.exit_code
+    assert "must end in .keras" in capsys.readouterr().err

@@ -1,0 +1,42 @@
+"""The loss teaches in proportion to what a row of targets adds up to."""
+# ruff: noqa: E402  (what needs Keras comes after the skip)
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras")
+
+from training.expression.losses import soft_cross_entropy
+
+FACES = np.eye(2, dtype=np.float32)
+
+
+def step(targets):
+    """What one step of gradient descent makes of a layer of zeros."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="zeros")])
+    model.compile(keras.optimizers.SGD(1.0), soft_cross_entropy)
+    model.train_on_batch(FACES, np.asarray(targets, np.float32))
+    return [np.asarray(w) for w in model.get_weights()]
+
+
+def test_a_row_of_zeros_teaches_nothing():
+    for weights in step([[0, 0, 0], [0, 0, 0]]):
+        np.testing.assert_array_equal(weights, 0)
+
+
+def test_a_scaled_row_weighs_as_much():
+    whole, half = step([[1, 0, 0], [0, 0, 0]]), step([[0.5, 0, 0], [0, 0, 0]])
+    assert np.abs(whole[0]).max() > 0.1
+    for a, b in zip(whole, half, strict=True):
+        np.testing.assert_allclose(a, 2 * b, rtol=1e-6)
+
+
+def test_rows_that_add_up_to_one_lose_as_keras_says():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(9, 7)).astype(np.float32)
+    targets = rng.dirichlet(np.ones(7), 9).astype(np.float32)
+    expected = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+    got = soft_cross_entropy(targets, logits)
+    np.testing.assert_allclose(np.asarray(got), np.asarray(expected), rtol=1e-5)

@@ -1,0 +1,1 @@
+"""What the trainings share: options, run folders, the training loop, export checks, plots."""

@@ -1,0 +1,181 @@
+"""A Keras network of convolutions as an ONNX graph, written node by node.
+
+Keras's own exporter goes through TensorFlow, lays pictures out as that does and closes the input's
+size; the few layers of the detector need none of it, and any backend will do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+from keras import layers as L
+from onnx import TensorProto, helper, numpy_helper
+
+from fastfer.errors import ModelError
+from training.common.fold_batchnorm import inference_twin
+
+OPSET = 17
+PREFIX = "fastfer."
+"""Of the names of metadata."""
+Array = Any
+
+
+class _Writer:
+    """Nodes and numbers, as they come."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.numbers: list[onnx.TensorProto] = []
+        self.scales: dict[str, float] = {}
+        """By name of a value: what the convolution that it feeds has to multiply it with."""
+
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def number(self, value: Array, name: str, *, half: bool = True) -> str:
+        """A constant; weights are stored with half the bytes and widened when they are loaded."""
+        array = np.asarray(value)
+        if array.size < 64 or array.dtype != np.float32 or not half:
+            self.numbers.append(numpy_helper.from_array(array, name))
+            return name
+        self.numbers.append(numpy_helper.from_array(array.astype(np.float16), f"{name}.half"))
+        return self.node("Cast", [f"{name}.half"], name, to=TensorProto.FLOAT)
+
+
+def write(
+    model: keras.Model,
+    path: Path,
+    source: onnx.ValueInfoProto,
+    outputs: Sequence[str],
+    about: dict[str, Any],
+) -> keras.Model:
+    """Write ``model`` to ``path``, unchecked, with ``about`` as metadata; returns the folded,
+    rounded network that the file holds.
+
+    ``outputs`` are layers and their names in the file; for the rest see :func:`write_graph`.
+    """
+    twin = inference_twin(model)
+    file = write_graph(twin, source, dict(zip(outputs, outputs, strict=True)), model.name)
+    known = {"schema": 1, "parameters": model.count_params(), **about}
+    helper.set_model_props(file, {PREFIX + k: json.dumps(v) for k, v in known.items()})
+    onnx.save(file, path)
+    return halved(twin)
+
+
+def write_graph(
+    model: keras.Model, source: onnx.ValueInfoProto, outputs: dict[str, str], name: str
+) -> onnx.ModelProto:
+    """``model`` in ONNX: its input is ``source``, (N, H, W, channels) of uint8 or float32; the
+    ``outputs``, by the name of their layer the name in the file, are float32: those of a
+    convolution (N, channels, H, W), those of a Flatten (N, values).
+
+    Raises:
+        ModelError: the network has a layer of another kind.
+    """
+    writer = _Writer()
+    made: dict[str, Any] = {}
+    for layer in model.layers:
+        feeds = [made.get(t._keras_history.operation.name) for t in _inputs(layer)]
+        if None in feeds:
+            continue  # What joins the outputs for training's sake.
+        if isinstance(layer, L.InputLayer):
+            planes = writer.node("Transpose", [source.name], "planes", perm=[0, 3, 1, 2])
+            if source.type.tensor_type.elem_type != TensorProto.FLOAT:
+                planes = writer.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
+            made[layer.name] = planes
+        elif not isinstance(layer, (L.Reshape, L.Concatenate)):
+            label = outputs.get(layer.name, layer.name)
+            made[layer.name] = _write(writer, layer, [str(feed) for feed in feeds], label)
+    batch = source.type.tensor_type.shape.dim[0]
+    graph = helper.make_graph(
+        writer.nodes,
+        name,
+        [source],
+        [
+            helper.make_tensor_value_info(
+                label,
+                TensorProto.FLOAT,
+                [batch.dim_param or batch.dim_value, *_shape(model.get_layer(layer), label)],
+            )
+            for layer, label in outputs.items()
+        ],
+        writer.numbers,
+    )
+    file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    file.producer_name = "fastfer"
+    onnx.checker.check_model(file)
+    return file
+
+
+def _shape(layer: L.Layer, label: str) -> list[int | str]:
+    """The shape of an output, without the batch."""
+    channels = layer.output.shape[-1]
+    return [channels] if isinstance(layer, L.Flatten) else [channels, f"{label}_h", f"{label}_w"]
+
+
+def halved(model: keras.Model) -> keras.Model:
+    """``model`` with its weights rounded to what the file holds; changed in place."""
+    model.set_weights([
+        w.astype(np.float16).astype(np.float32) if w.size >= 64 else w for w in model.get_weights()
+    ])  # fmt: skip
+    return model
+
+
+def _inputs(layer: L.Layer) -> list[Any]:
+    return list(layer._inbound_nodes[0].input_tensors)
+
+
+def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
+    """The nodes of one layer; returns the name of what they make."""
+    match layer:
+        case L.Rescaling() if not layer.offset:
+            # A pass over the whole picture that the convolution behind it does as well.
+            writer.scales[feeds[0]] = layer.scale
+            return feeds[0]
+        case L.DepthwiseConv2D() | L.Conv2D():
+            kernel, *bias = (np.asarray(w, np.float32) for w in layer.get_weights())
+            if isinstance(layer, L.DepthwiseConv2D):
+                kernel, group = kernel.transpose(2, 3, 0, 1), kernel.shape[2]
+            else:
+                kernel, group = kernel.transpose(3, 2, 0, 1), layer.groups
+            scale = writer.scales.get(feeds[0])
+            if scale is not None:
+                # Rounded as the others are, but then too small to be stored so.
+                kernel = kernel.astype(np.float16).astype(np.float32) * np.float32(scale)
+            kernel = np.ascontiguousarray(kernel)
+            values = [writer.number(kernel, f"{name}.kernel", half=scale is None)]
+            values += [writer.number(b, f"{name}.bias") for b in bias]
+            same = layer.padding == "same"
+            pads = _pads(layer.kernel_size[0], layer.strides[0]) if same else [0, 0]
+            return writer.node(
+                "Conv", [*feeds, *values], name, kernel_shape=list(layer.kernel_size),
+                strides=list(layer.strides), pads=[*pads[:1] * 2, *pads[1:] * 2], group=group,
+            )  # fmt: skip
+        case L.ReLU():
+            return writer.node("Relu", feeds, name)
+        case L.Add():
+            return writer.node("Add", feeds, name)
+        case L.UpSampling2D():
+            scales = np.array([1, 1, *layer.size], np.float32)
+            return writer.node(
+                "Resize", [*feeds, "", writer.number(scales, f"{name}.scales")], name,
+                mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric",
+            )  # fmt: skip
+        case L.Flatten() if tuple(layer.input.shape[1:3]) == (1, 1):  # Else the order differs.
+            return writer.node("Flatten", feeds, name)
+        case L.Activation() if layer.activation is keras.activations.linear:
+            return feeds[0]
+    raise ModelError(f"{layer.name}: a {type(layer).__name__} cannot be written to ONNX")
+
+
+def _pads(kernel: int, stride: int) -> list[int]:
+    """Before and after, as ``padding="same"`` does for sizes that the stride divides."""
+    total = max(kernel - stride, 0)
+    return [total // 2, total - total // 2]

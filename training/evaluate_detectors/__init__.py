@@ -1,0 +1,1 @@
+"""Compare face detectors on labelled photos."""

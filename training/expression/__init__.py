@@ -1,0 +1,1 @@
+"""The expression network: data, architectures, training, evaluation and export."""

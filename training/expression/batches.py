@@ -1,0 +1,119 @@
+"""Faces and targets in batches, the same for the same seed and epoch, also after a resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training.expression.augment import Augmentation
+from training.expression.data import FaceSource, as_batch
+
+Targets = dict[str, NDArray[np.float32]]
+
+FER2013 = "fer2013"
+CROWD = "crowd"
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Teachers who are asked about each face as it was changed, in every epoch anew."""
+
+    teach: Callable[[NDArray[np.float32]], Targets]
+    """Probabilities (n, classes) by output for faces (n, 48, 48, 1)."""
+    share: float
+    """Of what they say in the targets."""
+    weights: NDArray[np.float32]
+    """(N, 1) what each face counts; the targets carry it already."""
+
+
+class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of (faces, targets) for ``Model.fit`` and ``Model.evaluate``.
+
+    The random numbers of a batch depend on seed, epoch and batch number alone, so neither worker
+    threads nor an interruption change what the network sees.
+    """
+
+    def __init__(
+        self,
+        source: FaceSource,
+        targets: Mapping[str, NDArray[np.float32]],
+        batch_size: int,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        epoch: int = 0,
+        workers: int = 2,
+        lesson: Lesson | None = None,
+    ) -> None:
+        """``targets`` maps each output of the network to (N, classes); a source may be larger than
+        memory, ``augmentation`` None means faces in order and unchanged. Cross-entropy is linear in
+        its target, so a scaled row is a weighted face."""
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
+        self._source = source
+        self._targets = dict(targets)
+        self._batch_size = batch_size
+        self._augmentation = augmentation
+        self._seed = seed
+        self._epoch = epoch
+        self._lesson = lesson
+        if lesson:
+            # Among the targets, so that mixup blends it as it blends them.
+            self._targets[WEIGHT] = lesson.weights
+        self._order = self._shuffled()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._source) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], Any]:
+        part = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        images = self._source.load(part)
+        targets = {name: table[part] for name, table in self._targets.items()}
+        if self._augmentation is None:
+            faces = as_batch(images)
+        else:
+            rng = np.random.default_rng([self._seed, self._epoch, index])
+            changed, targets = self._augmentation.mix(
+                self._augmentation.apply(images, rng), targets, rng
+            )
+            faces = changed[..., None]
+        if self._lesson:
+            weights, said = targets.pop(WEIGHT), self._lesson.teach(faces)
+            targets = {
+                name: blend(rows, said[name] * weights, self._lesson.share)
+                for name, rows in targets.items()
+            }
+        return faces, next(iter(targets.values())) if len(targets) == 1 else targets
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+        self._order = self._shuffled()
+
+    def _shuffled(self) -> NDArray[np.int64]:
+        if self._augmentation is None:
+            return np.arange(len(self._source))
+        return np.random.default_rng([self._seed, self._epoch]).permutation(len(self._source))
+
+
+def label_targets(
+    labels: NDArray[np.int64],
+    n_classes: int,
+    smoothing: float = 0.0,
+) -> NDArray[np.float32]:
+    """(N, classes) one-hot rows, smoothed."""
+    rows = np.full((len(labels), n_classes), smoothing / n_classes, np.float32)
+    rows[np.arange(len(labels)), labels] += 1 - smoothing
+    return rows
+
+
+def blend(
+    targets: NDArray[np.float32], teacher: NDArray[np.float32], share: float
+) -> NDArray[np.float32]:
+    """Targets (N, classes) of distillation: ``share`` of the teacher's probabilities, the rest as
+    labelled."""
+    return (1 - share) * targets + share * teacher

@@ -1,0 +1,252 @@
+"""Measure and compare networks: ``python -m training.evaluate MODEL [MODEL ...] --data PATH``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastfer.errors import UsageError
+from fastfer.labels import EMOTIONS
+from training.common.options import run_command, whole
+from training.common.run_folder import LOG, write_json
+from training.expression import metrics
+from training.expression.data import CLASSES, Dataset, FaceSource, as_batch, load_dataset
+from training.expression.metrics import Ints
+from training.expression.predictors import Floats, Predictor, load_predictor, named, with_flips
+
+TIMED_BATCHES = (1, 8, 32)
+TIMED_SECONDS = 1.0
+CHUNK = 1024
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    p = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
+    p.add_argument("models", nargs="+", help="run folders, .keras or .onnx files")
+    p.add_argument("--data", required=True, help="CSV or folder, as for training")
+    p.add_argument("--votes", help="FER+ fer2013new.csv: adds the accuracy against its majority")
+    p.add_argument(
+        "--split",
+        help="usage of the CSV, or name of a folder (what is there to validate on: PublicTest, or "
+        "folder validation, val or test)",
+    )
+    p.add_argument(
+        "--val-fraction", type=float, metavar="SHARE",
+        help="measure on the share of the training faces that a run of these --val-fraction and "
+        "--seed held out",
+    )  # fmt: skip
+    p.add_argument("--seed", type=whole(0), default=0, help="of --val-fraction (0)")
+    p.add_argument(
+        "--classes", type=int, help="7, or 5 without disgust and fear (what the first model knows)"
+    )
+    p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
+    p.add_argument(
+        "--tta", choices=("none", "flip"), default="none",
+        help="flip: average the answers to a face and to its mirror image; the report says so",
+    )  # fmt: skip
+    p.add_argument("--threads", type=whole(1), default=1, help="of ONNX Runtime (1)")
+    p.add_argument(
+        "--out", type=Path,
+        help="folder of the report (that of a single Keras model, else ./report)",
+    )  # fmt: skip
+    options = p.parse_args(arguments)
+    return run_command(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from training.common import plots
+
+    predictors = [load_predictor(path, options.threads) for path in options.models]
+    known = (len(p.classes) for p in predictors if len(p.classes) in CLASSES)
+    classes = options.classes or next(known, len(EMOTIONS))
+    dataset = load_dataset(
+        options.data, votes=options.votes, classes=classes, skip_bad=options.skip_bad
+    )
+    for predictor in predictors:
+        if predictor.classes != dataset.classes:
+            raise UsageError(
+                f"{predictor.path} knows {named(predictor.classes, ' classes')}, the data "
+                f"{named(dataset.classes)}; see --classes"
+            )
+    source, split = _chosen(dataset, options)
+    own = len(predictors) == 1 and predictors[0].path.suffix == ".keras"
+    out: Path = options.out or (predictors[0].path.parent if own else Path("report"))
+    out.mkdir(parents=True, exist_ok=True)
+    heads = [
+        (f"{name}-{head}" if len(predictor.heads) > 1 else name, predictor, head)
+        for name, predictor in zip(_names(options.models), predictors, strict=True)
+        for head in predictor.heads
+    ]
+    flip = options.tta == "flip"
+    times = {id(p): time_per_face(p, source, flip=flip) for p in predictors}
+    reports: dict[str, dict[str, Any]] = {}
+    for name, predictor, head in heads:
+        probabilities = predict(predictor, source, head, flip=flip)
+        report = figures(probabilities, source, dataset.classes)
+        report |= {
+            "output": head,
+            "split": split,
+            "tta": options.tta,
+            "bytes": predictor.bytes,
+            "ms_per_face": times[id(predictor)],
+        }
+        reports[name] = report
+        suffix = "" if len(heads) == 1 else f"-{name}"
+        for judged, told, truth in _views(probabilities, source):
+            table = metrics.confusion(told, truth)
+            plots.confusion(table.tolist(), dataset.classes, out / f"confusion{suffix}{judged}.png")
+            plots.reliability(
+                *metrics.reliability(told, truth),
+                metrics.calibration_error(told, truth),
+                out / f"reliability{suffix}{judged}.png",
+            )
+        log = predictor.path.parent / LOG
+        if predictor.path.suffix == ".keras" and log.exists() and head == predictor.heads[0]:
+            plots.curves(_read_log(log), out / f"curves{suffix}.png")
+    write_json(out / "report.json", reports)
+    text = markdown(reports, dataset.classes)
+    (out / "report.md").write_text(text, encoding="utf-8")
+    if len(predictors) > 1:
+        plots.accuracy_against_latency(reports, out / "comparison.png")
+    print(text)
+    print(f"wrote {out}/report.json, report.md and the plots beside them", file=sys.stderr)
+    return 0
+
+
+def _chosen(dataset: Dataset, options: argparse.Namespace) -> tuple[FaceSource, str]:
+    """The faces to measure on, and what the report calls them."""
+    if options.val_fraction is not None:
+        if options.split:
+            raise UsageError(
+                "--split and --val-fraction both say which faces to measure on: leave one of them "
+                "out"
+            )
+        _, held = dataset.training_and_validation(options.val_fraction, options.seed)
+        return held, f"{options.val_fraction:g} of the training faces, held out"
+    name = options.split or dataset.validation
+    if name is None:
+        raise UsageError(
+            f"the data has no validation split; it has {', '.join(dataset.splits)}. Name one with "
+            "--split, or measure on what a run held out with its --val-fraction and --seed"
+        )
+    return dataset.split(name), name
+
+
+def predict(
+    predictor: Predictor, source: FaceSource, head: str | None = None, *, flip: bool = False
+) -> Floats:
+    """Probabilities (N, classes) of all faces, read in chunks."""
+    parts = []
+    for start in range(0, len(source), CHUNK):
+        indices = np.arange(start, min(start + CHUNK, len(source)))
+        faces = as_batch(source.load(indices))
+        parts.append(_answer(predictor, faces, head, flip))
+    return np.concatenate(parts)
+
+
+def _answer(predictor: Predictor, faces: Floats, head: str | None, flip: bool) -> Floats:
+    return with_flips(predictor, faces, head) if flip else predictor.predict(faces, head)
+
+
+def figures(probabilities: Floats, source: FaceSource, classes: Sequence[str]) -> dict[str, Any]:
+    """Accuracy and its kin; against the crowd's majority too, where votes are known."""
+    (_, told, truth), *more = _views(probabilities, source)
+    report = metrics.summary(told, truth, classes)
+    for _, told, truth in more:
+        crowd = metrics.summary(told, truth, classes)
+        report["ferplus"] = {
+            k: crowd[k] for k in ("faces", "accuracy", "macro_f1", "mean_recall", "ece")
+        }
+    return report
+
+
+def _views(probabilities: Floats, source: FaceSource) -> list[tuple[str, Floats, Ints]]:
+    """What to judge by, as a suffix, with the answers and the truth: the labels, and the crowd's
+    majority where votes are known."""
+    views = [("", probabilities, source.labels)]
+    if source.votes is not None:
+        voted = source.votes.any(axis=1)
+        views.append(("-ferplus", probabilities[voted], source.votes[voted].argmax(axis=1)))
+    return views
+
+
+def time_per_face(
+    predictor: Predictor, source: FaceSource, *, flip: bool = False
+) -> dict[str, float]:
+    """Median milliseconds a face at batch 1, 8 and 32; with ``flip``, of both its passes."""
+    faces = as_batch(source.load(np.arange(min(32, len(source)))))
+    result = {}
+    for batch in TIMED_BATCHES:
+        part = np.ascontiguousarray(np.resize(faces, (batch, *faces.shape[1:])))
+        _answer(predictor, part, None, flip)
+        times: list[float] = []
+        while sum(times) < TIMED_SECONDS and len(times) < 200:
+            start = time.perf_counter()
+            _answer(predictor, part, None, flip)
+            times.append(time.perf_counter() - start)
+        result[str(batch)] = round(float(np.median(times)) * 1000 / batch, 4)
+    return result
+
+
+def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
+    """A comparison table, and for each model its figures by class."""
+    voted = all("ferplus" in r for r in reports.values())
+    head = ["model", "accuracy", "macro-F1", "ECE", "ms a face at batch 1 / 8 / 32", "MB"]
+    if voted:
+        head[4:4] = ["FER+ majority", "FER+ ECE"]
+    any_report = next(iter(reports.values()))
+    tta = ", mirrored faces averaged in" if any_report["tta"] == "flip" else ""
+    lines = [
+        f"Measured on {any_report['split']} ({any_report['faces']} faces{tta}).",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + " --- |" * len(head),
+    ]
+    for name, r in reports.items():
+        row = [
+            name,
+            f"{r['accuracy']:.2%}",
+            f"{r['macro_f1']:.4f}",
+            f"{r['ece']:.4f}",
+            " / ".join(f"{r['ms_per_face'][str(b)]:.2f}" for b in TIMED_BATCHES),
+            f"{r['bytes'] / 1e6:.2f}",
+        ]
+        if voted:
+            row[4:4] = [f"{r['ferplus']['accuracy']:.2%}", f"{r['ferplus']['ece']:.4f}"]
+        lines.append("| " + " | ".join(row) + " |")
+    lines += ["", "MB: size of an ONNX file; of the float32 weights alone in a Keras file."]
+    for name, r in reports.items():
+        lines += ["", f"**{name}**", "", "| emotion | faces | precision | recall | F1 |"]
+        lines.append("|" + " --- |" * 5)
+        for c in classes:
+            k = r["per_class"][c]
+            lines.append(
+                f"| {c} | {k['faces']} | {k['precision']:.3f} | {k['recall']:.3f} | {k['f1']:.3f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """Short names, made different where models share one."""
+    names = [Path(p).name if Path(p).is_dir() else Path(p).stem for p in paths]
+    if len(set(names)) < len(names):
+        names = [f"{Path(p).resolve().parent.name}-{n}" for n, p in zip(names, paths, strict=True)]
+    if len(set(names)) < len(names):
+        names = [f"{i}-{n}" for i, n in enumerate(names, 1)]
+    return names
+
+
+def _read_log(path: Path) -> list[dict[str, float]]:
+    with path.open(newline="", encoding="utf-8") as f:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(f)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Keras networks as ONNX files, in float32 and in INT8."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from fastfer.errors import ModelError
+from training.expression.calibration import INPUT
+from training.expression.data import FaceSource, as_batch
+from training.expression.predictors import DEFAULT_OUTPUT, Floats
+from training.expression.space_to_depth import space_to_depth
+
+OPSET = 17
+CALIBRATION_FACES = 1024
+# Softmax and what follows it stay in float32: probabilities in steps of 1/255 would be no use.
+QUANTISED = [
+    "Conv", "MatMul", "Gemm", "Add", "Relu", "MaxPool", "GlobalAveragePool", "ReduceMean",
+]  # fmt: skip
+
+
+def spread(source: FaceSource, count: int) -> NDArray[np.uint8]:
+    """Up to ``count`` faces (n, 48, 48), taken evenly from all of ``source``."""
+    chosen = np.linspace(0, len(source) - 1, min(count, len(source)))
+    return source.load(np.unique(chosen.astype(np.int64)))
+
+
+def quantise(plain: Path, path: Path, source: FaceSource) -> None:
+    """Write the INT8 twin of ``plain``: QDQ nodes, weights per channel, ranges of real faces."""
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Faces(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            faces = spread(source, CALIBRATION_FACES)
+            self._batches = iter(np.array_split(faces, max(len(faces) // 64, 1)))
+
+        def get_next(self) -> dict[str, Floats] | None:
+            part = next(self._batches, None)
+            return None if part is None else {INPUT: as_batch(part)}
+
+    ready = path.with_suffix(".ready.onnx")
+    quant_pre_process(plain, ready, skip_symbolic_shape=True)
+    model = onnx.load(ready)
+    if space_to_depth(model):
+        onnx.save(model, ready)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantize_static(
+            ready, path, Faces(), quant_format=QuantFormat.QDQ, per_channel=True,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            op_types_to_quantize=QUANTISED, nodes_to_exclude=_heads(ready),
+            # Seven-bit weights: the 16-bit sums of processors without VNNI cannot overflow then.
+            reduce_range=True,
+            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+        )  # fmt: skip
+    save(onnx.load(path), path)
+
+
+def _heads(path: Path) -> list[str]:
+    """Names of the nodes from the last dense layers on: their few products stay in float32."""
+    nodes = list(onnx.load(path).graph.node)
+    made_by = {name: node for node in nodes for name in node.output}
+    heads = [node for node in nodes if node.op_type == "Softmax"]
+    for node in heads:  # grows while it is walked: back to the dense layers ...
+        if node.op_type not in ("MatMul", "Gemm"):
+            heads += [made_by[name] for name in node.input if name in made_by]
+    known = {name for node in heads for name in node.output}
+    for node in nodes:  # ... and, in the graph's order, on to the outputs.
+        if known.intersection(node.input):
+            heads.append(node)
+            known.update(node.output)
+    return list(dict.fromkeys(node.name for node in heads))
+
+
+def convert(graph: Any, path: Path) -> None:
+    """Keras to ONNX by Keras's own exporter, then names that do not depend on it."""
+    quiet: dict[str, Any] = {"format": "onnx", "verbose": False, "opset_version": OPSET}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Called once, so that every layer is built.
+        called = graph(np.zeros((2, 48, 48, 1), np.float32), training=False)
+        example = {name: np.asarray(value) for name, value in called.items()}
+        graph.export(path, **quiet)
+    model = onnx.load(path)
+    outputs = _match_outputs(path, example, [o.name for o in model.graph.output])
+    _rename(model, {model.graph.input[0].name: INPUT, **outputs})
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
+    del model.graph.value_info[:]
+    # The default output comes first.
+    ordered = sorted(model.graph.output, key=lambda o: o.name != DEFAULT_OUTPUT)
+    ordered = [onnx.ValueInfoProto.FromString(o.SerializeToString()) for o in ordered]
+    del model.graph.output[:]
+    model.graph.output.extend(ordered)
+    save(model, path)
+
+
+def save(model: Any, path: Path) -> None:
+    """Check and write, without the operator sets that converters name and no node needs."""
+    used = {node.domain for node in model.graph.node}
+    keep = [o for o in model.opset_import if o.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(keep)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def _match_outputs(path: Path, example: dict[str, Floats], names: list[str]) -> dict[str, str]:
+    """Which output of the file is which of the model, told by what they compute."""
+    if len(names) == 1:
+        return {names[0]: next(iter(example))}
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    feed = {session.get_inputs()[0].name: np.zeros((2, 48, 48, 1), np.float32)}
+    found: dict[str, str] = {}
+    for name, value in zip(names, session.run(names, feed), strict=True):
+        found[name] = min(example, key=lambda k: float(np.abs(example[k] - value).max()))
+    if len(set(found.values())) != len(names):
+        raise ModelError(f"the outputs {names} of the exported graph cannot be told apart")
+    return found
+
+
+def _rename(model: Any, names: dict[str, str]) -> None:
+    for node in model.graph.node:
+        node.input[:] = [names.get(n, n) for n in node.input]
+        node.output[:] = [names.get(n, n) for n in node.output]
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
