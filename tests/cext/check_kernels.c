@@ -1,7 +1,7 @@
 /* Runs every instruction set that this build and this processor have over random frames and boxes,
  * compares the bytes with those of the scalar kernels, and prints a hash of these. No Python: this
  * is how kernels are checked where the package itself cannot be built, for instance NEON under an
- * emulator (tests/c/check_neon.sh). */
+ * emulator (tests/cext/check_neon.sh). */
 #include "ff.h"
 
 #include <stdio.h>

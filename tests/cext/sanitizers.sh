@@ -1,27 +1,26 @@
 #!/bin/sh
-# Builds the engine with AddressSanitizer and UndefinedBehaviorSanitizer beside the checkout, and runs
-# tests with it: those of the engine, or what the arguments name. Linux with gcc or clang.
+# Builds the package with AddressSanitizer and UndefinedBehaviorSanitizer in a temporary folder and
+# runs tests against it: those of the kernels, or the ones that the arguments name. Linux with gcc or
+# clang; pip fetches setuptools and Cython, so the environment needs neither.
 #
-#     tests/asan.sh                       the engine's tests
-#     tests/asan.sh tests/test_engine.py  others
+#     tests/cext/sanitizers.sh                       tests/kernels
+#     tests/cext/sanitizers.sh tests/test_engine.py  others
 set -eu
-cd "$(dirname "$0")/.."
-root=$(pwd)
+cd "$(dirname "$0")/../.."
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
-[ $# -gt 0 ] || set -- tests/test_preprocess.py tests/test_turned.py tests/test_boxes.py tests/test_decode.py \
-    tests/test_native.py
+[ $# -gt 0 ] || set -- tests/kernels
 
+# A copy, because setuptools would reuse the objects of an earlier build in the checkout.
+mkdir "$build/source"
+cp -R cext fastfer setup.py pyproject.toml README.md LICENSE "$build/source"
+rm -f "$build"/source/fastfer/*.so
 flags="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g"
-CFLAGS="$flags" LDFLAGS="$flags" python setup.py -q build_ext \
-    --build-temp "$build/temp" --build-lib "$build/lib"
-# The package with the engine that was just built; the checkout's own stays as it is.
-for file in fastfer/*; do
-    case "$file" in *.so | */__pycache__) ;; *) ln -s "$root/$file" "$build/lib/fastfer/" ;; esac
-done
+CFLAGS="$flags" LDFLAGS="$flags" python -m pip install --quiet --disable-pip-version-check \
+    --no-deps --target "$build/lib" "$build/source"
 
-# The interpreter itself is not sanitized, so the runtime must be loaded first; its leaks are none of
-# ours. PYTHONMALLOC lets the sanitizer see every allocation.
+# The interpreter is not sanitized, so the runtime must be loaded first, and its leaks are ignored.
+# PYTHONMALLOC=malloc lets the sanitizer see every allocation.
 preload=$(${CC:-gcc} -print-file-name=libasan.so)
 sanitized() {
     env PYTHONPATH="$build/lib" PYTHONMALLOC=malloc LD_PRELOAD="$preload" \

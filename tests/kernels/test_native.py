@@ -25,9 +25,9 @@ BASELINE = [
     "ff_cpu.c",
     "ff_dispatch.c",
     "ff_pack.c",
-    "ff_turn.c",
+    "ff_rotate.c",
     "ff_boxes.c",
-    "ff_decode.c",
+    "ff_feature_maps.c",
     "ff_scalar.c",
 ]
 """Sources that must run on every processor of the architecture."""
@@ -40,7 +40,7 @@ if not backend.PURE:
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs code in a fresh interpreter, with the package that these tests run with."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FASTFER_")}
-    environment["PYTHONPATH"] = str(Path(backend.__file__).parents[1])
+    environment["PYTHONPATH"] = str(Path(backend.__file__).parents[2])
     return subprocess.run(
         [sys.executable, "-P", "-c", code],
         env=inherited | environment,
@@ -60,7 +60,9 @@ def compiler() -> str:
 
 
 def test_the_best_one_is_used() -> None:
-    result = python("from fastfer import kernels; print(backend.isa(), *backend.available())")
+    result = python(
+        "from fastfer.kernels import backend; print(backend.isa(), *backend.available())"
+    )
     used, *available = result.stdout.split()
     assert used == available[0]
     assert available[-1] == "scalar"
@@ -84,7 +86,7 @@ def test_force_isa_refuses_and_keeps() -> None:
 
 @pytest.mark.parametrize("name", backend.available())
 def test_the_environment_chooses(name: str) -> None:
-    result = python("from fastfer import kernels; print(backend.isa())", FASTFER_ISA=name)
+    result = python("from fastfer.kernels import backend; print(backend.isa())", FASTFER_ISA=name)
     assert result.stdout.strip() == name
 
 
@@ -119,7 +121,7 @@ def test_pure_python_gives_the_same_bytes_without_the_engine() -> None:
 
 @pytest.mark.parametrize("text", ["0", "false", "No", "off", ""])
 def test_no_means_the_engine(text: str) -> None:
-    asked = "from fastfer import kernels; print(backend.PURE)"
+    asked = "from fastfer.kernels import backend; print(backend.PURE)"
     assert python(asked, FASTFER_PURE=text).stdout.split() == ["False"]
 
 
@@ -256,7 +258,7 @@ def test_sources_are_named_once() -> None:
 def test_kernels_agree_without_python(tmp_path: Path) -> None:
     """Builds the check that other architectures use, with warnings as errors, and runs it."""
     program = tmp_path / "check"
-    sources = [ROOT / "tests/c/check_kernels.c", *sorted(CEXT.glob("ff_*.c"))]
+    sources = [ROOT / "tests/cext/check_kernels.c", *sorted(CEXT.glob("ff_*.c"))]
     options = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", f"-I{CEXT}"]
     subprocess.run([compiler(), *options, *sources, "-o", program], check=True)
     result = subprocess.run([program, "60"], capture_output=True, text=True)
@@ -268,7 +270,9 @@ def test_neon_under_an_emulator() -> None:
     needed = ("aarch64-linux-gnu-gcc", "qemu-aarch64", "cc")
     if missing := [tool for tool in needed if shutil.which(tool) is None]:
         pytest.skip(f"{', '.join(missing)} not installed")
-    result = subprocess.run([ROOT / "tests/c/check_neon.sh", "40"], capture_output=True, text=True)
+    result = subprocess.run(
+        [ROOT / "tests/cext/check_neon.sh", "40"], capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
     assert "neon" in result.stderr
     assert "same bytes on both" in result.stdout

@@ -375,7 +375,7 @@ def test_a_face_overlooked_for_long_is_dropped() -> None:
 class Doubting(Scripted):
     """One that doubts its second half of boxes."""
 
-    sure = 0.5
+    score_threshold = 0.5
 
     def detect_low_confidence(self, frame: Any) -> Detections:
         found = super().detect(frame)
