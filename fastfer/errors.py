@@ -1,55 +1,116 @@
-"""Every error that fastfer raises on purpose, in one tree.
+"""All errors that fastfer raises on purpose, in one tree.
 
-The commands end with the ``exit_code`` of the error that stopped them. Errors about arguments also
-derive from ``ValueError``, so that callers can catch them without knowing this module.
+Every error has a ``code``, a stable snake_case string that programs can branch on (:data:`CODES`
+lists them), and an ``exit_code``, with which the commands end. Message texts may change. Errors
+about arguments also derive from ``ValueError``.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
+CODES: Final[dict[str, str]] = {
+    # Defaults, one per class.
+    "error": "any other error",
+    "usage": "arguments that contradict each other or cannot be used",
+    "invalid_frame": "a frame of unsupported dtype, shape or memory layout",
+    "invalid_box": "a box that is not finite, has no area, or lies outside its frame",
+    "unreadable_input": "an input that cannot be read for another reason than those below",
+    "output_failed": "an output that cannot be written for another reason than those below",
+    "invalid_model": "a model file that cannot be used for another reason than those below",
+    "extension_missing": "the compiled module fastfer._native cannot be loaded",
+    # UsageError
+    "unknown_option": "an option name that does not exist",
+    "unknown_detector": "a detector name that is not registered",
+    "unknown_head": "an output head that does not exist, or that the model lacks",
+    "out_of_range": "an argument of wrong type or outside its range",
+    "missing_package": "an optional package that is not installed",
+    "not_a_detector": "an object without name, crop_calibration and detect()",
+    "cannot_resume": "an output file that cannot be continued",
+    # InputError
+    "not_found": "a path that does not exist",
+    "is_directory": "a directory where a file is required",
+    "empty_file": "a file of zero bytes",
+    "truncated": "a file whose end is missing",
+    "damaged": "a file that its decoder rejects",
+    "too_many_pixels": "a picture above the pixel limit",
+    "unsupported_format": "a file format that cannot be decoded",
+    "no_match": "a pattern that matches no file",
+    "no_pictures": "a directory without pictures",
+    "source_unavailable": "a camera or stream that cannot be opened",
+    "source_lost": "a camera or stream that stopped delivering frames",
+    "decode_failed": "a video frame that cannot be decoded",
+    # OutputError
+    "disk_full": "no space is left on the device",
+    # ModelError
+    "not_installed": "a downloadable model that is not in the store",
+    "download_failed": "a model that could not be downloaded",
+    "hash_mismatch": "a model file whose SHA-256 differs from the expected one",
+    "no_cascades": "an OpenCV build without Haar cascades",
+    "not_probabilities": "a model output that is not a probability distribution",
+    "incomplete_spec": "a model whose labels or scale are not known",
+}  # fmt: skip
+"""Every value of :attr:`FastferError.code` and its meaning. Codes are added, never renamed."""
+
 
 class FastferError(Exception):
-    """Base of all errors of fastfer."""
+    """Base class of all errors of fastfer."""
 
-    exit_code: int = 1
+    exit_code: ClassVar[int] = 1
+    """Exit code of a command that this error ends."""
+    code: str = "error"
+    """One of :data:`CODES`: the default of the class, or a more specific one."""
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
 
 
 class UsageError(FastferError, ValueError):
-    """Options that contradict each other or name something that does not exist."""
+    """Arguments that contradict each other, are out of range, or name something unknown."""
 
     exit_code = 2
+    code = "usage"
 
 
 class FrameError(FastferError, ValueError):
-    """A frame of wrong dtype, shape or memory layout."""
+    """A frame of unsupported dtype, shape or memory layout."""
 
     exit_code = 2
+    code = "invalid_frame"
 
 
 class BoxError(FastferError, ValueError):
-    """A box that is not finite, has no area, or lies wholly outside its frame."""
+    """A box that is not finite, has no area, or lies entirely outside its frame."""
 
     exit_code = 2
+    code = "invalid_box"
 
 
 class InputError(FastferError):
-    """A photo, clip or stream that cannot be read."""
+    """A photo, video, camera or stream that cannot be read."""
 
     exit_code = 3
+    code = "unreadable_input"
 
 
 class OutputError(FastferError):
-    """A result that cannot be written: a full disk, a place without permission."""
+    """A result that cannot be written: full disk, missing permission."""
 
     exit_code = 1
+    code = "output_failed"
 
 
 class ModelError(FastferError):
-    """A model file that is missing, damaged, or does not honour the contract."""
+    """A model file that is missing, damaged, or violates the model contract."""
 
     exit_code = 4
+    code = "invalid_model"
 
 
 class ExtensionMissingError(FastferError, ImportError):
-    """The compiled engine is not there; the message says how to build it."""
+    """The compiled module is missing; the message contains the build command."""
 
     exit_code = 1
+    code = "extension_missing"

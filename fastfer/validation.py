@@ -1,33 +1,119 @@
-"""Checks of numbers that callers give."""
+"""Checks of argument values: the one place for ranges, kinds and option names.
+
+Each check takes its values by name, so that messages name the argument, and raises
+:class:`~fastfer.errors.UsageError` for the first value that fails.
+"""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
 from numbers import Real
-from typing import Final
+from typing import Any, Final
 
 from fastfer.errors import UsageError
 
 HIGHEST: Final = 1_000_000
-"""Of any count or size in pixels; what is larger is a slip."""
+"""Default upper limit of counts and of sizes in pixels; larger values are typing errors."""
 
 
-def check_range(**values: tuple[float, float]) -> None:
-    """Raise :class:`UsageError` for the first ``name=(value, lowest)`` that is no number, below
-    its lowest or above :data:`HIGHEST`."""
-    for name, (value, low) in values.items():
-        if not (is_number(value) and value >= low):
-            raise UsageError(f"{name} must be {low} or more; got {value!r}.")
-        if value > HIGHEST:
-            raise UsageError(f"{name} must be at most {HIGHEST:,}; got {value!r}.")
+def check_range(**values: tuple[Any, float] | tuple[Any, float, float]) -> None:
+    """Require that each ``name=(value, low)`` or ``name=(value, low, high)`` is a number in range.
+
+    ``high`` defaults to :data:`HIGHEST`; both limits are allowed values.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, (value, low, *rest) in values.items():
+        high = rest[0] if rest else HIGHEST
+        if not (is_number(value) and low <= value <= high):
+            limits = f"{low:g} to {high:,}" if rest else _limits(low, value)
+            raise _out_of_range(name, f"a number, {limits}", value)
 
 
-def check_unit_interval(**values: float) -> None:
-    """Raise :class:`UsageError` for the first ``name=value`` that is not between 0 and 1."""
+def check_integer(**values: tuple[Any, int] | tuple[Any, int, int]) -> None:
+    """As :func:`check_range` for integers; a float is refused even if it is integral.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, (value, low, *rest) in values.items():
+        high = rest[0] if rest else HIGHEST
+        if not (is_integer(value) and low <= value <= high):
+            limits = f"{low} to {high:,}" if rest else _limits(low, value)
+            raise _out_of_range(name, f"an integer, {limits}", value)
+
+
+def check_unit_interval(**values: Any) -> None:
+    """Require that each ``name=value`` is a number from 0 to 1.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
     for name, value in values.items():
         if not (is_number(value) and 0 <= value <= 1):
-            raise UsageError(f"{name} must be 0 to 1; got {value!r}.")
+            raise _out_of_range(name, "a number, 0 to 1", value)
+
+
+def check_positive(**values: Any) -> None:
+    """Require that each ``name=value`` is a number above 0; infinity is allowed.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, value in values.items():
+        if not (is_number(value) and value > 0):
+            raise _out_of_range(name, "a number above 0", value)
+
+
+def check_choice(**values: tuple[Any, Iterable[Any]]) -> None:
+    """Require that each ``name=(value, choices)`` is one of its choices.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, (value, choices) in values.items():
+        known = list(choices)
+        if value not in known:
+            raise _out_of_range(name, " or ".join(map(repr, known)), value)
+
+
+def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Require that every option name in ``given`` is in ``known``; ``owner`` is the subject of the
+    message.
+
+    Raises:
+        UsageError: code ``unknown_option``.
+    """
+    allowed = list(known)
+    unknown = [name for name in given if name not in allowed]
+    if unknown:
+        raise UsageError(
+            f"{owner}: unknown option {', '.join(map(repr, unknown))}; "
+            f"choose from {', '.join(allowed)}",
+            code="unknown_option",
+        )
 
 
 def is_number(value: object) -> bool:
-    """Whether ``value`` can be compared with numbers; a text that reads like one cannot."""
+    """Whether ``value`` is a real number; a string is not."""
     return isinstance(value, Real)
+
+
+def is_integer(value: object) -> bool:
+    """Whether ``value`` is an integer of Python or NumPy."""
+    try:
+        operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def _limits(low: float, value: Any) -> str:
+    too_large = is_number(value) and value > HIGHEST
+    return f"at most {HIGHEST:,}" if too_large else f"{low:g} or more"
+
+
+def _out_of_range(name: str, wanted: str, value: Any) -> UsageError:
+    return UsageError(f"{name} must be {wanted}; got {value!r}", code="out_of_range")

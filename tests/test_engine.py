@@ -213,24 +213,25 @@ def test_what_does_not_go_together(model: Path) -> None:
 
 @pytest.mark.parametrize("load_in_background", [False, True])
 @pytest.mark.parametrize(
-    ("option", "message"),
+    "option",
     [
-        ({"threads": "2"}, "threads must be 1 or more.*whole number; got '2'"),
-        ({"threads": 1.5}, r"threads must be .*whole number; got 1\.5"),
-        ({"threads": 100_000}, "threads must be .*1024 at most.*got 100000"),
-        ({"min_quality": "a"}, "min_quality must be 0 to 1; got 'a'"),
-        ({"min_quality": None}, "min_quality must be 0 to 1; got None"),
-        ({"min_face": "x"}, "min_face must be 0 or more; got 'x'"),
-        ({"detect_size": "x"}, "detect_size must be .*got 'x'"),
-        ({"detect_size": [640]}, r"detect_size must be .*got \[640\]"),
-        ({"detector": 5}, r"detector must be a name .*detect\(\); got 5"),
-        ({"detector": None}, "detector must be .*got None"),
+        {"threads": "2"},
+        {"threads": 1.5},
+        {"threads": 100_000},
+        {"min_quality": "a"},
+        {"min_quality": None},
+        {"min_face": "x"},
+        {"detect_size": "x"},
+        {"detect_size": [640]},
+        {"detector": 5},
+        {"detector": None},
     ],
 )
-def test_options_of_another_kind(
-    model: Path, option: dict[str, Any], message: str, load_in_background: bool
+def test_options_of_wrong_type_or_range(
+    model: Path, option: dict[str, Any], load_in_background: bool
 ) -> None:
-    with pytest.raises(UsageError, match=message):
+    (name,) = option
+    with pytest.raises(UsageError, match=name):
         Engine(**({"model": model, "load_in_background": load_in_background} | option))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fastfer.errors import ModelError, UsageError
+from fastfer.errors import ModelError
 from fastfer.inference import cpus
+from fastfer.validation import check_integer
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -29,16 +29,8 @@ def pick_threads(threads: int | None) -> int:
     """
     if threads is None:
         return min(cpus.available(), DEFAULT_MAX_THREADS)
-    try:
-        count = operator.index(threads)
-    except TypeError:
-        count = 0
-    if not 1 <= count <= THREAD_LIMIT:
-        raise UsageError(
-            f"threads must be 1 or more, {THREAD_LIMIT} at most, as a whole number; got "
-            f"{threads!r}."
-        )
-    return count
+    check_integer(threads=(threads, 1, THREAD_LIMIT))
+    return int(threads)
 
 
 def read_model(path: Path, advice: str = "Give the path of an .onnx file.") -> bytes:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastfer.errors import BoxError, UsageError
 from fastfer.kernels import backend
-from fastfer.validation import is_number
+from fastfer.validation import check_unit_interval
 
 
 def as_boxes(boxes: ArrayLike, name: str = "boxes") -> NDArray[np.float64]:
@@ -70,8 +70,7 @@ def nms(boxes: ArrayLike, scores: ArrayLike, threshold: float) -> NDArray[np.int
     """
     rows = _sound(boxes, "boxes")
     values = _scores(scores, len(rows))
-    if not (is_number(threshold) and 0 <= threshold <= 1):
-        raise UsageError(f"threshold must be a number from 0 to 1; got {threshold!r}.")
+    check_unit_interval(threshold=threshold)
     return nms_unchecked(rows, values, threshold)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from numbers import Real
 from typing import Any, Final, NoReturn
 
@@ -13,6 +12,7 @@ from fastfer.errors import BoxError, FrameError, UsageError
 from fastfer.kernels import backend
 from fastfer.kernels.boxes import as_boxes
 from fastfer.kernels.units import MAX_SIDE
+from fastfer.validation import check_integer
 
 MIN_SIZE: Final = 16
 MAX_SIZE: Final = 256
@@ -115,15 +115,9 @@ def _pack_turned(
 
 
 def _check_size(size: Any) -> int:
-    try:
-        side = operator.index(size)
-    except TypeError:
-        side = -1
-    if not MIN_SIZE <= side <= MAX_SIZE:
-        raise UsageError(
-            f"size must be a whole number of pixels, {MIN_SIZE} to {MAX_SIZE}; got {size!r}."
-        )
-    return side
+    if type(size) is not int or not MIN_SIZE <= size <= MAX_SIZE:  # Fast path: once per frame.
+        check_integer(size=(size, MIN_SIZE, MAX_SIZE))
+    return int(size)
 
 
 def _is_float32(value: Any) -> bool:

@@ -1,0 +1,65 @@
+"""Checks of argument values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastfer.errors import UsageError
+from fastfer.validation import (
+    HIGHEST,
+    check_choice,
+    check_integer,
+    check_names,
+    check_positive,
+    check_range,
+    check_unit_interval,
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "values"),
+    [
+        (check_range, [(0, 0), (2.5, 0), (HIGHEST, 1), (np.float32(1), 0, 1), (Fraction(1, 3), 0)]),
+        (check_integer, [(1, 1), (np.int64(7), 1, 7), (HIGHEST, 0)]),
+        (check_unit_interval, [0, 1, 0.5, np.float64(1)]),
+        (check_positive, [1e-9, 3, float("inf")]),
+        (check_choice, [("a", ("a", "b")), (1, [1])]),
+    ],
+)
+def test_values_in_range(check: Callable[..., None], values: list[Any]) -> None:
+    for value in values:
+        check(name=value)
+
+
+@pytest.mark.parametrize(
+    ("check", "values"),
+    [
+        (check_range, [(-1, 0), ("1", 0), (None, 0), (HIGHEST + 1, 0), (float("nan"), 0)]),
+        (check_range, [(2, 0, 1), ([1], 0, 1)]),
+        (check_integer, [(0, 1), (1.0, 1), ("1", 1), (None, 1), (8, 1, 7), (HIGHEST + 1, 0)]),
+        (check_unit_interval, [-0.1, 1.1, "0", None, float("nan")]),
+        (check_positive, [0, -1, "1", None, float("nan")]),
+        (check_choice, [("c", ("a", "b")), ([1], ["a"])]),
+    ],
+)
+def test_values_out_of_range(check: Callable[..., None], values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(UsageError, match="max_width") as caught:
+            check(first=values_in_range(check), max_width=value)
+        assert caught.value.code == "out_of_range"
+
+
+def values_in_range(check: Callable[..., None]) -> Any:
+    return {check_range: (1, 0), check_integer: (1, 0), check_choice: (1, [1])}.get(check, 1)
+
+
+def test_unknown_names_are_in_the_message() -> None:
+    check_names("stream", ["smooth"], ["smooth", "detect_every"])
+    with pytest.raises(UsageError, match=r"smoth.*detect_every") as caught:
+        check_names("stream", ["smooth", "smoth"], ["smooth", "detect_every"])
+    assert caught.value.code == "unknown_option"
