@@ -15,6 +15,7 @@ import pytest
 from skimage import data
 
 from fastfer.engine import Engine
+from fastfer.io.encoded_image import EncodedImage
 
 YUNET = Path(__file__).parents[1].parent / "shared/models/yunet_n_dynamic.onnx"
 SIZE = (4000, 3000)
@@ -43,5 +44,5 @@ def test_twelve_megapixels(benchmark: Any, jpeg: bytes, what: str) -> None:
     if what == "haar" and not hasattr(cv2, "CascadeClassifier"):
         pytest.skip("OpenCV 5 has no cascades")
     engine = Engine(str(YUNET) if what == "yunet" else what)
-    result, _ = benchmark(engine.analyze_encoded, jpeg)
+    result, _ = benchmark(lambda: engine.analyze_encoded(EncodedImage.from_bytes(jpeg)))
     assert result.faces

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.engine import Engine
+from fastfer.io.encoded_image import EncodedImage
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 SIDES = (300, 500, 800, 1200, 2000, 3000, 4000, 6000)
@@ -58,7 +59,7 @@ def encode(picture: NDArray[np.uint8], side: int) -> bytes:
 
 def middle_label(engine: Engine, data: bytes, side: int) -> str | None:
     """The emotion of the face nearest to the middle; ``None`` where there is none."""
-    result, _ = engine.analyze_encoded(data)
+    result, _ = engine.analyze_encoded(EncodedImage.from_bytes(data))
 
     def off(face: object) -> float:
         x, y, w, h = face.box  # type: ignore[attr-defined]
@@ -103,7 +104,7 @@ def main() -> None:
         pixels = np.frombuffer(first, np.uint8)
 
         def analyse(data: bytes = first) -> object:
-            return engine.analyze_encoded(data)
+            return engine.analyze_encoded(EncodedImage.from_bytes(data))
 
         def decode(data: NDArray[np.uint8] = pixels) -> object:
             return cv2.imdecode(data, cv2.IMREAD_COLOR)

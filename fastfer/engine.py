@@ -17,7 +17,7 @@ from fastfer.crops import drop_uncroppable, quality_scores, roll_angles
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.errors import UsageError
 from fastfer.inference.onnx_session import pick_threads
-from fastfer.io.photos import MAX_PIXELS, decode, decode_reduced, read_bytes, reduction
+from fastfer.io.encoded_image import MAX_PIXELS, EncodedImage
 from fastfer.kernels.pack import check_frame
 from fastfer.labels import EMOTIONS
 from fastfer.results import Face, FrameResult
@@ -163,9 +163,9 @@ class Engine:
         return self._read_faces(frames, found, timings, clock)
 
     def analyze_encoded(
-        self, data: bytes, name: str = "picture in memory", *, max_pixels: int = MAX_PIXELS
+        self, image: EncodedImage, *, max_pixels: int = MAX_PIXELS
     ) -> tuple[FrameResult, Frame]:
-        """As :meth:`analyze`, of the bytes of a picture file; also returns its pixels.
+        """As :meth:`analyze`, of a picture file in memory; also returns its pixels.
 
         In a large JPEG faces are searched in a reduced copy, while the whole is decoded in another
         thread. Crops come from the whole.
@@ -175,15 +175,13 @@ class Engine:
             ModelError: the network cannot be used (only after ``load_in_background``).
         """
         clock = _Clock()
-        ratio = (
-            reduction(data, name, self.detection_size, max_pixels) if self.detection_size else None
-        )
-        if ratio is None:
-            frame = decode(data, name, max_pixels)
+        factor = image.reduction(self.detection_size, max_pixels)
+        if factor == 1:
+            frame = image.decode(max_pixels)
             read = clock.lap()
             return self.analyze(frame).with_stage_time("read", read), frame
-        whole = _in_background("fastfer-read", lambda: decode(data, name, max_pixels))
-        copy = decode_reduced(data, name, ratio)
+        whole = _in_background("fastfer-read", lambda: image.decode(max_pixels))
+        copy = image.decode_reduced(factor)
         if copy is None:  # Most likely the whole cannot be decoded either, and says why.
             copy = whole()
         read = clock.lap()
@@ -265,8 +263,7 @@ def analyze(
     engine = engine or default_engine()
     if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
         return engine.analyze(source)
-    data, name = read_bytes(source)
-    result, _ = engine.analyze_encoded(data, name)
+    result, _ = engine.analyze_encoded(EncodedImage.read(source))
     return result
 
 

@@ -14,6 +14,7 @@ from fastfer.crops import LEVEL, quality_scores, roll_angles
 from fastfer.detectors import CropCalibration, Detections, Detector, create_detector
 from fastfer.engine import Engine
 from fastfer.errors import UsageError
+from fastfer.io.encoded_image import EncodedImage
 from fastfer.kernels.pack import pack_faces
 from tests.helpers.onnx_models import write_model
 
@@ -132,7 +133,7 @@ def test_large_jpegs_are_searched_reduced_and_cropped_whole(tmp_path: Path) -> N
     seen: list[tuple[int, ...]] = []
     detect = engine.detector.detect
     engine.detector.detect = lambda frame: seen.append(frame.shape) or detect(frame)  # type: ignore[method-assign, func-returns-value]
-    result, frame = engine.analyze_encoded(big_jpeg(photo, 4000))
+    result, frame = engine.analyze_encoded(EncodedImage.from_bytes(big_jpeg(photo, 4000)))
     assert frame.shape == (4000, 4000, 3)
     assert seen == [(1000, 1000, 3)], "a quarter is the least copy of 640 px or more"
     assert (result.width, result.height) == (4000, 4000)
@@ -141,7 +142,7 @@ def test_large_jpegs_are_searched_reduced_and_cropped_whole(tmp_path: Path) -> N
     np.testing.assert_allclose(np.array(face.box) / 4000, np.array(small.box) / 512, atol=0.03)
     assert {"read", "detect", "pack", "classify", "total"} <= result.timings_ms.keys()
     seen.clear()
-    engine.analyze_encoded(big_jpeg(photo, 1500))
+    engine.analyze_encoded(EncodedImage.from_bytes(big_jpeg(photo, 1500)))
     assert seen == [(1500, 1500, 3)], "not worth it"
 
 
@@ -160,7 +161,7 @@ def test_labels_do_not_hang_on_the_size_of_the_picture(shared: Path) -> None:
         photo = np.asarray(cv2.imread(str(shared / "media" / "faces" / f"{name}.jpg")))
         labels = []
         for side in (500, 1000, 2000, 4000):
-            result, _ = engine.analyze_encoded(big_jpeg(photo, side))
+            result, _ = engine.analyze_encoded(EncodedImage.from_bytes(big_jpeg(photo, side)))
             labels.append([face.emotion for face in result.faces])
         for others in labels[1:]:
             assert len(others) == len(labels[0])

@@ -13,22 +13,15 @@ from fastfer import __version__
 from fastfer.cli import arguments, terminal
 from fastfer.errors import InputError, OutputError, UsageError
 from fastfer.inference.onnx_session import THREAD_LIMIT
-from fastfer.io.photos import (
-    MAX_PIXELS,
-    STDIN,
-    SUFFIXES,
-    Loaded,
-    Photo,
-    find_photos,
-    read_photos,
-)
+from fastfer.io.encoded_image import MAX_PIXELS
+from fastfer.io.photos import STDIN, SUFFIXES, LoadedPhoto, Photo, find_photos, read_photos
 from fastfer.labels import NAMES
 from fastfer.results import PhotoResult
 
 if TYPE_CHECKING:
     from fastfer.display.window import Window
     from fastfer.engine import Engine
-    from fastfer.io.photos import Frame
+    from fastfer.io.encoded_image import Frame
     from fastfer.outputs.photo_outputs import AnnotatedImageWriter, Csv, JsonLines, Table
 
 EPILOG = """\
@@ -220,7 +213,9 @@ def _engine(args: argparse.Namespace) -> Engine:
     return engine
 
 
-def _analyze(engine: Engine, loaded: Loaded, max_pixels: int) -> tuple[PhotoResult, Frame | None]:
+def _analyze(
+    engine: Engine, loaded: LoadedPhoto, max_pixels: int
+) -> tuple[PhotoResult, Frame | None]:
     """The result of one photo, and its pixels where it could be analysed."""
     name, error = loaded.photo.name, loaded.error
     if error is None:
@@ -228,8 +223,7 @@ def _analyze(engine: Engine, loaded: Loaded, max_pixels: int) -> tuple[PhotoResu
 
         try:
             if loaded.encoded is not None:
-                data, called = loaded.encoded
-                result, frame = engine.analyze_encoded(data, called, max_pixels=max_pixels)
+                result, frame = engine.analyze_encoded(loaded.encoded, max_pixels=max_pixels)
                 return PhotoResult(name, result), frame
             if loaded.frame is not None:
                 result = engine.analyze(loaded.frame, reduced=loaded.reduced).with_stage_time(
@@ -243,14 +237,14 @@ def _analyze(engine: Engine, loaded: Loaded, max_pixels: int) -> tuple[PhotoResu
     return PhotoResult(name, None, str(error)), None
 
 
-def _demo() -> Iterator[Loaded]:
+def _demo() -> Iterator[LoadedPhoto]:
     """A public-domain portrait by NASA, from scikit-image."""
     try:
         from skimage.data import astronaut
     except ImportError:
         raise UsageError('--demo needs a photo: pip install "fastfer[demo]"') from None
     pixels: Frame = astronaut()[:, :, ::-1].copy()  # type: ignore[no-untyped-call]
-    yield Loaded(Photo("astronaut"), pixels, None, 0.0)
+    yield LoadedPhoto(Photo("astronaut"), frame=pixels)
 
 
 def _outputs(

@@ -17,7 +17,7 @@ from fastfer.labels import NAMES
 if TYPE_CHECKING:
     from fastfer.display.player import Player
     from fastfer.engine import Engine
-    from fastfer.io.frame_source import Source
+    from fastfer.io.frame_source import FrameSource
     from fastfer.pipeline.video_pipeline import VideoOptions
     from fastfer.results import VideoFrameResult
 
@@ -214,7 +214,7 @@ def _engine(args: argparse.Namespace) -> Engine:
     )
 
 
-def _audit(reopen: Callable[[], Source], engine: Engine, options: VideoOptions) -> None:
+def _audit(reopen: Callable[[], FrameSource], engine: Engine, options: VideoOptions) -> None:
     from fastfer.pipeline.audit import audit
 
     report = audit(reopen, engine, options)
@@ -222,7 +222,7 @@ def _audit(reopen: Callable[[], Source], engine: Engine, options: VideoOptions) 
 
 
 def _analyze(
-    args: argparse.Namespace, source: Source, engine: Engine, options: VideoOptions
+    args: argparse.Namespace, source: FrameSource, engine: Engine, options: VideoOptions
 ) -> None:
     from fastfer.outputs.run_stats import RunStats
     from fastfer.pipeline.video_pipeline import VideoPipeline
@@ -257,7 +257,7 @@ def _tell(notes: list[str]) -> None:
 class _Outputs:
     """All that takes results."""
 
-    def __init__(self, args: argparse.Namespace, source: Source, stack: ExitStack) -> None:
+    def __init__(self, args: argparse.Namespace, source: FrameSource, stack: ExitStack) -> None:
         self.notes: list[str] = []
         self._lang = args.lang
         self._sinks: list[Any] = []
@@ -266,7 +266,7 @@ class _Outputs:
         self._player = _player(args, source)
         self._add(args, source, stack)
 
-    def _add(self, args: argparse.Namespace, source: Source, stack: ExitStack) -> None:
+    def _add(self, args: argparse.Namespace, source: FrameSource, stack: ExitStack) -> None:
         from fastfer.outputs.rows import RowWriter
 
         def keep(sink: Any) -> Any:
@@ -320,13 +320,13 @@ class _Outputs:
 
 
 @contextmanager
-def _outputs(args: argparse.Namespace, source: Source) -> Iterator[_Outputs]:
+def _outputs(args: argparse.Namespace, source: FrameSource) -> Iterator[_Outputs]:
     """The outputs asked for, closed at the end whatever happens."""
     with ExitStack() as stack:
         yield _Outputs(args, source, stack)
 
 
-def _player(args: argparse.Namespace, source: Source) -> Player | None:
+def _player(args: argparse.Namespace, source: FrameSource) -> Player | None:
     wanted = source.live if args.display is None else args.display
     if not wanted:
         return None

@@ -28,7 +28,7 @@ class VideoFrame:
     """Presentation time in seconds since the first frame; it grows from frame to frame."""
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """An iterator of frames that knows what it reads. Close it when done."""
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from fastfer.io.frame_source import Source, VideoFrame
+from fastfer.io.frame_source import FrameSource, VideoFrame
 
 
 class LookaheadFrames:
@@ -14,7 +14,7 @@ class LookaheadFrames:
     An error of the source comes out where the frame would have come.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: FrameSource) -> None:
         self._frames = iter(source)
         self._waiting: deque[VideoFrame] = deque()
         self._failure: Exception | None = None

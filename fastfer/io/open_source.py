@@ -12,7 +12,7 @@ import cv2
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
-from fastfer.io.frame_source import ArraySource, Frame, Source
+from fastfer.io.frame_source import ArraySource, Frame, FrameSource
 from fastfer.io.prefetch import PrefetchSource
 from fastfer.io.video_files import DEFAULT_FPS, PictureSequence, VideoFile, is_sequence
 
@@ -48,13 +48,13 @@ class CameraOptions:
 
 def open_source(
     source: int | str | os.PathLike[str] | Iterable[Any], options: CameraOptions | None = None
-) -> Source:
+) -> FrameSource:
     """Open what ``source`` stands for.
 
     Args:
         source: number of a camera; path of a video, of an animated GIF, of a directory of pictures,
             or a pattern such as ``frame_%04d.png``; URL of a stream; or an iterable of uint8 frames
-            or of pairs (seconds, frame). A :class:`Source` comes back as it is.
+            or of pairs (seconds, frame). A :class:`FrameSource` comes back as it is.
         options: how to open it.
 
     Raises:
@@ -78,7 +78,7 @@ def open_source(
     return ArraySource(_frames(source), options.fps or DEFAULT_FPS)
 
 
-def _open_camera(number: int, options: CameraOptions) -> Source:
+def _open_camera(number: int, options: CameraOptions) -> FrameSource:
     if options.backend not in BACKENDS:
         raise UsageError(
             f"no camera backend is called {options.backend!r}; there is {', '.join(BACKENDS)}."
@@ -97,7 +97,7 @@ def _open_camera(number: int, options: CameraOptions) -> Source:
     return LiveSource(device, f"camera {number}", stall=options.stall, give_up=options.give_up)
 
 
-def _open_url(url: str, options: CameraOptions) -> Source:
+def _open_url(url: str, options: CameraOptions) -> FrameSource:
     name = _without_password(url)
     if urlsplit(url).scheme.startswith("rtsp"):
         # UDP loses packets, and every lost packet smears the picture until the next key frame.

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Final
 
-from fastfer.io.frame_source import Source, VideoFrame
+from fastfer.io.frame_source import FrameSource, VideoFrame
 
 DEPTH: Final = 8
 """Frames decoded ahead."""
@@ -25,7 +25,7 @@ class PrefetchSource:
     An error of the source comes out where the frame would have come.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: FrameSource) -> None:
         self.name = source.name
         self.live = source.live
         self.fps = source.fps

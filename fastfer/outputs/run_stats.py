@@ -6,7 +6,7 @@ import math
 import time
 from typing import Final
 
-from fastfer.io.frame_source import Source
+from fastfer.io.frame_source import FrameSource
 from fastfer.pipeline.video_pipeline import VideoPipeline
 from fastfer.results import VideoFrameResult
 
@@ -48,7 +48,7 @@ class RunStats:
         """Take in the next frame."""
         self.frames.add(result.timings_ms["total"])
 
-    def lines(self, loop: VideoPipeline, source: Source) -> list[str]:
+    def lines(self, loop: VideoPipeline, source: FrameSource) -> list[str]:
         """What to tell the user: one line, and one on the budget if there is one."""
         seconds = time.perf_counter() - self._start
         counts = loop.counts

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.engine import Engine
-from fastfer.io.frame_source import Source
+from fastfer.io.frame_source import FrameSource
 from fastfer.kernels.boxes import iou
 from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
 from fastfer.results import Face, VideoFrameResult
@@ -88,7 +88,7 @@ CERTAIN: Final = 0.3
 """Seconds in view that tell a face from a detector's false alarm, in :class:`Audit`."""
 
 
-def audit(reopen: Callable[[], Source], engine: Engine, options: VideoOptions) -> Audit:
+def audit(reopen: Callable[[], FrameSource], engine: Engine, options: VideoOptions) -> Audit:
     """Run a recording twice, with everything in every frame and as ``options`` say, and compare.
 
     The reference has the same smoothing, for that skips nothing. ``reopen`` opens the recording.

@@ -24,7 +24,7 @@ from fastfer.crops import quality_scores, roll_angles
 from fastfer.detectors import Detections, Detector
 from fastfer.engine import Engine, default_engine
 from fastfer.errors import FrameError, UsageError
-from fastfer.io.frame_source import Source, VideoFrame
+from fastfer.io.frame_source import FrameSource, VideoFrame
 from fastfer.io.lookahead import LookaheadFrames
 from fastfer.io.open_source import CameraOptions, open_source
 from fastfer.kernels.pack import check_frame
@@ -101,7 +101,7 @@ class VideoPipeline:
         self._detector = detector
         self._readings = _Readings(detector, classifier, self.options)
 
-    def run(self, source: Source) -> Iterator[tuple[VideoFrame, VideoFrameResult]]:
+    def run(self, source: FrameSource) -> Iterator[tuple[VideoFrame, VideoFrameResult]]:
         """Every frame of ``source`` with its result.
 
         Raises:
@@ -122,7 +122,7 @@ class VideoPipeline:
                 yield step.frame, result
             group.clear()  # While the next frames gather, these need no memory.
 
-    def _groups(self, source: Source) -> Iterator[list[TrackedFrame]]:
+    def _groups(self, source: FrameSource) -> Iterator[list[TrackedFrame]]:
         ahead = not source.live and self.budget is None
         policy = DetectionScheduler(self.options.detect_every, ahead=ahead)
         frames = LookaheadFrames(source)

@@ -1,0 +1,199 @@
+"""The bytes of a picture file together with its parsed header, and how to decode them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from fastfer.errors import InputError
+from fastfer.io.image_headers import SNIFF, ImageHeader, read_header, sniff
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Frame = NDArray[np.uint8]
+
+MAX_PIXELS: Final = 200_000_000
+"""Default limit on the pixels of one picture: 600 MB once decoded."""
+
+REDUCE_FROM: Final = 3_000_000
+"""Pixels from which a JPEG is also decoded at reduced size for detection."""
+
+IN_MEMORY: Final = "picture in memory"
+"""Name of a picture that came as bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """A picture file in memory. Its header is parsed once, before any pixel is decoded."""
+
+    data: bytes
+    name: str
+    """Path or description of the picture, for messages."""
+    header: ImageHeader
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = IN_MEMORY) -> EncodedImage:
+        """Parse the header of ``data``.
+
+        Raises:
+            InputError: empty, damaged, truncated inside its header, or an unsupported format.
+        """
+        return cls(data, name, read_header(data, name))
+
+    @classmethod
+    def from_stream(cls, file: BinaryIO, name: str) -> EncodedImage:
+        """Read ``file`` to its end, provided that it begins like a picture.
+
+        Raises:
+            InputError: as :meth:`from_bytes`.
+        """
+        head = file.read(SNIFF)
+        sniff(head, name)
+        return cls.from_bytes(head + file.read(), name)
+
+    @classmethod
+    def read(cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> EncodedImage:
+        """Read the file at path ``source``, or take ``source`` as the bytes of one.
+
+        Raises:
+            InputError: the file cannot be read, or as :meth:`from_bytes`.
+        """
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return cls.from_bytes(bytes(source))
+        name = os.fspath(source)
+        try:
+            with Path(name).open("rb") as file:
+                return cls.from_stream(file, name)
+        except FileNotFoundError:
+            raise InputError(f"{name or repr(name)}: no such file.") from None
+        except IsADirectoryError:
+            raise InputError(f"{name}: is a directory, not a picture.") from None
+        except (OSError, ValueError) as error:  # ValueError: a null byte inside the name.
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{name}: cannot be read: {reason}.") from None
+
+    def reduction(self, min_side: int, max_pixels: int = MAX_PIXELS) -> int:
+        """The factor, 2, 4 or 8, by which to reduce the copy that a detector searches.
+
+        1 means that the detector searches the picture itself: it is small, not a JPEG, refused by
+        :meth:`decode`, or ``min_side`` is 0.
+
+        Args:
+            min_side: smallest allowed long side of the copy, in pixels.
+            max_pixels: limit on the picture, not on the copy.
+        """
+        header = self.header
+        if header.format != "JPEG" or header.truncated or not min_side:
+            return 1
+        if not REDUCE_FROM <= header.width * header.height <= max_pixels:
+            return 1
+        side = max(header.width, header.height)
+        return next((factor for factor in (8, 4, 2) if side >= factor * min_side), 1)
+
+    def decode(self, max_pixels: int = MAX_PIXELS) -> Frame:
+        """Decode the whole picture; see :func:`fastfer.io.photos.read_image`.
+
+        Returns:
+            uint8 (H, W, 3), blue-green-red, upright, C-contiguous.
+
+        Raises:
+            InputError: more than ``max_pixels``, truncated, or not decodable.
+        """
+        import cv2
+        import numpy as np
+
+        name, header = self.name, self.header
+        self._check(max_pixels)
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        if header.alpha:
+            flags = cv2.IMREAD_UNCHANGED
+        try:
+            frame: Any = cv2.imdecode(np.frombuffer(self.data, np.uint8), flags)
+        except (cv2.error, MemoryError) as error:
+            raise InputError(
+                f"{name}: {header.format} of {header.width} x {header.height} pixels cannot be "
+                f"decoded: {str(error).strip()}"
+            ) from None
+        if frame is None:
+            raise InputError(
+                f"{name}: damaged {header.format}, or a variant that OpenCV cannot decode; open it "
+                "in another program and save it as JPEG or PNG."
+            )
+        if frame.dtype not in (np.uint8, np.uint16):
+            raise InputError(
+                f"{name}: {header.format} with {frame.dtype} samples; fastfer reads 8 and 16 bits "
+                "per channel. Open it in another program and save it as JPEG or PNG."
+            )
+        if header.alpha:
+            frame = _on_white(frame, premultiplied=header.premultiplied)
+        return _rotate_upright(frame, header.orientation)
+
+    def decode_reduced(self, factor: int) -> Frame | None:
+        """Decode a JPEG at 1/``factor`` of its size, as :meth:`reduction` returned it.
+
+        ``None`` if OpenCV cannot decode it; :meth:`decode` then raises the error that explains why.
+        """
+        import cv2
+        import numpy as np
+
+        flags = {
+            2: cv2.IMREAD_REDUCED_COLOR_2,
+            4: cv2.IMREAD_REDUCED_COLOR_4,
+            8: cv2.IMREAD_REDUCED_COLOR_8,
+        }
+        try:
+            frame: Any = cv2.imdecode(
+                np.frombuffer(self.data, np.uint8), flags[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+            )
+        except cv2.error:
+            return None
+        return None if frame is None else _rotate_upright(frame, self.header.orientation)
+
+    def _check(self, max_pixels: int) -> None:
+        """Refuse what must not reach the decoder."""
+        name, header = self.name, self.header
+        pixels = header.width * header.height
+        if pixels > max_pixels:
+            raise InputError(
+                f"{name}: {header.width} x {header.height} is {pixels:,} pixels, over the limit of "
+                f"{max_pixels:,}. Raise it with --max-pixels {pixels} (in Python "
+                "max_pixels) if you trust the file."
+            )
+        if header.truncated:
+            raise InputError(
+                f"{name}: truncated {header.format}: {len(self.data)} bytes, the end of the "
+                "picture is missing. Copy or download the file again."
+            )
+
+
+def _on_white(frame: Any, *, premultiplied: bool) -> Any:
+    """A decoded picture of any depth and channels as 8-bit BGR, transparent parts in white."""
+    import cv2
+    import numpy as np
+
+    if frame.dtype != np.uint8:
+        frame = (frame >> 8).astype(np.uint8)
+    if frame.ndim == 2:
+        return cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+    if frame.shape[2] == 3:  # The header promised alpha, the decoder found none.
+        return frame
+    color, alpha = frame[:, :, :3], cv2.merge([frame[:, :, 3]] * 3)
+    if not premultiplied:
+        color = cv2.multiply(color, alpha, scale=1 / 255)
+    return cv2.add(color, 255 - alpha)
+
+
+def _rotate_upright(frame: Any, orientation: int) -> Frame:
+    """Undo the EXIF ``orientation``, 1 to 8."""
+    import cv2
+    import numpy as np
+
+    if orientation >= 5:
+        frame = cv2.transpose(frame)
+    # What remains after the transposition: a flip around the x axis (0), the y axis (1) or both.
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    return np.ascontiguousarray(frame if flip is None else cv2.flip(frame, flip))

@@ -1,0 +1,329 @@
+"""Decoding: every format and kind that must work, every damaged file that must not."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from fastfer.errors import InputError
+from fastfer.io import encoded_image, image_headers
+from fastfer.io.encoded_image import MAX_PIXELS, EncodedImage
+from fastfer.io.photos import find_photos, read_image
+from tests.helpers.pictures import encode, png_of_size, portrait, tiff16
+
+FORMATS = {
+    "JPEG": {"quality": 95},
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "BMP": {},
+    "TIFF": {},
+}
+
+
+def decode(data: bytes, name: str = "test", max_pixels: int = MAX_PIXELS) -> Any:
+    return EncodedImage.from_bytes(data, name).decode(max_pixels)
+
+
+def bgr(image: Image.Image) -> Any:
+    return np.asarray(image.convert("RGB"))[:, :, ::-1]
+
+
+def difference(a: Any, b: Any) -> float:
+    assert a.shape == b.shape
+    return float(np.abs(a.astype(int) - b.astype(int)).mean())
+
+
+# --- What must work ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_reads_colour(kind: str) -> None:
+    frame = decode(encode(portrait(), kind, **FORMATS[kind]))
+    assert frame.dtype == np.uint8
+    assert frame.flags.c_contiguous
+    assert difference(frame, bgr(portrait())) < (4 if kind == "JPEG" else 0.01)
+
+
+KINDS: dict[str, Callable[[], bytes]] = {
+    "gray JPEG": lambda: encode(portrait().convert("L"), "JPEG", quality=95),
+    "CMYK JPEG": lambda: encode(portrait().convert("CMYK"), "JPEG", quality=95),
+    "progressive JPEG": lambda: encode(portrait(), "JPEG", quality=95, progressive=True),
+    "gray PNG": lambda: encode(portrait().convert("L"), "PNG"),
+    "palette PNG": lambda: encode(portrait().convert("P"), "PNG"),
+    "one-bit PNG": lambda: encode(portrait().convert("1"), "PNG"),
+    "gray BMP": lambda: encode(portrait().convert("L"), "BMP"),
+    "lossy WebP": lambda: encode(portrait(), "WEBP", quality=95),
+    "animated WebP": lambda: encode(
+        portrait(), "WEBP", lossless=True, save_all=True, append_images=[portrait().rotate(9)]
+    ),
+    "LZW TIFF": lambda: encode(portrait(), "TIFF", compression="tiff_lzw"),
+    "CMYK TIFF": lambda: encode(portrait().convert("CMYK"), "TIFF"),
+    "gray TIFF": lambda: encode(portrait().convert("L"), "TIFF"),
+    "one-bit TIFF": lambda: encode(portrait().convert("1"), "TIFF", compression="group4"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reads_every_colour_model(kind: str) -> None:
+    if kind == "animated WebP" and cv2.__version__ < "4.11":
+        pytest.skip("OpenCV 4.10 reads no animations, and fastfer says so")
+    image = EncodedImage.from_bytes(KINDS[kind]())
+    frame, header, data = image.decode(), image.header, image.data
+    assert (header.width, header.height) == portrait().size
+    assert difference(frame, bgr(Image.open(io.BytesIO(data)))) < 6
+
+
+def test_sixteen_bits_become_eight() -> None:
+    deep = np.asarray(portrait(), np.uint16) * 257
+    gray = np.asarray(portrait().convert("L"), np.uint16) * 257
+    np.testing.assert_array_equal(decode(tiff16(deep)), bgr(portrait()))
+    for kind in ("PNG", "TIFF"):
+        frame = decode(encode(Image.fromarray(gray), kind))
+        assert difference(frame, bgr(portrait().convert("L"))) < 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("PNG", {}), ("WEBP", {"lossless": True, "exact": True}), ("TIFF", {})],
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_transparent_parts_become_white(kind: str, options: Any, orientation: int) -> None:
+    image = portrait()
+    alpha = np.zeros((64, 96), np.uint8)
+    alpha[:20], alpha[20:40] = 255, 128
+    image.putalpha(Image.fromarray(alpha))
+    exif = Image.Exif()
+    exif[274] = orientation
+    frame = decode(encode(image, kind, exif=exif.tobytes(), **options))
+    paper = Image.new("RGBA", image.size, "white")
+    paper.alpha_composite(image)
+    want = bgr(paper.rotate(-90, expand=True) if orientation == 6 else paper)
+    assert np.abs(frame.astype(int) - want).max() <= 2
+
+
+def test_palette_with_a_transparent_colour() -> None:
+    image = Image.new("P", (32, 32), 1)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.paste(0, (0, 0, 16, 32))
+    frame = decode(encode(image, "PNG", transparency=0))
+    assert frame[5, 5].tolist() == [255, 255, 255]
+    assert frame[5, 30].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "TIFF 16"])
+def test_pictures_are_turned_upright(kind: str, orientation: int) -> None:
+    image = Image.new("RGB", (48, 32))
+    image.paste("red", (0, 0, 16, 8))
+    image.paste("green", (32, 0, 48, 24))
+    if kind == "TIFF 16":
+        data = tiff16(np.asarray(image, np.uint16) * 257, orientation)
+    else:
+        exif = Image.Exif()
+        exif[274] = orientation
+        options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else FORMATS[kind]
+        data = encode(image, kind, exif=exif.tobytes(), **options)
+    tagged = image.copy()
+    tagged.getexif()[274] = orientation
+    want = bgr(ImageOps.exif_transpose(tagged))
+    assert difference(decode(data), want) < 3
+
+
+@pytest.mark.parametrize(
+    "name", ["ảnh của tôi.jpg", "写真.jpg", "صورة.jpg", "📷 café.JPG", "-dash.jpg", "a[1]*.jpg"]
+)
+def test_names_in_any_script(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(encode(portrait(), "JPEG"))
+    assert read_image(path).shape == (64, 96, 3)
+    assert read_image(str(path)).shape == (64, 96, 3)
+    assert [photo.name for photo in find_photos([str(path)])] == [str(path)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    path = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.png")
+    Path(path).write_bytes(encode(portrait(), "PNG"))
+    assert read_image(path).shape == (64, 96, 3)
+    assert [photo.name for photo in find_photos([str(tmp_path)])] == [path]
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_in_memory(kind: Any) -> None:
+    np.testing.assert_array_equal(read_image(kind(encode(portrait(), "PNG"))), bgr(portrait()))
+
+
+def test_bytes_after_the_end_do_no_harm() -> None:
+    for kind, options in FORMATS.items():
+        data = encode(portrait(), kind, **options)
+        np.testing.assert_array_equal(decode(data + b"tail" * 50), decode(data))
+
+
+# --- What must not -------------------------------------------------------------------------------
+
+
+def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(png_of_size(30_000, 30_000))
+    with pytest.raises(InputError, match="900,000,000") as caught:
+        read_image(path)
+    assert "huge.png" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_limit_is_one_of_pixels_and_can_be_raised(kind: str) -> None:
+    data = encode(portrait(), kind, **FORMATS[kind])
+    with pytest.raises(InputError, match="96 x 64"):
+        read_image(data, max_pixels=96 * 64 - 1)
+    assert read_image(data, max_pixels=96 * 64).shape == (64, 96, 3)
+
+
+def test_large_pictures_below_the_limit_are_read() -> None:
+    assert read_image(png_of_size(9_000, 4_000)).shape == (4_000, 9_000, 3)
+    assert MAX_PIXELS > 9_000 * 4_000
+
+
+@settings(deadline=None, max_examples=150)
+@given(kind=st.sampled_from([*FORMATS, "LZW", "progressive"]), part=st.floats(0, 1))
+def test_a_truncated_picture_is_never_returned(kind: str, part: float) -> None:
+    data = {
+        "LZW": lambda: encode(portrait(), "TIFF", compression="tiff_lzw"),
+        "progressive": lambda: encode(portrait(), "JPEG", progressive=True),
+    }.get(kind, lambda: encode(portrait(), kind, **FORMATS[kind]))()
+    with pytest.raises(InputError, match="cut: "):
+        decode(data[: int(part * (len(data) - 1))], "cut")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_truncation_is_called_by_its_name(kind: str) -> None:
+    data = encode(portrait(), kind, **FORMATS[kind])
+    with pytest.raises(InputError, match="truncated"):
+        decode(data[: len(data) * 3 // 4], "cut")
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    kind=st.sampled_from([*FORMATS, "exif"]),
+    flips=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=8),
+)
+def test_damage_gives_an_input_error_or_a_frame(kind: str, flips: list[tuple[int, int]]) -> None:
+    if kind == "exif":
+        exif = Image.Exif()
+        exif[274], exif[271] = 6, "maker"
+        data = bytearray(encode(portrait(), "JPEG", exif=exif.tobytes()))
+    else:
+        data = bytearray(encode(portrait(), kind, **FORMATS[kind]))
+    for at, value in flips:
+        data[at % len(data)] = value
+    try:
+        frame = decode(bytes(data), "damaged", max_pixels=1_000_000)
+    except InputError:
+        return
+    assert frame.ndim == 3
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.binary(max_size=300), st.sampled_from([b"", *image_headers._PARSERS]))
+def test_noise_gives_an_input_error(noise: bytes, magic: bytes) -> None:
+    with pytest.raises(InputError, match="noise: "):
+        decode(magic + noise, "noise", max_pixels=10_000)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"just some notes\n", "this is text, not a picture"),
+        ("chữ tiếng Việt, dài hơn sáu mươi tư byte, cắt giữa một chữ: ếế".encode(), "is text"),
+        (b"<!doctype html><html>", "this is text"),
+        (b"GIF89a\1\0\1\0", "GIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0", "video"),
+        (b"\x1a\x45\xdf\xa3\1\2", "video"),
+        (b"RIFF\0\0\0\0AVI LIST", "RIFF"),
+        (b"%PDF-1.7", "PDF"),
+        (bytes(100), "zeros"),
+        (b"\x7fELF\2\1\1\0", "not a picture"),
+    ],
+)
+def test_what_is_no_picture_is_named(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=message) as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+
+
+def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_image(tmp_path / "absent.jpg")
+    with pytest.raises(InputError, match=r"directory|Permission"):
+        read_image(tmp_path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_image("zero\0byte.jpg")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+)
+def test_permission_denied(tmp_path: Path) -> None:
+    path = tmp_path / "secret.jpg"
+    path.write_bytes(encode(portrait(), "JPEG"))
+    path.chmod(0)
+    with pytest.raises(InputError, match="Permission denied"):
+        read_image(path)
+
+
+def reduction(data: bytes, min_side: int, max_pixels: int = MAX_PIXELS) -> int:
+    return EncodedImage.from_bytes(data).reduction(min_side, max_pixels)
+
+
+def test_only_large_jpegs_within_the_limit_are_reduced() -> None:
+    data = encode(portrait((2400, 1600)), "JPEG")
+    assert reduction(data, 640) == 2
+    assert reduction(data, 300) == 8
+    assert reduction(data, 1201) == 1
+    assert reduction(data, 0) == 1
+    assert reduction(data[:-9], 640) == 1
+    assert reduction(data, 640, max_pixels=3_500_000) == 1
+    assert reduction(encode(portrait(), "JPEG"), 640) == 1
+    assert reduction(encode(portrait((2400, 1600)), "PNG"), 640) == 1
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_reduced_copies_are_upright(factor: int) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    image = EncodedImage.from_bytes(encode(portrait((2400, 1600)), "JPEG", exif=exif.tobytes()))
+    copy = image.decode_reduced(factor)
+    assert copy is not None
+    assert copy.shape == (2400 // factor, 1600 // factor, 3)
+    whole = cv2.resize(image.decode(), copy.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(copy.astype(int) - whole).mean() < 2
+
+
+def test_a_header_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    read_header = encoded_image.read_header
+    monkeypatch.setattr(
+        encoded_image,
+        "read_header",
+        lambda data, name: parsed.append(name) or read_header(data, name),
+    )
+    image = EncodedImage.from_bytes(encode(portrait((2400, 1600)), "JPEG"), "large")
+    assert image.reduction(640) == 2
+    assert image.decode_reduced(2) is not None
+    assert image.decode().shape == (1600, 2400, 3)
+    assert parsed == ["large"]
