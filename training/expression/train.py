@@ -49,7 +49,7 @@ VAL_FRACTION = 0.2
 LEARNING_RATES = {"sgd": 0.05, "adam": 1e-3, "adamw": 1e-3}
 # What may be said again on --resume: where things lie now. All else comes from the run itself.
 RESUMED = ("out", "resume", "data", "votes")
-MODULE = "training.expression.train"
+MODULE = "training.train"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -416,7 +416,7 @@ def _evaluation(folder: Path, config: dict[str, Any], dataset: Dataset) -> str:
     words = [
         "python",
         "-m",
-        "training.expression.evaluate",
+        "training.evaluate",
         str(folder),
         "--data",
         str(config["data"]),

@@ -20,7 +20,7 @@ keras = pytest.importorskip("keras")
 from fastfer.classifiers.native import EmotionClassifier
 from training.expression.predictors import load_predictor
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 BACKENDS = ["torch", "jax"]
@@ -31,14 +31,14 @@ def python(backend: str, *words: object) -> subprocess.CompletedProcess[str]:
         pytest.skip(f"{backend} is not installed")
     return subprocess.run(
         [sys.executable, *map(str, words)],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parents[1])},
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_trains_resumes_evaluates_and_exports(tmp_path, faces_csv, backend):
-    done = python(backend, HERE / "other_backend.py", faces_csv, tmp_path)
+    done = python(backend, ROOT / "tests" / "helpers" / "other_backend.py", faces_csv, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"; {backend}, float32" in done.stdout
     assert "ONNX against Keras on 280 faces" in done.stdout

@@ -12,7 +12,7 @@ keras = pytest.importorskip("keras")
 
 from keras import layers as L
 
-from fastfer.classifiers.native import BUNDLED
+from fastfer.classifiers.native import INT8_MODEL
 from fastfer.errors import InputError, UsageError
 from training.common.layers import convolution
 from training.expression.architectures import ARCHITECTURES, Architecture
@@ -242,7 +242,7 @@ def test_the_command_writes_a_network_to_go_on_from(
         ([str(tmp_path / "none.keras"), *words[1:], str(out)], InputError.exit_code),
         ([str(faces_csv), *words[1:], str(out)], InputError.exit_code),
         ([str(wide), "--data", str(faces_csv), "--out", str(out)], UsageError.exit_code),
-        ([str(BUNDLED), *words[1:], str(out)], UsageError.exit_code),
+        ([str(INT8_MODEL), *words[1:], str(out)], UsageError.exit_code),
         ([str(wide), *words[1:4], "none.csv", "--out", str(out)], InputError.exit_code),
     ):
         assert main(given) == code

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("keras")
 
-from fastfer.classifiers.native import BUNDLED, TWIN, EmotionClassifier
+from fastfer.classifiers.native import FLOAT32_MODEL, INT8_MODEL, EmotionClassifier
 from fastfer.detectors import create_detector
 from fastfer.detectors.nano import BUNDLED as NANO
 from fastfer.detectors.nano_refiner import BUNDLED as REFINER
@@ -43,7 +43,7 @@ for option, least in (
 ):
     if option in words:
         words[words.index(option) + 1] = least
-if "training.expression.export" in words:
+if "training.export" in words:
     words += ["--allow-drop", "1"]
 os.execv(sys.executable, [sys.executable, *words])
 """
@@ -52,14 +52,14 @@ os.execv(sys.executable, [sys.executable, *words])
 def documented(file: str) -> list[list[str]]:
     """The first block of commands that trains, word by word."""
     blocks = re.findall(r"```bash\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), re.DOTALL)
-    block = next(b for b in blocks if "training.expression.train" in b)
+    block = next(b for b in blocks if "training.train" in b)
     lines = block.replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True) for line in lines]
 
 
 def recipe_of(words: list[str]) -> dict:
     """The options of a training command, but for those that may differ."""
-    assert words[:2] == ["-m", "training.expression.train"], words
+    assert words[:2] == ["-m", "training.train"], words
     config = _configuration(_parser().parse_args(words[2:]))
     return {k: v for k, v in config.items() if k not in ELSEWHERE}
 
@@ -80,11 +80,11 @@ def test_the_five_commands_are_those_of_the_report(file):
         recipe = recipe_of(got[1:])
         assert {k: recipe[k] for k in expected} == expected
     assert train[1][train[1].index("--init") + 1] == "runs/simple"
-    assert evaluate[2:4] == ["training.expression.evaluate", "runs/simple-2"]
-    assert export[2:5] == ["training.expression.export", "runs/simple-2", "--int8"]
+    assert evaluate[2:4] == ["training.evaluate", "runs/simple-2"]
+    assert export[2:5] == ["training.export", "runs/simple-2", "--int8"]
     # Both files of the network that comes along, whichever the processor takes.
-    assert export[export.index("--out") + 1] == f"fastfer/models/{BUNDLED.name}"
-    assert export[export.index("--twin") + 1] == f"fastfer/models/{TWIN.name}"
+    assert export[export.index("--out") + 1] == f"fastfer/models/{INT8_MODEL.name}"
+    assert export[export.index("--twin") + 1] == f"fastfer/models/{FLOAT32_MODEL.name}"
 
 
 def run_recipe(tmp_path, script, *arguments):
@@ -112,10 +112,10 @@ def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
     """In a copy of the repository, on drawn faces as Kaggle packs them, from another folder."""
     with zipfile.ZipFile(tmp_path / "archive.zip", "w", zipfile.ZIP_DEFLATED) as z:
         z.write(faces_csv, "fer2013.csv")
-    before = [path.read_bytes() for path in (BUNDLED, TWIN)]
+    before = [path.read_bytes() for path in (INT8_MODEL, FLOAT32_MODEL)]
     clone, called = run_recipe(tmp_path, RECIPE, "archive.zip")
     models = clone / "fastfer" / "models"
-    for path, old, quantisation in zip((BUNDLED, TWIN), before, ("int8", "none"), strict=True):
+    for path, old, quantisation in zip((INT8_MODEL, FLOAT32_MODEL), before, ("int8", "none"), strict=True):
         assert (models / path.name).read_bytes() != old
         contract = EmotionClassifier(models / path.name).contract
         assert (contract.name, contract.quantisation) == ("fer2013_simple", quantisation)
@@ -126,8 +126,8 @@ def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
     assert [recipe_of(words) for words in train] == [
         recipe_of(words[1:]) for words in documented("training/README.md")[1:3]
     ]
-    assert evaluate[1] == "training.expression.evaluate"
-    assert export[1] == "training.expression.export"
+    assert evaluate[1] == "training.evaluate"
+    assert export[1] == "training.export"
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the recipe is a script for bash")
@@ -137,7 +137,7 @@ def test_the_detectors_recipe_bundles_a_detector(tmp_path):
     clone, called = run_recipe(tmp_path, DETECTOR_RECIPE, "scenes")
     assert [words[1].partition(".")[2] for words in called] == [
         "detector.train", "detector.train", "detector.export",
-        "refiner.crops", "refiner.train", "refiner.export", "detector.evaluate",
+        "refiner.crops", "refiner.train", "refiner.export", "evaluate_detectors.evaluate",
     ]  # fmt: skip
     for path, old in before.items():
         assert (clone / "fastfer" / "models" / path.name).read_bytes() != old

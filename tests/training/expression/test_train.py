@@ -218,7 +218,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, faces_csv, monkeypa
         words = [
             sys.executable,
             "-m",
-            "training.expression.train",
+            "training.train",
             "--resume",
             "--out",
             tmp_path / "parts",
@@ -264,7 +264,7 @@ def test_early_stopping_and_plateau_remember_across_a_resume(
 
 def command(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "tests/training/tiny_network.py"), *map(str, arguments)],
+        [sys.executable, "-u", str(ROOT / "tests/helpers/tiny_network.py"), *map(str, arguments)],
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -649,7 +649,7 @@ def test_the_preview_names_the_rows_that_it_skips(tmp_path, parts, capsys):
 
 def test_imagenet_without_a_network_says_why(tmp_path, faces_csv):
     process = subprocess.run(
-        [sys.executable, "-m", "training.expression.train", "--data", faces_csv, "--out", tmp_path / "run",
+        [sys.executable, "-m", "training.train", "--data", faces_csv, "--out", tmp_path / "run",
          "--arch", "vgg16", "--weights", "imagenet", "--epochs", "1"],
         cwd=ROOT, capture_output=True, text=True, check=False,
         env={
@@ -870,7 +870,7 @@ def test_teachers_are_asked_anew_about_the_faces_of_every_epoch(tmp_path, faces_
         "still": STILL, "still anew": [*STILL, "--distill-anew"],
     }  # fmt: skip
     learnt = {}
-    for name, more in run_folder.items():
+    for name, more in runs.items():
         assert train(*words, *more, "--out", tmp_path / name) == 0
         network = keras.saving.load_model(tmp_path / name / LAST, compile=False)
         learnt[name] = np.concatenate([w.ravel() for w in network.get_weights()])
