@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training.detector.photos import Floats, Photo
 from training.detector.targets import assign
-from training.detector.tiles import Wear, draw, fit
+from training.detector.tiles import TileAugmentation, draw, fit
 
 
 class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __init__(
         self,
         photos: Sequence[Photo],
-        wear: Wear,
+        augmentation: TileAugmentation,
         *,
         tiles: int,
         batch_size: int,
@@ -42,7 +42,7 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
         known = np.array([len(photo.known.boxes) > 0 for photo in photos])
         self._with_faces, self._without = np.flatnonzero(known), np.flatnonzero(~known)
         self._faces = faces if 0 < known.sum() < len(known) else float(known.all())
-        self._wear = wear
+        self._augmentation = augmentation
         self._steps = math.ceil(tiles / batch_size)
         self._batch_size = batch_size
         self._sides = tuple(sides)
@@ -58,7 +58,7 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
         side = self._sides[-index % len(self._sides)]
         count = max(1, round(self._batch_size * (self._sides[0] / side) ** 2))
         drawn = [
-            draw(self._photos, int(rng.choice(numbers)), side, self._wear, rng)
+            draw(self._photos, int(rng.choice(numbers)), side, self._augmentation, rng)
             for numbers in self._kinds(count, rng)
         ]
         pictures = np.stack([pixels for pixels, _ in drawn]).astype(np.float32)

@@ -15,29 +15,29 @@ from keras import ops
 from training.detector.targets import BOX, KNOWN, POINTS, POSITIVE, WEIGHT
 
 Tensor = Any
-SCORE_SHARE, BOX_SHARE = 1.0, 2.0
-LEAST_QUALITY = 0.4
+SCORE_WEIGHT, BOX_WEIGHT = 1.0, 2.0
+MIN_TARGET_SCORE = 0.4
 """Score that a face is to get where the box is still all wrong; 1 for a perfect one."""
 EPSILON = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="fastfer")
 class Detection(keras.losses.Loss):  # type: ignore[misc]
-    """All of it; what training minimises. ``points_share`` is the share of the points."""
+    """All of it; what training minimises. ``landmark_weight`` is the share of the points."""
 
-    def __init__(self, points_share: float, **options: Any) -> None:
+    def __init__(self, landmark_weight: float, **options: Any) -> None:
         super().__init__(**({"name": "detection", "dtype": "float32"} | options))
-        self.points_share = points_share
+        self.landmark_weight = landmark_weight
 
     def call(self, targets: Tensor, predicted: Tensor) -> Tensor:
         return (
-            SCORE_SHARE * score(targets, predicted)
-            + BOX_SHARE * box(targets, predicted)
-            + self.points_share * points(targets, predicted)
+            SCORE_WEIGHT * score(targets, predicted)
+            + BOX_WEIGHT * box(targets, predicted)
+            + self.landmark_weight * points(targets, predicted)
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "points_share": self.points_share}
+        return {**super().get_config(), "landmark_weight": self.landmark_weight}
 
 
 @keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
@@ -45,7 +45,7 @@ def score(targets: Tensor, predicted: Tensor) -> Tensor:
     """Quality focal loss (Li et al., 2020): the score learns how well its box fits, and what is
     learnt already counts little."""
     overlap, _ = _overlap(targets[..., BOX], predicted[..., 1:5])
-    quality = ops.stop_gradient(LEAST_QUALITY + (1 - LEAST_QUALITY) * overlap)
+    quality = ops.stop_gradient(MIN_TARGET_SCORE + (1 - MIN_TARGET_SCORE) * overlap)
     wanted = targets[..., POSITIVE] * quality
     logit = predicted[..., 0]
     entropy = ops.softplus(logit) - wanted * logit

@@ -26,11 +26,11 @@ STEM = (16, 16)
 """Channels at strides 2 and 4."""
 WIDTHS = (32, 48, 48)
 """Channels at the strides of the grids."""
-PAIRS = (1, 1, 0)
+RESIDUAL_BLOCKS = (1, 1, 0)
 """Residual pairs at each; the last grid has a single convolution in their place."""
-RARE = -4.6
+INITIAL_LOGIT = -4.6
 """Logit to begin with: one cell in a hundred has a face."""
-REACH = 1.5
+INITIAL_DISTANCE = 1.5
 """Distances to begin with: a box of three cells."""
 
 
@@ -44,7 +44,7 @@ def build(channels: int = 1) -> keras.Model:
     for filters in STEM:
         x = _conv_relu(x, filters, strides=2)
     grids = []
-    for filters, pairs in zip(WIDTHS, PAIRS, strict=True):
+    for filters, pairs in zip(WIDTHS, RESIDUAL_BLOCKS, strict=True):
         x = _conv_relu(x, filters, strides=2)
         for _ in range(pairs):
             x = _residual(x)
@@ -81,13 +81,14 @@ def _head(x: Tensor, stride: int) -> Tensor:
     return L.Conv2D(
         CHANNELS, 1, name=f"grid_{stride}", dtype="float32",
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-        bias_initializer=_first_guess,
+        bias_initializer=_initial_bias,
     )(x)  # fmt: skip
 
 
-@keras.saving.register_keras_serializable(package="fastfer")  # type: ignore[untyped-decorator]
-def _first_guess(shape: Any, dtype: Any = None) -> Tensor:
-    values = [RARE, *[REACH] * 4, *[0.0] * (CHANNELS - 5)]
+# The name in saved files.
+@keras.saving.register_keras_serializable(package="fastfer", name="_first_guess")  # type: ignore[untyped-decorator]
+def _initial_bias(shape: Any, dtype: Any = None) -> Tensor:
+    values = [INITIAL_LOGIT, *[INITIAL_DISTANCE] * 4, *[0.0] * (CHANNELS - 5)]
     return keras.ops.convert_to_tensor(values, dtype=dtype)
 
 

@@ -26,7 +26,7 @@ SAME_FACE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Regions:
+class FaceRegions:
     """What is known of a picture, in its pixels; boxes are x, y, width, height."""
 
     boxes: Floats
@@ -35,21 +35,21 @@ class Regions:
     """(N, 5, 2): right eye, left eye, nose, right and left mouth corner; NaN where unknown."""
     ignore: Floats
     """(M, 4): nobody knows whether these are faces."""
-    decoys: Floats
+    false_hits: Floats
     """(K, 4): known to look like faces without being any."""
 
-    def moved(self, scale: float, x: float, y: float) -> Regions:
+    def moved(self, scale: float, x: float, y: float) -> FaceRegions:
         """The same in a picture scaled by ``scale`` and then shifted by ``x`` and ``y``."""
         shift = np.array([x, y, 0, 0], np.float32)
-        return Regions(
+        return FaceRegions(
             self.boxes * np.float32(scale) + shift,
             self.points * np.float32(scale) + shift[:2],
             self.ignore * np.float32(scale) + shift,
-            self.decoys * np.float32(scale) + shift,
+            self.false_hits * np.float32(scale) + shift,
         )
 
     @classmethod
-    def joined(cls, parts: Sequence[Regions]) -> Regions:
+    def joined(cls, parts: Sequence[FaceRegions]) -> FaceRegions:
         """Those of all ``parts``, one after another."""
         return cls(*(
             np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__
@@ -62,7 +62,7 @@ class Photo:
 
     pixels: NDArray[np.uint8]
     """(H, W, channels): gray, or blue, green and red."""
-    known: Regions
+    known: FaceRegions
 
 
 def read_photos(
@@ -116,7 +116,7 @@ def _open(path: Path, row: dict[str, Any], channels: int, longest: int) -> Photo
     return Photo(small.reshape(*small.shape[:2], channels), regions(row).moved(scale, 0, 0))
 
 
-def regions(row: dict[str, Any]) -> Regions:
+def regions(row: dict[str, Any]) -> FaceRegions:
     """What a line of the labels says, in pixels of the stored photo.
 
     A hand-drawn box that no labelled face overlaps is a face without points, and no longer ignored.
@@ -125,11 +125,11 @@ def regions(row: dict[str, Any]) -> Regions:
     points = [np.reshape(face["lm"], (5, 2)) for face in row["faces"]]
     ignore = _boxes(row["ignore"])
     drawn = _boxes(row["gt"] or ())
-    missed = drawn[~_touched(drawn, boxes)]
-    return Regions(
+    missed = drawn[~_overlaps(drawn, boxes)]
+    return FaceRegions(
         np.concatenate([boxes, missed]),
         np.array([*points, *np.full((len(missed), 5, 2), np.nan)], np.float32).reshape(-1, 5, 2),
-        ignore[~_touched(ignore, missed)],
+        ignore[~_overlaps(ignore, missed)],
         _boxes(row["fp"]),
     )
 
@@ -138,7 +138,7 @@ def _boxes(entries: Sequence[dict[str, Any]]) -> Floats:
     return np.array([entry["box"] for entry in entries], np.float32).reshape(-1, 4)
 
 
-def _touched(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
+def _overlaps(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
     """Which of ``boxes`` one of ``others`` overlaps."""
     if not len(others) or not len(boxes):
         return np.zeros(len(boxes), bool)

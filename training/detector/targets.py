@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from training.detector.photos import Floats, Regions
+from training.detector.photos import FaceRegions, Floats
 
 STRIDES = (8, 16, 32)
-SUITED = {8: (0.0, 36.0), 16: (24.0, 80.0), 32: (56.0, math.inf)}
+FACE_SIZES = {8: (0.0, 36.0), 16: (24.0, 80.0), 32: (56.0, math.inf)}
 """Sides in pixels (root of the area) of the faces that each grid learns."""
-BETWEEN = 1.3
+SIZE_MARGIN = 1.3
 """A face that misses those by this factor teaches the grid neither way."""
 RADIUS = 1.5
 """Cells whose middle is as near to the face's middle, in cells, may learn it."""
@@ -29,29 +29,33 @@ the cell to the left, top, right and bottom of the box, and to the five points, 
 where the points are known."""
 
 
-def assign(known: Regions, side: int) -> Floats:
+def assign(known: FaceRegions, side: int) -> Floats:
     """Targets (cells, :data:`WIDTH`) of a square picture; grids in the order of the strides, cells
     row by row."""
     return np.concatenate([_grid(known, side // stride, stride) for stride in STRIDES])
 
 
-def _grid(known: Regions, n: int, stride: int) -> Floats:
+def _grid(known: FaceRegions, n: int, stride: int) -> Floats:
     rows = np.zeros((n, n, WIDTH), np.float32)
     rows[..., WEIGHT] = 1
     middles = (np.arange(n, dtype=np.float32) + 0.5) * stride
     sizes = np.sqrt(known.boxes[:, 2] * known.boxes[:, 3])
     for x, y, w, h in [*known.ignore, *known.boxes[sizes < SMALLEST]]:
-        rows[_near(middles, y + h / 2, h / 2), _near(middles, x + w / 2, w / 2), WEIGHT] = 0
-    least, most = SUITED[stride]
+        rows[
+            _cells_within(middles, y + h / 2, h / 2),
+            _cells_within(middles, x + w / 2, w / 2),
+            WEIGHT,
+        ] = 0
+    least, most = FACE_SIZES[stride]
     # Where faces overlap, the smaller one, which has fewer cells to choose from, comes last.
     for i in np.argsort(-sizes, kind="stable"):
-        if not max(least / BETWEEN, SMALLEST) <= sizes[i] < most * BETWEEN:
+        if not max(least / SIZE_MARGIN, SMALLEST) <= sizes[i] < most * SIZE_MARGIN:
             continue
         x, y, w, h = known.boxes[i]
         reach = RADIUS * stride
         # One cell at least, however small the face.
-        down = _near(middles, y + h / 2, max(min(h / 2, reach), stride / 2))
-        across = _near(middles, x + w / 2, max(min(w / 2, reach), stride / 2))
+        down = _cells_within(middles, y + h / 2, max(min(h / 2, reach), stride / 2))
+        across = _cells_within(middles, x + w / 2, max(min(w / 2, reach), stride / 2))
         cells = rows[down, across]
         if not least <= sizes[i] < most:
             cells[..., WEIGHT] *= cells[..., POSITIVE]
@@ -71,7 +75,7 @@ def _grid(known: Regions, n: int, stride: int) -> Floats:
     return rows.reshape(-1, WIDTH)
 
 
-def _near(middles: Floats, to: float, reach: float) -> slice:
+def _cells_within(middles: Floats, to: float, reach: float) -> slice:
     """The cells whose middle is no farther from ``to`` than ``reach``."""
     first, last = np.searchsorted(middles, [to - reach, to + reach])
     return slice(int(first), int(last))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
-from training.detector.photos import Floats, Photo, Regions
+from training.detector.photos import FaceRegions, Floats, Photo
 
 Pixels = NDArray[np.uint8]
 MIRRORED = [1, 0, 2, 4, 3]
@@ -32,7 +32,7 @@ def _chance(default: float, help: str, largest: float = 1.0) -> Any:
 
 
 @dataclass(frozen=True)
-class Wear:
+class TileAugmentation:
     """What may happen to a tile.
 
     Raises:
@@ -64,20 +64,24 @@ class Wear:
 
 
 def draw(
-    photos: Sequence[Photo], first: int, side: int, wear: Wear, rng: np.random.Generator
-) -> tuple[Pixels, Regions]:
+    photos: Sequence[Photo],
+    first: int,
+    side: int,
+    augmentation: TileAugmentation,
+    rng: np.random.Generator,
+) -> tuple[Pixels, FaceRegions]:
     """A tile (side, side, channels) of photo number ``first``, in a mosaic also of others."""
-    if rng.random() < wear.mosaic:
-        pixels, known = _mosaic(photos, first, side, wear, rng)
+    if rng.random() < augmentation.mosaic:
+        pixels, known = _mosaic(photos, first, side, augmentation, rng)
     else:
-        pixels, known = cut(photos[first], (side, side), wear, rng)
-    if rng.random() < wear.flip:
+        pixels, known = cut(photos[first], (side, side), augmentation, rng)
+    if rng.random() < augmentation.flip:
         pixels, known = mirror(pixels, known)
-    pixels = _occlude(np.ascontiguousarray(pixels), known, wear.occlude, rng)
-    return wear_out(pixels, wear, rng), known
+    pixels = _occlude(np.ascontiguousarray(pixels), known, augmentation.occlude, rng)
+    return distort(pixels, augmentation, rng), known
 
 
-def fit(photo: Photo, side: int) -> tuple[Pixels, Regions]:
+def fit(photo: Photo, side: int) -> tuple[Pixels, FaceRegions]:
     """The whole photo in the upper left corner of a tile, black around it; never enlarged."""
     height, width, channels = photo.pixels.shape
     scale = min(side / max(height, width), 1.0)
@@ -89,17 +93,17 @@ def fit(photo: Photo, side: int) -> tuple[Pixels, Regions]:
 
 
 def cut(
-    photo: Photo, size: tuple[int, int], wear: Wear, rng: np.random.Generator
-) -> tuple[Pixels, Regions]:
+    photo: Photo, size: tuple[int, int], augmentation: TileAugmentation, rng: np.random.Generator
+) -> tuple[Pixels, FaceRegions]:
     """A random piece of a photo at a random scale; ``size`` is its width and height."""
     height, width, channels = photo.pixels.shape
     whole = min(size[0] / width, size[1] / height)
-    low, high = max(wear.shrink, 0.5 * whole), min(wear.grow, 3 * whole)
-    aims = np.concatenate([photo.known.boxes, photo.known.decoys])
-    if len(aims) and rng.random() < wear.aimed:
+    low, high = max(augmentation.shrink, 0.5 * whole), min(augmentation.grow, 3 * whole)
+    aims = np.concatenate([photo.known.boxes, photo.known.false_hits])
+    if len(aims) and rng.random() < augmentation.aimed:
         x, y, w, h = aims[rng.integers(len(aims))].tolist()
         wanted = math.exp(rng.uniform(math.log(SMALLEST), math.log(LARGEST * min(size))))
-        scale = min(max(wanted / math.sqrt(w * h), low), wear.grow)
+        scale = min(max(wanted / math.sqrt(w * h), low), augmentation.grow)
         # The aim lies anywhere in the tile, whole if it can.
         spare = [max(s - scale * v, 0) for s, v in zip(size, (w, h), strict=True)]
         left, top = (
@@ -109,7 +113,11 @@ def cut(
         scale = math.exp(rng.uniform(math.log(low), math.log(max(low, high))))
         ranges = [(scale * v - s) for v, s in zip((width, height), size, strict=True)]
         left, top = (rng.uniform(min(v, 0), max(v, 0)) for v in ranges)
-    angle = rng.uniform(-wear.angle, wear.angle) if rng.random() < wear.rotate else 0.0
+    angle = (
+        rng.uniform(-augmentation.angle, augmentation.angle)
+        if rng.random() < augmentation.rotate
+        else 0.0
+    )
     fill = int(rng.choice([0, int(rng.integers(0, 256))]))
     matrix = np.array([[scale, 0, -left], [0, scale, -top]], np.float64)
     if angle:
@@ -130,10 +138,10 @@ def cut(
         pixels, to_tile, size, flags=cv2.INTER_LINEAR, borderValue=(fill,) * 3
     )
     out = np.asarray(warped).reshape(size[1], size[0], channels)
-    return out, _clip(_through(photo.known, matrix, scale), size)
+    return out, _drop_invisible(_transform(photo.known, matrix, scale), size)
 
 
-def mirror(pixels: Pixels, known: Regions) -> tuple[Pixels, Regions]:
+def mirror(pixels: Pixels, known: FaceRegions) -> tuple[Pixels, FaceRegions]:
     """Left becomes right."""
     width = np.float32(pixels.shape[1])
 
@@ -144,16 +152,16 @@ def mirror(pixels: Pixels, known: Regions) -> tuple[Pixels, Regions]:
 
     points = known.points[:, MIRRORED].copy()
     points[..., 0] = width - points[..., 0]
-    return pixels[:, ::-1], Regions(
-        boxes(known.boxes), points, boxes(known.ignore), boxes(known.decoys)
+    return pixels[:, ::-1], FaceRegions(
+        boxes(known.boxes), points, boxes(known.ignore), boxes(known.false_hits)
     )
 
 
-def wear_out(pixels: Pixels, wear: Wear, rng: np.random.Generator) -> Pixels:
+def distort(pixels: Pixels, augmentation: TileAugmentation, rng: np.random.Generator) -> Pixels:
     """Other light, lost sharpness, noise and compression; boxes stay where they are."""
     shape = pixels.shape
     out: Any = pixels
-    if rng.random() < wear.light:
+    if rng.random() < augmentation.light:
         ramp = np.arange(256, dtype=np.float32) / 255
         tables = []
         gamma, gain, offset = rng.uniform(0.7, 1.4), rng.uniform(0.7, 1.3), rng.uniform(-0.12, 0.12)
@@ -162,18 +170,18 @@ def wear_out(pixels: Pixels, wear: Wear, rng: np.random.Generator) -> Pixels:
             tables.append((ramp**gamma - 0.5) * own + 0.5 + offset)
         table = np.clip(np.stack(tables, axis=1) * 255, 0, 255).astype(np.uint8)
         out = cv2.LUT(out, table[:, 0] if shape[2] == 1 else table.reshape(256, 1, 3))
-    if rng.random() < wear.blur:
+    if rng.random() < augmentation.blur:
         if rng.random() < 0.5:
             out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.5, 2.0))
         else:
             length = int(rng.integers(2, 8))
             kernel = (1, length) if rng.random() < 0.5 else (length, 1)
             out = cv2.blur(out, kernel)
-    if rng.random() < wear.noise:
+    if rng.random() < augmentation.noise:
         spread = rng.uniform(2, 14)
         rough = rng.standard_normal(shape, np.float32) * np.float32(spread)
         out = np.clip(out.reshape(shape) + rough, 0, 255).astype(np.uint8)
-    if rng.random() < wear.jpeg:
+    if rng.random() < augmentation.jpeg:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 81))]
         _, data = cv2.imencode(".jpg", out, quality)
         mode = cv2.IMREAD_GRAYSCALE if shape[2] == 1 else cv2.IMREAD_COLOR
@@ -182,8 +190,12 @@ def wear_out(pixels: Pixels, wear: Wear, rng: np.random.Generator) -> Pixels:
 
 
 def _mosaic(
-    photos: Sequence[Photo], first: int, side: int, wear: Wear, rng: np.random.Generator
-) -> tuple[Pixels, Regions]:
+    photos: Sequence[Photo],
+    first: int,
+    side: int,
+    augmentation: TileAugmentation,
+    rng: np.random.Generator,
+) -> tuple[Pixels, FaceRegions]:
     across, down = (int(v) for v in rng.integers(side * 3 // 10, side * 7 // 10, 2))
     out = np.empty((side, side, photos[first].pixels.shape[2]), np.uint8)
     chosen = [first, *rng.integers(len(photos), size=3)]
@@ -191,13 +203,13 @@ def _mosaic(
     corners = [(0, 0), (across, 0), (0, down), (across, down)]
     for number, (x, y) in zip(rng.permutation(chosen), corners, strict=True):
         size = (side - across if x else across), (side - down if y else down)
-        piece, known = cut(photos[number], size, wear, rng)
+        piece, known = cut(photos[number], size, augmentation, rng)
         out[y : y + size[1], x : x + size[0]] = piece
         parts.append(known.moved(1, x, y))
-    return out, Regions.joined(parts)
+    return out, FaceRegions.joined(parts)
 
 
-def _through(known: Regions, matrix: NDArray[np.float64], scale: float) -> Regions:
+def _transform(known: FaceRegions, matrix: NDArray[np.float64], scale: float) -> FaceRegions:
     """``known`` after the affine ``matrix``. Boxes move with their middle and stay upright."""
 
     def boxes(old: Floats) -> Floats:
@@ -206,10 +218,10 @@ def _through(known: Regions, matrix: NDArray[np.float64], scale: float) -> Regio
         return np.concatenate([middle - size / 2, size], axis=1).astype(np.float32)
 
     points = (known.points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
-    return Regions(boxes(known.boxes), points, boxes(known.ignore), boxes(known.decoys))
+    return FaceRegions(boxes(known.boxes), points, boxes(known.ignore), boxes(known.false_hits))
 
 
-def _clip(known: Regions, size: tuple[int, int]) -> Regions:
+def _drop_invisible(known: FaceRegions, size: tuple[int, int]) -> FaceRegions:
     """Without what lies outside; faces of which too little is left are ignored."""
 
     def inside(boxes: Floats) -> Floats:
@@ -221,11 +233,11 @@ def _clip(known: Regions, size: tuple[int, int]) -> Regions:
     seen = inside(known.boxes)
     whole, part = seen >= VISIBLE, (seen > 0.05) & (seen < VISIBLE)
     ignore = np.concatenate([known.ignore[inside(known.ignore) > 0], known.boxes[part]])
-    decoys = known.decoys[inside(known.decoys) >= VISIBLE]
-    return Regions(known.boxes[whole], known.points[whole], ignore, decoys)
+    false_hits = known.false_hits[inside(known.false_hits) >= VISIBLE]
+    return FaceRegions(known.boxes[whole], known.points[whole], ignore, false_hits)
 
 
-def _occlude(pixels: Pixels, known: Regions, chance: float, rng: np.random.Generator) -> Pixels:
+def _occlude(pixels: Pixels, known: FaceRegions, chance: float, rng: np.random.Generator) -> Pixels:
     """Cover up to a third of some faces with one value or with noise; they stay faces."""
     side_x, side_y = pixels.shape[1], pixels.shape[0]
     for x, y, w, h in known.boxes:

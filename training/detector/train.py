@@ -14,7 +14,7 @@ import cv2
 from training.common import trainer
 from training.common.options import amount, share, whole
 from training.detector.photos import memory, read_photos
-from training.detector.tiles import Wear
+from training.detector.tiles import TileAugmentation
 
 MODULE = "training.detector.train"
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     data = "the folder with labels.jsonl and images/"
-    return trainer.run(MODULE, parser, options, data, _wear, _train)
+    return trainer.run(MODULE, parser, options, data, _augmentation, _train)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,12 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--batch-size", type=whole(1), default=16, help="tiles of the first side")
     p.add_argument("--val-side", type=_sides, default="320", help="side of validation pictures")
     p.add_argument(
-        "--points-share", type=amount, default=3.0, metavar="X",
+        "--landmark-weight", type=amount, default=3.0, metavar="X",
         help="weight of the landmarks' loss; with 1 they stay those of an upright face",
     )  # fmt: skip
     trainer.add_fit_options(p, learning_rate=2e-3)
     g = p.add_argument_group("tiles")
-    for f in fields(Wear):
+    for f in fields(TileAugmentation):
         g.add_argument(f"--{f.name}", type=float, default=f.default, help=f.metadata["help"])
     return p
 
@@ -72,8 +72,8 @@ def _sides(text: str) -> tuple[int, ...]:
     return sides
 
 
-def _wear(config: dict[str, Any]) -> Wear:
-    return Wear(**{f.name: config[f.name] for f in fields(Wear)})
+def _augmentation(config: dict[str, Any]) -> TileAugmentation:
+    return TileAugmentation(**{f.name: config[f.name] for f in fields(TileAugmentation)})
 
 
 def _train(folder: Path, config: trainer.Config, state: trainer.State) -> int:
@@ -96,18 +96,18 @@ def _train(folder: Path, config: trainer.Config, state: trainer.State) -> int:
         f"{(memory(train) + memory(val)) / 1e6:.0f} MB in memory"
     )
     batches = TileBatches(
-        train, _wear(config), tiles=config["tiles"], batch_size=config["batch_size"],
+        train, _augmentation(config), tiles=config["tiles"], batch_size=config["batch_size"],
         sides=config["sides"], faces=config["faces"], seed=config["seed"],
         epoch=state["epoch"] if state else 0,
     )  # fmt: skip
     model = trainer.prepare(
         config, folder, state, build=lambda: build(config["channels"]), load=load,
-        loss=losses.Detection(config["points_share"]),
+        loss=losses.Detection(config["landmark_weight"]),
         metrics=[losses.score, losses.box, losses.points], steps=len(batches),
     )  # fmt: skip
     photos = PhotoBatches(val, config["val_side"][0], config["batch_size"])
     trainer.fit(model, config, folder, state, batches, photos)
-    print(f"done; evaluate with: python -m training.evaluate_detectors.evaluate {folder} "
+    print(f"done; evaluate with: python -m training.evaluate_detectors {folder} "
           f"--data {config['data']}")  # fmt: skip
     return 0
 

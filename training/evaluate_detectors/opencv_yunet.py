@@ -1,4 +1,4 @@
-"""``cv2.FaceDetectorYN`` as a detector, to be measured beside the others."""
+"""``cv2.FaceDetectorYN`` behind the detector protocol, to compare with."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fastfer.errors import ModelError
 
 
 class OpenCVYuNet:
-    """OpenCV's own YuNet, on the reduced frame that fastfer's detectors search."""
+    """OpenCV's own YuNet on a frame reduced as for fastfer's detectors."""
 
     name = "cv2"
     crop_calibration = CropCalibration()
 
     def __init__(self, file: str, detect_size: int, score: float) -> None:
-        """``file`` is YuNet's ONNX file; for the rest see :class:`fastfer.detectors.yunet`.
+        """``file`` is YuNet's ONNX file; the rest is as in fastfer's own YuNetDetector.
 
         Raises:
             ModelError: OpenCV cannot read the file.
@@ -29,7 +29,7 @@ class OpenCVYuNet:
         try:
             self._network: Any = cv2.FaceDetectorYN.create(file, "", (320, 320), score, 0.3, 5000)
         except cv2.error as e:
-            raise ModelError(f"{file}: not a file of YuNet that OpenCV reads ({e.err})") from None
+            raise ModelError(f"{file}: not a YuNet file that OpenCV can read ({e.err})") from None
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
         size = detection_input_size(frame, self._size)

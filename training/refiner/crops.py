@@ -1,8 +1,8 @@
-"""Draw what the second look learns from: ``python -m training.refiner.crops --out FOLDER``.
+"""Draw what the second stage learns from: ``python -m training.refiner.crops --out FOLDER``.
 
-The first network searches worn tiles of the photos, as its own training sees them; every face that
+The first stage searches worn tiles of the photos, as its own training sees them; every face that
 it proposes, right or wrong, is cut out as in use. Faces are also cut out around boxes that are a
-little off, so that those which the first network misses are learnt, too.
+little off, so that those which the first stage misses are learnt, too.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from fastfer.detectors.resize import shrink
 from fastfer.errors import FastferError, InputError
 from fastfer.kernels.boxes import iou
 from training.common.options import how_to_go_on, run_command, share, whole
-from training.detector.photos import Floats, Photo, Regions, read_photos
-from training.detector.tiles import Pixels, Wear, draw
+from training.detector.photos import FaceRegions, Floats, Photo, read_photos
+from training.detector.tiles import Pixels, TileAugmentation, draw
 
 FILES = {"train": "train.npz", "val": "val.npz"}
 CHUNK = 250
 """Tiles that are drawn with random numbers of their own: the same whichever process draws them."""
 SIDES = (256, 320, 416)
-SEARCHED = 0.5
+MIN_SEARCH_SCALE = 0.5
 """Smallest share of a tile's side at which it is searched."""
-LEAST = 0.1
-"""The first network's score from which proposals are taken."""
-MOST = 12
+MIN_PROPOSAL_SCORE = 0.1
+"""The first stage's score from which proposals are taken."""
+MAX_PROPOSALS = 12
 """Of the best proposals of a tile, and"""
 FACES = 3
 """of its faces around which a crop is cut a little off."""
-OFF, SCALED = 0.1, 0.15
+CENTRE_JITTER, SIZE_JITTER = 0.1, 0.15
 """How much off: standard deviations in sides of the face, and of the logarithm of its sides."""
 SMALLEST = 10.0
 """Side in pixels of such faces."""
-SHOWS, CLEARLY, NONE = 0.35, 0.45, 0.2
+FACE_IOU, CERTAIN_FACE_IOU, BACKGROUND_IOU = 0.35, 0.45, 0.2
 """Overlap from which a crop shows a face, from which it has to be told as one, and up to which it
 has to be told as none."""
 
@@ -109,12 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     p = argparse.ArgumentParser(
         prog="python -m training.refiner.crops",
-        description="Draw what the face detector's second look learns from.",
+        description="Draw what the face detector's second stage learns from.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     p.add_argument("--data", required=True, type=Path, help="folder with labels.jsonl and images/")
     p.add_argument("--out", required=True, type=Path, help="folder of train.npz and val.npz")
-    p.add_argument("--detector", type=Path, default=BUNDLED, help="ONNX file of the first look")
+    p.add_argument("--detector", type=Path, default=BUNDLED, help="ONNX file of the first stage")
     p.add_argument("--tiles", type=whole(1), default=90_000, help="tiles; 1/30 more to validate")
     p.add_argument("--faces", type=share, default=0.6, help="share that begins with faces")
     p.add_argument("--seed", type=whole(0), default=0, help="of the tiles")
@@ -191,18 +191,20 @@ def _set_up(data: Path, split: str, detector: Path, faces: float) -> None:
 
 
 def first_look(file: Path = BUNDLED) -> NanoDetector:
-    """The first network alone, for tiles of any size."""
-    return NanoDetector(file, detect_size=max(SIDES), score=LEAST, refiner="none", threads=1)
+    """The first stage alone, for tiles of any size."""
+    return NanoDetector(
+        file, detect_size=max(SIDES), score=MIN_PROPOSAL_SCORE, refiner="none", threads=1
+    )
 
 
 def _draw_chunk(seed: tuple[int, int, int], count: int) -> Crops:
     if _Source.error is not None:
         raise _Source.error
     rng = np.random.default_rng(seed)
-    return draw_crops(_Source.photos, _Source.detector, count, _Source.faces, rng)
+    return crops_of_photos(_Source.photos, _Source.detector, count, _Source.faces, rng)
 
 
-def draw_crops(
+def crops_of_photos(
     photos: Sequence[Photo],
     detector: NanoDetector,
     count: int,
@@ -210,22 +212,22 @@ def draw_crops(
     rng: np.random.Generator,
 ) -> Crops:
     """The crops of ``count`` tiles, of which the share ``faces`` begins with a photo of faces."""
-    wear = Wear(mosaic=0.25, rotate=0.4, angle=35.0, aimed=0.8)
+    augmentation = TileAugmentation(mosaic=0.25, rotate=0.4, angle=35.0, aimed=0.8)
     known = np.array([len(photo.known.boxes) > 0 for photo in photos])
     kinds = [n if len(n) else np.arange(len(photos)) for n in map(np.flatnonzero, (~known, known))]
     parts = [Crops(np.empty((0, SIZE, SIZE), np.uint8), np.empty((0, WIDTH), np.float32))]
     for _ in range(count):
         first = int(rng.choice(kinds[int(rng.random() < faces)]))
-        pixels, regions = draw(photos, first, int(rng.choice(SIDES)), wear, rng)
-        parts.append(cut_crops(pixels[..., 0], regions, detector, rng))
+        pixels, regions = draw(photos, first, int(rng.choice(SIDES)), augmentation, rng)
+        parts.append(crops_of_tile(pixels[..., 0], regions, detector, rng))
     return Crops.joined(parts)
 
 
-def cut_crops(
-    tile: Pixels, known: Regions, detector: NanoDetector, rng: np.random.Generator
+def crops_of_tile(
+    tile: Pixels, known: FaceRegions, detector: NanoDetector, rng: np.random.Generator
 ) -> Crops:
-    """What the first network proposes in ``tile`` (H, W), and its faces, a little off."""
-    boxes = np.concatenate([_proposals(tile, detector, rng), _off(known.boxes, rng)])
+    """What the first stage proposes in ``tile`` (H, W), and its faces, a little off."""
+    boxes = np.concatenate([_proposals(tile, detector, rng), _jittered(known.boxes, rng)])
     crops = around(boxes)
     targets = _targets(boxes, crops, known)
     use = (targets[:, WEIGHT] > 0) | (targets[:, FACE] > 0)
@@ -237,32 +239,32 @@ def cut_crops(
 def _proposals(tile: Pixels, detector: NanoDetector, rng: np.random.Generator) -> NDArray[Any]:
     side = tile.shape[0]
     # Most frames are larger than what is searched of them.
-    searched = round(side * (rng.uniform(SEARCHED, 1) if rng.random() < 0.6 else 1))
+    searched = round(side * (rng.uniform(MIN_SEARCH_SCALE, 1) if rng.random() < 0.6 else 1))
     found = detector.detect(shrink(tile, (searched, searched))).scaled(*[side / searched] * 2)
-    best = np.argsort(-found.scores, kind="stable")[:MOST]
+    best = np.argsort(-found.scores, kind="stable")[:MAX_PROPOSALS]
     return found.boxes[best].astype(np.float64)
 
 
-def _off(faces: Floats, rng: np.random.Generator) -> NDArray[Any]:
+def _jittered(faces: Floats, rng: np.random.Generator) -> NDArray[Any]:
     chosen = faces[np.sqrt(faces[:, 2:].prod(axis=1)) >= SMALLEST].astype(np.float64)
     chosen = rng.permutation(chosen)[:FACES]
-    sizes = chosen[:, 2:] * np.exp(rng.normal(0, SCALED, (len(chosen), 2)))
-    middle = chosen[:, :2] + chosen[:, 2:] * (0.5 + rng.normal(0, OFF, (len(chosen), 2)))
+    sizes = chosen[:, 2:] * np.exp(rng.normal(0, SIZE_JITTER, (len(chosen), 2)))
+    middle = chosen[:, :2] + chosen[:, 2:] * (0.5 + rng.normal(0, CENTRE_JITTER, (len(chosen), 2)))
     return np.concatenate([middle - sizes / 2, sizes], axis=1)
 
 
-def _targets(boxes: NDArray[Any], crops: NDArray[Any], known: Regions) -> Floats:
+def _targets(boxes: NDArray[Any], crops: NDArray[Any], known: FaceRegions) -> Floats:
     rows = np.zeros((len(boxes), WIDTH), np.float32)
-    rows[:, WEIGHT] = ~_unsure(boxes, known.ignore.astype(np.float64))
+    rows[:, WEIGHT] = ~_in_ignored_region(boxes, known.ignore.astype(np.float64))
     if not len(known.boxes):
         return rows
     faces = known.boxes.astype(np.float64)
     overlaps = iou(boxes, faces)
     nearest, overlap = overlaps.argmax(axis=1), overlaps.max(axis=1)
-    shown = overlap >= SHOWS
+    shown = overlap >= FACE_IOU
     rows[:, FACE] = shown
-    rows[shown, WEIGHT] = overlap[shown] >= CLEARLY
-    rows[~shown & (overlap > NONE), WEIGHT] = 0
+    rows[shown, WEIGHT] = overlap[shown] >= CERTAIN_FACE_IOU
+    rows[~shown & (overlap > BACKGROUND_IOU), WEIGHT] = 0
     points = known.points[nearest[shown]].astype(np.float64)
     said = encode(crops[shown], faces[nearest[shown]], points)
     rows[shown, BOX] = said[:, :4]
@@ -271,7 +273,7 @@ def _targets(boxes: NDArray[Any], crops: NDArray[Any], known: Regions) -> Floats
     return rows
 
 
-def _unsure(boxes: NDArray[Any], ignore: NDArray[Any]) -> NDArray[np.bool_]:
+def _in_ignored_region(boxes: NDArray[Any], ignore: NDArray[Any]) -> NDArray[np.bool_]:
     """Which ``boxes`` lie where nobody knows of faces."""
     if not len(ignore) or not len(boxes):
         return np.zeros(len(boxes), np.bool_)

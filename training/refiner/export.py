@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def add_score_options(p: argparse.ArgumentParser) -> None:
-    """How much the second look's score counts."""
+    """How much the second stage's score counts."""
     p.add_argument(
         "--score-share", type=amount, default=1.0, metavar="X",
         help="what its logit is multiplied with before it is added to the detector's",
@@ -79,7 +79,7 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
 
     source = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["faces", SIZE, SIZE, 1])
     return onnx_writer.write(
-        model, path, source, [OUTPUT], {"kind": "second look at faces", **about}
+        model, path, source, [OUTPUT], {"kind": "second stage at faces", **about}
     )
 
 

@@ -1,4 +1,4 @@
-"""What the second look is trained by: a focal loss for the score, and the errors of box and points.
+"""Losses of the second stage: focal loss for the score, Huber loss for box and landmarks.
 
 Targets are those of :mod:`training.refiner.crops`, predictions those of
 :mod:`training.refiner.network`.
@@ -15,10 +15,10 @@ from training.refiner.crops import BOX, FACE, KNOWN, POINTS, WEIGHT
 
 Tensor = Any
 PACKAGE = "fastfer.refiner"
-"""Keras keeps one function of a name in a package; the first look's losses are called alike."""
-BOX_SHARE, POINTS_SHARE = 4.0, 15.0
+"""Keras keeps one function of a name in a package; the first stage's losses are called alike."""
+BOX_WEIGHT, LANDMARK_WEIGHT = 4.0, 15.0
 """Weights of the losses beside that of the score."""
-ROUND = 0.02
+HUBER_DELTA = 0.02
 """Errors below this, in sides of the crop, count by their square: labels are no better."""
 
 
@@ -32,8 +32,8 @@ class Refinement(keras.losses.Loss):  # type: ignore[misc]
     def call(self, targets: Tensor, predicted: Tensor) -> Tensor:
         return (
             score(targets, predicted)
-            + BOX_SHARE * box(targets, predicted)
-            + POINTS_SHARE * points(targets, predicted)
+            + BOX_WEIGHT * box(targets, predicted)
+            + LANDMARK_WEIGHT * points(targets, predicted)
         )
 
 
@@ -63,7 +63,9 @@ def points(targets: Tensor, predicted: Tensor) -> Tensor:
 
 def _huber(error: Tensor) -> Tensor:
     size = ops.abs(error)
-    return ops.where(size < ROUND, ops.square(error) / (2 * ROUND), size - ROUND / 2)
+    return ops.where(
+        size < HUBER_DELTA, ops.square(error) / (2 * HUBER_DELTA), size - HUBER_DELTA / 2
+    )
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

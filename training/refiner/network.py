@@ -1,4 +1,4 @@
-"""The network of the second look: plain convolutions over a crop of 48 x 48 pixels.
+"""The network of the second stage: plain convolutions over a crop of 48 x 48 pixels.
 
 For every crop it gives the numbers that :data:`fastfer.detectors.nano_refiner.VALUES` counts.
 """
@@ -21,7 +21,7 @@ LAST = "values"
 STEM, STEM_KERNEL = 16, 5
 WIDTHS = (32, 48, 64)
 """Channels at strides 4, 8 and 16."""
-MORE = (1, 1, 0)
+EXTRA_CONVOLUTIONS = (1, 1, 0)
 """Convolutions at each beside the one that reduces."""
 
 
@@ -29,7 +29,7 @@ def build() -> keras.Model:
     """The network for crops (N, 48, 48, 1) from 0 to 1; its output is (N, 15)."""
     x = inputs = keras.Input((SIZE, SIZE, 1), name=INPUT)
     x = _conv_relu(x, STEM, STEM_KERNEL, strides=2)
-    for filters, more in zip(WIDTHS, MORE, strict=True):
+    for filters, more in zip(WIDTHS, EXTRA_CONVOLUTIONS, strict=True):
         x = _conv_relu(x, filters, strides=2)
         for _ in range(more):
             x = _conv_relu(x, filters)
@@ -55,5 +55,5 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
     model = load_network(path, compile=compile)
     layers = {layer.name for layer in model.layers}
     if not layers >= {LAST, OUTPUT} or model.inputs[0].shape[1:] != (SIZE, SIZE, 1):
-        raise ModelError(f"{path}: not a second look at faces; training.refiner.train makes them")
+        raise ModelError(f"{path}: not a second-stage network; training.refiner.train makes them")
     return model

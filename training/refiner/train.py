@@ -1,4 +1,4 @@
-"""Train the second look: ``python -m training.refiner.train --data CROPS --out runs/NAME``."""
+"""Train the second stage: ``python -m training.refiner.train --data CROPS --out runs/NAME``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m training.refiner.train",
-        description="Train the face detector's second look.",
+        description="Train the face detector's second stage.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     p.add_argument("--data", help="folder with train.npz and val.npz")
@@ -58,7 +58,7 @@ def _train(folder: Path, config: trainer.Config, state: trainer.State) -> int:
     )  # fmt: skip
     trainer.fit(model, config, folder, state, batches, AllCrops(val, config["batch_size"]))
     print(
-        f"done; evaluate with: python -m training.evaluate_detectors.evaluate nano --refiner {folder} "
+        f"done; evaluate with: python -m training.evaluate_detectors nano --refiner {folder} "
         "--data FOLDER"
     )
     return 0

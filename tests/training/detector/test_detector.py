@@ -22,24 +22,27 @@ from training.detector import export, losses
 from training.detector import train as training
 from training.detector.batches import PhotoBatches, TileBatches
 from training.detector.network import build, load
-from training.detector.photos import Photo, Regions, memory, read_photos, regions
+from training.detector.photos import FaceRegions, Photo, memory, read_photos, regions
 from training.detector.targets import BOX, KNOWN, POSITIVE, STRIDES, WEIGHT, WIDTH, assign
 from training.detector.targets import POINTS as POINT_COLUMNS
-from training.detector.tiles import Wear, cut, draw, fit, mirror, wear_out
-from training.evaluate_detectors import evaluate, roll
+from training.detector.tiles import TileAugmentation, cut, distort, fit, mirror
+from training.evaluate_detectors import __main__ as evaluate
 
 NONE = np.empty((0, 4), np.float32)
-CALM = Wear(
+CALM = TileAugmentation(
     flip=0, mosaic=0, aimed=1, rotate=0, light=0, blur=0, noise=0, jpeg=0, occlude=0
 )  # fmt: skip
 
 
-def faces(*boxes: tuple[float, ...], ignore: object = NONE, decoys: object = NONE) -> Regions:
+def faces(
+    *boxes: tuple[float, ...], ignore: object = NONE, false_hits: object = NONE
+) -> FaceRegions:
     rows = np.array(boxes, np.float32).reshape(-1, 4)
     points = POINTS[None] * rows[:, None, 2:] + rows[:, None, :2]
-    return Regions(
+    return FaceRegions(
         rows, points.astype(np.float32),
-        np.array(ignore, np.float32).reshape(-1, 4), np.array(decoys, np.float32).reshape(-1, 4),
+        np.array(ignore, np.float32).reshape(-1, 4),
+        np.array(false_hits, np.float32).reshape(-1, 4),
     )  # fmt: skip
 
 
@@ -75,7 +78,7 @@ def test_drawn_boxes_that_the_teacher_missed_are_faces_without_points():
     assert np.isfinite(known.points[0]).all()
     assert np.isnan(known.points[1]).all()
     assert known.ignore.tolist() == [[90, 0, 9, 9]]
-    assert known.decoys.tolist() == [[0, 90, 5, 5]]
+    assert known.false_hits.tolist() == [[0, 90, 5, 5]]
 
 
 def test_what_cannot_be_read(tmp_path, scenes):
@@ -136,7 +139,7 @@ def test_a_turn_takes_the_points_along():
     photo.pixels[:] = 0
     for px, py in photo.known.points[0]:
         photo.pixels[round(py) - 2 : round(py) + 2, round(px) - 2 : round(px) + 2] = 255
-    turned = Wear(**{**vars(CALM), "rotate": 1, "angle": 40})
+    turned = TileAugmentation(**{**vars(CALM), "rotate": 1, "angle": 40})
     for seed in range(5):
         pixels, known = cut(photo, (256, 256), turned, np.random.default_rng(seed))
         for point in known.points.reshape(-1, 2):
@@ -165,9 +168,9 @@ def test_faces_seen_in_part_are_ignored():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_worn_tile_is_a_tile(channels):
-    wear = Wear(light=1, blur=1, noise=1, jpeg=1)
+    augmentation = TileAugmentation(light=1, blur=1, noise=1, jpeg=1)
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, channels)).astype(np.uint8)
-    one, other = (wear_out(pixels, wear, np.random.default_rng(3)) for _ in range(2))
+    one, other = (distort(pixels, augmentation, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(one, other)
     assert one.shape == pixels.shape
     assert (one != pixels).mean() > 0.9
@@ -175,9 +178,9 @@ def test_a_worn_tile_is_a_tile(channels):
 
 def test_what_wear_refuses():
     with pytest.raises(UsageError, match="--flip must lie between 0 and 1"):
-        Wear(flip=2)
+        TileAugmentation(flip=2)
     with pytest.raises(UsageError, match=r"--shrink 0\.0 must be above 0"):
-        Wear(shrink=0.0)
+        TileAugmentation(shrink=0.0)
 
 
 def test_batches_are_the_same_for_the_same_seed_and_epoch(scenes):
@@ -185,7 +188,7 @@ def test_batches_are_the_same_for_the_same_seed_and_epoch(scenes):
 
     def batches(epoch):
         return TileBatches(
-            photos, Wear(), tiles=8, batch_size=4, sides=(64, 128), seed=1, epoch=epoch
+            photos, TileAugmentation(), tiles=8, batch_size=4, sides=(64, 128), seed=1, epoch=epoch
         )
 
     one, other = batches(0), batches(1)
@@ -358,13 +361,13 @@ def test_export_and_evaluation(run, scenes, tmp_path, capsys):
     assert detector.detect(np.zeros((90, 120, 3), np.uint8)).boxes.shape[1] == 4
     out = tmp_path / "report"
     words = [str(run), str(model), "--data", str(scenes), "--size", "160", "--out", str(out)]
-    assert evaluate.main([*words, "--pictures", "3"]) == 0
+    assert evaluate.main([*words, "--worst", "3"]) == 0
     report = json.loads((out / "report.json").read_text())
     assert set(report) == {"whole 160", "nano.onnx 160"}
     first, second = report.values()
     assert first["recall"] == second["recall"]
     assert (out / "recall.png").stat().st_size > 5000
-    assert len(list((out / "worst-160").iterdir())) == 3
+    assert len(list((out / f"worst-{scenes.name}-whole-160").iterdir())) == 3
     assert "| nano.onnx 160 |" in (out / "report.md").read_text()
 
 
@@ -382,56 +385,14 @@ def test_the_network_keeps_within_its_limits():
     assert model(np.zeros((1, 64, 96, 3), np.float32)).shape == (1, 8 * 12 + 4 * 6 + 2 * 3, 15)
 
 
-def test_evaluation_counts_as_the_benchmark_does():
-    from training.evaluate_detectors.matching import Photo as Labelled
-
-    boxes = np.array([[0, 0, 20, 20], [40, 0, 20, 20]], np.float64)
-    photo = Labelled(Path(), boxes, NONE.astype(float), np.array([[80.0, 80, 20, 20]]))
-    found = np.array(
-        [[1, 0, 20, 20], [0, 1, 20, 20], [70, 0, 9, 9], [85, 85, 5, 5], [50, 0, 20, 20]], float
-    )
-    face_of, false = evaluate.match(photo, found)
-    assert face_of.tolist() == [0, -1, -1, -1, -1]
-    assert false.tolist() == [False, False, True, False, False]
-    assert draw([spot((120, 60, 40, 50))], 0, 64, CALM, np.random.default_rng(0))[0].shape == (
-        64, 64, 1,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(("follows", "expected"), [(True, 0), (False, 30)])
-def test_tilt_is_told_by_photos_that_were_turned(follows, expected):
-    """A detector that knows the face of a square frame, and tells how it is turned, or does not."""
-    from fastfer.detectors import CropCalibration, Detections
-    from training.evaluate_detectors.matching import Photo as Labelled
-
-    marks = POINTS.astype(float) * 60 + 20
-
-    class Knowing:
-        name, crop_calibration, asked = "knowing", CropCalibration(), 0
-
-        def detect(self, frame):
-            angle = np.deg2rad([-30, 30][self.asked]) if follows else 0.0
-            self.asked += 1
-            turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-            middle = frame.shape[0] / 2
-            points = (marks - 50) @ turn + middle
-            box = np.array([[middle - 40, middle - 40, 80, 80]], np.float32)
-            return Detections(box, np.ones(1, np.float32), points[None].astype(np.float32))
-
-    photo = Labelled(Path(), np.array([[20.0, 20, 60, 60]]), NONE, NONE, points=marks[None])
-    frame = np.zeros((100, 100, 3), np.uint8)
-    errors = roll.tilt_errors(Knowing(), [photo], [frame], [np.array([0])])
-    assert errors == pytest.approx([expected] * 2, abs=0.5)
-
-
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_a_share_of_the_tiles_begins_with_faces(share):
     def plain(value, known):
         return Photo(np.full((64, 64, 1), value, np.uint8), known)
 
     photos = [plain(200, faces((20, 20, 24, 24)))] + [plain(50, faces()) for _ in range(9)]
-    wear = replace(CALM, grow=1.0, shrink=1.0)
-    batches = TileBatches(photos, wear, tiles=400, batch_size=100, sides=[32], faces=share)
+    augmentation = replace(CALM, grow=1.0, shrink=1.0)
+    batches = TileBatches(photos, augmentation, tiles=400, batch_size=100, sides=[32], faces=share)
     bright = [(batch > 100).any(axis=(1, 2, 3)) for batch, _ in (batches[i] for i in range(4))]
     assert np.mean(bright) == pytest.approx(share, abs=0.07)
 

@@ -1,4 +1,4 @@
-"""The second look's training: crops, batches, losses, a run, its export and evaluation."""
+"""The second stage's training: crops, batches, losses, a run, its export and evaluation."""
 # ruff: noqa: E402  (what needs Keras comes after the skip)
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -21,13 +20,12 @@ keras = pytest.importorskip("keras")
 from fastfer.detectors import Detections, create_detector
 from fastfer.detectors.nano import BUNDLED as NANO
 from fastfer.detectors.nano_refiner import SIZE, around, decode
-from fastfer.errors import InputError, ModelError
+from fastfer.errors import InputError
 from tests.helpers.drawn_scenes import POINTS as PLACES
 from tests.helpers.drawn_scenes import write_scenes
 from training.common import run_folder
-from training.detector import label_noise
-from training.detector.photos import Photo, Regions, read_photos
-from training.evaluate_detectors import evaluate
+from training.detector.photos import FaceRegions, Photo, read_photos
+from training.evaluate_detectors import __main__ as evaluate
 from training.refiner import crops, export, losses
 from training.refiner import train as training
 from training.refiner.batches import AllCrops, CropBatches, mirror
@@ -61,17 +59,17 @@ class Proposing:
         return Detections(small, np.full(len(small), 0.5, np.float32))
 
 
-def cut(known: Regions, *proposals: tuple[float, ...]) -> Crops:
+def cut(known: FaceRegions, *proposals: tuple[float, ...]) -> Crops:
     tile = np.full((200, 200), 50, np.uint8)
     for x, y, w, h in known.boxes.astype(int):
         tile[y : y + h, x : x + w] = 200
-    return crops.cut_crops(tile, known, Proposing(*proposals), np.random.default_rng(0))
+    return crops.crops_of_tile(tile, known, Proposing(*proposals), np.random.default_rng(0))
 
 
-def regions(*boxes: tuple[float, ...], ignore: object = NONE) -> Regions:
+def regions(*boxes: tuple[float, ...], ignore: object = NONE) -> FaceRegions:
     rows = np.array(boxes, np.float32).reshape(-1, 4)
     points = (PLACES[None] * rows[:, None, 2:] + rows[:, None, :2]).astype(np.float32)
-    return Regions(rows, points, np.array(ignore, np.float32).reshape(-1, 4), NONE)
+    return FaceRegions(rows, points, np.array(ignore, np.float32).reshape(-1, 4), NONE)
 
 
 # --- crops ---------------------------------------------------------------------------------------
@@ -135,7 +133,9 @@ def test_proposals_are_found_in_a_reduced_tile_as_well(monkeypatch):
 
     tile, face = np.zeros((200, 200), np.uint8), regions((60, 50, 40, 50))
     rows = [
-        crops.cut_crops(tile, face, Noting((56, 54, 44, 44)), np.random.default_rng(seed)).targets
+        crops.crops_of_tile(
+            tile, face, Noting((56, 54, 44, 44)), np.random.default_rng(seed)
+        ).targets
         for seed in range(12)
     ]
     assert min(searched) < 150
@@ -153,18 +153,22 @@ def test_the_best_proposals_are_taken():
     boxes = [(5 * i, 10, 30, 30) for i in range(20)]
     rng = np.random.default_rng(0)
     kept = crops._proposals(np.zeros((200, 200), np.uint8), Many(*boxes), rng)
-    assert sorted(kept[:, 0].round().tolist()) == [5 * i for i in range(20 - crops.MOST, 20)]
+    assert sorted(kept[:, 0].round().tolist()) == [
+        5 * i for i in range(20 - crops.MAX_PROPOSALS, 20)
+    ]
 
 
 def test_faces_are_cut_out_a_little_off():
     face = np.array([[100.0, 100, 40, 50]], np.float32)
     rng = np.random.default_rng(0)
-    off = np.concatenate([crops._off(face, rng) for _ in range(800)])
+    off = np.concatenate([crops._jittered(face, rng) for _ in range(800)])
     middle = (off[:, :2] + off[:, 2:] / 2 - [120, 125]) / [40, 50]
     np.testing.assert_allclose(middle.mean(axis=0), 0, atol=0.02)
-    np.testing.assert_allclose(middle.std(axis=0), crops.OFF, rtol=0.15)
-    np.testing.assert_allclose(np.log(off[:, 2:] / [40, 50]).std(axis=0), crops.SCALED, rtol=0.15)
-    assert len(crops._off(np.array([[0, 0, 9, 9]], np.float32), rng)) == 0, "too small"
+    np.testing.assert_allclose(middle.std(axis=0), crops.CENTRE_JITTER, rtol=0.15)
+    np.testing.assert_allclose(
+        np.log(off[:, 2:] / [40, 50]).std(axis=0), crops.SIZE_JITTER, rtol=0.15
+    )
+    assert len(crops._jittered(np.array([[0, 0, 9, 9]], np.float32), rng)) == 0, "too small"
 
 
 def test_proposals_beside_the_tile_are_left_out():
@@ -175,13 +179,13 @@ def test_proposals_beside_the_tile_are_left_out():
 def test_a_share_of_the_tiles_begins_with_faces(monkeypatch, share):
     begun = []
 
-    def draw(photos, first, side, wear, rng):
+    def draw(photos, first, side, augmentation, rng):
         begun.append(first)
         return np.zeros((side, side, 1), np.uint8), regions()
 
     monkeypatch.setattr(crops, "draw", draw)
     empty, full = (Photo(np.zeros((9, 9, 1), np.uint8), regions(*f)) for f in ([], [(0, 0, 9, 9)]))
-    crops.draw_crops([empty, full, empty], Proposing(), 9, share, np.random.default_rng(0))
+    crops.crops_of_photos([empty, full, empty], Proposing(), 9, share, np.random.default_rng(0))
     assert set(begun) == ({1} if share else {0, 2})
 
 
@@ -195,7 +199,7 @@ def test_crops_are_the_same_for_the_same_seed(scenes):
     photos = read_photos(scenes, "train")
     detector = crops.first_look()
     one, other, third = (
-        crops.draw_crops(photos, detector, 4, 0.5, np.random.default_rng(seed))
+        crops.crops_of_photos(photos, detector, 4, 0.5, np.random.default_rng(seed))
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one.pixels, other.pixels)
@@ -407,32 +411,6 @@ def test_the_share_and_the_shift_change_the_score_alone():
     np.testing.assert_allclose(after[:, 1:], before[:, 1:], atol=1e-6)
 
 
-def test_labels_are_as_exact_as_their_labeller(scenes, capsys):
-    words = ["nano", "--data", str(scenes), "--most", "2"]
-    assert label_noise.main(words) == 0
-    rows = capsys.readouterr().out.splitlines()
-    assert [row.split("|")[1].strip() for row in rows[2:]] == ["0 px", "1 px", "2 px"]
-
-
-def test_a_moved_photo_has_the_same_faces():
-    class Corner:
-        """Sees a face at the first white pixel."""
-
-        name, crop_calibration = "corner", None
-
-        def detect(self, frame):
-            y, x = np.argwhere(frame[..., 0])[0]
-            box = np.array([[x, y, 20, 20]], np.float32)
-            return Detections(box, np.ones(1, np.float32), np.full((1, 5, 2), [x, y], np.float32))
-
-    frame = np.zeros((60, 80, 3), np.uint8)
-    frame[30, 40] = 255
-    for pixels in (0, 3):
-        found = label_noise.Moved(Corner(), pixels).detect(frame)
-        assert found.boxes.tolist() == [[40, 30, 20, 20]]
-        assert (found.landmarks == [40, 30]).all()
-
-
 def test_what_evaluation_refuses(scenes, tmp_path, capsys):
     def asked(*words: str) -> str:
         assert evaluate.main([*words, "--data", str(scenes), "--size", "160"]) != 0
@@ -440,12 +418,12 @@ def test_what_evaluation_refuses(scenes, tmp_path, capsys):
         assert len(said.splitlines()) == 1, said
         return said
 
-    assert "name that in place of auto" in asked("auto", "--refiner", "none")
-    assert "for a run" in asked("nano", "--score-share", "0.5")
+    assert "name that instead of auto" in asked("auto", "--refiner", "none")
+    assert "--refiner RUN" in asked("nano", "--score-share", "0.5")
     assert "no such file" in asked("nano", "--refiner", str(tmp_path / "none"))
     other = tmp_path / "other.keras"
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(other)
-    assert "not a second look at faces" in asked("nano", "--refiner", str(other))
+    assert "not a second-stage network" in asked("nano", "--refiner", str(other))
     assert "not a face detector" in asked(str(other))
 
 
@@ -467,22 +445,6 @@ def test_both_networks_losses_have_names_of_their_own(run):
     known = keras.saving.get_registered_object
     assert known("fastfer>score") is first.score
     assert known("fastfer.refiner>score") is losses.score
-
-
-def test_opencvs_yunet_is_fastfers(shared, tmp_path, capsys):
-    file = shared / "models" / "yunet_n_640_640.onnx"
-    frame = cv2.imread(str(shared / "media" / "faces" / "2008_001322.jpg"))
-    theirs, ours = (
-        evaluate.open_detector(spec, 320).detect(frame) for spec in (f"cv2:{file}", str(file))
-    )
-    best = [found.take(found.scores > 0.7).left_to_right() for found in (theirs, ours)]
-    assert len(best[0]) == 3
-    np.testing.assert_allclose(best[0].boxes, best[1].boxes, atol=1)
-    np.testing.assert_allclose(best[0].landmarks, best[1].landmarks, atol=1)
-    bad = tmp_path / "bad.onnx"
-    bad.write_bytes(b"no")
-    with pytest.raises(ModelError, match=r"bad\.onnx: not a file of YuNet"):
-        evaluate.open_detector(f"cv2:{bad}", 320)
 
 
 def test_export_refuses(run, tmp_path, capsys, monkeypatch):

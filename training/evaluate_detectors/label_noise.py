@@ -1,10 +1,10 @@
-"""How exact the landmarks of the labels are: the labeller held against its own labels.
+"""Measure the noise in landmark labels that come from a detector:
 
-    python -m training.detector.label_noise yunet --data FOLDER
+    python -m training.evaluate_detectors.label_noise yunet --data FOLDER
 
-Each photo is moved by a few pixels, which changes nothing of its faces, and searched at its own
-size. What a detector's landmarks then miss is chance: no other detector can come nearer to such
-labels than the share of it that is in them.
+Each photo is shifted by a few pixels, which changes nothing about its faces, and searched at its
+own size. The error of the labelling detector against its own labels is noise: no other detector can
+score better against such labels.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 
 from fastfer.detectors import Detections, Detector
 from training.common.options import run_command, whole
-from training.evaluate_detectors.evaluate import judge, open_detector, read_val
+from training.evaluate_detectors.__main__ import open_detector
+from training.evaluate_detectors.labelled_photos import read_labels
+from training.evaluate_detectors.measure import measure
 
-WHOLE = 2048
-"""Long side that is searched: photos are smaller, so it is their own."""
+FULL_SIZE = 2048
+"""Detection size: photos are smaller, so they are searched at their own."""
 
 
-class Moved:
-    """A detector that sees each frame moved to the right and down, on black."""
+class Shifted:
+    """A detector that receives each frame shifted right and down, with black filled in."""
 
     def __init__(self, detector: Detector, pixels: int) -> None:
         self.name = detector.name
@@ -51,21 +53,24 @@ class Moved:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     p = argparse.ArgumentParser(
-        prog="python -m training.detector.label_noise", description=(__doc__ or "").splitlines()[0]
+        prog="python -m training.evaluate_detectors.label_noise",
+        description=(__doc__ or "").splitlines()[0],
     )
     p.add_argument("detector", help="run folder, .keras file, or detector")
     p.add_argument("--data", required=True, type=Path, help="folder with labels.jsonl")
-    p.add_argument("--most", type=whole(1), default=5, help="pixels to move by at most")
+    p.add_argument("--max-shift", type=whole(1), default=5, help="largest shift in pixels")
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
-    photos, frames = read_val(options.data)
-    detector = open_detector(options.detector, WHOLE)
-    print("| moved by | faces | mean error | median |\n| ---: | ---: | ---: | ---: |")
-    for pixels in range(options.most + 1):
-        errors = judge(Moved(detector, pixels), photos, frames).points
+    photos = read_labels(options.data)
+    frames = [photo.read() for photo in photos]
+    detector = open_detector(options.detector, FULL_SIZE)
+    print("| shift | faces | mean error | median |\n| ---: | ---: | ---: | ---: |")
+    for pixels in range(options.max_shift + 1):
+        shifted = measure(Shifted(detector, pixels), photos, frames)
+        errors = [error for _, error in shifted.landmark_errors]
         figures = f"{np.mean(errors):.1%} | {np.median(errors):.1%}" if errors else "|"
         print(f"| {pixels} px | {len(errors)} | {figures} |", flush=True)
     return 0
