@@ -162,7 +162,7 @@ def test_engine_runs_them(tmp_path: Path) -> None:
     from skimage.data import astronaut
 
     path = write_foreign(tmp_path / "net.onnx", [1, 3, 224, 224], 8)
-    engine = Engine("haar", path, spec=ModelSpec(FERPLUS, *IMAGENET))
+    engine = Engine("nano", path, spec=ModelSpec(FERPLUS, *IMAGENET))
     (face,) = engine.analyze(np.ascontiguousarray(astronaut()[:, :, ::-1])).faces
     assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-4)
 

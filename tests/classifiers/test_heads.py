@@ -75,7 +75,7 @@ def test_engine_and_command_choose_too(tmp_path):
     cv2.imwrite(str(photo), astronaut())
     rows = {}
     for labels in ("crowd", "fer2013"):
-        (face,) = Engine("haar", path, labels=labels).analyze(cv2.imread(str(photo))).faces
+        (face,) = Engine("nano", path, labels=labels).analyze(cv2.imread(str(photo))).faces
         command = [
             sys.executable,
             "-m",
@@ -83,7 +83,7 @@ def test_engine_and_command_choose_too(tmp_path):
             str(photo),
             "--json",
             "--detector",
-            "haar",
+            "nano",
         ]
         command += ["--model", str(path), "--labels", labels]
         done = subprocess.run(command, capture_output=True, check=True, env=environment())

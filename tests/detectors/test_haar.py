@@ -24,6 +24,7 @@ from fastfer.errors import UsageError
 from fastfer.io.photos import read_image
 from tests.helpers.commands import python
 from tests.helpers.pictures import astronaut
+from tests.helpers.markers import requires_haar
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def centre(box: Any) -> tuple[float, float]:
     return float(x + w / 2), float(y + h / 2)
 
 
+@requires_haar
 def test_finds_the_astronaut(haar: Detector) -> None:
     faces = haar.detect(astronaut())
     assert len(faces) == 1
@@ -48,6 +50,7 @@ def test_finds_the_astronaut(haar: Detector) -> None:
     assert faces.landmarks is None
 
 
+@requires_haar
 @pytest.mark.parametrize("scale", [0.5, 2.0, 5.0])
 def test_boxes_are_in_pixels_of_the_frame(haar: Detector, scale: float) -> None:
     frame = cv2.resize(astronaut(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -57,6 +60,7 @@ def test_boxes_are_in_pixels_of_the_frame(haar: Detector, scale: float) -> None:
     assert np.abs(faces.boxes[0] - want).max() < 20 * scale
 
 
+@requires_haar
 def test_any_layout_of_the_same_pixels(haar: Detector) -> None:
     want = haar.detect(astronaut()).boxes
     wide = np.zeros((600, 700, 3), np.uint8)
@@ -66,6 +70,7 @@ def test_any_layout_of_the_same_pixels(haar: Detector) -> None:
     np.testing.assert_array_equal(haar.detect(gray).boxes, want)
 
 
+@requires_haar
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 90), st.integers(1, 90))
 def test_small_frames_hold_no_faces(width: int, height: int) -> None:
@@ -73,11 +78,13 @@ def test_small_frames_hold_no_faces(width: int, height: int) -> None:
     assert len(detector.detect(np.full((height, width, 3), 128, np.uint8))) == 0
 
 
+@requires_haar
 def test_very_long_frames(haar: Detector) -> None:
     assert len(haar.detect(np.zeros((3, 5000, 3), np.uint8))) == 0
     assert len(haar.detect(np.zeros((5000, 1), np.uint8))) == 0
 
 
+@requires_haar
 def test_faces_come_from_left_to_right(haar: Detector) -> None:
     row = np.hstack([astronaut()[:256], astronaut()[:256, ::-1], astronaut()[:256]])
     boxes = haar.detect(row).boxes
@@ -85,6 +92,7 @@ def test_faces_come_from_left_to_right(haar: Detector) -> None:
     assert (np.diff(boxes[:, 0]) > 0).all()
 
 
+@requires_haar
 def test_min_face_leaves_small_faces_out_and_makes_small_ones_visible() -> None:
     (side,) = create_detector("haar").detect(astronaut()).boxes[:, 2]
     assert len(create_detector("haar", min_face=int(side) - 20).detect(astronaut())) == 1
@@ -98,6 +106,7 @@ def test_min_face_leaves_small_faces_out_and_makes_small_ones_visible() -> None:
     assert (faces.boxes[:, 2] >= 39).all()
 
 
+@requires_haar
 def test_threads_share_one_detector(haar: Detector) -> None:
     frames = [astronaut(), np.ascontiguousarray(astronaut()[:, ::-1])] * 4
     want = [haar.detect(frame).boxes for frame in frames]
@@ -171,6 +180,7 @@ except ModelError as error:
     assert 'pip install "opencv-python>=4.10,<5"' in done.stdout
 
 
+@requires_haar
 def test_real_photos(haar: Detector, shared: Path) -> None:
     """Most of the frontal faces of dlib's examples are found."""
     counts = {"2008_001009.jpg": 2, "2008_001322.jpg": 2, "2009_004587.jpg": 2, "bald_guys.jpg": 20}
@@ -209,6 +219,7 @@ def test_detectors_of_the_users_own() -> None:
     assert detector.min_face == 7
 
 
+@requires_haar
 def test_haar_keeps_the_protocol(haar: Detector) -> None:
     assert isinstance(haar, Detector)
     assert haar.name == "haar"

@@ -9,6 +9,7 @@ import pytest
 
 from fastfer.detectors import LowConfidenceDetector, create_detector
 from tests.helpers.pictures import astronaut
+from tests.helpers.markers import requires_haar
 
 
 def check(spec: str) -> int:
@@ -23,7 +24,15 @@ def check(spec: str) -> int:
 
 
 # Thresholds within reach of the face's own score, or of what looks like one.
-@pytest.mark.parametrize("spec", ["nano", "nano:score=0.999", "haar", "haar:minScore=9"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "nano",
+        "nano:score=0.999",
+        pytest.param("haar", marks=requires_haar),
+        pytest.param("haar:minScore=9", marks=requires_haar),
+    ],
+)
 def test_doubt_adds_less_sure_faces(spec: str) -> None:
     assert check(spec) >= ("=" in spec)
 

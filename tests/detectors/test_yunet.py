@@ -22,6 +22,7 @@ from fastfer.errors import ModelError, UsageError
 from fastfer.inference.free_input import free_input
 from fastfer.models import store
 from fastfer.models.catalogue import CATALOGUE
+from tests.helpers.markers import requires_haar
 
 
 @pytest.fixture(scope="session")
@@ -260,6 +261,7 @@ def test_what_cannot_be_asked_for(spec: str, message: str) -> None:
         create_detector(spec)
 
 
+@requires_haar
 @pytest.mark.parametrize("cascade", ["default", "alt", "alt2", "alt_tree", "profile"])
 def test_every_cascade_runs(cascade: str) -> None:
     from skimage.data import astronaut
