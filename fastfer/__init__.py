@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from fastfer.kernels.boxes import nms as nms
     from fastfer.kernels.pack import pack_faces as pack_faces
     from fastfer.labels import EMOTIONS as EMOTIONS
+    from fastfer.outputs.columns import CSV_COLUMNS as CSV_COLUMNS
+    from fastfer.outputs.columns import CSV_DTYPES as CSV_DTYPES
     from fastfer.pipeline.video_pipeline import stream as stream
     from fastfer.results import Face as Face
     from fastfer.results import FrameResult as FrameResult
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 __version__: Final = "0.1.0"
 
 _HOME: Final = {
+    "CSV_COLUMNS": "outputs.columns",
+    "CSV_DTYPES": "outputs.columns",
     "EMOTIONS": "labels",
     "BoxError": "errors",
     "Detections": "detectors",

@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from fastfer import __version__
 from fastfer.cli import arguments, terminal
-from fastfer.errors import InputError, OutputError, UsageError
+from fastfer.errors import InputError, UsageError
 from fastfer.inference.onnx_session import THREAD_LIMIT
 from fastfer.io.encoded_image import MAX_PIXELS
 from fastfer.io.photos import STDIN, SUFFIXES, LoadedPhoto, Photo, find_photos, read_photos
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastfer.display.window import Window
     from fastfer.engine import Engine
     from fastfer.io.encoded_image import Frame
-    from fastfer.outputs.photo_outputs import AnnotatedImageWriter, Csv, JsonLines, Table
+    from fastfer.outputs.base import Output
 
 EPILOG = """\
 examples:
@@ -173,16 +173,12 @@ def _run(args: argparse.Namespace) -> int:
                 # file that an earlier run has written.
                 engine.classifier  # noqa: B018
                 outputs = _outputs(args, [photo.name for photo in photos], stack)
-            sinks, pictures = outputs
-            # Before the rows: where nobody reads those any more, the pictures are there.
-            if frame is not None and pictures is not None:
-                pictures.write(photo, frame)
             with progress.aside():
                 if photo.error is not None:
                     failed = True
                     terminal.say(photo.error)
-                for sink in sinks:
-                    sink.write(photo)
+                for output in outputs:
+                    output.write(photo, frame)
             if frame is not None and window is not None:
                 window = window if window.show(photo, frame, args.lang) else None
             progress.advance()
@@ -234,7 +230,7 @@ def _analyze(
             error = caught
         except (MemoryError, cv2.error) as caught:  # Of this photo; the next may be smaller.
             error = InputError(f"{name}: cannot be analysed: {str(caught).strip()}")
-    return PhotoResult(name, None, str(error)), None
+    return PhotoResult(name, None, str(error), error.code if error else None), None
 
 
 def _demo() -> Iterator[LoadedPhoto]:
@@ -249,20 +245,27 @@ def _demo() -> Iterator[LoadedPhoto]:
 
 def _outputs(
     args: argparse.Namespace, names: list[str], stack: ExitStack
-) -> tuple[list[JsonLines | Csv | Table], AnnotatedImageWriter | None]:
-    """Everything that takes results; ``stack`` closes what must be closed."""
-    from fastfer.outputs.photo_outputs import AnnotatedImageWriter, Csv, JsonLines, Table
+) -> list[Output[PhotoResult]]:
+    """All requested outputs, which ``stack`` closes."""
+    from fastfer.outputs.csv_rows import CsvWriter
+    from fastfer.outputs.jsonl import JsonLinesWriter
+    from fastfer.outputs.table import TableWriter
 
-    sinks: list[JsonLines | Csv | Table] = []
+    outputs: list[Output[PhotoResult]] = []
+    if args.save:  # First, so that a closed pipe costs no pictures.
+        from fastfer.outputs.annotated_images import AnnotatedImageWriter
+
+        outputs.append(AnnotatedImageWriter(args.save, names, lang=args.lang))
     if args.json:
-        sinks.append(JsonLines(terminal.stdout_for_data()))
-    elif args.csv == STDIN:
-        sinks.append(Csv(terminal.stdout_for_data()))
-    else:
-        sinks.append(Table(terminal.stdout_for_people(), names, top=args.top, lang=args.lang))
-    if args.csv not in (None, STDIN):
-        sinks.append(Csv(stack.enter_context(_open_for_writing(args.csv))))
-    return sinks, AnnotatedImageWriter(args.save, names, lang=args.lang) if args.save else None
+        outputs.append(JsonLinesWriter(STDIN))
+    elif args.csv != STDIN:
+        stream = terminal.stdout_for_people()
+        outputs.append(TableWriter(stream, names, top=args.top, lang=args.lang))
+    if args.csv:
+        outputs.append(CsvWriter(args.csv))
+    for output in outputs:
+        stack.callback(output.close)
+    return outputs
 
 
 def _refuse_photo(csv: str, names: list[str]) -> None:
@@ -273,13 +276,6 @@ def _refuse_photo(csv: str, names: list[str]) -> None:
             f"--csv {csv}: this is a picture, or one of the files to read, and would be "
             "overwritten. Name the table first: --csv faces.csv"
         )
-
-
-def _open_for_writing(path: str) -> TextIO:
-    try:
-        return Path(path).open("w", encoding="utf-8", errors="backslashreplace", newline="")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}.") from None
 
 
 def _window(args: argparse.Namespace) -> Window | None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from fastfer.display.player import Player
     from fastfer.engine import Engine
     from fastfer.io.frame_source import FrameSource
-    from fastfer.pipeline.video_pipeline import VideoOptions
+    from fastfer.outputs.base import Output
+    from fastfer.outputs.run_stats import RunStats
+    from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
     from fastfer.results import VideoFrameResult
 
 EPILOG = """\
@@ -231,7 +233,7 @@ def _analyze(
     report = RunStats()
     with ExitStack() as stack:
         # Called last, when all outputs are closed, also after an error or Ctrl-C.
-        stack.callback(lambda: terminal.say("\nfastfer: ".join(report.lines(loop, source))))
+        stack.callback(_report, report, loop, source)
         outputs = stack.enter_context(_outputs(args, source))
         progress = stack.enter_context(terminal.Progress(source.count or 0, unit="frame"))
         stack.callback(_tell, source.notes)
@@ -248,6 +250,12 @@ def _analyze(
         outputs.finish()
 
 
+def _report(stats: RunStats, loop: VideoPipeline, source: FrameSource) -> None:
+    terminal.say(stats.line(loop.counts, source.dropped if source.live else None))
+    if loop.budget is not None:
+        terminal.say(loop.budget.report())
+
+
 def _tell(notes: list[str]) -> None:
     """Pass on what is worth hearing of, once."""
     while notes:
@@ -255,68 +263,65 @@ def _tell(notes: list[str]) -> None:
 
 
 class _Outputs:
-    """All that takes results."""
+    """All requested outputs and the window."""
 
     def __init__(self, args: argparse.Namespace, source: FrameSource, stack: ExitStack) -> None:
+        from fastfer.display.annotate import FrameAnnotator
+
         self.notes: list[str] = []
-        self._lang = args.lang
-        self._sinks: list[Any] = []
-        self._rows: list[Any] = []
-        self._movie: Any = None
+        self._annotator = FrameAnnotator(args.lang)
+        self._outputs: list[Output[VideoFrameResult]] = []
         self._player = _player(args, source)
-        self._add(args, source, stack)
+        for output in self._opened(args, source):
+            self._outputs.append(output)
+            stack.callback(output.close)
+        if self._player is not None:
+            stack.callback(self._player.close)
 
-    def _add(self, args: argparse.Namespace, source: FrameSource, stack: ExitStack) -> None:
-        from fastfer.outputs.rows import RowWriter
+    def _opened(
+        self, args: argparse.Namespace, source: FrameSource
+    ) -> Iterator[Output[VideoFrameResult]]:
+        if args.jsonl:
+            from fastfer.outputs.jsonl import JsonLinesWriter
 
-        def keep(sink: Any) -> Any:
-            stack.callback(sink.close)
-            return sink
+            yield JsonLinesWriter(args.jsonl, resume=args.resume)
+        if args.csv:
+            from fastfer.outputs.csv_rows import CsvWriter
 
-        for path, as_csv in ((args.jsonl, False), (args.csv, True)):
-            if path:
-                self._rows.append(keep(RowWriter(path, as_csv=as_csv, resume=args.resume)))
+            yield CsvWriter(args.csv, resume=args.resume)
         if args.events:
-            from fastfer.outputs.events import EventFile
+            from fastfer.outputs.events import EventWriter
 
-            self._sinks.append(keep(EventFile(args.events, 1 / source.fps, lang=args.lang)))
+            yield EventWriter(args.events, 1 / source.fps, lang=args.lang)
         if args.plot:
-            from fastfer.outputs.plot import Plot
+            from fastfer.outputs.plot import PlotWriter
 
-            self._sinks.append(keep(Plot(args.plot, lang=args.lang)))
+            yield PlotWriter(args.plot, lang=args.lang)
         if args.save:
             from fastfer.outputs.annotated_video import AnnotatedVideoWriter
 
-            self._movie = keep(AnnotatedVideoWriter(args.save, source.fps))
-        if self._player is not None:
-            keep(self._player)
-        if args.summary or not (self._rows or self._sinks or self._movie or self._player):
-            from fastfer.outputs.summary import Summary
+            yield AnnotatedVideoWriter(args.save, source.fps, self._annotator)
+        if args.summary or not (self._outputs or self._player):
+            from fastfer.outputs.summary import SummaryWriter
 
-            self._sinks.append(keep(Summary(1 / source.fps, lang=args.lang)))
+            stream = terminal.stdout_for_people()
+            yield SummaryWriter(stream, 1 / source.fps, lang=args.lang)
 
     def write(self, image: Any, result: VideoFrameResult) -> bool:
-        """Hand on one frame; False once the user has closed the window."""
-        for sink in (*self._rows, *self._sinks):
-            sink.write(result)
-        if self._movie is None and self._player is None:
-            return True
-        from fastfer.display.annotate import draw_result
-
-        picture = draw_result(image, result, lang=self._lang, panels=False)
-        if self._movie is not None:
-            self._movie.write(picture, result.pts)
+        """Write one frame; ``False`` once the user has closed the window."""
+        for output in self._outputs:
+            output.write(result, image)
         if self._player is None:
             return True
-        going_on: bool = self._player.play(picture, result)
+        more: bool = self._player.play(self._annotator.draw(image, result), result)
         self.notes += self._player.notes
         self._player.notes.clear()
-        return going_on
+        return more
 
     def finish(self) -> None:
-        """The source has come to its end."""
-        for rows in self._rows:
-            rows.finish()
+        """The source has ended."""
+        for output in self._outputs:
+            output.finish()
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Drawing results on frames, and windows to show them in."""
+"""Annotated pictures, and windows that show them."""

@@ -1,44 +1,45 @@
-"""A window in which the video plays while it is analysed."""
+"""A window that plays a video during its analysis."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.display.annotate import draw_note
-from fastfer.display.window import Window
+from fastfer.display.window import QUIT_KEYS, SCREEN, Window
 from fastfer.results import VideoFrameResult
-
-_SCREEN: Final = (1280, 800)
-"""Size of the window in pixels, at most, when it opens."""
 
 
 class Player(Window):
-    """Shows annotated frames. Keys: q or Escape ends, space pauses, s saves a picture."""
+    """Shows annotated frames. Keys: q or Escape quits, space pauses, s saves a picture."""
 
     _title = "fastfer video"
 
     live = True
-    """Whether frames come in real time; else they are shown no faster than that."""
+    """Whether the source is live; recordings are played no faster than real time."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
-        """What a key did that the user should hear of."""
+        """Messages for the user, such as the name of a saved picture."""
         self._interval = 0.0
-        """Seconds between frames, in the running mean."""
+        """Running mean of the seconds between frames."""
         self._last = 0.0
         self._start: float | None = None
         self._sized = False
 
     def play(self, picture: NDArray[np.uint8], result: VideoFrameResult) -> bool:
-        """Show an annotated frame; False once the user wants to end.
+        """Show an annotated frame with frame rate, number of faces and milliseconds per stage.
 
-        Writes to ``picture``: frames per second, faces, and milliseconds per stage.
+        Args:
+            picture: uint8 (H, W, 3), not modified.
+            result: of this frame.
+
+        Returns:
+            ``False`` if the user quits.
         """
         now = time.monotonic()
         if self._last:
@@ -46,19 +47,19 @@ class Player(Window):
             self._interval += 0.05 * (interval - self._interval) if self._interval else interval
         self._last = now
         fps = 1 / self._interval if self._interval else 0.0
-        plain = picture.copy()
+        shown = picture.copy()
         stages = "  ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items())
-        draw_note(picture, [f"{fps:.0f} fps  faces: {len(result.faces)}", f"ms: {stages}"])
+        draw_note(shown, [f"{fps:.0f} fps  faces: {len(result)}", f"ms: {stages}"])
         if not self._sized:
             height, width = picture.shape[:2]
-            scale = min(1.0, _SCREEN[0] / width, _SCREEN[1] / height)
+            scale = min(1.0, SCREEN[0] / width, SCREEN[1] / height)
             cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
             self._sized = True
-        cv2.imshow(self._title, picture)
-        return self._keys(plain, result)
+        cv2.imshow(self._title, shown)
+        return self._keys(picture, result)
 
     def close(self) -> None:
-        """Close the window, if the user has not done so."""
+        """Close the window if it is open."""
         if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1:
             cv2.destroyWindow(self._title)
 
@@ -66,10 +67,7 @@ class Player(Window):
         paused = False
         while True:
             key = cv2.waitKey(50 if paused else self._wait(result.pts))
-            if (
-                key in (27, ord("q"))
-                or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
-            ):
+            if key in QUIT_KEYS or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
                 return False
             if key == ord("s"):
                 self._save(picture, result)
@@ -80,7 +78,7 @@ class Player(Window):
                 return True
 
     def _wait(self, pts: float) -> int:
-        """Milliseconds until the next frame may be shown; the least is 1, 0 would be for ever."""
+        """Milliseconds until the next frame is due, at least 1: OpenCV takes 0 as no limit."""
         if self.live:
             return 1
         if self._start is None:

@@ -1,6 +1,6 @@
-"""Letters for pictures: Latin with all Vietnamese tones, at any size, with OpenCV alone.
+"""Text rendering at any size: Latin letters with all Vietnamese diacritics.
 
-OpenCV 4's own ``putText`` knows ASCII only. The outlines come from DejaVu Sans; see
+OpenCV 4's ``putText`` supports ASCII only. The outlines come from DejaVu Sans, see
 ``font/make_font.py``.
 """
 
@@ -16,46 +16,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 ASCENT: Final = 1.08
-"""From the baseline to the top of the tallest letter, in units of the size: Vietnamese capitals."""
+"""From the baseline to the top of the tallest letter, in em."""
 DESCENT: Final = 0.25
-"""From the baseline to the lowest point."""
+"""From the baseline to the lowest point, in em."""
 CAP_HEIGHT: Final = 0.73
-"""From the baseline to the top of a capital."""
+"""From the baseline to the top of a capital, in em."""
 
 _EM: Final = 1000
-_FINE: Final = 4
-"""Letters are painted this many times too large and then averaged, for smooth edges."""
+_OVER: Final = 4
+"""Supersampling factor for antialiasing."""
 _SHIFT: Final = 4
-"""Fractional bits of the coordinates given to OpenCV."""
+"""Fractional bits of OpenCV coordinates."""
 
 
 class _Glyph(NamedTuple):
     advance: int
     contours: list[tuple[bool, NDArray[np.int16]]]
-    """Each with whether it is ink, to be painted in this order."""
+    """Polygons in painting order, each with whether it is ink or a hole."""
 
 
 def width(text: str, size: float) -> int:
-    """Width in pixels of ``text`` at ``size`` pixels to the em."""
+    """Width in pixels of ``text`` at ``size`` pixels per em."""
     return round(sum(glyph.advance for glyph in _glyphs(text)) * size / _EM)
 
 
 @lru_cache(maxsize=1024)
 def render(text: str, size: float) -> NDArray[np.uint8]:
-    """Coverage, 0 to 255, of ``text``: uint8 (round((ASCENT + DESCENT) * size), width(text)).
+    """Coverage of ``text``, 0 to 255.
 
-    The array is cached: read it only.
+    Returns:
+        uint8 (round((ASCENT + DESCENT) * size), width(text, size)), read-only and cached.
     """
     height = max(1, round((ASCENT + DESCENT) * size))
-    fine = np.zeros((height * _FINE, max(1, width(text, size)) * _FINE), np.uint8)
-    scale = size / _EM * _FINE * (1 << _SHIFT)
+    large = np.zeros((height * _OVER, max(1, width(text, size)) * _OVER), np.uint8)
+    scale = size / _EM * _OVER * (1 << _SHIFT)
     origin = np.array([0.0, ASCENT * _EM])
     for glyph in _glyphs(text):
         for ink, contour in glyph.contours:
             points: Any = np.round((contour + origin) * scale).astype(np.int32)
-            cv2.fillPoly(fine, [points], (255 * ink,), lineType=cv2.LINE_8, shift=_SHIFT)
+            cv2.fillPoly(large, [points], (255 * ink,), lineType=cv2.LINE_8, shift=_SHIFT)
         origin[0] += glyph.advance
-    mask = cv2.resize(fine, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA)
+    mask = cv2.resize(large, None, fx=1 / _OVER, fy=1 / _OVER, interpolation=cv2.INTER_AREA)
     mask.flags.writeable = False
     return mask  # type: ignore[return-value]
 

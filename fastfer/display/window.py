@@ -1,4 +1,4 @@
-"""A window on the screen."""
+"""A window that shows photos."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import cv2
 
-from fastfer.display.annotate import draw_result, enlarged
+from fastfer.display.annotate import annotate_photo
 from fastfer.labels import Language
 from fastfer.results import PhotoResult
 
@@ -18,40 +18,49 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SCREEN: Final = (1280, 800)
-"""Largest window in pixels; larger pictures are shown smaller."""
+SCREEN: Final = (1280, 800)
+"""Maximum size of a window in pixels; larger pictures are scaled down."""
 
-_PLAIN: Final = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
-"""Of any size, without a toolbar."""
+_FLAGS: Final = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+"""Resizable, without a toolbar."""
 
-_ENDS: Final = (27, ord("q"))
+QUIT_KEYS: Final = (27, ord("q"))
 """Escape and q."""
 
 
 class Window:
-    """Shows one photo after the other; any key goes on, q or Escape closes the window."""
+    """Shows one photo after the other: any key continues, q or Escape closes the window."""
 
     _title = "fastfer"
 
     @classmethod
     def open(cls) -> Self | None:
-        """A window, or None where there is no display or OpenCV comes without windows."""
-        if not _display_answers():
+        """Open a window; ``None`` without a display or with headless OpenCV."""
+        if not display_available():
             return None
         try:
-            cv2.namedWindow(cls._title, _PLAIN)
+            cv2.namedWindow(cls._title, _FLAGS)
         except cv2.error:
             return None
         return cls()
 
     def show(self, photo: PhotoResult, frame: NDArray[np.uint8], lang: Language = "en") -> bool:
-        """Show ``frame`` with the result of ``photo`` and wait; False once the window is closed."""
+        """Show the annotated photo and wait for a key.
+
+        Args:
+            photo: is skipped if it failed.
+            frame: its pixels, uint8 (H, W, 3) or (H, W).
+            lang: language of the emotion names.
+
+        Returns:
+            ``False`` if the user closes the window.
+        """
         if photo.result is None:
             return True
-        picture: Any = draw_result(*enlarged(frame, photo.result), lang=lang)
+        picture: Any = annotate_photo(frame, photo.result, lang=lang)
         height, width = picture.shape[:2]
-        scale = min(_SCREEN[0] / width, _SCREEN[1] / height)
-        if scale < 1:  # The window itself would drop pixels, and letters with them.
+        scale = min(SCREEN[0] / width, SCREEN[1] / height)
+        if scale < 1:  # OpenCV's window scales without averaging.
             size = max(1, round(width * scale)), max(1, round(height * scale))
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
             height, width = picture.shape[:2]
@@ -59,18 +68,18 @@ class Window:
         cv2.setWindowTitle(self._title, f"fastfer: {photo.source}")
         cv2.imshow(self._title, picture)
         while True:
-            key = cv2.waitKey(50)  # Short, so that Ctrl-C is heard.
+            key = cv2.waitKey(50)  # Return to Python often, for Ctrl-C.
             if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
                 return False
-            if key in _ENDS:
+            if key in QUIT_KEYS:
                 cv2.destroyWindow(self._title)
                 return False
             if key >= 0:
                 return True
 
 
-def _display_answers() -> bool:
-    """Whether a window can be opened. OpenCV must not try: Qt ends the process where it fails."""
+def display_available() -> bool:
+    """Whether a display server answers; without one, Qt aborts the process."""
     if sys.platform in ("win32", "darwin"):
         return True
     match = re.fullmatch(r"(.*):(\d+)(?:\.\d+)?", os.environ.get("DISPLAY", ""))
@@ -85,9 +94,9 @@ def _display_answers() -> bool:
         return True
     path = f"/tmp/.X11-unix/X{number}"
     for address in (path, "\0" + path):
-        with socket.socket(socket.AF_UNIX) as plug:
+        with socket.socket(socket.AF_UNIX) as client:
             try:
-                plug.connect(address)
+                client.connect(address)
             except OSError:
                 continue
             return True

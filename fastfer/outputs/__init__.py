@@ -1,1 +1,1 @@
-"""Output files, one format per module."""
+"""Output files: one format per module, all of them an :class:`fastfer.outputs.base.Output`."""

@@ -1,4 +1,4 @@
-"""From rows to events: who shows which emotion from when to when."""
+"""Events: which face shows which emotion from when to when."""
 
 from __future__ import annotations
 
@@ -9,38 +9,42 @@ from typing import Final
 
 from fastfer.errors import UsageError
 from fastfer.labels import NAMES, Language
-from fastfer.outputs.rows import open_output
+from fastfer.outputs.base import Frame, Output
+from fastfer.outputs.resumable_file import STDOUT, open_output
 from fastfer.results import VideoFrameResult
 
 MAX_GAP: Final = 0.5
-"""Seconds for which a face may be out of sight within one event."""
+"""Seconds for which a face may be out of view within one event."""
 
 
 @dataclass(slots=True)
 class Event:
-    """One emotion of one face, without interruption. Times are in seconds."""
+    """A period in which one face shows one emotion; times in seconds."""
 
     track_id: int
     emotion: str
     start: float
     end: float
     peak: float
-    """When the emotion was strongest."""
+    """Time of the highest probability of :attr:`emotion`."""
     peak_score: float
-    """Its probability then."""
+    """The probability at :attr:`peak`."""
 
 
 class EventFinder:
-    """Turns frames into events; gives each out as soon as none before it is open."""
+    """Turns frames into events, in order of their start.
+
+    An event is returned once it has ended and no event that started before it is open.
+    """
 
     def __init__(self, frame_seconds: float) -> None:
-        """``frame_seconds``: how long a frame stays on, for the ends of events."""
+        """``frame_seconds``: duration of a frame, which sets the end of events."""
         self._frame = frame_seconds
         self._open: dict[int, Event] = {}
         self._done: list[Event] = []
 
     def add(self, result: VideoFrameResult) -> list[Event]:
-        """Take in the next frame; events that are ready, by start."""
+        """Add the next frame and return the events that are complete."""
         for track_id, face in result.tracks.items():
             if face.confirmed and face.emotion is not None and face.score is not None:
                 self._add_face(track_id, face.emotion, face.score, result.pts)
@@ -49,7 +53,7 @@ class EventFinder:
         return self._ready()
 
     def finish(self) -> list[Event]:
-        """The rest, at the end of the video."""
+        """Return the remaining events at the end of the video."""
         self._done += self._open.values()
         self._open.clear()
         return self._ready()
@@ -58,7 +62,7 @@ class EventFinder:
         event = self._open.get(track_id)
         if event is None or event.emotion != emotion:
             if event is not None:
-                event.end = pts  # One emotion gives way to the next without a gap.
+                event.end = pts  # The next emotion starts without a gap.
                 self._done.append(event)
             event = Event(track_id, emotion, pts, pts, pts, score)
             self._open[track_id] = event
@@ -76,14 +80,14 @@ class EventFinder:
 
 
 def to_json(event: Event) -> str:
-    """One line of JSON; times to the millisecond."""
+    """A JSON object with the fields of :class:`Event`; numbers rounded to 3 decimals."""
     return json.dumps(
         {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(event).items()}
     )
 
 
 def to_cue(event: Event, number: int, lang: Language, *, comma: str) -> str:
-    """One subtitle: number, times with ``comma`` before the milliseconds, text, empty line."""
+    """One subtitle: number, times, text, empty line; ``comma`` separates the milliseconds."""
     times = " --> ".join(clock(t).replace(".", comma) for t in (event.start, event.end))
     text = f"#{event.track_id} {NAMES[lang][event.emotion]} {event.peak_score:.0%}"
     return f"{number}\n{times}\n{text}\n\n"
@@ -95,15 +99,19 @@ def clock(seconds: float) -> str:
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
 
 
-class EventFile:
-    """Events as JSON Lines, SubRip (``.srt``) or WebVTT (``.vtt``), by the name's ending."""
+class EventWriter(Output[VideoFrameResult]):
+    """Writes events as JSON Lines, SubRip (``.srt``) or WebVTT (``.vtt``), by file suffix."""
 
     def __init__(self, path: str, frame_seconds: float, *, lang: Language = "en") -> None:
-        """Open ``path``.
+        """
+        Args:
+            path: output file; ``-`` is standard output, as JSON Lines.
+            frame_seconds: duration of a frame, which sets the end of events.
+            lang: language of subtitles; JSON holds the keys of :data:`fastfer.labels.EMOTIONS`.
 
         Raises:
-            UsageError: another ending.
-            OutputError: it cannot be opened.
+            UsageError: code ``unsupported_format``, unknown suffix.
+            OutputError: the file cannot be opened.
         """
         self._format = format_of(path)
         self._finder = EventFinder(frame_seconds)
@@ -111,14 +119,14 @@ class EventFile:
         self._number = 0
         self._file = open_output(path)
         if self._format == ".vtt":
-            self._file.write(b"WEBVTT\n\n", "the heading")
+            self._file.write(b"WEBVTT\n\n", "the header")
 
-    def write(self, result: VideoFrameResult) -> None:
-        """Take in the next frame."""
+    def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
+        """See :meth:`Output.write`."""
         self._put(self._finder.add(result))
 
     def close(self) -> None:
-        """Write what is left, and close the file."""
+        """Write the remaining events and close the file."""
         try:
             self._put(self._finder.finish())
         finally:
@@ -136,10 +144,17 @@ class EventFile:
 
 
 def format_of(path: str) -> str:
-    """``.jsonl``, ``.srt`` or ``.vtt``; :class:`UsageError` for another ending."""
+    """``.jsonl``, ``.srt`` or ``.vtt``.
+
+    Raises:
+        UsageError: code ``unsupported_format``, unknown suffix.
+    """
     suffix = Path(path).suffix.lower()
-    if path == "-" or suffix in (".jsonl", ".json", ".ndjson"):
+    if path == STDOUT or suffix in (".jsonl", ".json", ".ndjson"):
         return ".jsonl"
     if suffix not in (".srt", ".vtt"):
-        raise UsageError(f"{path}: events are written as .jsonl, .srt or .vtt.")
+        raise UsageError(
+            f"cannot write events to {path}: the name must end in .jsonl, .srt or .vtt",
+            code="unsupported_format",
+        )
     return suffix

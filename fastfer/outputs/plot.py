@@ -1,4 +1,4 @@
-"""A picture of emotions over time: one band per face, its colours the seven probabilities."""
+"""A plot of emotions over time: one band of stacked probabilities per face."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.display import text
-from fastfer.display.annotate import COLORS, Color, Rect, fill, write
-from fastfer.errors import OutputError, UsageError
+from fastfer.display.canvas import COLORS, Color, Rect, fill, write
+from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.results import VideoFrameResult
 
 MAX_BINS: Final = 1024
-"""Steps in time that are kept; of a longer video each step is longer."""
+"""Maximum number of time steps; longer videos have longer steps."""
 MAX_BANDS: Final = 12
-"""Faces that are shown: those longest in view."""
+"""Maximum number of faces, those longest in view."""
 WIDTH: Final = 1200
 BAND: Final = 96
-"""Height of one band in pixels."""
+"""Width of the plot and height of a band, in pixels."""
 
 _PAPER: Final[Color] = (255, 255, 255)
 _INK: Final[Color] = (40, 36, 34)
@@ -30,21 +31,31 @@ _EMPTY: Final[Color] = (246, 244, 243)
 _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP, _FONT = 84, 28, 56, 48, 14, 17
 
 
-class Plot:
-    """Collects probabilities in bounded memory, and draws them in the end."""
+class PlotWriter(Output[VideoFrameResult]):
+    """Collects probabilities in bounded memory and draws them at the end."""
 
     def __init__(self, path: Path, *, lang: Language = "en") -> None:
-        """Raises :class:`UsageError` where the name does not end like a picture's."""
+        """
+        Args:
+            path: .png, .jpg or .webp file.
+            lang: language of the emotion names.
+
+        Raises:
+            UsageError: code ``unsupported_format``, unknown suffix.
+        """
         if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-            raise UsageError(f"--plot {path}: give a name that ends in .png, .jpg or .webp.")
+            raise UsageError(
+                f"cannot write a plot to {path}: the name must end in .png, .jpg or .webp",
+                code="unsupported_format",
+            )
         self._path = path
         self._lang: Language = lang
         self._step = 0.02
         self._bins: dict[int, dict[int, NDArray[np.float64]]] = {}
         self._end = 0.0
 
-    def write(self, result: VideoFrameResult) -> None:
-        """Take in the next frame."""
+    def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
+        """See :meth:`Output.write`."""
         self._end = result.pts
         while self._end / self._step >= MAX_BINS:
             self._coarsen()
@@ -56,7 +67,7 @@ class Plot:
                 bins[at] = bins.get(at, 0.0) + values
 
     def _coarsen(self) -> None:
-        """Twice the step, half the bins."""
+        """Double the step and merge pairs of bins."""
         self._step *= 2
         for track, bins in self._bins.items():
             merged: dict[int, NDArray[np.float64]] = {}
@@ -65,19 +76,19 @@ class Plot:
             self._bins[track] = merged
 
     def close(self) -> None:
-        """Draw and save the picture.
+        """Draw and save the plot.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the file cannot be written.
         """
         try:
             _, data = cv2.imencode(self._path.suffix.lower(), self.draw())
             self._path.write_bytes(data.tobytes())
         except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}.") from None
+            raise write_error(self._path, error) from None
 
-    def draw(self) -> NDArray[np.uint8]:
-        """The picture: uint8 (H, WIDTH, 3), blue-green-red."""
+    def draw(self) -> Frame:
+        """The plot as uint8 (H, WIDTH, 3), blue-green-red."""
         longest = sorted(self._bins, key=lambda t: -sum(v[-1] for v in self._bins[t].values()))
         tracks = sorted(longest[:MAX_BANDS])
         rows = max(1, len(tracks))
@@ -95,13 +106,11 @@ class Plot:
         self._draw_axis(picture, bottom, f"+ {hidden} #" if hidden > 0 else "")
         return picture
 
-    def _draw_band(
-        self, picture: NDArray[np.uint8], bins: dict[int, NDArray[np.float64]], top: int
-    ) -> None:
-        """Stacked probabilities, one column of pixels after the other."""
+    def _draw_band(self, picture: Frame, bins: dict[int, NDArray[np.float64]], top: int) -> None:
+        """Draw stacked probabilities, one column of pixels after the other."""
         span = WIDTH - _LEFT - _RIGHT
         fill(picture, Rect(_LEFT, top, span, BAND), _EMPTY)
-        # Between two frames the band goes on; a gap of more than half a second shows.
+        # Fill gaps between frames up to half a second; longer gaps stay empty.
         reach = max(1, round(0.5 / self._step))
         times = np.array(sorted(bins))
         for column in range(span):
@@ -115,7 +124,7 @@ class Plot:
                 low, high = top + BAND - edges[k + 1], top + BAND - edges[k]
                 picture[low:high, _LEFT + column] = COLORS[emotion]
 
-    def _draw_legend(self, picture: NDArray[np.uint8]) -> None:
+    def _draw_legend(self, picture: Frame) -> None:
         x = _LEFT
         for emotion in EMOTIONS:
             name = NAMES[self._lang][emotion]
@@ -123,7 +132,7 @@ class Plot:
             write(picture, name, x + 23, Rect(0, 16, 0, 24), _FONT, _INK)
             x += 23 + text.width(name, _FONT) + 26
 
-    def _draw_axis(self, picture: NDArray[np.uint8], bottom: int, note: str) -> None:
+    def _draw_axis(self, picture: Frame, bottom: int, note: str) -> None:
         span = WIDTH - _LEFT - _RIGHT
         end = max(self._end, self._step)
         step = next((s for s in _STEPS if end / s <= 10), _STEPS[-1] * 10)

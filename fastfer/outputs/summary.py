@@ -1,34 +1,49 @@
-"""How long each face showed each emotion."""
+"""The share of time that each face showed each emotion."""
 
 from __future__ import annotations
 
-from fastfer.cli import terminal
+from typing import TextIO
+
 from fastfer.labels import EMOTIONS, NAMES, Language
-from fastfer.outputs.photo_outputs import display_width, pad
+from fastfer.outputs.base import Frame, Output
+from fastfer.outputs.terminal_text import display_width, pad
 from fastfer.results import VideoFrameResult
 
+MAX_FRAME_SECONDS = 1.0
+"""A gap between two frames counts at most this many seconds."""
 
-class Summary:
-    """Adds up seconds per track and emotion; each frame counts until the next one."""
 
-    def __init__(self, frame_seconds: float, *, lang: Language = "en") -> None:
-        """``frame_seconds``: how long a frame stays on; for the last one."""
+class SummaryWriter(Output[VideoFrameResult]):
+    """Sums seconds per track and emotion, and prints a table at the end.
+
+    A frame counts until the next one. Faces that are not confirmed or of low quality do not count.
+    """
+
+    def __init__(self, stream: TextIO, frame_seconds: float, *, lang: Language = "en") -> None:
+        """
+        Args:
+            stream: text stream for the table.
+            frame_seconds: duration of the last frame.
+            lang: language of the emotion names.
+        """
+        self._stream = stream
         self._lang: Language = lang
         self._frame = frame_seconds
         self._seconds: dict[int, dict[str, float]] = {}
         self._last: VideoFrameResult | None = None
 
-    def write(self, result: VideoFrameResult) -> None:
-        """Take in the next frame."""
+    def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
+        """See :meth:`Output.write`."""
         if self._last is not None:
-            self._count(self._last, min(result.pts - self._last.pts, 1.0))
+            self._count(self._last, min(result.pts - self._last.pts, MAX_FRAME_SECONDS))
         self._last = result
 
     def close(self) -> None:
-        """Count the last frame, and print the table."""
+        """Count the last frame and print the table."""
         if self._last is not None:
             self._count(self._last, self._frame)
-        print(self.table(), file=terminal.stdout_for_people())
+            self._last = None
+        print(self.table(), file=self._stream)
 
     def _count(self, result: VideoFrameResult, seconds: float) -> None:
         for track_id, face in result.tracks.items():
@@ -37,7 +52,7 @@ class Summary:
                 times[face.emotion] += seconds
 
     def table(self) -> str:
-        """A table to read: seconds in view and share of each emotion, per track and in all."""
+        """Seconds in view and share of each emotion, per track and for all tracks together."""
         names = [NAMES[self._lang][emotion] for emotion in EMOTIONS]
         widths = [5, 8, *(max(6, display_width(name)) for name in names)]
         lines = [["TRACK", "SECONDS", *names]]

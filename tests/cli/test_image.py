@@ -26,7 +26,7 @@ from PIL import Image
 import fastfer
 from fastfer.classifiers.native import INT8_MODEL
 from fastfer.labels import EMOTIONS
-from fastfer.outputs.photo_outputs import CSV_COLUMNS
+from fastfer.outputs.columns import CSV_COLUMNS
 from fastfer.results import SCHEMA_VERSION
 from tests.helpers.commands import DETECTOR, environment, image, python
 from tests.helpers.onnx_models import write_model
@@ -109,7 +109,6 @@ def test_json_lines(album: Path, model: str) -> None:
     assert with_face["schema"] == SCHEMA_VERSION
     assert with_face["source"] == str(album / "ảnh.jpg")
     assert with_face["error"] is None
-    assert {"read", "detect", "pack", "classify", "total"} <= with_face["timings_ms"].keys()
     (face,) = with_face["faces"]
     assert tuple(face["probabilities"]) == EMOTIONS
     assert face["score"] == max(face["probabilities"].values())
@@ -124,10 +123,10 @@ def test_csv(album: Path, model: str, tmp_path: Path) -> None:
     with target.open(encoding="utf-8", newline="") as file:
         with_face, without, bad = csv.DictReader(file)
     assert tuple(with_face) == CSV_COLUMNS
-    assert with_face["path"] == str(album / "ảnh.jpg")
+    assert with_face["source"] == str(album / "ảnh.jpg")
     assert with_face["emotion"] in EMOTIONS
     assert sum(float(with_face[name]) for name in EMOTIONS) == pytest.approx(1, abs=1e-4)
-    assert (without["width"], without["face"], without["error"]) == ("64", "", "")
+    assert (without["width"], without["face_index"], without["error"]) == ("64", "", "")
     assert "truncated JPEG" in bad["error"]
     assert bad["width"] == ""
 
@@ -135,7 +134,7 @@ def test_csv(album: Path, model: str, tmp_path: Path) -> None:
 def test_csv_on_standard_output(album: Path, model: str) -> None:
     done = image(album / "ảnh.jpg", "--csv", "-", model)
     (row,) = csv.DictReader(io.StringIO(done.stdout))
-    assert row["path"].endswith("ảnh.jpg")
+    assert row["source"].endswith("ảnh.jpg")
 
 
 def test_directories_and_patterns(album: Path, model: str) -> None:
@@ -416,7 +415,7 @@ def test_a_full_disk(album: Path, model: str, option: list[str]) -> None:
             stderr=subprocess.PIPE,
         )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "fastfer: cannot write the output: No space left on device.\n"
+    assert "No space left on device" in done.stderr
     done = image(album / "ảnh.jpg", model, "--csv", "/dev/full")
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
@@ -511,7 +510,9 @@ def test_terminals_that_lack_letters(album: Path, model: str, changes: dict[str,
     assert "Traceback" not in done.stderr
     assert r"\u5199\u771f.jpg" in done.stdout
     done = image(*args, "--json", model, env=env)
-    assert rows(done)[1]["source"].endswith("写真.jpg"), "JSON is UTF-8 whatever the terminal speaks"
+    assert rows(done)[1]["source"].endswith("写真.jpg"), (
+        "JSON is UTF-8 whatever the terminal speaks"
+    )
 
 
 @POSIX

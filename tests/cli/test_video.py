@@ -81,9 +81,10 @@ def test_a_clip_with_all_outputs(clip: Path, model: str, tmp_path: Path) -> None
         done.stderr,
     )
     read = rows_of(rows)
-    assert sorted({row["frame"] for row in read}) == list(range(40))
-    assert {row["track"] for row in read if 25 <= row["frame"] < 30} == {None}
-    assert len(table.read_text().splitlines()) == len(read) + 1
+    assert [row["frame_index"] for row in read] == list(range(40))
+    assert all(row["faces"] == [] for row in read[25:30])
+    faces = sum(max(1, len(row["faces"])) for row in read)
+    assert len(table.read_text().splitlines()) == faces + 1
     assert events.read_text().startswith("WEBVTT")
     assert cv2.imread(str(plot)) is not None
     capture: Any = cv2.VideoCapture(str(movie))
@@ -93,14 +94,14 @@ def test_a_clip_with_all_outputs(clip: Path, model: str, tmp_path: Path) -> None
 def test_rows_on_standard_output(clip: Path, model: str) -> None:
     done = run(clip, "--jsonl", "-", model=model)
     assert done.returncode == 0
-    assert {json.loads(line)["frame"] for line in done.stdout.splitlines()} == set(range(40))
+    assert {json.loads(line)["frame_index"] for line in done.stdout.splitlines()} == set(range(40))
     closed = subprocess.run(
         ["bash", "-c", f"{' '.join(command(clip, '--jsonl', '-', model=model))} | head -n 1"],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert json.loads(closed.stdout)["frame"] == 0
+    assert json.loads(closed.stdout)["frame_index"] == 0
     assert "Traceback" not in closed.stderr
 
 
@@ -148,7 +149,7 @@ def test_what_is_written_is_whole_whenever_it_ends(
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == code, stderr
     read = rows_of(rows)
-    assert 0 < len({row["frame"] for row in read}) < 600
+    assert 0 < len({row["frame_index"] for row in read}) < 600
     assert table.read_bytes().endswith(b"\n")
     if number != "SIGKILL":
         assert b" frames, " in stderr
@@ -157,7 +158,7 @@ def test_what_is_written_is_whole_whenever_it_ends(
         assert capture.read()[0]
     assert main(long_clip, "--jsonl", rows, "--resume", model=model) == 0
     assert rows_of(rows)[: len(read)] == read
-    assert rows_of(rows)[-1]["frame"] == 599
+    assert rows_of(rows)[-1]["frame_index"] == 599
 
 
 # --- Faults --------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def test_a_disk_that_fills_up_while_the_movie_is_written(
 
     done = run(clip, "--save", tmp_path / "out.mp4", model=model, preexec_fn=limit)
     assert done.returncode == 1, done.stderr
-    assert "the video is not whole" in done.stderr
+    assert "the video is incomplete" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastfer.display import text
-from fastfer.display.annotate import Rect, _layout, _visible, draw_result, enlarged
+from fastfer.display.annotate import draw_result, enlarged
+from fastfer.display.canvas import Rect
+from fastfer.display.layout import arrange, visible
 from fastfer.labels import EMOTIONS, NAMES
 from fastfer.results import Face, FrameResult
 
@@ -30,8 +31,8 @@ def blank(width: int, height: int) -> Any:
 
 
 def layout(width: int, height: int, *faces: Face, lang: Any = "en") -> Any:
-    boxes = [_visible(f, width, height) for f in faces]
-    return boxes, *_layout(faces, boxes, width, height, lang, True)
+    places = arrange(faces, width, height, lang, panels=True)
+    return places.boxes, places, places.panels
 
 
 def test_the_frame_stays_as_it_is() -> None:
@@ -60,8 +61,8 @@ def test_one_face_gets_box_label_and_panel(size: tuple[int, int], lang: Any) -> 
     assert font >= 10
     assert max(size) / 110 <= font <= max(13, max(size) / 40), "legible once scaled to a screen"
     assert panels[0].overlap(boxes[0]) <= 0.05 * panels[0].w * panels[0].h
-    assert panels[0].overlap(chips.rects[0]) == 0
-    for rect in (*chips.rects, *panels):
+    assert panels[0].overlap(chips.labels[0]) == 0
+    for rect in (*chips.labels, *panels):
         assert rect == rect.inside(width, height)
 
 
@@ -80,15 +81,15 @@ def test_anything_can_be_drawn(data: st.DataObject) -> None:
     picture = draw_result(blank(width, height), result(width, height, *faces), lang=lang)
     assert picture.shape == (height, width, 3)
     _, chips, panels = layout(width, height, *faces, lang=lang)
-    for rect in (*chips.rects, *(panels or ())):
+    for rect in (*chips.labels, *(panels or ())):
         assert rect == rect.inside(width, height)
 
 
 def test_labels_of_neighbours_do_not_hide_each_other() -> None:
     faces = [face((40 + 150 * i, 60 + 200 * j, 100, 100)) for i in range(8) for j in range(3)]
     boxes, chips, _ = layout(1280, 720, *faces)
-    for i, chip in enumerate(chips.rects):
-        assert all(chip.overlap(other) == 0 for other in chips.rects[i + 1 :])
+    for i, chip in enumerate(chips.labels):
+        assert all(chip.overlap(other) == 0 for other in chips.labels[i + 1 :])
         assert all(chip.overlap(box) == 0 for box in boxes)
 
 
@@ -113,53 +114,16 @@ def test_rectangles() -> None:
     assert Rect(0, 0, 10, 10).overlap(Rect(10, 0, 10, 10)) == 0
     assert Rect(-5, 95, 20, 20).inside(100, 100) == (0, 80, 20, 20)
     assert Rect(5, 5, 200, 20).inside(100, 100) == (0, 5, 100, 20)
-    assert _visible(face((-30, -30, 50, 60)), 100, 100) == (0, 0, 20, 30)
-    assert _visible(face((500, 500, 50, 60)), 100, 100) == (99, 99, 1, 1)
-
-
-# --- Letters -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", [n for names in NAMES.values() for n in names.values()])
-def test_every_name_has_all_its_letters(name: str) -> None:
-    missing = text._font()["\ufffd"]
-    assert all(glyph is not missing for glyph in text._glyphs(name))
-    assert text.render(name, 20).max() == 255
-
-
-def test_letters_with_tones_differ() -> None:
-    seen = {text.render(c, 40).tobytes() for c in "aàáảãạăằắẳẵặâầấẩẫậeêếioôồơởuưừđd"}
-    assert len(seen) == len("aàáảãạăằắẳẵặâầấẩẫậeêếioôồơởuưừđd")
-
-
-def test_composed_and_decomposed_letters_are_the_same() -> None:
-    np.testing.assert_array_equal(text.render("ế", 30), text.render("e\u0302\u0301", 30))
-
-
-def test_no_letter_is_cut_off() -> None:
-    for letter in text._font():
-        mask = text.render(letter, 100)
-        assert mask[0].max() == 0, letter
-        assert mask[-1].max() == 0, letter
-
-
-def test_unknown_letters_are_marked() -> None:
-    assert text.width("写", 30) == text.width("\ufffd", 30) > 0
-
-
-@pytest.mark.parametrize("size", [6, 11, 13.5, 60, 130])
-def test_sizes(size: float) -> None:
-    mask = text.render("Bình thường 93%", size)
-    assert mask.shape[0] == round((text.ASCENT + text.DESCENT) * size)
-    assert mask.shape[1] == text.width("Bình thường 93%", size)
-    rows = np.flatnonzero(text.render("H", size).max(axis=1) > 127)
-    assert rows[-1] - rows[0] + 1 == pytest.approx(text.CAP_HEIGHT * size, abs=1.5)
-    assert text.render("", size).max() == 0
+    assert visible(face((-30, -30, 50, 60)), 100, 100) == (0, 0, 20, 30)
+    assert visible(face((500, 500, 50, 60)), 100, 100) == (99, 99, 1, 1)
 
 
 def test_what_is_not_told_is_not_drawn() -> None:
     shown = face((50, 60, 80, 80), "happy")
-    hidden = [replace(face((50, 60, 80, 80), e), low_quality=True) for e in ("happy", "angry")]
+    hidden = [
+        replace(face((50, 60, 80, 80), e), low_quality=True, emotion=None, score=None)
+        for e in ("happy", "angry")
+    ]
     pictures = [draw_result(blank(300, 200), result(300, 200, f)) for f in (shown, *hidden)]
     assert (pictures[0] != pictures[1]).any()
     np.testing.assert_array_equal(pictures[1], pictures[2])

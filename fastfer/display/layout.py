@@ -1,0 +1,187 @@
+"""Placement of labels, panels and columns: legible, inside the picture, and off the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from fastfer.display import text
+from fastfer.display.canvas import Rect
+from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.results import Face
+
+EMPTY: Final = Rect(0, 0, 0, 0)
+
+
+class Style(NamedTuple):
+    """Sizes in pixels; all of them are proportional to ``font``, the pixels per em."""
+
+    font: float
+    line: int
+    pad: int
+    row: int
+    """Height of a label, and of a line of the legend."""
+    dense: int
+    """Height of a line of the panel."""
+
+    @classmethod
+    def of(cls, font: float) -> Style:
+        line, pad = max(1, round(font / 8)), max(2, round(font * 0.35))
+        return cls(font, line, pad, round(font * 1.45), round(font * 1.3))
+
+
+class Layout(NamedTuple):
+    """Places of everything that is drawn for the faces of one frame, one entry per face."""
+
+    style: Style
+    boxes: list[Rect]
+    """The visible part of each face's box."""
+    labels: list[Rect]
+    panels: list[Rect] | None
+    """``None`` if not all of them fit; an empty rectangle for a face without an emotion."""
+
+
+def arrange(
+    faces: Sequence[Face], width: int, height: int, lang: Language, *, panels: bool
+) -> Layout:
+    """The layout of ``faces`` in a picture of ``width`` x ``height`` pixels.
+
+    The font shrinks, down to a legible size, until all panels fit.
+    """
+    boxes = [visible(face, width, height) for face in faces]
+    long = max(width, height)
+    smallest, largest = max(10.0, long / 110), max(13.0, long / 45)
+    side = float(np.median([box.w for box in boxes])) if boxes else 0.0
+    preferred = min(max(side * 0.14, smallest), largest)
+    if panels:
+        for font in dict.fromkeys((preferred, (preferred + smallest) / 2, smallest)):
+            style = Style.of(font)
+            labels = _place_labels(faces, boxes, width, height, style, lang)
+            places = _place_panels(faces, boxes, labels, width, height, style, lang)
+            if places is not None:
+                return Layout(style, boxes, labels, places)
+        preferred = min(max(side * 0.12, smallest), largest)
+    style = Style.of(preferred)
+    return Layout(style, boxes, _place_labels(faces, boxes, width, height, style, lang), None)
+
+
+def _place_labels(
+    faces: Sequence[Face],
+    boxes: list[Rect],
+    width: int,
+    height: int,
+    style: Style,
+    lang: Language,
+) -> list[Rect]:
+    """A place for each label above, below or inside its box, where it hides least."""
+    placed: list[Rect] = []
+    for face, box in zip(faces, boxes, strict=True):
+        w = text.width(label_of(face, lang), style.font) + 2 * style.pad
+        h = style.row
+        right = box.x + box.w - w
+        places = (box.y - h, 0.0), (box.y + box.h, 0.3), (box.y, 0.0), (box.y + box.h - h, 0.3)
+        options = [
+            (Rect(x, y, w, h).inside(width, height), penalty)
+            for y, penalty in places
+            for x in (box.x, right)
+        ]
+        others = [other for other in boxes if other is not box]
+        cost = [
+            sum(map(option.overlap, others))
+            + 2 * sum(map(option.overlap, placed))
+            + 0.5 * option.overlap(box)
+            + penalty * w * h
+            for option, penalty in options
+        ]
+        placed.append(options[cost.index(min(cost))][0])
+    return placed
+
+
+def _place_panels(
+    faces: Sequence[Face],
+    boxes: list[Rect],
+    labels: list[Rect],
+    width: int,
+    height: int,
+    style: Style,
+    lang: Language,
+) -> list[Rect] | None:
+    """A place for each panel beside its box and off all faces; ``None`` if one has no place."""
+    w, h = panel_size(style, lang)
+    gap = style.pad
+    placed: list[Rect] = []
+    if w > width or h > height:
+        return None
+    for face, box in zip(faces, boxes, strict=True):
+        if face.emotion is None:
+            placed.append(EMPTY)
+            continue
+        right, left = box.x + box.w + gap, box.x - w - gap
+        below, above = box.y + box.h + gap, box.y - h - gap - style.row
+        options = [
+            Rect(x, y, w, h).inside(width, height)
+            for x, y in (
+                (right, box.y),
+                (left, box.y),
+                (right, box.y + box.h - h),
+                (left, box.y + box.h - h),
+                (box.x, below),
+                (box.x + box.w - w, below),
+                (box.x, above),
+                (box.x + box.w - w, above),
+            )
+        ]
+        cost = [
+            sum(map(option.overlap, [*boxes, *placed])) + 9 * sum(map(option.overlap, labels))
+            for option in options
+        ]
+        if min(cost) > 0.05 * w * h:  # Tolerate a sliver of hair or chin.
+            return None
+        placed.append(options[cost.index(min(cost))])
+    return placed
+
+
+def place_columns(boxes: list[Rect], labels: list[Rect], height: int, style: Style) -> list[Rect]:
+    """A place for each face's columns: below its box, or inside it if that is taken."""
+    placed = []
+    taken = [*boxes, *labels]
+    for box, label in zip(boxes, labels, strict=True):
+        tall = round(min(max(8, box.h * 0.35), style.font * 2.2))
+        # Prefer a place below the box or its label, which hides no mouth.
+        for top in (box.y + box.h, label.y + label.h):
+            strip = Rect(box.x, top, box.w, tall)
+            inside = box.y + box.h <= top <= height - tall
+            if inside and sum(map(strip.overlap, taken)) <= 0.03 * box.w * tall:
+                break
+        else:
+            tall = max(1, min(tall, box.h // 4))
+            strip = Rect(box.x, box.y + box.h - tall, box.w, tall)
+        placed.append(strip)
+        taken.append(strip)
+    return placed
+
+
+def visible(face: Face, width: int, height: int) -> Rect:
+    """The part of a face's box that lies in the picture, at least one pixel."""
+    x, y, w, h = face.box
+    left, top = min(max(0, round(x)), width - 1), min(max(0, round(y)), height - 1)
+    right, bottom = min(width, round(x + w)), min(height, round(y + h))
+    return Rect(left, top, max(1, right - left), max(1, bottom - top))
+
+
+def label_of(face: Face, lang: Language) -> str:
+    """Track number, emotion and percentage; a question mark if the quality is too low."""
+    number = "" if face.track_id is None else f"#{face.track_id} "
+    if face.emotion is None:
+        return f"{number}?"
+    return f"{number}{NAMES[lang][face.emotion]} {face.score:.0%}"
+
+
+def panel_size(style: Style, lang: Language) -> tuple[int, int]:
+    """Width and height of a panel."""
+    names = max(text.width(name, style.font) for name in NAMES[lang].values())
+    number = text.width("100%", style.font)
+    bar = round(style.font * 3.5)
+    return names + bar + number + 4 * style.pad, style.dense * len(EMOTIONS) + 2 * style.pad

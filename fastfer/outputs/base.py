@@ -1,0 +1,58 @@
+"""The interface of all outputs of photos and videos."""
+
+from __future__ import annotations
+
+import errno
+from typing import Protocol, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.errors import OutputError
+from fastfer.results import PhotoResult, VideoFrameResult
+
+Result: TypeAlias = PhotoResult | VideoFrameResult
+Frame: TypeAlias = NDArray[np.uint8]
+R = TypeVar("R", bound=Result, contravariant=True)
+
+
+class Output(Protocol[R]):
+    """Receives the results of a run in order. Subclasses override what they need.
+
+    A format that takes photos and videos is an ``Output[Result]``, one that needs tracks or times
+    an ``Output[VideoFrameResult]``.
+    """
+
+    def write(self, result: R, image: Frame | None = None) -> None:
+        """Add one photo or video frame.
+
+        Args:
+            result: of this photo or frame; a photo may have failed.
+            image: its pixels, uint8 (H, W, 3) blue-green-red or (H, W) gray. Formats without
+                pictures ignore it.
+
+        Raises:
+            OutputError: the result cannot be written.
+        """
+
+    def finish(self) -> None:
+        """Called once after the last result, before :meth:`close`, if the run was complete.
+
+        Raises:
+            UsageError: code ``cannot_resume``, the resumed file holds results of another run.
+        """
+        return
+
+    def close(self) -> None:
+        """Write what is pending and release the file; also called after an error or interrupt.
+
+        Raises:
+            OutputError: the output cannot be completed.
+        """
+        return
+
+
+def write_error(name: object, error: OSError) -> OutputError:
+    """The error to raise for ``error``, which occurred while writing ``name``."""
+    code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output_failed"
+    return OutputError(f"cannot write {name}: {error.strerror or error}", code=code)

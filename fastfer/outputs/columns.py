@@ -1,0 +1,73 @@
+"""How a result becomes a JSON object or table rows, schema version 2.
+
+Photos and videos share all keys and columns; what does not apply is null. Neither holds timings, so
+that the same input produces the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from fastfer.labels import EMOTIONS
+from fastfer.outputs.base import Result
+
+JSON_KEYS: Final = (
+    *("schema", "source", "frame_index", "pts", "width", "height", "detector", "detected"),
+    *("faces", "error", "error_code"),
+)
+"""Keys of the JSON object of a photo or video frame."""
+
+CSV_DTYPES: Final[dict[str, str]] = {
+    "source": "string",
+    "frame_index": "Int64",
+    "pts": "float64",
+    "width": "Int64",
+    "height": "Int64",
+    "face_index": "Int64",
+    "track_id": "Int64",
+    "box_x": "float64",
+    "box_y": "float64",
+    "box_width": "float64",
+    "box_height": "float64",
+    "detection_score": "float64",
+    "quality": "float64",
+    "low_quality": "boolean",
+    "emotion": "string",
+    "score": "float64",
+    **dict.fromkeys(EMOTIONS, "float64"),
+    **{f"raw_{emotion}": "float64" for emotion in EMOTIONS},
+    "status": "string",
+    "classified": "boolean",
+    "confirmed": "boolean",
+    "error": "string",
+    "error_code": "string",
+}
+"""Pandas dtype of each column: ``pandas.read_csv(path, dtype=fastfer.CSV_DTYPES)``."""
+
+CSV_COLUMNS: Final = tuple(CSV_DTYPES)
+"""Columns of a table of faces, of photos and videos alike."""
+
+
+def to_record(result: Result) -> dict[str, Any]:
+    """The JSON object of a photo or video frame: native types, keys :data:`JSON_KEYS`."""
+    values = result.to_dict()
+    return {key: values.get(key) for key in JSON_KEYS}
+
+
+def to_rows(result: Result) -> Iterator[dict[str, Any]]:
+    """One row per face, or one row for a photo or frame without a face.
+
+    Rows are dictionaries of native types with the keys :data:`CSV_COLUMNS`, in this order.
+    """
+    record = to_record(result)
+    for index, face in enumerate(record["faces"] or [None]):
+        values = record if face is None else record | face | _flattened(index, face)
+        yield {column: values.get(column) for column in CSV_COLUMNS}
+
+
+def _flattened(index: int, face: dict[str, Any]) -> dict[str, Any]:
+    """The columns that are nested in the JSON object of a face."""
+    box = dict(zip(("box_x", "box_y", "box_width", "box_height"), face["box"], strict=True))
+    raw = {f"raw_{name}": p for name, p in (face.get("raw_probabilities") or {}).items()}
+    return {"face_index": index, **box, **face["probabilities"], **raw}

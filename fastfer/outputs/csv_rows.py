@@ -1,0 +1,49 @@
+"""CSV: one row per face, with the columns :data:`fastfer.CSV_COLUMNS`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+
+from fastfer.outputs.base import Frame, Output, Result
+from fastfer.outputs.columns import CSV_COLUMNS, to_rows
+from fastfer.outputs.jsonl import describe, encode
+from fastfer.outputs.resumable_file import open_output
+
+
+class CsvWriter(Output[Result]):
+    """Writes UTF-8 rows, see :func:`fastfer.outputs.columns.to_rows`.
+
+    Booleans are ``true`` and ``false``; an empty cell is null.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, resume: bool = False) -> None:
+        """Open ``path``, ``-`` for standard output, and write the header.
+
+        Raises:
+            OutputError: the file cannot be opened or written.
+            UsageError: code ``cannot_resume``, the file to resume is no such table.
+        """
+        self._file = open_output(path, resume=resume)
+        self._file.write(encode(",".join(CSV_COLUMNS) + "\n"), "the header")
+
+    def write(self, result: Result, image: Frame | None = None) -> None:
+        """See :meth:`Output.write`; the rows are on the disk on return."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        for row in to_rows(result):
+            writer.writerow(map(_cell, row.values()))
+        self._file.write(encode(text.getvalue()), describe(result))
+
+    def finish(self) -> None:
+        """See :meth:`Output.finish`."""
+        self._file.finish()
+
+    def close(self) -> None:
+        """See :meth:`Output.close`."""
+        self._file.close()
+
+
+def _cell(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value

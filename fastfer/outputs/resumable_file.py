@@ -1,0 +1,102 @@
+"""A binary output file that an interrupted run can continue.
+
+Results are deterministic, so resuming repeats the analysis from the start: bytes that the file
+already holds are compared instead of written, and writing starts where the file ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from fastfer.errors import UsageError
+from fastfer.outputs.base import write_error
+
+STDOUT: Final = "-"
+
+
+class ResumableFile:
+    """An unbuffered file: what :meth:`write` has returned from survives a crash of the process."""
+
+    def __init__(self, file: BinaryIO, name: str, *, resume: bool) -> None:
+        self._file = file
+        self._name = name
+        self._resume = resume
+        """Whether the position is still inside the bytes of the interrupted run."""
+
+    def write(self, data: bytes, what: str) -> None:
+        """Write ``data``, or compare it with the bytes of the interrupted run.
+
+        Args:
+            data: any number of bytes.
+            what: name of the data, for error messages.
+
+        Raises:
+            OutputError: ``data`` cannot be written.
+            UsageError: code ``cannot_resume``, the file holds other bytes.
+        """
+        try:
+            if self._resume:
+                data = self._skip_existing(data, what)
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+        except BrokenPipeError:
+            raise  # The reader of standard output has left, which is no failure.
+        except OSError as error:
+            raise write_error(self._name, error) from None
+
+    def _skip_existing(self, data: bytes, what: str) -> bytes:
+        """The part of ``data`` beyond the end of the file."""
+        existing = self._file.read(len(data)) or b""
+        if data[: len(existing)] != existing:
+            raise UsageError(
+                f"cannot resume {self._name}: {what} differs; the file belongs to another video, "
+                "model, version or set of options. Run without --resume to overwrite it",
+                code="cannot_resume",
+            )
+        self._resume = len(existing) == len(data)
+        return data[len(existing) :]
+
+    def finish(self) -> None:
+        """Raise :class:`UsageError` ``cannot_resume`` if the file holds more than was written."""
+        if self._resume and self._file.read(1):
+            raise UsageError(
+                f"cannot resume {self._name}: it is longer than this analysis; it belongs to "
+                "another video or set of options. Run without --resume to overwrite it",
+                code="cannot_resume",
+            )
+
+    def close(self) -> None:
+        """Close the file; more than once is harmless."""
+        self._file.close()
+
+
+def open_output(path: str | os.PathLike[str], *, resume: bool = False) -> ResumableFile:
+    """Open ``path`` for writing; ``-`` is standard output.
+
+    Args:
+        path: is overwritten, or continued with ``resume``.
+        resume: keep the existing bytes of ``path``, if it exists, and compare them.
+
+    Raises:
+        OutputError: the file cannot be opened.
+    """
+    if os.fspath(path) == STDOUT:
+        return ResumableFile(_duplicate_stdout(), "standard output", resume=False)
+    try:
+        resume = resume and Path(path).exists()
+        file: Any = Path(path).open("r+b" if resume else "wb", 0)  # noqa: SIM115 - kept open.
+    except OSError as error:
+        raise write_error(path, error) from None
+    return ResumableFile(file, os.fspath(path), resume=resume)
+
+
+def _duplicate_stdout() -> BinaryIO:
+    """Standard output as an unbuffered binary file; the null device if it is closed (``>&-``)."""
+    if sys.stdout is None:
+        return open(os.devnull, "wb", 0)  # noqa: PTH123
+    sys.stdout.flush()
+    return open(os.dup(sys.stdout.fileno()), "wb", 0)  # noqa: PTH123

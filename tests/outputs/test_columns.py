@@ -1,0 +1,161 @@
+"""Schema 2: the JSON objects and table rows of photos and videos."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastfer.labels import EMOTIONS
+from fastfer.outputs.columns import CSV_COLUMNS, CSV_DTYPES, JSON_KEYS, to_record, to_rows
+from fastfer.outputs.csv_rows import CsvWriter
+from fastfer.outputs.jsonl import JsonLinesWriter
+from tests.helpers.results import FAILED, frame, photo, photo_face, video_face, write_all
+
+PHOTOS = [
+    photo('odd, "name"\nảnh.jpg', photo_face(), photo_face(None, quality=0.125)),
+    photo("empty.jpg"),
+    FAILED,
+]
+FRAMES = [
+    frame(0, video_face(landmarks=((1.5, 2.0),) * 5), video_face(2, None, quality=0.25)),
+    frame(1),
+    frame(2, video_face(status="tracked", classified=False, confirmed=False)),
+]
+both = pytest.mark.parametrize("results", [PHOTOS, FRAMES], ids=["photos", "video"])
+
+
+def test_columns_of_schema_2() -> None:
+    assert (
+        *("source", "frame_index", "pts", "width", "height", "face_index", "track_id"),
+        *("box_x", "box_y", "box_width", "box_height", "detection_score"),
+        *("quality", "low_quality", "emotion", "score"),
+        *EMOTIONS,
+        *(f"raw_{name}" for name in EMOTIONS),
+        *("status", "classified", "confirmed", "error", "error_code"),
+    ) == CSV_COLUMNS
+    assert set(CSV_DTYPES.values()) == {"string", "Int64", "float64", "boolean"}
+
+
+@both
+def test_all_results_have_the_same_keys(results: Any) -> None:
+    for result in results:
+        assert tuple(to_record(result)) == JSON_KEYS
+        for row in to_rows(result):
+            assert tuple(row) == CSV_COLUMNS
+
+
+def test_json_object_of_a_photo() -> None:
+    face = photo_face()
+    assert to_record(photo("a.jpg", face)) == {
+        "schema": 2,
+        "source": "a.jpg",
+        "frame_index": None,
+        "pts": None,
+        "width": 640,
+        "height": 480,
+        "detector": "nano",
+        "detected": None,
+        "faces": [face.to_dict()],
+        "error": None,
+        "error_code": None,
+    }
+    assert to_record(FAILED) == dict.fromkeys(JSON_KEYS) | {
+        "schema": 2,
+        "source": "b.jpg",
+        "error": "b.jpg: the file is empty",
+        "error_code": "empty_file",
+    }
+
+
+def test_json_object_of_a_video_frame() -> None:
+    face = video_face()
+    record = to_record(frame(7, face))
+    assert (record["source"], record["frame_index"], record["pts"]) == ("clip.mp4", 7, 0.7)
+    assert (record["detected"], record["faces"]) == (True, [face.to_dict()])
+
+
+def test_faces_of_a_photo_lack_the_keys_of_tracks() -> None:
+    video_only = {"track_id", "status", "classified", "confirmed", "raw_probabilities"}
+    assert video_face().to_dict().keys() - photo_face().to_dict().keys() == video_only
+
+
+def test_rows_of_a_photo() -> None:
+    first, second = to_rows(PHOTOS[0])
+    assert (first["face_index"], second["face_index"]) == (0, 1)
+    assert (first["box_width"], first["sad"], first["raw_sad"]) == (30.0, 0.7, None)
+    assert (second["emotion"], second["score"], second["low_quality"]) == (None, None, True)
+    assert second["neutral"] == 0.7
+    (empty,) = to_rows(PHOTOS[1])
+    filled = {key for key, value in empty.items() if value is not None}
+    assert filled == {"source", "width", "height"}
+    (failed,) = to_rows(FAILED)
+    assert {key: value for key, value in failed.items() if value is not None} == {
+        "source": "b.jpg",
+        "error": "b.jpg: the file is empty",
+        "error_code": "empty_file",
+    }
+
+
+def expected_rows(path: Path) -> list[dict[str, Any]]:
+    """The table rows of a JSON Lines file, built from its documented keys."""
+    rows = []
+    for line in path.read_text("utf-8").splitlines():
+        record = json.loads(line)
+        for index, face in enumerate(record["faces"] or [{}]):
+            row = {key: record[key] for key in record.keys() & set(CSV_COLUMNS)}
+            row |= {key: face[key] for key in face.keys() & set(CSV_COLUMNS)}
+            row |= face.get("probabilities") or {}
+            for name, p in (face.get("raw_probabilities") or {}).items():
+                row[f"raw_{name}"] = p
+            if face:
+                row["face_index"] = index
+                names = ("box_x", "box_y", "box_width", "box_height")
+                row |= dict(zip(names, face["box"], strict=True))
+            rows.append({column: row.get(column) for column in CSV_COLUMNS})
+    return rows
+
+
+PARSERS: dict[str, Any] = {
+    "string": str,
+    "Int64": int,
+    "float64": float,
+    "boolean": {"true": True, "false": False}.__getitem__,
+}
+
+
+@both
+def test_csv_equals_json_lines(tmp_path: Path, results: list[Any]) -> None:
+    write_all(JsonLinesWriter(tmp_path / "a.jsonl"), results)
+    write_all(CsvWriter(tmp_path / "a.csv"), results)
+    expected = expected_rows(tmp_path / "a.jsonl")
+    assert len(expected) == 4
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    parsed = [
+        {key: PARSERS[CSV_DTYPES[key]](cell) if cell else None for key, cell in row.items()}
+        for row in rows
+    ]
+    assert parsed == expected
+
+
+@both
+def test_pandas_reads_the_types_of_the_csv(tmp_path: Path, results: list[Any]) -> None:
+    pandas = pytest.importorskip("pandas")
+    write_all(JsonLinesWriter(tmp_path / "a.jsonl"), results)
+    write_all(CsvWriter(tmp_path / "a.csv"), results)
+    table = pandas.read_csv(tmp_path / "a.csv", dtype=CSV_DTYPES)
+    assert tuple(table.columns) == CSV_COLUMNS
+    for column, dtype in CSV_DTYPES.items():
+        assert pandas.api.types.is_dtype_equal(
+            table[column].dtype, pandas.api.types.pandas_dtype(dtype)
+        )
+    expected = expected_rows(tmp_path / "a.jsonl")
+    for row, wanted in zip(table.to_dict("records"), expected, strict=True):
+        found = {key: None if pandas.isna(value) else value for key, value in row.items()}
+        assert found == wanted
+        types = {key: type(value) for key, value in wanted.items() if value is not None}
+        assert {key: type(found[key]) for key in types} == types

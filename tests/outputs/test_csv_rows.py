@@ -1,0 +1,37 @@
+"""CSV files; test_columns compares their contents with JSON Lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastfer.outputs.columns import CSV_COLUMNS
+from fastfer.outputs.csv_rows import CsvWriter
+from tests.helpers.results import frame, photo, photo_face, video_face, write_all
+
+
+def test_the_header_is_written_without_results(tmp_path: Path) -> None:
+    write_all(CsvWriter(tmp_path / "a.csv"), [])
+    assert (tmp_path / "a.csv").read_text("utf-8") == ",".join(CSV_COLUMNS) + "\n"
+
+
+def test_rows_are_on_the_disk_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    writer = CsvWriter(path)
+    writer.write(frame(0, video_face(), video_face(2)))
+    assert len(path.read_bytes().splitlines()) == 3
+    writer.write(frame(1))
+    assert len(path.read_bytes().splitlines()) == 4
+    writer.close()
+
+
+def test_booleans_are_words_and_null_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_all(CsvWriter(path), [frame(0, video_face(classified=False))])
+    _, row = path.read_text("utf-8").splitlines()
+    assert row.endswith(",detected,false,true,,")
+
+
+def test_bytes_that_are_not_utf8_are_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_all(CsvWriter(path), [photo("ảnh-\udce9.jpg", photo_face())])
+    assert "ảnh-\\udce9.jpg,,,640," in path.read_text("utf-8")

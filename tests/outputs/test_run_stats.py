@@ -1,0 +1,32 @@
+"""Statistics of a run."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fastfer.outputs.run_stats import Percentiles, RunStats
+from tests.helpers.results import frame
+
+
+def test_percentiles() -> None:
+    values = np.random.default_rng(1).lognormal(1, 1, 5000)
+    percentiles = Percentiles()
+    for value in values:
+        percentiles.add(float(value))
+    for quantile in (0.5, 0.95, 0.99):
+        assert percentiles.at(quantile) == pytest.approx(np.quantile(values, quantile), rel=0.03)
+    assert np.isnan(Percentiles().at(0.5))
+
+
+def test_the_line_names_all_counters() -> None:
+    stats = RunStats()
+    stats.write(frame(0))
+    counters = SimpleNamespace(frames=41, faces=42, detections=43, classifications=44)
+    line = stats.line(counters)
+    for part in ("41 frames,", "42 faces", "43 detections", "44 classifications", "p50 1.0"):
+        assert part in line
+    assert "dropped" not in line
+    assert "41 frames (3 dropped)" in stats.line(counters, 3)

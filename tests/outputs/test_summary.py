@@ -1,0 +1,24 @@
+"""The table of time per emotion."""
+
+from __future__ import annotations
+
+import io
+
+from fastfer.outputs.summary import SummaryWriter
+from tests.helpers.results import episode, frame, video_face, write_all
+
+
+def test_the_summary_adds_up_time() -> None:
+    stream = io.StringIO()
+    write_all(SummaryWriter(stream, 0.1), episode())
+    lines = [line.split() for line in stream.getvalue().splitlines()]
+    assert lines[0][:3] == ["TRACK", "SECONDS", "angry"]
+    assert lines[1] == ["#1", "2.5", "0.0%", "0.0%", "0.0%", "40.0%", "60.0%", "0.0%", "0.0%"]
+    assert lines[2][:3] == ["#2", "0.7", "100.0%"]
+    assert lines[3][:2] == ["all", "3.2"]
+
+
+def test_faces_of_low_quality_do_not_count() -> None:
+    stream = io.StringIO()
+    write_all(SummaryWriter(stream, 0.1), [frame(0, video_face(1, None))])
+    assert "#1" not in stream.getvalue()
