@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastfer.display import text
 from fastfer.display.canvas import COLORS, DARK, LIGHT, Color, Rect, fill, ink_on, write
-from fastfer.display.layout import Layout, Style, arrange, label_of, place_columns, visible
+from fastfer.display.layout import Style, arrange, label_of, place_bars, place_legend, visible
 from fastfer.labels import EMOTIONS, NAMES, Language
 from fastfer.results import Face, FrameResult
 
@@ -39,7 +39,7 @@ def draw_result(
 
     Each face has a box and a label with its emotion and percentage, in videos also its track
     number. With ``bars``, the probabilities of all seven emotions follow: as a panel with names
-    beside each face if all panels fit, else as coloured columns below each face and one legend.
+    beside each face if all panels fit, else as a stacked bar below each face and one legend.
     Faces of low quality have a question mark and no probabilities.
 
     Args:
@@ -52,21 +52,8 @@ def draw_result(
     Returns:
         uint8 (H, W, 3), a new array.
     """
-    picture: Any = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) if frame.ndim == 2 else frame.copy()
-    height, width = picture.shape[:2]
-    faces = result.faces
-    layout = arrange(faces, width, height, lang, panels=bars and panels)
-    if bars and layout.panels is None:
-        _draw_all_columns(picture, faces, layout, lang)
-    for face, box in zip(faces, layout.boxes, strict=True):
-        _draw_box(picture, box, _color(face), layout.style)
-    for face, rect in zip(faces, layout.labels, strict=True):
-        _draw_label(picture, label_of(face, lang), rect, _color(face), layout.style)
-    if layout.panels is not None:
-        for face, rect in zip(faces, layout.panels, strict=True):
-            if face.emotion is not None:
-                _draw_panel(picture, face, rect, layout.style, lang)
-    return picture  # type: ignore[no-any-return]
+    picture, _ = _draw(frame, result, lang, bars=bars, panels=panels)
+    return picture
 
 
 def annotate_photo(
@@ -77,18 +64,25 @@ def annotate_photo(
 
 
 class FrameAnnotator:
-    """Draws each frame of a video once, for all outputs that show it."""
+    """Draws each frame of a video once, for all outputs that show it.
+
+    Frames have bars, no panels, and the legend keeps its corner.
+    """
 
     def __init__(self, lang: Language = "en") -> None:
         self._lang: Language = lang
+        self._legend: Rect | None = None
         self._result: FrameResult | None = None
         self._picture: Any = None
 
     def draw(self, frame: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
         """The annotated frame, uint8 (H, W, 3), cached until the next result: do not modify it."""
         if result is not self._result:
-            self._picture = draw_result(frame, result, lang=self._lang, panels=False)
             self._result = result
+            self._picture, legend = _draw(
+                frame, result, self._lang, bars=True, panels=False, legend=self._legend
+            )
+            self._legend = legend or self._legend
         return self._picture  # type: ignore[no-any-return]
 
 
@@ -136,6 +130,41 @@ def draw_note(picture: NDArray[np.uint8], lines: Sequence[str]) -> None:
         write(picture, line, style.pad, row, style.font, LIGHT)
 
 
+def _draw(
+    frame: NDArray[np.uint8],
+    result: FrameResult,
+    lang: Language,
+    *,
+    bars: bool,
+    panels: bool,
+    legend: Rect | None = None,
+) -> tuple[NDArray[np.uint8], Rect | None]:
+    """The picture and the place of its legend, see :func:`draw_result` and :func:`place_legend`."""
+    picture: Any = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) if frame.ndim == 2 else frame.copy()
+    height, width = picture.shape[:2]
+    faces = result.faces
+    layout = arrange(faces, width, height, lang, panels=bars and panels)
+    style = layout.style
+    with_emotion = [i for i, face in enumerate(faces) if face.emotion is not None]
+    for face, box in zip(faces, layout.boxes, strict=True):
+        _draw_box(picture, box, _color(face), style)
+    place = None
+    if bars and layout.panels is None and with_emotion:
+        rects = place_bars(layout, width, height)
+        for i in with_emotion:
+            _draw_bar(picture, faces[i], rects[i])
+        taken = [*layout.boxes, *layout.labels, *rects]
+        place = place_legend(taken, width, height, style, lang, legend)
+        if place is not None:
+            _draw_legend(picture, place, style, lang)
+    for face, rect in zip(faces, layout.labels, strict=True):
+        _draw_label(picture, label_of(face, lang), rect, _color(face), style)
+    if layout.panels is not None:
+        for i in with_emotion:
+            _draw_panel(picture, faces[i], layout.panels[i], style, lang)
+    return picture, place
+
+
 def _color(face: Face) -> Color:
     return _NO_EMOTION if face.emotion is None else COLORS[face.emotion]
 
@@ -143,7 +172,7 @@ def _color(face: Face) -> Color:
 def _draw_box(picture: Any, box: Rect, color: Color, style: Style) -> None:
     corner, opposite = (box.x, box.y), (box.x + box.w - 1, box.y + box.h - 1)
     # A dark outline keeps the line visible on any background.
-    cv2.rectangle(picture, corner, opposite, DARK, style.line + 2 * max(1, style.line // 3))
+    cv2.rectangle(picture, corner, opposite, DARK, style.line + 2)
     cv2.rectangle(picture, corner, opposite, color, style.line)
 
 
@@ -178,46 +207,22 @@ def _draw_panel(picture: Any, face: Face, rect: Rect, style: Style, lang: Langua
         write(picture, percent, end - text.width(percent, font), line, font, ink)
 
 
-def _draw_all_columns(picture: Any, faces: Sequence[Face], layout: Layout, lang: Language) -> None:
-    """Columns below each face and one legend, for pictures without room for panels."""
-    places = place_columns(layout.boxes, layout.labels, picture.shape[0], layout.style)
-    for face, rect in zip(faces, places, strict=True):
-        if face.emotion is not None:
-            _draw_columns(picture, face, rect)
-    if any(face.emotion is not None for face in faces):
-        _draw_legend(picture, [*layout.boxes, *layout.labels, *places], layout.style, lang)
+def _draw_bar(picture: Any, face: Face, rect: Rect) -> None:
+    """The seven probabilities side by side; 100 percent is the width of ``rect``."""
+    fill(picture, rect.grown(1), DARK)
+    sums = np.cumsum([0.0, *face.probabilities.values()])
+    edges = np.rint(sums / sums[-1] * rect.w).astype(int).tolist()
+    for emotion, left, right in zip(face.probabilities, edges[:-1], edges[1:], strict=True):
+        fill(picture, Rect(rect.x + left, rect.y, right - left, rect.h), COLORS[emotion])
 
 
-def _draw_columns(picture: Any, face: Face, rect: Rect) -> None:
-    """The seven probabilities as columns; 100 percent is the height of ``rect``."""
-    fill(picture, rect, DARK, 0.72)
-    count = len(face.probabilities)
-    for i, (emotion, probability) in enumerate(face.probabilities.items()):
-        left = rect.x + round(rect.w * (i + 0.15) / count)
-        right = max(left + 1, rect.x + round(rect.w * (i + 0.85) / count))
-        tall = max(1, round(rect.h * probability))
-        column = Rect(left, rect.y + rect.h - tall, right - left, tall)
-        fill(picture, column, COLORS[emotion], 1.0)
-
-
-def _draw_legend(picture: Any, taken: list[Rect], style: Style, lang: Language) -> None:
-    """Names of the colours in the corner where they hide least; left out if that is too much."""
-    height, width = picture.shape[:2]
+def _draw_legend(picture: Any, rect: Rect, style: Style, lang: Language) -> None:
+    """The names of the colours."""
     font, pad = style.font, style.pad
-    names = [NAMES[lang][emotion] for emotion in EMOTIONS]
     swatch = round(font * 0.7)
-    w = max(text.width(name, font) for name in names) + swatch + 3 * pad
-    h = style.row * len(names) + 2 * pad
-    if w > width // 2 or h > height // 2:
-        return
-    corners = [Rect(x, y, w, h) for y in (0, height - h) for x in (width - w, 0)]
-    cost = [sum(map(corner.overlap, taken)) for corner in corners]
-    rect = corners[cost.index(min(cost))]
-    if min(cost) > 0.1 * w * h:
-        return
     fill(picture, rect, DARK, 0.72)
-    for i, (emotion, name) in enumerate(zip(EMOTIONS, names, strict=True)):
-        line = Rect(rect.x, rect.y + pad + i * style.row, w, style.row)
+    for i, emotion in enumerate(EMOTIONS):
+        line = Rect(rect.x, rect.y + pad + i * style.row, rect.w, style.row)
         square = Rect(rect.x + pad, line.y + (style.row - swatch) // 2, swatch, swatch)
-        fill(picture, square, COLORS[emotion], 1.0)
-        write(picture, name, rect.x + swatch + 2 * pad, line, font, LIGHT)
+        fill(picture, square, COLORS[emotion])
+        write(picture, NAMES[lang][emotion], rect.x + swatch + 2 * pad, line, font, LIGHT)

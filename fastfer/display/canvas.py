@@ -42,6 +42,10 @@ class Rect(NamedTuple):
         h = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
         return max(0, w) * max(0, h)
 
+    def grown(self, margin: int) -> Rect:
+        """The rectangle with ``margin`` more pixels on each side."""
+        return Rect(self.x - margin, self.y - margin, self.w + 2 * margin, self.h + 2 * margin)
+
     def inside(self, width: int, height: int) -> Rect:
         """The rectangle moved into the picture, and cut to its size if it is larger."""
         w, h = min(self.w, width), min(self.h, height)
@@ -56,7 +60,8 @@ def ink_on(color: Color) -> Color:
 
 def fill(picture: Any, rect: Rect, color: Color, opacity: float = 1.0) -> None:
     """Fill the part of ``rect`` that lies in ``picture`` (H, W, 3); ``opacity`` is 0 to 1."""
-    part = picture[rect.y : rect.y + rect.h, rect.x : rect.x + rect.w]
+    left, top = max(0, rect.x), max(0, rect.y)
+    part = picture[top : max(0, rect.y + rect.h), left : max(0, rect.x + rect.w)]
     if part.size == 0:
         return
     if opacity >= 1:

@@ -1,4 +1,4 @@
-"""Placement of labels, panels and columns: legible, inside the picture, and off the faces."""
+"""Placement of labels, panels and bars: legible, inside the picture, and off the faces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Style(NamedTuple):
 
     @classmethod
     def of(cls, font: float) -> Style:
-        line, pad = max(1, round(font / 8)), max(2, round(font * 0.35))
+        line, pad = max(2, round(font / 8)), max(2, round(font * 0.35))
         return cls(font, line, pad, round(font * 1.45), round(font * 1.3))
 
 
@@ -134,7 +134,9 @@ def _place_panels(
             )
         ]
         cost = [
-            sum(map(option.overlap, [*boxes, *placed])) + 9 * sum(map(option.overlap, labels))
+            sum(map(option.overlap, boxes))
+            + sum(map(option.grown(gap).overlap, placed))
+            + 9 * sum(map(option.overlap, labels))
             for option in options
         ]
         if min(cost) > 0.05 * w * h:  # Tolerate a sliver of hair or chin.
@@ -143,24 +145,42 @@ def _place_panels(
     return placed
 
 
-def place_columns(boxes: list[Rect], labels: list[Rect], height: int, style: Style) -> list[Rect]:
-    """A place for each face's columns: below its box, or inside it if that is taken."""
-    placed = []
-    taken = [*boxes, *labels]
-    for box, label in zip(boxes, labels, strict=True):
-        tall = round(min(max(8, box.h * 0.35), style.font * 2.2))
-        # Prefer a place below the box or its label, which hides no mouth.
-        for top in (box.y + box.h, label.y + label.h):
-            strip = Rect(box.x, top, box.w, tall)
-            inside = box.y + box.h <= top <= height - tall
-            if inside and sum(map(strip.overlap, taken)) <= 0.03 * box.w * tall:
-                break
-        else:
-            tall = max(1, min(tall, box.h // 4))
-            strip = Rect(box.x, box.y + box.h - tall, box.w, tall)
-        placed.append(strip)
-        taken.append(strip)
-    return placed
+def place_bars(layout: Layout, width: int, height: int) -> list[Rect]:
+    """A place for each face's bar: below its box, or below its label if that is there."""
+    font, line = layout.style.font, layout.style.line
+    bars = []
+    for box, label in zip(layout.boxes, layout.labels, strict=True):
+        size = max(box.w, round(3 * font)), max(4, round(font * 0.5))
+        bar = Rect(box.x, box.y + box.h + line, *size).inside(width, height)
+        if bar.overlap(label) and label.y >= box.y + box.h:
+            bar = Rect(box.x, label.y + label.h, *size).inside(width, height)
+        bars.append(bar)
+    return bars
+
+
+def place_legend(
+    taken: Sequence[Rect],
+    width: int,
+    height: int,
+    style: Style,
+    lang: Language,
+    preferred: Rect | None = None,
+) -> Rect | None:
+    """The corner where a legend hides least of ``taken``; ``None`` if it hides much everywhere.
+
+    ``preferred`` is kept while it hides little: the legend of the frame before.
+    """
+    w, h = legend_size(style, lang)
+    if w > width // 2 or h > height // 2:
+        return None
+    corners = [Rect(x, y, w, h) for y in (0, height - h) for x in (width - w, 0)]
+    if preferred is not None:
+        corners.sort(key=lambda corner: corner[:2] != preferred[:2])
+    cost = [sum(map(corner.overlap, taken)) for corner in corners]
+    limit = 0.1 * w * h
+    if preferred is not None and cost[0] <= limit:
+        return corners[0]
+    return corners[cost.index(min(cost))] if min(cost) <= limit else None
 
 
 def visible(face: Face, width: int, height: int) -> Rect:
@@ -185,3 +205,10 @@ def panel_size(style: Style, lang: Language) -> tuple[int, int]:
     number = text.width("100%", style.font)
     bar = round(style.font * 3.5)
     return names + bar + number + 4 * style.pad, style.dense * len(EMOTIONS) + 2 * style.pad
+
+
+def legend_size(style: Style, lang: Language) -> tuple[int, int]:
+    """Width and height of a legend."""
+    names = max(text.width(name, style.font) for name in NAMES[lang].values())
+    swatch = round(style.font * 0.7)
+    return names + swatch + 3 * style.pad, style.row * len(EMOTIONS) + 2 * style.pad
