@@ -1,8 +1,8 @@
-"""Cameras and network streams: only the newest frame counts, and an outage is not the end.
+"""Cameras and network streams: the newest frame, and reconnection after an outage.
 
-One thread owns the device and grabs without pause, so that no driver's queue grows old. A frame is
-decoded only if it can be the newest when the caller comes back; the others are grabbed, counted and
-forgotten.
+One thread owns the device and grabs continuously, so that the driver's queue stays empty. A frame
+is decoded only if it can still be the newest when the consumer returns; all others are grabbed and
+counted as dropped.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from fastfer.errors import InputError
 from fastfer.io.frame_source import VideoFrame
 
 STALL: Final = 5.0
-"""Seconds without a frame after which a stream counts as stalled and is opened anew."""
+"""Seconds without a frame after which a stream is reopened."""
 GIVE_UP: Final = 60.0
-"""Seconds of an outage after which the source is given up."""
+"""Seconds of an outage after which :class:`LiveSource` raises an error."""
 FIRST_DELAY: Final = 0.5
+"""Seconds before the first attempt to reopen a lost stream; doubled after each attempt."""
 LONGEST_DELAY: Final = 15.0
-"""Seconds before a lost stream is opened anew: at first, and at most after doubling."""
+"""Upper limit of that delay, in seconds."""
 
 
 class CaptureDevice(Protocol):
-    """The part of ``cv2.VideoCapture`` that is used here."""
+    """The methods of ``cv2.VideoCapture`` that :class:`LiveSource` calls."""
 
     def isOpened(self) -> bool: ...
     def grab(self) -> bool: ...
@@ -35,7 +36,7 @@ class CaptureDevice(Protocol):
 
 
 class LiveSource:
-    """Newest frames of a device that may disappear and come back."""
+    """Newest frames of a device that may disappear and return."""
 
     live = True
     count: int | None = None
@@ -50,18 +51,18 @@ class LiveSource:
         first_delay: float = FIRST_DELAY,
         fps: float = 30.0,
     ) -> None:
-        """Open the device, which must be there the first time.
+        """Open the device.
 
         Args:
-            open_device: makes a capture, opened or not; called again after each loss.
-            name: for messages.
+            open_device: returns a device, opened or not; called again after each outage.
+            name: name in messages.
             stall: see :data:`STALL`.
             give_up: see :data:`GIVE_UP`.
             first_delay: see :data:`FIRST_DELAY`.
-            fps: nominal rate, where the device does not say.
+            fps: nominal rate if the device reports none.
 
         Raises:
-            InputError: it cannot be opened.
+            InputError: the device cannot be opened (``source_unavailable``).
         """
         self.name = name
         self.dropped = 0
@@ -70,18 +71,26 @@ class LiveSource:
         self._stall = stall
         self._give_up = give_up
         self._first_delay = first_delay
-        self._slot = _LatestFrameSlot()
+        self._slot = LatestFrameSlot()
         self._closing = threading.Event()
         device = open_device()
         if not device.isOpened():
             device.release()
-            raise InputError(f"{name} cannot be opened. Is it there, free, and may you use it?")
+            raise InputError(
+                f"{name}: cannot be opened; check that it is connected, not in use by another "
+                "program, and that you have permission",
+                code="source_unavailable",
+            )
         rate = device.get(5)  # cv2.CAP_PROP_FPS
         self.fps = rate if 0 < rate <= 1000 else fps
         self._reader: _Reader | None = _Reader(device, self._slot, 1 / self.fps)
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        """Frames until :meth:`close`; :class:`InputError` when an outage lasts too long."""
+        """Frames until :meth:`close`.
+
+        Raises:
+            InputError: an outage of more than :data:`GIVE_UP` seconds (``source_lost``).
+        """
         start: float | None = None
         last_seen = time.monotonic()
         while not self._closing.is_set():
@@ -97,24 +106,24 @@ class LiveSource:
                 self._reopen(last_seen)
 
     def close(self) -> None:
-        """Let the device go; a reader that hangs in its driver is left behind."""
+        """Release the device; abandon a reader that is blocked in its driver."""
         self._closing.set()
         if self._reader is not None:
-            self._reader.leave(wait=1.0)
+            self._reader.stop(wait=1.0)
             self._reader = None
 
     def _reopen(self, last_seen: float) -> None:
-        """Replace the reader that stalled or lost its device; waits, with growing delays."""
+        """Replace the reader that stalled or lost its device, with increasing delays."""
         delay = self._first_delay
         if self._reader is not None:
             what = "was lost" if self._reader.ended else f"sent nothing for {self._stall:g} s"
-            self.notes.append(f"{self.name} {what}; opening it again")
-            self._reader.leave(wait=0.0)
+            self.notes.append(f"{self.name} {what}; reopening")
+            self._reader.stop(wait=0.0)
             self._reader = None
         while not self._closing.wait(delay):
             away = time.monotonic() - last_seen
             if away > self._give_up:
-                raise InputError(f"{self.name}: away for {away:.0f} s, given up.")
+                raise InputError(f"{self.name}: no frame for {away:.0f} s", code="source_lost")
             device = self._open()
             if device.isOpened():
                 self.notes.append(f"{self.name} is back after {away:.1f} s")
@@ -124,52 +133,54 @@ class LiveSource:
             delay = min(2 * delay, LONGEST_DELAY)
 
 
-class _LatestFrameSlot:
-    """Room for one frame between the reader and the caller."""
+class LatestFrameSlot:
+    """Holds the newest frame between the reader thread and the consumer."""
 
     def __init__(self) -> None:
         self.dropped = 0
+        """Frames that were grabbed but never taken."""
         self._ready = threading.Condition()
         self._frame: tuple[Any, float, int] | None = None
         self._number = 0
         self._wanted = False
         self._taken = 0.0
         self._busy = 0.0
-        """Seconds the caller lately spent between two calls."""
+        """Moving average of the seconds between two calls of :meth:`take`."""
         self._owner: object = None
 
-    def own(self, reader: object) -> None:
-        """From now on only ``reader`` may put."""
+    def set_owner(self, reader: object) -> None:
+        """Accept frames from ``reader`` only."""
         with self._ready:
             self._owner = reader
             self._frame = None
 
-    def needs(self, now: float, interval: float) -> bool:
-        """Whether a frame grabbed now can be the newest when the caller comes back."""
+    def should_decode(self, now: float, interval: float) -> bool:
+        """Whether a frame grabbed at ``now`` can be the newest when the consumer returns."""
         with self._ready:
             return self._wanted or self._taken + self._busy < now + 1.5 * interval
 
     def put(self, reader: object, image: Any, now: float) -> bool:
-        """Count a frame, and hold it unless ``image`` is None. False: the reader was replaced."""
+        """Store a frame, or count it as dropped if ``image`` is None; False if ``reader`` is not
+        the owner."""
         with self._ready:
             if reader is not self._owner:
                 return False
-            if self._frame is not None or image is None:
-                self.dropped += 1
+            self.dropped += (self._frame is not None) + (image is None)
             self._frame = None if image is None else (image, now, self._number)
             self._number += 1
             self._ready.notify()
             return True
 
-    def give_in(self, reader: object) -> None:
-        """``reader`` has lost its device: let the caller know at once."""
+    def release(self, reader: object) -> None:
+        """End the ownership of ``reader``, whose device is lost, and wake the consumer."""
         with self._ready:
             if reader is self._owner:
                 self._owner = None
                 self._ready.notify()
 
     def take(self, timeout: float) -> tuple[Any, float, int] | None:
-        """The newest frame; None after ``timeout`` seconds, or once the reader has given in."""
+        """Remove and return (image, time of the grab, number) of the newest frame; None after
+        ``timeout`` seconds or when the owner has released the slot."""
         with self._ready:
             self._busy += 0.3 * (time.monotonic() - self._taken - self._busy) if self._taken else 0
             self._wanted = True
@@ -183,32 +194,32 @@ class _LatestFrameSlot:
 class _Reader:
     """The thread that owns one opened device."""
 
-    def __init__(self, device: CaptureDevice, slot: _LatestFrameSlot, interval: float) -> None:
+    def __init__(self, device: CaptureDevice, slot: LatestFrameSlot, interval: float) -> None:
         self.ended = False
-        """Whether the device stopped giving frames."""
+        """Whether the device stopped delivering frames."""
         self._device = device
         self._slot = slot
         self._interval = interval
-        self._leave = threading.Event()
-        slot.own(self)
-        # A daemon: a driver that never returns must not keep the program from ending.
+        self._stop = threading.Event()
+        slot.set_owner(self)
+        # A daemon: a driver that never returns must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="fastfer-live", daemon=True)
         self._thread.start()
 
-    def leave(self, wait: float) -> None:
-        """Ask the thread to end, and wait for it for so many seconds."""
-        self._leave.set()
+    def stop(self, wait: float) -> None:
+        """Stop the thread; wait for it at most ``wait`` seconds."""
+        self._stop.set()
         self._thread.join(wait)
 
     def _run(self) -> None:
-        while not self._leave.is_set() and self._device.grab():
+        while not self._stop.is_set() and self._device.grab():
             now = time.monotonic()
             image = None
-            if self._slot.needs(now, self._interval):
+            if self._slot.should_decode(now, self._interval):
                 ok, image = self._device.retrieve()
                 image = image if ok else None
             if not self._slot.put(self, image, now):
                 break
         self.ended = True
         self._device.release()
-        self._slot.give_in(self)
+        self._slot.release(self)

@@ -69,12 +69,12 @@ class EncodedImage:
             with Path(name).open("rb") as file:
                 return cls.from_stream(file, name)
         except FileNotFoundError:
-            raise InputError(f"{name or repr(name)}: no such file.") from None
+            raise InputError(f"{name or repr(name)}: no such file", code="not_found") from None
         except IsADirectoryError:
-            raise InputError(f"{name}: is a directory, not a picture.") from None
+            raise InputError(f"{name}: this is a directory", code="is_directory") from None
         except (OSError, ValueError) as error:  # ValueError: a null byte inside the name.
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"{name}: cannot be read: {reason}.") from None
+            raise InputError(f"{name}: cannot be read: {reason}") from None
 
     def reduction(self, min_side: int, max_pixels: int = MAX_PIXELS) -> int:
         """The factor, 2, 4 or 8, by which to reduce the copy that a detector searches.
@@ -116,17 +116,20 @@ class EncodedImage:
         except (cv2.error, MemoryError) as error:
             raise InputError(
                 f"{name}: {header.format} of {header.width} x {header.height} pixels cannot be "
-                f"decoded: {str(error).strip()}"
+                f"decoded: {str(error).strip()}",
+                code="damaged",
             ) from None
         if frame is None:
             raise InputError(
                 f"{name}: damaged {header.format}, or a variant that OpenCV cannot decode; open it "
-                "in another program and save it as JPEG or PNG."
+                "in another program and save it as JPEG or PNG",
+                code="damaged",
             )
         if frame.dtype not in (np.uint8, np.uint16):
             raise InputError(
                 f"{name}: {header.format} with {frame.dtype} samples; fastfer reads 8 and 16 bits "
-                "per channel. Open it in another program and save it as JPEG or PNG."
+                "per channel: open it in another program and save it as JPEG or PNG",
+                code="unsupported_format",
             )
         if header.alpha:
             frame = _on_white(frame, premultiplied=header.premultiplied)
@@ -160,13 +163,15 @@ class EncodedImage:
         if pixels > max_pixels:
             raise InputError(
                 f"{name}: {header.width} x {header.height} is {pixels:,} pixels, over the limit of "
-                f"{max_pixels:,}. Raise it with --max-pixels {pixels} (in Python "
-                "max_pixels) if you trust the file."
+                f"{max_pixels:,}; if you trust the file, raise it with --max-pixels {pixels} (in "
+                "Python max_pixels)",
+                code="too_many_pixels",
             )
         if header.truncated:
             raise InputError(
                 f"{name}: truncated {header.format}: {len(self.data)} bytes, the end of the "
-                "picture is missing. Copy or download the file again."
+                "picture is missing; copy or download the file again",
+                code="truncated",
             )
 
 

@@ -1,11 +1,11 @@
-"""What every source of frames gives."""
+"""The protocol of frame sources, and frames made by a program."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,40 +18,41 @@ Frame = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """One picture and its place in time."""
+    """One frame of a video and its time."""
 
     image: Frame
     """uint8 (H, W, 3) blue-green-red or (H, W) gray, upright."""
     index: int
     """Number of the frame in its source, from 0; a live source counts dropped frames too."""
     pts: float
-    """Presentation time in seconds since the first frame; it grows from frame to frame."""
+    """Presentation time in seconds since the first frame; strictly increasing."""
 
 
+@runtime_checkable
 class FrameSource(Protocol):
-    """An iterator of frames that knows what it reads. Close it when done."""
+    """An iterable of frames with a description of where they come from. Close it after use."""
 
     name: str
-    """As the user would call it, for messages."""
+    """Path, URL without password, or device, for messages."""
     live: bool
-    """Whether frames come in real time, so that late ones are dropped and none lies ahead."""
+    """Whether frames arrive in real time: late ones are dropped, and none can be read ahead."""
     fps: float
     """Nominal frames per second; times come from :attr:`VideoFrame.pts`, never from this."""
     count: int | None
-    """How many frames there will be, about, where that is known."""
+    """Approximate number of frames, if known."""
     dropped: int
-    """Frames of a live source that went by unread so far."""
+    """Frames of a live source that were dropped so far."""
     notes: list[str]
-    """What happened on the way that a user should hear of: reconnections, pictures left out."""
+    """Events for the user, such as reconnections; the reader removes what it has shown."""
 
     def __iter__(self) -> Iterator[VideoFrame]: ...
 
     def close(self) -> None:
-        """Give the device or file back; more than once is harmless."""
+        """Release the device or file. Repeated calls have no effect."""
 
 
 class ArraySource:
-    """Frames that a program makes: arrays, or pairs of seconds and array."""
+    """Frames from an iterable of arrays, or of pairs (seconds, array)."""
 
     live = False
     dropped = 0
@@ -59,7 +60,7 @@ class ArraySource:
     def __init__(
         self, frames: Iterable[Frame | tuple[float, Frame]], fps: float, name: str = "arrays"
     ) -> None:
-        """``fps`` gives the times of bare arrays; a pair brings its own."""
+        """Wrap ``frames``; ``fps`` sets the times of bare arrays, a pair has its own."""
         self.name = name
         self.fps = fps
         self.count = len(frames) if isinstance(frames, Sized) else None
@@ -67,16 +68,19 @@ class ArraySource:
         self._frames = frames
 
     def __iter__(self) -> Iterator[VideoFrame]:
+        """The frames.
+
+        Raises:
+            FrameError: a time that is not a finite number.
+        """
         for index, item in enumerate(self._frames):
             pts, image = item if isinstance(item, tuple) else (index / self.fps, item)
             if not isinstance(self._frames, Sequence):
-                # Who makes frames one by one may well make them all in one buffer; some are held.
+                # A generator may reuse one buffer, while the pipeline holds several frames.
                 image = np.array(image)
             if not (is_number(pts) and math.isfinite(pts)):
-                raise FrameError(
-                    f"frame {index}: its time must be a finite number of seconds; got {pts!r}."
-                )
+                raise FrameError(f"frame {index}: time must be a finite number; got {pts!r}")
             yield VideoFrame(image, index, pts)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""

@@ -1,9 +1,9 @@
-"""What the header of a picture says, read without decoding a single pixel.
+"""Image headers, parsed without decoding a pixel.
 
-Three questions must be answered before OpenCV sees the bytes: how many pixels would come out (a
-few kilobytes can claim a billion), is the end of the file there (OpenCV fills the missing part of
-some formats with gray and says nothing), and how was the camera held (OpenCV's answer depends on
-format, flags and version).
+OpenCV leaves three questions to its caller: how many pixels would come out (a few kilobytes can
+claim a billion), whether the end of the file is there (some decoders fill the missing part with
+gray and report success), and how the camera was held (the answer depends on format, flags and
+version).
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Final
 from fastfer.errors import InputError
 
 READABLE: Final = "JPEG, PNG, WebP, BMP and TIFF"
+"""Formats that fastfer reads, for messages."""
 SNIFF: Final = 64
-"""Bytes that are enough to tell a format."""
+"""Bytes that suffice to identify a format."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """One picture as its header describes it."""
+    """Size, orientation and integrity of one picture."""
 
     format: str
     width: int
@@ -31,53 +32,58 @@ class ImageHeader:
     height: int
     """Pixels as stored, before rotation."""
     orientation: int = 1
-    """EXIF orientation, 1 to 8, that the decoder leaves to its caller; 1 is upright."""
+    """EXIF orientation, 1 to 8, that the decoder does not apply; 1 is upright."""
     alpha: bool = False
-    """The picture has transparent parts, or could have."""
+    """Whether the picture has an alpha channel or a transparent colour."""
     premultiplied: bool = False
-    """The decoder gives colours already multiplied by alpha."""
+    """Whether the decoder returns colours multiplied by alpha."""
     truncated: bool = False
-    """The file ends before the picture does."""
+    """Whether the file ends before the picture does."""
 
 
 _CUT: Final = (struct.error, IndexError, OverflowError)
-"""What is raised where an offset leads out of the file."""
+"""Raised by a parser whose offset leads out of the file."""
 
 
 def read_header(data: bytes, name: str) -> ImageHeader:
-    """Read the header of the picture in ``data``, the bytes of the file called ``name``.
+    """Parse the header of ``data``, the bytes of a file; ``name`` is its name in messages.
 
     Raises:
-        InputError: nothing there, not a picture, a format that is not read here, or a file cut
-            off inside its header.
+        InputError: codes ``empty_file``, ``unsupported_format``, ``truncated`` (inside the header)
+            or ``damaged``.
     """
     kind, parse = _PARSERS[sniff(data[:SNIFF], name)]
     try:
         header = parse(data)
         if header.width < 1 or header.height < 1:
+            if header.truncated:
+                raise IndexError
             raise ValueError(f"its size is {header.width} x {header.height}")
     except _CUT:
         raise InputError(
-            f"{name}: truncated {kind}: {len(data)} bytes, not even a whole header. "
-            "Copy or download the file again."
+            f"{name}: truncated {kind}: {len(data)} bytes, the header is incomplete; copy or "
+            "download the file again",
+            code="truncated",
         ) from None
     except ValueError as error:
-        raise InputError(f"{name}: damaged {kind}: {error}.") from None
+        raise InputError(f"{name}: damaged {kind}: {error}", code="damaged") from None
     return header
 
 
 def sniff(head: bytes, name: str) -> bytes:
-    """The magic number that ``head``, the first :data:`SNIFF` bytes of a file, begins with.
+    """The magic number at the start of ``head``, the first :data:`SNIFF` bytes of a file.
 
     Raises:
-        InputError: nothing there, or not a format that is read here.
+        InputError: codes ``empty_file`` or ``unsupported_format``.
     """
     if not head:
-        raise InputError(f"{name}: the file is empty.")
+        raise InputError(f"{name}: the file is empty", code="empty_file")
     for magic, (kind, _) in _PARSERS.items():
         if head.startswith(magic) and (kind != "WebP" or head[8:12] == b"WEBP"):
             return magic
-    raise InputError(f"{name}: {_what_else(head)}. fastfer reads {READABLE}.")
+    raise InputError(
+        f"{name}: {_describe(head)}; fastfer reads {READABLE}", code="unsupported_format"
+    )
 
 
 def _jpeg(data: bytes) -> ImageHeader:
@@ -86,15 +92,15 @@ def _jpeg(data: bytes) -> ImageHeader:
     at = 2
     while True:
         if data[at] != 0xFF:
-            raise ValueError(f"no marker where one must be, at byte {at}")
+            raise ValueError(f"no marker at byte {at}")
         marker = data[at + 1]
-        if marker == 0xFF:  # A fill byte.
+        if marker == 0xFF:  # Fill byte.
             at += 1
             continue
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # Markers without a segment.
             at += 2
             continue
-        if marker in (0xDA, 0xD9):  # Start of the pixels, or the end before any.
+        if marker in (0xDA, 0xD9):  # Start of the pixels, or end of the file.
             break
         (length,) = struct.unpack_from(">H", data, at + 2)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
@@ -103,7 +109,7 @@ def _jpeg(data: bytes) -> ImageHeader:
             orientation = _exif_orientation(data[at + 10 : at + 2 + length])
         at += 2 + max(length, 2)
     # Inside the pixels 0xFF is always followed by 0x00 or a restart marker, so the first end
-    # marker after their start is the picture's own, whatever follows it in the file.
+    # marker after their start is that of this picture, whatever follows in the file.
     return ImageHeader("JPEG", width, height, orientation, truncated=data.find(b"\xff\xd9", at) < 0)
 
 
@@ -163,7 +169,7 @@ def _bmp(data: bytes) -> ImageHeader:
         compression = 0
     else:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
-    height = abs(height)  # Below zero where the top row comes first.
+    height = abs(height)  # Negative if the top row comes first.
     alpha = dib >= 56 and bits == 32 and data[66:70] != bytes(4)
     packed = compression in (0, 3)  # Rows of a known length, padded to 4 bytes.
     end = start + (width * bits + 31) // 32 * 4 * height if packed else start
@@ -181,7 +187,7 @@ def _tiff(data: bytes) -> ImageHeader:
         for starts, counts in ((273, 279), (324, 325))
         for offset, count in zip(tags.get(starts, ()), tags.get(counts, ()), strict=False)
     ]
-    # No orientation: OpenCV turns a TIFF upright itself, whatever the flags say.
+    # No orientation: OpenCV rotates a TIFF upright itself, whatever the flags.
     return ImageHeader(
         "TIFF",
         width,
@@ -193,11 +199,11 @@ def _tiff(data: bytes) -> ImageHeader:
 
 
 _TIFF_TYPES: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
-"""Of the types a TIFF tag may have, the unsigned whole numbers."""
+"""Types of TIFF tags that are unsigned integers, and their struct formats."""
 
 
 def _ifd(data: bytes) -> dict[int, list[int]]:
-    """The whole-number tags of the first directory of a TIFF (or EXIF) block, BigTIFF too."""
+    """The unsigned integer tags of the first directory of a TIFF, BigTIFF or EXIF block."""
     order = "<" if data[:2] == b"II" else ">"
     (version,) = struct.unpack_from(order + "H", data, 2)
     big = version == 43
@@ -213,7 +219,7 @@ def _ifd(data: bytes) -> dict[int, list[int]]:
             size = struct.calcsize("=" + _TIFF_TYPES[kind])
             if count * size > room:
                 (values,) = struct.unpack_from(order + number, data, values)
-            if values + count * size > len(data):  # Before unpack asks for memory to hold it.
+            if values + count * size > len(data):  # Before unpack allocates memory.
                 raise IndexError
             tags[tag] = list(struct.unpack_from(f"{order}{count}{_TIFF_TYPES[kind]}", data, values))
         at += step
@@ -221,7 +227,7 @@ def _ifd(data: bytes) -> dict[int, list[int]]:
 
 
 def _exif_orientation(exif: bytes) -> int:
-    """Orientation in an EXIF block; 1 where there is none or the block makes no sense."""
+    """Orientation in an EXIF block; 1 if it has none or is damaged."""
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return 1
     try:
@@ -231,33 +237,33 @@ def _exif_orientation(exif: bytes) -> int:
     return value if 1 <= value <= 8 else 1
 
 
-def _what_else(head: bytes) -> str:
-    """What a file that is none of our pictures seems to be."""
+def _describe(head: bytes) -> str:
+    """Name the kind of a file of an unsupported format, for messages."""
     if head[4:8] == b"ftyp":
         brand = head[8:12]
         if brand in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis"):
             kind = "AVIF" if brand.startswith(b"avi") else "HEIC"
-            return f"this is a {kind} picture; save it as JPEG or PNG first"
-        return "this is a video; use fastfer video for clips"
+            return f"this is a {kind} picture, save it as JPEG or PNG first"
+        return "this is a video, use fastfer video"
     for magic, answer in (
-        (b"GIF8", "this is a GIF; save a frame as PNG first, or use fastfer video for clips"),
-        (b"RIFF", "this is a RIFF file but not WebP, probably sound or video"),
-        (b"\x1a\x45\xdf\xa3", "this is a video; use fastfer video for clips"),
-        (b"%PDF", "this is a PDF; save its pages as pictures first"),
-        (b"8BPS", "this is a Photoshop file; save it as PNG first"),
-        (b"\0\0\0\x0cjP  ", "this is a JPEG 2000 picture; save it as JPEG or PNG first"),
-        (b"\xff\x0a", "this is a JPEG XL picture; save it as JPEG or PNG first"),
+        (b"GIF8", "this is a GIF, save a frame as PNG first or use fastfer video"),
+        (b"RIFF", "this is a RIFF file but not WebP, probably audio or video"),
+        (b"\x1a\x45\xdf\xa3", "this is a video, use fastfer video"),
+        (b"%PDF", "this is a PDF, save its pages as pictures first"),
+        (b"8BPS", "this is a Photoshop file, save it as PNG first"),
+        (b"\0\0\0\x0cjP  ", "this is a JPEG 2000 picture, save it as JPEG or PNG first"),
+        (b"\xff\x0a", "this is a JPEG XL picture, save it as JPEG or PNG first"),
     ):
         if head.startswith(magic):
             return answer
     if not any(head):
-        return "this file holds zeros, not a picture"
-    try:  # Incremental, since the last letter may be cut in half.
+        return "the file holds only zeros"
+    try:  # Incremental: the last character may be incomplete.
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
     except UnicodeDecodeError:
         return "this is not a picture"
     if all(c.isprintable() or c.isspace() for c in text):
-        return f"this is text, not a picture; it begins with {text[:24]!r}"
+        return f"this is text, not a picture, beginning with {text[:24]!r}"
     return "this is not a picture"
 
 
@@ -271,4 +277,4 @@ _PARSERS: Final[dict[bytes, tuple[str, Callable[[bytes], ImageHeader]]]] = {
     b"II+\0": ("TIFF", _tiff),
     b"MM\0+": ("TIFF", _tiff),
 }
-"""First bytes of a format, its name, and the function that reads its header."""
+"""Magic number of a format, its name, and its header parser."""

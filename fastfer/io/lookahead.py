@@ -1,4 +1,4 @@
-"""The frames of a source, with a look at those that come next."""
+"""Frames of a source with access to the frames that follow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fastfer.io.frame_source import FrameSource, VideoFrame
 
 
 class LookaheadFrames:
-    """Gives the frames of a source in order; those not taken yet may be looked at.
+    """Iterates over the frames of a source; :meth:`coming` inspects those not yet taken.
 
-    An error of the source comes out where the frame would have come.
+    An error of the source is raised at the position of the frame that failed.
     """
 
     def __init__(self, source: FrameSource) -> None:
@@ -28,14 +28,14 @@ class LookaheadFrames:
             raise failure
 
     def coming(self) -> Iterator[VideoFrame]:
-        """The frames not taken yet, in order, read from the source as far as they are asked for."""
+        """The frames not yet taken, in order; reads the source only as far as it is consumed."""
         seen = 0
         while seen < len(self._waiting) or self._read():
             yield self._waiting[seen]
             seen += 1
 
     def _read(self) -> bool:
-        """One frame more; False where there is none."""
+        """Read one more frame; False at the end or at an error."""
         if self._ended:
             return False
         try:

@@ -1,4 +1,4 @@
-"""Which source a user means."""
+"""Open the source that a path, URL, camera number or iterable names."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import cv2
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
-from fastfer.io.frame_source import ArraySource, Frame, FrameSource
+from fastfer.io.frame_source import ArraySource, FrameSource
 from fastfer.io.prefetch import PrefetchSource
 from fastfer.io.video_files import DEFAULT_FPS, PictureSequence, VideoFile, is_sequence
+from fastfer.validation import check_choice, check_integer, check_positive
 
 BACKENDS: Final = {
     "auto": cv2.CAP_ANY,
@@ -25,41 +26,55 @@ BACKENDS: Final = {
     "avfoundation": cv2.CAP_AVFOUNDATION,
     "ffmpeg": cv2.CAP_FFMPEG,
 }
-"""OpenCV's ways to a camera, by name."""
+"""OpenCV's camera backends by name."""
 
 STREAMS: Final = frozenset(("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt"))
+"""URL schemes that are opened as streams."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraOptions:
-    """How a camera or network stream is opened."""
+    """How to open a camera or network stream.
+
+    Raises:
+        UsageError: a value out of range (``out_of_range``).
+    """
 
     backend: str = "auto"
-    """One of :data:`BACKENDS`; for cameras."""
+    """Camera backend, one of :data:`BACKENDS`."""
     size: tuple[int, int] | None = None
-    """Width and height to ask a camera for; it gives the nearest that it can."""
+    """Width and height to request from a camera, which picks the nearest that it supports."""
     fps: float | None = None
-    """Rate to ask a camera for; of pictures and arrays the rate they are meant for."""
+    """Rate to request from a camera; for pictures and arrays the rate that sets their times."""
     stall: float = STALL
-    """Seconds without a frame after which a stream is opened anew."""
+    """Seconds without a frame after which a stream is reopened."""
     give_up: float = GIVE_UP
-    """Seconds of an outage after which a camera or stream is given up."""
+    """Seconds of an outage after which reading ends with an error; ``inf`` never gives up."""
+
+    def __post_init__(self) -> None:
+        check_choice(backend=(self.backend, BACKENDS))
+        check_positive(stall=self.stall, give_up=self.give_up)
+        if self.fps is not None:
+            check_positive(fps=self.fps)
+        if self.size is not None:
+            width, height = self.size
+            check_integer(width=(width, 1), height=(height, 1))
 
 
 def open_source(
     source: int | str | os.PathLike[str] | Iterable[Any], options: CameraOptions | None = None
 ) -> FrameSource:
-    """Open what ``source`` stands for.
+    """Open ``source``.
 
     Args:
-        source: number of a camera; path of a video, of an animated GIF, of a directory of pictures,
-            or a pattern such as ``frame_%04d.png``; URL of a stream; or an iterable of uint8 frames
-            or of pairs (seconds, frame). A :class:`FrameSource` comes back as it is.
+        source: number of a camera; path of a video, an animated GIF or a directory of pictures; a
+            pattern such as ``frame_%04d.png``; URL of a stream; or an iterable of uint8 frames or
+            of pairs (seconds, frame). A :class:`FrameSource` is returned as it is.
         options: how to open it.
 
     Raises:
-        InputError: it is not there, or cannot be played.
-        UsageError: a backend of this name does not exist.
+        InputError: it does not exist or cannot be played.
+        UsageError: ``source`` is of another type.
     """
     options = options or CameraOptions()
     if isinstance(source, int):
@@ -67,23 +82,26 @@ def open_source(
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         if not path:
-            raise InputError("'': the path is empty. Name a video, or a camera by its number.")
+            raise InputError(
+                "'': the path is empty; name a video, or a camera by its number", code="not_found"
+            )
         if urlsplit(path).scheme in STREAMS and "://" in path:
             return _open_url(path, options)
         if is_sequence(path):
             return PrefetchSource(PictureSequence(path, fps=options.fps))
         return PrefetchSource(VideoFile(path))
-    if all(hasattr(source, name) for name in ("live", "dropped", "notes", "close")):
-        return source  # type: ignore[return-value]
-    return ArraySource(_frames(source), options.fps or DEFAULT_FPS)
+    if isinstance(source, FrameSource):
+        return source
+    if not isinstance(source, Iterable):
+        raise UsageError(
+            "source must be the number of a camera, a path, a URL or an iterable of frames; got "
+            f"{type(source).__name__}"
+        )
+    frames: Iterable[Any] = source
+    return ArraySource(frames, options.fps or DEFAULT_FPS)
 
 
 def _open_camera(number: int, options: CameraOptions) -> FrameSource:
-    if options.backend not in BACKENDS:
-        raise UsageError(
-            f"no camera backend is called {options.backend!r}; there is {', '.join(BACKENDS)}."
-        )
-
     def device() -> CaptureDevice:
         camera = cv2.VideoCapture(number, BACKENDS[options.backend])
         if options.size is not None:
@@ -102,7 +120,7 @@ def _open_url(url: str, options: CameraOptions) -> FrameSource:
     if urlsplit(url).scheme.startswith("rtsp"):
         # UDP loses packets, and every lost packet smears the picture until the next key frame.
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    milliseconds = max(1, round(options.stall * 1e3))
+    milliseconds = max(1, round(min(options.stall, 3600) * 1e3))
     params = (
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
         max(milliseconds, 10_000),
@@ -111,25 +129,19 @@ def _open_url(url: str, options: CameraOptions) -> FrameSource:
     )
     probe = cv2.VideoCapture(url, cv2.CAP_FFMPEG, params)
     if not probe.isOpened():
-        raise InputError(f"{name} cannot be reached or played. Check the address and the network.")
-    if 0 < probe.get(cv2.CAP_PROP_FRAME_COUNT) < 1e9:  # A recording that lies on a server.
+        raise InputError(
+            f"{name}: cannot be reached or played; check the address and the network",
+            code="source_unavailable",
+        )
+    if 0 < probe.get(cv2.CAP_PROP_FRAME_COUNT) < 1e9:  # A recording on a server.
         probe.release()
-        return PrefetchSource(VideoFile(url, open_params=params))
+        return PrefetchSource(VideoFile(url, name=name, open_params=params))
     opened = [probe]
 
     def device() -> CaptureDevice:
         return opened.pop() if opened else cv2.VideoCapture(url, cv2.CAP_FFMPEG, params)
 
     return LiveSource(device, name, stall=options.stall, give_up=options.give_up)
-
-
-def _frames(source: Iterable[Any]) -> Iterable[Frame | tuple[float, Frame]]:
-    if not isinstance(source, Iterable):
-        raise UsageError(
-            f"a source is a camera's number, a path, a URL or an iterable of frames; got "
-            f"{type(source).__name__}."
-        )
-    return source
 
 
 def _without_password(url: str) -> str:

@@ -50,7 +50,7 @@ class Photo:
         if self.name != STDIN:
             return EncodedImage.read(self.name)
         if sys.stdin is None or sys.stdin.isatty():
-            raise InputError("standard input is a terminal. Pipe a picture: ... - < photo.jpg")
+            raise InputError("standard input holds no picture; pipe one: ... - < photo.jpg")
         return EncodedImage.from_stream(sys.stdin.buffer, "standard input")
 
 
@@ -101,8 +101,7 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
     photos: list[Photo] = []
     for path in paths:
         if not path:  # An unset variable of a shell.
-            error = InputError("'': the path is empty. Name a picture, a directory or a pattern.")
-            photos.append(Photo(path, error))
+            photos.append(Photo(path, InputError("'': the path is empty", code="not_found")))
             continue
         if path == STDIN or Path(path).exists() or not glob.has_magic(path):
             matches = [path]
@@ -110,7 +109,8 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
             # Path.glob refuses absolute patterns and ignores case on some systems.
             matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
             if not matches:
-                photos.append(Photo(path, InputError(f"{path}: no file matches this pattern.")))
+                error = InputError(f"{path}: no file matches this pattern", code="no_match")
+                photos.append(Photo(path, error))
         for match in matches:
             if match != STDIN and Path(match).is_dir():
                 photos += _photos_in(match, recursive)
@@ -189,9 +189,11 @@ def _photos_in(folder: str, recursive: bool) -> list[Photo]:
             break
     for problem in problems:
         where = str(problem.filename)
-        found.append(Photo(where, InputError(f"{where}: cannot be listed: {problem.strerror}.")))
+        found.append(Photo(where, InputError(f"{where}: cannot be listed: {problem.strerror}")))
     if not found:
-        advice = " Add --recursive to search its subdirectories." if has_folders else ""
-        error = InputError(f"{folder}: this directory holds no pictures ({READABLE}).{advice}")
+        advice = "; add --recursive to search its subdirectories" if has_folders else ""
+        error = InputError(
+            f"{folder}: this directory holds no pictures ({READABLE}){advice}", code="no_pictures"
+        )
         found.append(Photo(folder, error))
     return found

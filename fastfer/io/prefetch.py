@@ -1,4 +1,4 @@
-"""Decoding that runs ahead of the caller, in a thread, by a bounded number of frames."""
+"""Decoding in a thread, a bounded number of frames ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fastfer.io.frame_source import FrameSource, VideoFrame
 DEPTH: Final = 8
 """Frames decoded ahead."""
 MAX_BYTES: Final = 128 << 20
-"""Memory for them; of very large frames fewer wait."""
+"""Memory for them; of very large frames fewer are decoded ahead."""
 AT_EXIT: Final = 1.0
 """Seconds to wait at exit for the frame that is being decoded."""
 
 
 class PrefetchSource:
-    """Frames of a recording, in order and complete, decoded while the caller works on earlier ones.
+    """All frames of a recording in order, decoded in a thread while the consumer works.
 
-    An error of the source comes out where the frame would have come.
+    An error of the source is raised at the position of the frame that failed.
     """
 
     def __init__(self, source: FrameSource) -> None:
@@ -54,7 +54,7 @@ class PrefetchSource:
         self._source.close()
 
     def stop(self, timeout: float | None = None) -> None:
-        """End the thread; wait for it ``timeout`` seconds at most."""
+        """Stop the thread; wait for it at most ``timeout`` seconds."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
@@ -70,7 +70,7 @@ class PrefetchSource:
             self._put(error)
 
     def _put(self, item: VideoFrame | BaseException | None) -> bool:
-        """Wait for room; False once nobody wants more."""
+        """Wait for room in the queue; False after :meth:`stop`."""
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=0.1)
@@ -85,7 +85,7 @@ _reading: Final[weakref.WeakSet[PrefetchSource]] = weakref.WeakSet()
 
 @atexit.register
 def _stop_all() -> None:
-    """End the threads of what was left open: one that is cut off inside OpenCV at exit takes the
-    process with it. One that is stuck in a read comes to no harm."""
+    """Stop the threads of sources left open: one that runs inside OpenCV while the interpreter
+    exits crashes the process. One that is blocked in a read does not."""
     for source in list(_reading):
         source.stop(AT_EXIT)

@@ -313,7 +313,7 @@ def test_the_csv_is_never_one_of_the_photos(tmp_path: Path, face: bytes, model: 
     [
         ("empty.jpg", "the file is empty"),
         ("cut.jpg", "truncated JPEG"),
-        ("text.jpg", "this is text, not a picture; it begins with 'not a photo'"),
+        ("text.jpg", "'not a photo'"),
         ("huge.png", "30000 x 30000 is 900,000,000 pixels, over the limit of 200,000,000"),
         ("absent.jpg", "no such file"),
         ("*.webp", "no file matches this pattern"),

@@ -170,7 +170,7 @@ def test_a_cut_file_is_done_as_far_as_it_goes(model: str, tmp_path: Path) -> Non
     rows = tmp_path / "rows.jsonl"
     done = run(path, "--jsonl", rows, model=model)
     assert done.returncode == 3
-    assert "cut or damaged" in done.stderr
+    assert "of 30 frames" in done.stderr
     assert len(rows_of(rows)) > 8
 
 
@@ -184,7 +184,7 @@ def test_unreadable_sources(model: str, tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
     done = run("--camera", 97, "--no-display", model=model)
     assert done.returncode == 3
-    assert "camera 97 cannot be opened" in done.stderr
+    assert "camera 97" in done.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")

@@ -23,8 +23,8 @@ from fastfer.detectors import (
 from fastfer.errors import UsageError
 from fastfer.io.photos import read_image
 from tests.helpers.commands import python
-from tests.helpers.pictures import astronaut
 from tests.helpers.markers import requires_haar
+from tests.helpers.pictures import astronaut
 
 
 @pytest.fixture(scope="module")

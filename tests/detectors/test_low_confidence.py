@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fastfer.detectors import LowConfidenceDetector, create_detector
-from tests.helpers.pictures import astronaut
 from tests.helpers.markers import requires_haar
+from tests.helpers.pictures import astronaut
 
 
 def check(spec: str) -> int:

@@ -1,4 +1,4 @@
-"""Decoding: every format and kind that must work, every damaged file that must not."""
+"""Decoding: formats, colour models, orientation, limits, damage and reduced copies."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from fastfer.errors import InputError
 from fastfer.io import encoded_image, image_headers
 from fastfer.io.encoded_image import MAX_PIXELS, EncodedImage
 from fastfer.io.photos import find_photos, read_image
+from tests.helpers.errors import raises
 from tests.helpers.pictures import encode, png_of_size, portrait, tiff16
 
 FORMATS = {
@@ -44,7 +45,7 @@ def difference(a: Any, b: Any) -> float:
     return float(np.abs(a.astype(int) - b.astype(int)).mean())
 
 
-# --- What must work ------------------------------------------------------------------------------
+# --- Formats and colour models -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -123,7 +124,7 @@ def test_palette_with_a_transparent_colour() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "TIFF 16"])
-def test_pictures_are_turned_upright(kind: str, orientation: int) -> None:
+def test_orientation_is_applied(kind: str, orientation: int) -> None:
     image = Image.new("RGB", (48, 32))
     image.paste("red", (0, 0, 16, 8))
     image.paste("green", (32, 0, 48, 24))
@@ -152,7 +153,7 @@ def test_names_in_any_script(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux only")
-def test_names_that_are_no_text(tmp_path: Path) -> None:
+def test_names_that_are_not_text(tmp_path: Path) -> None:
     path = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.png")
     Path(path).write_bytes(encode(portrait(), "PNG"))
     assert read_image(path).shape == (64, 96, 3)
@@ -164,27 +165,26 @@ def test_bytes_in_memory(kind: Any) -> None:
     np.testing.assert_array_equal(read_image(kind(encode(portrait(), "PNG"))), bgr(portrait()))
 
 
-def test_bytes_after_the_end_do_no_harm() -> None:
+def test_bytes_after_the_end_are_ignored() -> None:
     for kind, options in FORMATS.items():
         data = encode(portrait(), kind, **options)
         np.testing.assert_array_equal(decode(data + b"tail" * 50), decode(data))
 
 
-# --- What must not -------------------------------------------------------------------------------
+# --- Limits and damage ---------------------------------------------------------------------------
 
 
 def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     path.write_bytes(png_of_size(30_000, 30_000))
-    with pytest.raises(InputError, match="900,000,000") as caught:
+    with raises(InputError, "too_many_pixels", "huge.png", "900,000,000", "--max-pixels"):
         read_image(path)
-    assert "huge.png" in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_limit_is_one_of_pixels_and_can_be_raised(kind: str) -> None:
     data = encode(portrait(), kind, **FORMATS[kind])
-    with pytest.raises(InputError, match="96 x 64"):
+    with raises(InputError, "too_many_pixels", "96 x 64"):
         read_image(data, max_pixels=96 * 64 - 1)
     assert read_image(data, max_pixels=96 * 64).shape == (64, 96, 3)
 
@@ -201,23 +201,27 @@ def test_a_truncated_picture_is_never_returned(kind: str, part: float) -> None:
         "LZW": lambda: encode(portrait(), "TIFF", compression="tiff_lzw"),
         "progressive": lambda: encode(portrait(), "JPEG", progressive=True),
     }.get(kind, lambda: encode(portrait(), kind, **FORMATS[kind]))()
-    with pytest.raises(InputError, match="cut: "):
-        decode(data[: int(part * (len(data) - 1))], "cut")
+    length = int(part * (len(data) - 1))
+    with pytest.raises(InputError) as caught:
+        decode(data[:length], "cut.xyz")
+    assert "cut.xyz" in str(caught.value)
+    if length >= 64:
+        assert caught.value.code in ("truncated", "damaged")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_truncation_is_called_by_its_name(kind: str) -> None:
+def test_truncation_has_its_code(kind: str) -> None:
     data = encode(portrait(), kind, **FORMATS[kind])
-    with pytest.raises(InputError, match="truncated"):
-        decode(data[: len(data) * 3 // 4], "cut")
+    with raises(InputError, "truncated", "cut.xyz"):
+        decode(data[: len(data) * 3 // 4], "cut.xyz")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(
     kind=st.sampled_from([*FORMATS, "exif"]),
     flips=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=8),
 )
-def test_damage_gives_an_input_error_or_a_frame(kind: str, flips: list[tuple[int, int]]) -> None:
+def test_damage_ends_in_an_input_error_or_a_frame(kind: str, flips: list[tuple[int, int]]) -> None:
     if kind == "exif":
         exif = Image.Exif()
         exif[274], exif[271] = 6, "maker"
@@ -235,44 +239,19 @@ def test_damage_gives_an_input_error_or_a_frame(kind: str, flips: list[tuple[int
 
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=300), st.sampled_from([b"", *image_headers._PARSERS]))
-def test_noise_gives_an_input_error(noise: bytes, magic: bytes) -> None:
-    with pytest.raises(InputError, match="noise: "):
+def test_noise_ends_in_an_input_error(noise: bytes, magic: bytes) -> None:
+    with pytest.raises(InputError):
         decode(magic + noise, "noise", max_pixels=10_000)
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "the file is empty"),
-        (b"just some notes\n", "this is text, not a picture"),
-        ("chữ tiếng Việt, dài hơn sáu mươi tư byte, cắt giữa một chữ: ếế".encode(), "is text"),
-        (b"<!doctype html><html>", "this is text"),
-        (b"GIF89a\1\0\1\0", "GIF"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
-        (b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0", "video"),
-        (b"\x1a\x45\xdf\xa3\1\2", "video"),
-        (b"RIFF\0\0\0\0AVI LIST", "RIFF"),
-        (b"%PDF-1.7", "PDF"),
-        (bytes(100), "zeros"),
-        (b"\x7fELF\2\1\1\0", "not a picture"),
-    ],
-)
-def test_what_is_no_picture_is_named(tmp_path: Path, data: bytes, message: str) -> None:
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(data)
-    with pytest.raises(InputError, match=message) as caught:
-        read_image(path)
-    assert str(path) in str(caught.value)
-
-
 def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
+    with raises(InputError, "not_found", "absent.jpg"):
         read_image(tmp_path / "absent.jpg")
-    with pytest.raises(InputError, match=r"directory|Permission"):
-        read_image(tmp_path)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_image("zero\0byte.jpg")
+    if os.name == "posix":
+        with raises(InputError, "is_directory", str(tmp_path)):
+            read_image(tmp_path)
+    with raises(InputError, "unreadable_input"):
+        read_image("null\0byte.jpg")
 
 
 @pytest.mark.skipif(
@@ -282,7 +261,7 @@ def test_permission_denied(tmp_path: Path) -> None:
     path = tmp_path / "secret.jpg"
     path.write_bytes(encode(portrait(), "JPEG"))
     path.chmod(0)
-    with pytest.raises(InputError, match="Permission denied"):
+    with raises(InputError, "unreadable_input", "Permission denied"):
         read_image(path)
 
 

@@ -1,0 +1,43 @@
+"""Frames that a program makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastfer.errors import FrameError
+from fastfer.io.frame_source import ArraySource, FrameSource
+from tests.helpers.errors import raises
+
+IMAGE = np.zeros((4, 4, 3), np.uint8)
+
+
+def test_bare_arrays_take_their_times_from_fps() -> None:
+    source = ArraySource([IMAGE] * 3, fps=10)
+    assert isinstance(source, FrameSource)
+    assert source.count == 3
+    assert [f.pts for f in source] == pytest.approx([0, 0.1, 0.2])
+
+
+def test_a_generator_may_reuse_its_buffer_and_set_its_times() -> None:
+    buffer = np.zeros((4, 4, 3), np.uint8)
+
+    def frames() -> Iterator[tuple[float, Any]]:
+        for i in range(3):
+            buffer[:] = i
+            yield i * 0.5, buffer
+
+    source = ArraySource(frames(), fps=25)
+    assert source.count is None
+    read = list(source)
+    assert [f.image[0, 0, 0] for f in read] == [0, 1, 2]
+    assert [f.pts for f in read] == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize("pts", [float("nan"), float("inf"), "1", None])
+def test_times_must_be_finite_numbers(pts: Any) -> None:
+    with raises(FrameError, "invalid_frame", "frame 0", repr(pts)):
+        list(ArraySource([(pts, IMAGE)], fps=25))

@@ -1,0 +1,65 @@
+"""Which source a path, URL, number or iterable opens."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastfer.errors import InputError, UsageError
+from fastfer.io.frame_source import ArraySource
+from fastfer.io.open_source import CameraOptions, open_source
+from tests.helpers.errors import raises
+
+
+def test_frames_and_sources() -> None:
+    frames = [np.zeros((4, 4, 3), np.uint8)] * 2
+    source = open_source(frames, CameraOptions(fps=10))
+    assert isinstance(source, ArraySource)
+    assert source.fps == 10
+    assert open_source(source) is source
+
+
+def test_other_types_are_refused() -> None:
+    with raises(UsageError, "usage", "float"):
+        open_source(3.5)  # type: ignore[arg-type]
+
+
+def test_an_empty_path() -> None:
+    with raises(InputError, "not_found", "''"):
+        open_source("")
+
+
+def test_a_pattern_or_directory_without_pictures(tmp_path: Path) -> None:
+    with raises(InputError, "no_match", "x_%03d.png"):
+        open_source(tmp_path / "x_%03d.png")
+    with raises(InputError, "not_found", "gone"):
+        open_source(tmp_path / "gone" / "x_%03d.png")
+    with raises(InputError, "no_pictures", str(tmp_path)):
+        open_source(tmp_path)
+
+
+def test_passwords_are_hidden_in_messages() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with raises(InputError, "source_unavailable", f"http://me:***@127.0.0.1:{port}/x"):
+        open_source(f"http://me:secret@127.0.0.1:{port}/x")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"backend": "wishful"},
+        {"size": (0, 480)},
+        {"fps": 0},
+        {"stall": -1},
+        {"give_up": float("nan")},
+    ],
+)
+def test_options_out_of_range(options: dict[str, Any]) -> None:
+    with raises(UsageError, "out_of_range"):
+        CameraOptions(**options)
+    assert CameraOptions(give_up=float("inf")).give_up == float("inf")
