@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from fastfer.labels import EMOTIONS
-from fastfer.outputs.base import Result
+from fastfer.results import FrameResult, PhotoResult
 
 JSON_KEYS: Final = (
     *("schema", "source", "frame_index", "pts", "width", "height", "detector", "detected"),
@@ -49,13 +49,13 @@ CSV_COLUMNS: Final = tuple(CSV_DTYPES)
 """Columns of a table of faces, of photos and videos alike."""
 
 
-def to_record(result: Result) -> dict[str, Any]:
+def to_record(result: FrameResult | PhotoResult) -> dict[str, Any]:
     """The JSON object of a photo or video frame: native types, keys :data:`JSON_KEYS`."""
     values = result.to_dict()
     return {key: values.get(key) for key in JSON_KEYS}
 
 
-def to_rows(result: Result) -> Iterator[dict[str, Any]]:
+def to_rows(result: FrameResult | PhotoResult) -> Iterator[dict[str, Any]]:
     """One row per face, or one row for a photo or frame without a face.
 
     Rows are dictionaries of native types with the keys :data:`CSV_COLUMNS`, in this order.

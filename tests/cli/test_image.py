@@ -24,7 +24,6 @@ import tifffile
 from PIL import Image
 
 import fastfer
-from fastfer.classifiers.native import INT8_MODEL
 from fastfer.labels import EMOTIONS
 from fastfer.outputs.columns import CSV_COLUMNS
 from fastfer.results import SCHEMA_VERSION
@@ -32,7 +31,6 @@ from tests.helpers.commands import DETECTOR, environment, image, python
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut, encode, png_of_size, portrait
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "astronaut.json"
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
 
 
@@ -611,19 +609,6 @@ def test_show(album: Path, model: str) -> None:
 
 
 # --- The real network ----------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(DETECTOR != "haar", reason="made with Haar, which OpenCV 5 lacks")
-@pytest.mark.skipif(not INT8_MODEL.is_file(), reason="the bundled network is not trained yet")
-def test_golden_output() -> None:
-    """Made by ``fastfer image --demo --detector haar --json > tests/golden/astronaut.json``."""
-    want = json.loads(GOLDEN.read_text(encoding="utf-8"))
-    (got,) = rows(image("--demo", "--detector", "haar", "--json"))
-    assert len(got["faces"]) == len(want["faces"]) == 1
-    for mine, theirs in zip(got["faces"], want["faces"], strict=True):
-        assert mine["box"] == pytest.approx(theirs["box"], abs=1)
-        assert mine["emotion"] == theirs["emotion"] == "happy"
-        assert mine["probabilities"] == pytest.approx(theirs["probabilities"], abs=0.02)
 
 
 def test_a_large_photo_reads_alone_as_it_does_among_others(model: str, tmp_path: Path) -> None:

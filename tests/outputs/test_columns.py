@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from fastfer.labels import EMOTIONS
 from fastfer.outputs.columns import CSV_COLUMNS, CSV_DTYPES, JSON_KEYS, to_record, to_rows
 from fastfer.outputs.csv_rows import CsvWriter
 from fastfer.outputs.jsonl import JsonLinesWriter
+from tests.helpers.output_files import check_with_pandas, rows_of_csv, rows_of_json_lines
 from tests.helpers.results import FAILED, frame, photo, photo_face, video_face, write_all
 
 PHOTOS = [
@@ -100,62 +99,17 @@ def test_rows_of_a_photo() -> None:
     }
 
 
-def expected_rows(path: Path) -> list[dict[str, Any]]:
-    """The table rows of a JSON Lines file, built from its documented keys."""
-    rows = []
-    for line in path.read_text("utf-8").splitlines():
-        record = json.loads(line)
-        for index, face in enumerate(record["faces"] or [{}]):
-            row = {key: record[key] for key in record.keys() & set(CSV_COLUMNS)}
-            row |= {key: face[key] for key in face.keys() & set(CSV_COLUMNS)}
-            row |= face.get("probabilities") or {}
-            for name, p in (face.get("raw_probabilities") or {}).items():
-                row[f"raw_{name}"] = p
-            if face:
-                row["face_index"] = index
-                names = ("box_x", "box_y", "box_width", "box_height")
-                row |= dict(zip(names, face["box"], strict=True))
-            rows.append({column: row.get(column) for column in CSV_COLUMNS})
-    return rows
-
-
-PARSERS: dict[str, Any] = {
-    "string": str,
-    "Int64": int,
-    "float64": float,
-    "boolean": {"true": True, "false": False}.__getitem__,
-}
-
-
 @both
 def test_csv_equals_json_lines(tmp_path: Path, results: list[Any]) -> None:
     write_all(JsonLinesWriter(tmp_path / "a.jsonl"), results)
     write_all(CsvWriter(tmp_path / "a.csv"), results)
-    expected = expected_rows(tmp_path / "a.jsonl")
+    expected = rows_of_json_lines(tmp_path / "a.jsonl")
     assert len(expected) == 4
-    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    parsed = [
-        {key: PARSERS[CSV_DTYPES[key]](cell) if cell else None for key, cell in row.items()}
-        for row in rows
-    ]
-    assert parsed == expected
+    assert rows_of_csv(tmp_path / "a.csv") == expected
 
 
 @both
 def test_pandas_reads_the_types_of_the_csv(tmp_path: Path, results: list[Any]) -> None:
-    pandas = pytest.importorskip("pandas")
     write_all(JsonLinesWriter(tmp_path / "a.jsonl"), results)
     write_all(CsvWriter(tmp_path / "a.csv"), results)
-    table = pandas.read_csv(tmp_path / "a.csv", dtype=CSV_DTYPES)
-    assert tuple(table.columns) == CSV_COLUMNS
-    for column, dtype in CSV_DTYPES.items():
-        assert pandas.api.types.is_dtype_equal(
-            table[column].dtype, pandas.api.types.pandas_dtype(dtype)
-        )
-    expected = expected_rows(tmp_path / "a.jsonl")
-    for row, wanted in zip(table.to_dict("records"), expected, strict=True):
-        found = {key: None if pandas.isna(value) else value for key, value in row.items()}
-        assert found == wanted
-        types = {key: type(value) for key, value in wanted.items() if value is not None}
-        assert {key: type(found[key]) for key in types} == types
+    check_with_pandas(tmp_path / "a.csv", rows_of_json_lines(tmp_path / "a.jsonl"))
