@@ -34,7 +34,7 @@ CODES: Final[dict[str, str]] = {
     "truncated": "a file whose end is missing",
     "damaged": "a file that its decoder rejects",
     "too_many_pixels": "a picture above the pixel limit",
-    "unsupported_format": "a file format that cannot be decoded",
+    "unsupported_format": "a file format that cannot be read or written",
     "no_match": "a pattern that matches no file",
     "no_pictures": "a directory without pictures",
     "source_unavailable": "a camera or stream that cannot be opened",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -28,6 +29,7 @@ class Style(NamedTuple):
 
     @classmethod
     def of(cls, font: float) -> Style:
+        font = math.ceil(font)  # Whole sizes are cached, and steady in videos.
         line, pad = max(2, round(font / 8)), max(2, round(font * 0.35))
         return cls(font, line, pad, round(font * 1.45), round(font * 1.3))
 
