@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from fastfer.classifiers.native import BUNDLED, FLOAT32_MODEL, EmotionClassifier
+from fastfer.classifiers.native import FLOAT32_MODEL, INT8_MODEL, EmotionClassifier
 from fastfer.inference.onnx_session import open_session
 
 Network = Callable[[NDArray[np.float32]], Any]
@@ -66,7 +66,7 @@ def tutorial_network() -> onnxruntime.InferenceSession:
 @pytest.fixture(scope="module", params=["int8", "float32", "tutorial-float32"])
 def network(request: pytest.FixtureRequest) -> Network:
     if request.param != "tutorial-float32":
-        path = BUNDLED if request.param == "int8" else FLOAT32_MODEL
+        path = INT8_MODEL if request.param == "int8" else FLOAT32_MODEL
         return EmotionClassifier(path, threads=1).predict
     session = tutorial_network()
     return lambda batch: session.run(None, {"faces": batch})

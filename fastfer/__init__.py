@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from fastfer.classifiers.native import EmotionClassifier as EmotionClassifier
-    from fastfer.detectors import Detections as Detections
+    from fastfer.detections import Detections as Detections
     from fastfer.detectors import Detector as Detector
     from fastfer.detectors import create_detector as create_detector
     from fastfer.display.annotate import draw_result as draw_result
@@ -48,7 +48,7 @@ _HOME: Final = {
     "CSV_DTYPES": "outputs.columns",
     "EMOTIONS": "labels",
     "BoxError": "errors",
-    "Detections": "detectors",
+    "Detections": "detections",
     "Detector": "detectors",
     "EmotionClassifier": "classifiers.native",
     "Engine": "engine",

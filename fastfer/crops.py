@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.detectors.base import CropCalibration, Detections
+from fastfer.detections import CropCalibration, Detections
 from fastfer.kernels.units import MAX_SIDE, SUBPIXEL
 
 Floats = NDArray[np.float64]

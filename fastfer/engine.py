@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.classifiers.native import EmotionClassifier, open_classifier
+from fastfer.classifiers.base import Classifier
+from fastfer.classifiers.opening import open_classifier
 from fastfer.crops import drop_uncroppable, quality_scores, roll_angles
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.errors import UsageError
@@ -24,7 +25,7 @@ from fastfer.results import Face, FrameResult
 from fastfer.validation import check_range, check_unit_interval
 
 if TYPE_CHECKING:
-    from fastfer.classifiers.contract import Labels
+    from fastfer.classifiers.contract import Head
     from fastfer.classifiers.custom import ModelSpec
 
 Frame = NDArray[np.uint8]
@@ -37,10 +38,10 @@ class Engine:
     def __init__(
         self,
         detector: str | Detector = "auto",
-        model: str | os.PathLike[str] | EmotionClassifier | None = None,
+        model: str | os.PathLike[str] | Classifier | None = None,
         *,
         spec: ModelSpec | None = None,
-        labels: Labels | None = None,
+        head: Head | None = None,
         threads: int | None = None,
         min_face: float = 0.0,
         detect_size: int | None = None,
@@ -56,8 +57,9 @@ class Engine:
             model: path of a network, or a classifier that was made before; ``None`` takes the
                 bundled one.
             spec: what the file of a network that was not made for fastfer does not say.
-            labels: which reading of a network that learnt two; see :class:`EmotionClassifier`.
-            threads: for the network, see :class:`EmotionClassifier`, and for that of a detector
+            head: output of a model with two, see
+                :class:`~fastfer.classifiers.native.EmotionClassifier`.
+            threads: for the network, see there, and for that of a detector
                 that is asked for by name, unless its options say otherwise.
             min_face: side in pixels of the smallest face to report; 0 leaves it to the detector.
             detect_size: long side of the picture that the detector searches, in pixels; ``None``
@@ -81,7 +83,7 @@ class Engine:
                 "detector must be a name or a file as a text, or an object with name, crop_calibration and "
                 f"detect(); got {detector!r}."
             )
-        self._classifier = self._provide(model, spec, labels, threads, load_in_background)
+        self._classifier = self._provide(model, spec, head, threads, load_in_background)
         self.min_quality = min_quality
         size = {} if detect_size is None else {"detect_size": detect_size}
         if isinstance(detector, str):
@@ -95,29 +97,29 @@ class Engine:
 
     @staticmethod
     def _provide(
-        model: str | os.PathLike[str] | EmotionClassifier | None,
+        model: str | os.PathLike[str] | Classifier | None,
         spec: ModelSpec | None,
-        labels: Labels | None,
+        head: Head | None,
         threads: int | None,
         load_in_background: bool,
-    ) -> Callable[[], EmotionClassifier]:
-        if isinstance(model, EmotionClassifier):
-            if threads is not None or labels is not None:
+    ) -> Callable[[], Classifier]:
+        if isinstance(model, Classifier):
+            if threads is not None or head is not None:
                 raise UsageError(
-                    "threads and labels belong to the classifier, which was given ready made."
+                    "threads and head belong to the classifier, which was given ready made."
                 )
             classifier = model
         elif load_in_background:
             _keep_environment_in_place()
             return _in_background(
-                "fastfer-load", lambda: open_classifier(model, threads, spec, labels)
+                "fastfer-load", lambda: open_classifier(model, threads, spec, head)
             )
         else:
-            classifier = open_classifier(model, threads, spec, labels)
+            classifier = open_classifier(model, threads, spec, head)
         return lambda: classifier
 
     @property
-    def classifier(self) -> EmotionClassifier:
+    def classifier(self) -> Classifier:
         """The network; waits for it, and raises its :class:`ModelError`, after ``load_in_background``."""
         return self._classifier()
 

@@ -26,9 +26,13 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_registry() -> Iterator[None]:
     """Undo the detector registrations of a test."""
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    before = dict(registry._entries)
+    yield
+    for name in set(registry._entries) - set(before) - registry._built_in_modules():
+        del registry._entries[name]
+    registry._entries.update(before)
 
 
 @pytest.fixture(params=backend.available())

@@ -148,9 +148,9 @@ def test_large_jpegs_are_searched_reduced_and_cropped_whole(tmp_path: Path) -> N
 
 def test_labels_do_not_hang_on_the_size_of_the_picture(shared: Path) -> None:
     """With one size of search, faces keep their label from 500 to 4000 px: see the benchmark."""
-    from fastfer.classifiers.native import BUNDLED
+    from fastfer.classifiers.native import INT8_MODEL
 
-    if not BUNDLED.is_file():
+    if not INT8_MODEL.is_file():
         pytest.skip("the bundled network is not here yet")
     detector = create_detector(
         f"yunet:{shared / 'models' / 'yunet_n_640_640.onnx'}", detect_size=320
@@ -172,9 +172,9 @@ def test_labels_do_not_hang_on_the_size_of_the_picture(shared: Path) -> None:
 
 @pytest.mark.parametrize("detector", ["nano", "yunet"])
 def test_tilted_heads_of_the_clip_keep_their_label(shared: Path, detector: str) -> None:
-    from fastfer.classifiers.native import BUNDLED
+    from fastfer.classifiers.native import INT8_MODEL
 
-    if not BUNDLED.is_file():
+    if not INT8_MODEL.is_file():
         pytest.skip("the bundled network is not here yet")
     yunet = f"yunet:{shared / 'models' / 'yunet_n_640_640.onnx'}"
     engine = Engine(create_detector(yunet if detector == "yunet" else detector))

@@ -1,1 +1,1 @@
-"""Expression classifiers: networks exported by training, and ONNX files from elsewhere."""
+"""Expression classifiers: models exported by fastfer's training, and ONNX files from elsewhere."""

@@ -1,9 +1,8 @@
-"""What an expression network promises in its ONNX metadata, and how that is read and written.
+"""The contract between training and inference: an expression network's ONNX metadata.
 
-Every value is JSON text under a ``fastfer.`` key of the file's metadata, so that any ONNX tool
-shows it. The *preprocessing fingerprint* (size, channels, scale, bias, gray formula, resize filter)
-must be one that :func:`fastfer.kernels.pack.pack_faces` computes; else the network would see other
-pixels in use than in training.
+Every value is JSON under a ``fastfer.`` key of the file's metadata, so that any ONNX tool shows it.
+The preprocessing (size, channels, scale, bias, gray formula, resize filter) must be one that
+:func:`fastfer.kernels.pack.pack_faces` implements; otherwise inference would differ from training.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ FLOAT32_MAX: Final = 3.4e38
 GRAY: Final = "bt601"
 RESIZE: Final = "area-down bilinear-up half-pixel edge-repeat"
 
-Labels = Literal["crowd", "fer2013"]
-MEANINGS: Final[dict[Labels, str]] = {"crowd": "FER+ votes", "fer2013": "FER-2013 labels"}
-"""What an output learnt from, as its entry in ``outputs`` says it; a blend that names both is the
-crowd's."""
+Head = Literal["ferplus", "fer2013"]
+HEADS: Final[dict[Head, str]] = {"ferplus": "FER+ votes", "fer2013": "FER-2013 labels"}
+"""The training targets of each output head, as :attr:`ModelContract.outputs` describes them. A
+blend that names both is the ferplus head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class ModelContract:
 
     name: str
     labels: tuple[str, ...] = EMOTIONS
-    """The classes of its outputs: all seven emotions, or at least two of them, in their order."""
+    """Classes of the outputs: at least two of the seven emotions, in the order of EMOTIONS."""
     input_size: int = 48
     """Side of the square input in pixels."""
     channels: int = 1
@@ -44,26 +43,26 @@ class ModelContract:
     gray: str = GRAY
     resize: str = RESIZE
     temperature: float = 1.0
-    """Softmax temperature fitted on validation data; the graph applies it already."""
+    """Softmax temperature fitted on validation data; the graph contains it."""
     quantisation: str = "none"
-    """``int8`` where weights and activations are; ``none`` for a graph in float32."""
+    """``int8`` for quantised weights and activations, ``none`` for float32."""
     trained_on: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Measured figures by name, for instance ``accuracy/PublicTest``, as fractions of 1."""
+    """Metrics by name, for instance ``accuracy/PublicTest``, as fractions."""
     outputs: dict[str, str] = field(default_factory=lambda: {"probabilities": "softmax"})
-    """Output names of the graph and what each means; the first is the default."""
+    """Output names of the graph with their training targets; the first is the default."""
     schema: int = SCHEMA
 
     def to_metadata(self) -> dict[str, str]:
-        """Key-value strings for ``onnx.ModelProto.metadata_props``."""
+        """Keys and values for ``onnx.ModelProto.metadata_props``."""
         return {PREFIX + key: json.dumps(value) for key, value in asdict(self).items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], source: str) -> ModelContract:
-        """Read and check the metadata of the file called ``source``.
+        """Read and check the metadata of the file ``source``.
 
         Raises:
-            ModelError: no contract, an unreadable one, or one this version cannot honour.
+            ModelError: metadata is missing, malformed, or requires another preprocessing.
         """
         known = {f.name for f in fields(cls)}
         values: dict[str, Any] = {}
@@ -74,50 +73,52 @@ class ModelContract:
             try:
                 values[name] = json.loads(text)
             except json.JSONDecodeError:
-                raise ModelError(f"{source}: metadata {key} is {text!r}, not JSON") from None
+                raise ModelError(f"{source}: metadata {key} is not JSON: {text!r}") from None
         missing = _REQUIRED - values.keys()
         if missing:
             raise ModelError(
-                f"{source}: not a fastfer model, its metadata lacks "
+                f"{source}: not exported by fastfer's training: metadata lacks "
                 f"{', '.join(PREFIX + m for m in sorted(missing))}. "
-                "Export it with python -m training.export."
+                "Export it with python -m training.expression.export."
             )
         _check_types(values, source)
         if values.get("schema", SCHEMA) > SCHEMA:
             raise ModelError(
-                f"{source}: written for metadata schema {values['schema']}, this fastfer reads "
-                f"schema {SCHEMA}. Upgrade fastfer."
+                f"{source}: metadata schema {values['schema']} is newer than {SCHEMA}, the latest "
+                "that this fastfer supports. Upgrade fastfer."
             )
         values["labels"] = tuple(values["labels"])
         contract = cls(**values)
         contract._check(source)
         return contract
 
-    def output_for(self, labels: Labels | None, source: str) -> str:
-        """Name of the output that learnt from ``labels``; ``None`` takes the file's default.
+    def output_for(self, head: Head | None, source: str) -> str:
+        """Name of the output ``head``; the first output for ``None``.
 
         Raises:
-            UsageError: there is no such kind of labels, or no output of this file learnt from it.
+            UsageError: code ``unknown_head``.
         """
-        if labels is None:
+        if head is None:
             return next(iter(self.outputs))
-        if labels not in MEANINGS:
-            raise UsageError(f"labels must be {' or '.join(map(repr, MEANINGS))}; got {labels!r}.")
-        for name, meaning in self.outputs.items():
-            if next((k for k, m in MEANINGS.items() if m in meaning), None) == labels:
+        if head not in HEADS:
+            raise UsageError(
+                f"unknown head {head!r}; choose from {', '.join(HEADS)}", code="unknown_head"
+            )
+        for name, targets in self.outputs.items():
+            if next((h for h, target in HEADS.items() if target in targets), None) == head:
                 return name
         raise UsageError(
-            f"{source}: no output learnt from {MEANINGS[labels]}; it has "
-            f"{', '.join(f'{k} ({v})' for k, v in self.outputs.items())}. Leave labels out to take "
-            "the first."
+            f"{source}: no head {head!r} (trained on {HEADS[head]}); the outputs are "
+            f"{', '.join(f'{k} ({v})' for k, v in self.outputs.items())}",
+            code="unknown_head",
         )
 
     def _check(self, source: str) -> None:
         known = tuple(name for name in EMOTIONS if name in self.labels)
         if self.labels != known or len(known) < 2:
             raise ModelError(
-                f"{source}: labels {self.labels!r}; this fastfer computes {EMOTIONS!r}, or at "
-                "least two of them in that order."
+                f"{source}: labels are {', '.join(self.labels)}; they must be at least two of "
+                f"{', '.join(EMOTIONS)}, in that order"
             )
         for what, have, can in (
             ("channels", self.channels, 1),
@@ -125,28 +126,32 @@ class ModelContract:
             ("resize filter", self.resize, RESIZE),
         ):
             if have != can:
-                raise ModelError(f"{source}: {what} {have!r}; this fastfer computes {can!r}.")
+                raise ModelError(f"{source}: {what} {have!r} is not supported, only {can!r}")
         if not 16 <= self.input_size <= 256:
-            raise ModelError(f"{source}: input size {self.input_size}; 16 to 256 can be packed.")
+            raise ModelError(f"{source}: input size must be 16 to 256; got {self.input_size}")
         if not self.outputs:
-            raise ModelError(f"{source}: metadata {PREFIX}outputs names no output.")
+            raise ModelError(f"{source}: metadata {PREFIX}outputs names no output")
 
 
 _REQUIRED: Final = frozenset(
     ("name", "labels", "input_size", "channels", "scale", "bias", "gray", "resize")
 )
-"""What a file must say of itself; a guessed fingerprint would be wrong in silence."""
+"""Metadata without defaults: a wrong guess would change results without an error."""
 
 
 def _check_types(values: Mapping[str, Any], source: str) -> None:
-    """Metadata is text from outside: see that every value has the JSON type its field needs."""
+    """Check the JSON type of every value.
+
+    Raises:
+        ModelError: a value of another type.
+    """
     for name, value in values.items():
         match name:
             case "labels":
-                wanted = "a list of texts"
+                wanted = "a list of strings"
                 good = isinstance(value, list) and all(isinstance(v, str) for v in value)
             case "input_size" | "channels" | "schema":
-                wanted = "a whole number"
+                wanted = "an integer"
                 good = isinstance(value, int) and not isinstance(value, bool)
             case "scale" | "bias" | "temperature":
                 wanted = "a finite number"
@@ -159,7 +164,7 @@ def _check_types(values: Mapping[str, Any], source: str) -> None:
                 wanted = "an object"
                 good = isinstance(value, dict)
             case _:
-                wanted = "a text"
+                wanted = "a string"
                 good = isinstance(value, str)
         if not good:
-            raise ModelError(f"{source}: metadata {PREFIX}{name} is {value!r}, not {wanted}.")
+            raise ModelError(f"{source}: metadata {PREFIX}{name} must be {wanted}; got {value!r}")

@@ -1,8 +1,8 @@
-"""Expression networks that were not made for fastfer: the user tells what their files do not say.
+"""Expression networks from elsewhere.
 
-Size, channels and their order in memory are read from the graph, the rest from metadata or from
-:class:`ModelSpec`. Nothing is guessed: a wrong scale or order of labels would show in no error, only
-in wrong emotions.
+Input size, channels and memory layout are read from the graph, labels and pixel scaling from the
+metadata or a :class:`ModelSpec`. Nothing is guessed: a wrong scale or order of labels raises no
+error, it only yields wrong emotions.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastfer.classifiers.base import Classifier, check_batch, check_output
 from fastfer.classifiers.contract import PREFIX, ModelContract
-from fastfer.classifiers.native import EmotionClassifier, check_batch, check_output
 from fastfer.errors import ModelError
 from fastfer.inference.onnx_session import (
     describe,
@@ -38,35 +38,37 @@ SYNONYMS: Final = {
     "scared": "fear", "happiness": "happy", "joy": "happy", "sadness": "sad",
     "surprised": "surprise", "neutrality": "neutral",
 }  # fmt: skip
-"""What others call the seven emotions. A class of another name, such as contempt, is computed and
-left out of the answer."""
+"""Other names of the seven emotions. Classes with further names, such as contempt, are dropped, and
+the remaining probabilities normalised."""
 
 IMAGENET: Final = (
     tuple(1 / (255 * deviation) for deviation in (0.229, 0.224, 0.225)),
     tuple(-mean / d for mean, d in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))),
 )
-"""Scale and bias per channel (red, green, blue) of networks that began with ImageNet's weights."""
+"""Scale and bias per channel (red, green, blue) of networks pretrained on ImageNet."""
 
-_ADVICE: Final = "Give an .onnx file that takes faces and tells emotions."
+_ADVICE: Final = "Pass an .onnx file of an expression classifier."
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What a file does not say of itself; ``None`` where its metadata does."""
+    """Labels and pixel scaling of a model; ``None`` takes the value in the file's metadata.
+
+    The network's input is ``pixel * scale + bias``, with pixels from 0 to 255.
+    """
 
     labels: tuple[str, ...] | None = None
     """Names of the classes in the order of the output."""
     scale: tuple[float, ...] | None = None
-    """What pixels, 0 to 255, are multiplied with: one number, or one for each of the network's
-    channels in their order."""
+    """One number, or one per channel in the order of the network's channels."""
     bias: tuple[float, ...] | None = None
-    """What is added after that; 0 if neither this nor metadata says otherwise."""
+    """The same; 0 if metadata has no bias either."""
     color: Literal["rgb", "bgr"] = "rgb"
-    """Order of three channels."""
+    """Channel order of networks with three channels."""
 
 
-class CustomClassifier(EmotionClassifier):
-    """A network of the user's own with the methods of :class:`EmotionClassifier`."""
+class CustomClassifier(Classifier):
+    """Any expression classifier with one image input and one output of logits or probabilities."""
 
     def __init__(
         self,
@@ -74,11 +76,17 @@ class CustomClassifier(EmotionClassifier):
         threads: int | None = None,
         spec: ModelSpec | None = None,
     ) -> None:
-        """Load ``model`` and check what is known of it.
+        """Load a network.
+
+        Args:
+            model: path of the ONNX file.
+            threads: see :class:`~fastfer.classifiers.native.EmotionClassifier`.
+            spec: labels and pixel scaling, where the file's metadata lacks them.
 
         Raises:
-            ModelError: missing, not ONNX, not a network on square faces, or too little is known.
-            UsageError: ``threads`` is below 1.
+            ModelError: the file is missing, not ONNX, or not a classifier of square images; code
+                ``incomplete_spec`` if labels or scale are unknown.
+            UsageError: ``threads`` is out of range.
         """
         self.path = Path(model)
         source = str(model)
@@ -88,9 +96,10 @@ class CustomClassifier(EmotionClassifier):
         labels, scale = spec.labels, spec.scale
         if labels is None or scale is None:
             raise ModelError(
-                f"{source}: neither its metadata ({PREFIX}labels, {PREFIX}scale) nor you say what "
-                "its classes are and how pixels are scaled. Add for instance --model-labels "
-                "angry,disgust,fear,happy,sad,surprise,neutral --model-scale 1/255."
+                f"{source}: labels or scale unknown; the metadata has no {PREFIX}labels and "
+                f"{PREFIX}scale. Pass spec=ModelSpec(labels, scale), or on the command line "
+                "--model-labels angry,disgust,fear,happy,sad,surprise,neutral --model-scale 1/255.",
+                code="incomplete_spec",
             )
         self._planar, size, channels, self._fixed = _find_input(self._session, source)
         self._input = self._session.get_inputs()[0].name
@@ -106,7 +115,7 @@ class CustomClassifier(EmotionClassifier):
             scale=float(np.mean(self._scale)),
             bias=float(np.mean(self._bias)),
             trained_on="unknown",
-            outputs={self._output: "foreign"},
+            outputs={self._output: "unknown"},
         )
 
     def pack(
@@ -116,7 +125,6 @@ class CustomClassifier(EmotionClassifier):
         angles: ArrayLike | None = None,
         out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """As :meth:`EmotionClassifier.pack`; of three channels, each is packed for itself."""
         size = self.contract.input_size
         if len(self._scale) == 1:
             return pack_faces(
@@ -126,7 +134,8 @@ class CustomClassifier(EmotionClassifier):
         tiles = self.batch(len(crops)) if out is None else out
         if len(crops) == 0:
             return tiles
-        view, boxes = _around(frame, np.asarray(crops, np.float64))
+        # The kernels pack one channel at a time, so only the part under the crops is copied.
+        view, boxes = _crop_region(frame, np.asarray(crops, np.float64))
         for k, channel in enumerate(self._order):
             plane = view if view.ndim == 2 else np.ascontiguousarray(view[:, :, channel])
             scale, bias = self._scale[k], self._bias[k]
@@ -135,7 +144,6 @@ class CustomClassifier(EmotionClassifier):
         return tiles
 
     def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
-        """As :meth:`EmotionClassifier.predict`; emotions that the network lacks have 0."""
         faces = check_batch(batch, self.contract)
         if self._planar:
             faces = faces.transpose(0, 3, 1, 2)
@@ -157,8 +165,11 @@ class CustomClassifier(EmotionClassifier):
 
 
 def _probabilities(values: NDArray[np.float32], known: list[int]) -> NDArray[np.float32]:
-    """Of ``values`` (N, C), which are probabilities or logits, those of the ``known`` classes; each
-    row adds up to one. Where probabilities leave them nothing, they are all equal."""
+    """Probabilities (N, len(known)) of the ``known`` classes, normalised to rows that sum to 1.
+
+    ``values`` (N, C) are probabilities or logits. If the known classes have no probability, all are
+    equal.
+    """
     if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3):
         shares = values[:, known]
         total = shares.sum(axis=1, keepdims=True)
@@ -169,8 +180,8 @@ def _probabilities(values: NDArray[np.float32], known: list[int]) -> NDArray[np.
     return normal
 
 
-def _around(frame: Frame, crops: NDArray[np.float64]) -> tuple[Frame, NDArray[np.float64]]:
-    """The part of ``frame`` that ``crops``, however turned, can reach; and the crops in it."""
+def _crop_region(frame: Frame, crops: NDArray[np.float64]) -> tuple[Frame, NDArray[np.float64]]:
+    """The part of ``frame`` that ``crops`` can sample at any roll angle; and the crops in it."""
     reach = crops[:, 2:].max(axis=1, keepdims=True) * 0.75 + 2
     centre = crops[:, :2] + crops[:, 2:] / 2
     low = np.maximum((centre - reach).min(axis=0), 0).astype(int)
@@ -182,7 +193,7 @@ def _around(frame: Frame, crops: NDArray[np.float64]) -> tuple[Frame, NDArray[np
 
 
 def _complete(spec: ModelSpec, session: Any, source: str) -> ModelSpec:
-    """``spec``, with what is missing from the file's metadata, where it is there."""
+    """``spec`` with missing values from the file's metadata."""
     metadata = session.get_modelmeta().custom_metadata_map
     found: dict[str, Any] = {}
     for name in ("labels", "scale", "bias"):
@@ -193,7 +204,9 @@ def _complete(spec: ModelSpec, session: Any, source: str) -> ModelSpec:
                 values = value if isinstance(value, (list, tuple)) else [value]
                 found[name] = tuple((str if name == "labels" else _finite)(v) for v in values)
             except (ValueError, SyntaxError, TypeError):
-                raise ModelError(f"{source}: metadata {PREFIX}{name} is {text!r}.") from None
+                raise ModelError(
+                    f"{source}: metadata {PREFIX}{name} is invalid: {text!r}"
+                ) from None
     return replace(spec, **found)
 
 
@@ -205,7 +218,7 @@ def _finite(value: Any) -> float:
 
 
 def _find_input(session: Any, source: str) -> tuple[bool, int, int, int | None]:
-    """Whether channels come before rows; side; channels; and the number of faces if it is fixed."""
+    """Whether the layout is (N, C, S, S); S; C; and N, ``None`` if it is free."""
     nodes = session.get_inputs()
     shape = nodes[0].shape if len(nodes) == 1 and nodes[0].type == "tensor(float)" else []
     for planar, channels, sides in (
@@ -217,9 +230,8 @@ def _find_input(session: Any, source: str) -> tuple[bool, int, int, int | None]:
         if isinstance(sides[0], int) and MIN_SIZE <= sides[0] <= MAX_SIZE:
             return planar, sides[0], channels[0], shape[0] if isinstance(shape[0], int) else None
     raise ModelError(
-        f"{source}: inputs {describe(nodes)}; needed is one float32 input (N, C, S, S) "
-        "or (N, S, S, C) with 1 or 3 channels C and "
-        f"a fixed side S of {MIN_SIZE} to {MAX_SIZE}."
+        f"{source}: inputs are {describe(nodes)}; expected one float32 input, (N, C, S, S) or "
+        f"(N, S, S, C), with C of 1 or 3 and a fixed S of {MIN_SIZE} to {MAX_SIZE}"
     )
 
 
@@ -227,18 +239,18 @@ def _find_output(session: Any, classes: int, source: str) -> str:
     for node in session.get_outputs():
         if len(node.shape) == 2 and node.shape[1] == classes:
             return str(node.name)
-    spec = ", ".join(f"{node.name} {tuple(node.shape)}" for node in session.get_outputs())
-    raise ModelError(f"{source}: outputs {spec}; none is (N, {classes}), for {classes} labels.")
+    outputs = describe(session.get_outputs())
+    raise ModelError(f"{source}: outputs are {outputs}; expected (N, {classes}) for the labels")
 
 
 def _find_columns(labels: Sequence[str], source: str) -> list[int | None]:
-    """For each class of the network, its number in fastfer's order, or ``None``."""
+    """Index in EMOTIONS of each class of the network, or ``None``."""
     names = [SYNONYMS.get(name.strip().lower(), name.strip().lower()) for name in labels]
     known = [name for name in names if name in EMOTIONS]
     if len(known) < 2 or len(set(known)) < len(known):
         raise ModelError(
-            f"{source}: labels {', '.join(labels)}; at least two of {', '.join(EMOTIONS)} must be "
-            "among them, none twice."
+            f"{source}: labels {', '.join(labels)} must include at least two of "
+            f"{', '.join(EMOTIONS)}, none twice"
         )
     return [EMOTIONS.index(name) if name in EMOTIONS else None for name in names]
 
@@ -247,5 +259,5 @@ def _per_channel(
     values: Sequence[float], channels: int, what: str, source: str
 ) -> tuple[float, ...]:
     if len(values) not in (1, channels):
-        raise ModelError(f"{source}: {len(values)} numbers of {what} for {channels} channels.")
+        raise ModelError(f"{source}: {what} has {len(values)} values for {channels} channels")
     return tuple(values) * (channels // len(values))

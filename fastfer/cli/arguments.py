@@ -18,8 +18,8 @@ def add_detector(group: Any) -> None:
         "--detector",
         default="auto",
         metavar="NAME|FILE",
-        help="how to find faces: auto, nano, yunet, haar, haar:alt2, or FILE.onnx, a detector of "
-        "your own (yolo, YOLOv8-style, has no other); options follow a colon, as in "
+        help="auto, nano, yunet, haar, haar:alt2, none (each picture is one face), FILE.onnx (a "
+        "YOLOv8-style detector) or FILE.py (a detector of yours); options follow a colon, as in "
         "haar:alt2,scaleFactor=1.1 or FILE.onnx:score=0.5 (default: auto, which is nano, the "
         "network that comes with fastfer)",
     )
@@ -40,23 +40,22 @@ def obtain_detector(args: argparse.Namespace) -> None:
     Raises:
         ModelError: it is not here, and nobody agreed, or it cannot be had.
     """
-    if args.detector.startswith("yunet"):
-        from fastfer.detectors.registry import needed_network
-        from fastfer.models import store
+    from fastfer.detectors.registry import required_download
+    from fastfer.models import store
 
-        name = needed_network(args.detector)
-        if name is not None:
-            store.obtain(name, yes=args.yes)
+    model = required_download(args.detector)
+    if model is not None:
+        store.obtain(model, yes=args.yes)
 
 
 def add_model(group: Any) -> None:
     """Which network reads the faces, and what it is if it was not made for fastfer."""
     group.add_argument("--model", type=Path, metavar="FILE", help="another network, an .onnx file")
     group.add_argument(
-        "--labels",
-        choices=("crowd", "fer2013"),
-        help="which reading to tell, of a network that learnt two: as a crowd of people votes, or "
-        "as FER-2013's annotators labelled (default: the network's own choice)",
+        "--head",
+        choices=("ferplus", "fer2013"),
+        help="output of a model with two heads: trained on FER+ votes or on FER-2013's labels "
+        "(default: the model's first, ferplus for the bundled one)",
     )
     group.add_argument(
         "--model-labels",

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 
 from fastfer.cli import terminal
+from fastfer.detectors.registry import downloads
 from fastfer.errors import ModelError
 from fastfer.models import store
-from fastfer.models.catalogue import CATALOGUE
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.models") -> int:
@@ -35,7 +35,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         ("path", _path, "print where a stored network lies"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("name", metavar="NAME", choices=sorted(CATALOGUE))
+        command.add_argument("name", metavar="NAME", choices=sorted(downloads()))
         command.set_defaults(run=run)
     verify = commands.add_parser("verify", help="check the hash of every stored network")
     verify.set_defaults(run=_verify)
@@ -43,33 +43,34 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 
 
 def _list(args: argparse.Namespace) -> int:
-    for entry in CATALOGUE.values():
-        state = store.state(entry.name)
-        print(f"{entry.name}\t{state}\t{entry.size:,} bytes\t{entry.licence}\t{entry.what}")
-        print(f"\tinput: {entry.takes}\n\tfrom: {entry.url}\n\tsha256: {entry.sha256}")
+    for entry in downloads().values():
+        state = store.state(entry)
+        print(f"{entry.name}\t{state}\t{entry.size:,} bytes\t{entry.licence}\t{entry.description}")
+        print(f"\tinput: {entry.input}\n\tfrom: {entry.url}\n\tsha256: {entry.sha256}")
     return 0
 
 
 def _download(args: argparse.Namespace) -> int:
-    print(store.download(args.name))
+    print(store.download(downloads()[args.name]))
     return 0
 
 
 def _path(args: argparse.Namespace) -> int:
-    store.load(args.name)
-    print(store.path_of(args.name))
+    model = downloads()[args.name]
+    store.load(model)
+    print(store.path_of(model))
     return 0
 
 
 def _verify(args: argparse.Namespace) -> int:
     code = 0
-    for name in CATALOGUE:
-        if store.is_absent(name):
+    for name, model in downloads().items():
+        if store.is_absent(model):
             print(f"{name}\tnot stored")
             continue
         try:
-            store.load(name)
-            print(f"{name}\tsound")
+            store.load(model)
+            print(f"{name}\tvalid")
         except ModelError as error:
             print(f"{name}\tdamaged")
             terminal.say(str(error))

@@ -209,7 +209,7 @@ def _engine(args: argparse.Namespace) -> Engine:
         args.detector,
         args.model,
         spec=arguments.model_spec(args),
-        labels=args.labels,
+        head=args.head,
         threads=args.threads,
         min_face=args.min_face,
         detect_size=args.detect_size,

@@ -1,14 +1,15 @@
-"""Face detectors: one file each, one protocol, chosen by name."""
+"""Face detectors: one module each, created by name or from a file."""
 
-from fastfer.detectors.base import CropCalibration, Detections, Detector, LowConfidenceDetector
-from fastfer.detectors.registry import available, create_detector, register
+from fastfer.detections import CropCalibration, Detections
+from fastfer.detectors.base import Detector, LowConfidenceDetector
+from fastfer.detectors.registry import available_detectors, create_detector, register_detector
 
 __all__ = [
     "CropCalibration",
     "Detections",
     "Detector",
     "LowConfidenceDetector",
-    "available",
+    "available_detectors",
     "create_detector",
-    "register",
+    "register_detector",
 ]

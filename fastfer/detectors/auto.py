@@ -1,32 +1,17 @@
-"""The default: the best detector that is here, without fetching anything."""
+"""The default detector: the bundled network."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastfer.detectors.base import Detector
-from fastfer.detectors.nano import BUNDLED
-from fastfer.models import store
+from fastfer.detectors.nano import DETECT_SIZE, NanoDetector
+from fastfer.detectors.registry import register_detector
 
 
-def auto(*, threads: int | None = None, **options: Any) -> Detector:
-    """The bundled network; without it YuNet where the store has it, else Haar. ``name`` of the
-    result tells which.
+def auto(
+    *, min_face: float = 0.0, detect_size: int = DETECT_SIZE, threads: int | None = None
+) -> Detector:
+    """The recommended detector, at present nano, with the options that all detectors have."""
+    return NanoDetector(min_face=min_face, detect_size=detect_size, threads=threads)
 
-    ``options`` are those that all detectors take: ``min_face``, ``detect_size``. ``threads`` are of
-    a network's runtime; Haar has none.
 
-    Raises:
-        ModelError: a network's file is damaged, or only one of the bundled two is there.
-    """
-    if BUNDLED.is_file():
-        from fastfer.detectors.nano import NanoDetector
-
-        return NanoDetector(threads=threads, **options)
-    if store.is_stored("yunet"):
-        from fastfer.detectors.yunet import YuNetDetector
-
-        return YuNetDetector(threads=threads, **options)
-    from fastfer.detectors.haar import HaarDetector
-
-    return HaarDetector(**options)
+register_detector("auto", auto, help="the recommended detector, at present nano (default)")

@@ -1,7 +1,7 @@
-"""OpenCV's Haar cascades for frontal faces, and the one for profiles.
+"""OpenCV's Haar cascades for frontal faces and profiles.
 
-The boxes of the default cascade are the crop_calibration of FER-2013, whose pictures were once cut out with
-it, so they go to the network as they are. The others frame a little differently.
+FER-2013's images were cropped with the default cascade, so its boxes are used as crops unchanged.
+The other cascades frame slightly differently.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.detectors.base import CropCalibration, Detections
+from fastfer.detections import CropCalibration, Detections
+from fastfer.detectors.registry import register_detector
 from fastfer.detectors.resize import (
     detection_input_size,
     drop_smaller_than,
     shrink,
     to_frame,
 )
-from fastfer.errors import ModelError, UsageError
-from fastfer.validation import check_range, is_number
+from fastfer.errors import ModelError
+from fastfer.validation import HIGHEST, check_choice, check_integer, check_range
 
 SCALE_FACTORS: Final = (1.01, 10.0)
-"""From where the search ends within minutes, to where it has a single size."""
+"""Range of scaleFactor: below, a search takes minutes; above, it has a single scale."""
 CASCADES: Final = {
     "default": ("haarcascade_frontalface_default.xml", 2.0, CropCalibration()),
     "alt": ("haarcascade_frontalface_alt.xml", 0.0, CropCalibration()),
@@ -36,16 +37,16 @@ CASCADES: Final = {
     "alt_tree": ("haarcascade_frontalface_alt_tree.xml", 0.0, CropCalibration()),
     "profile": ("haarcascade_profileface.xml", 0.0, CropCalibration()),
 }
-"""By name: OpenCV's file, the default of ``minScore``, and the crop_calibration of its boxes."""
+"""By name: OpenCV's file, default of ``minScore``, crop calibration."""
 
 
 class HaarDetector:
-    """Viola-Jones on a reduced gray frame; boxes come back in pixels of the original.
+    """Viola-Jones on a reduced gray frame.
 
-    Parameters that OpenCV has carry OpenCV's names and meaning. The defaults were chosen on 945
-    labelled photos with and without faces: against scaleFactor 1.1, 5 neighbours, 24 px and no
-    minimal score they find 71 % instead of 74 % of the faces of 30 px and more, as well framed,
-    with 55 false alarms instead of 91, in 40 % of the time.
+    Parameters of OpenCV have OpenCV's names and meaning. The defaults were chosen on 945 labelled
+    photos with and without faces: compared with scaleFactor 1.1, minNeighbors 5, minSize 24 and no
+    minScore, they find 71 % instead of 74 % of the faces of 30 px and more, as well framed, with 55
+    false alarms instead of 91, in 40 % of the time.
     """
 
     def __init__(
@@ -59,37 +60,31 @@ class HaarDetector:
         minSize: int = 30,
         minScore: float | None = None,
     ) -> None:
-        """Set up the search.
+        """Load the cascade.
 
         Args:
             cascade: one of :data:`CASCADES`.
-            min_face: side in pixels of the frame of the smallest face to report. Where
-                ``detect_size`` would make such a face too small to see, a larger frame is searched.
-            detect_size: long side of the reduced frame in pixels; smaller frames stay as they are.
-            scaleFactor: step between the sizes searched, 1.01 to 10; smaller finds more and is
-                slower.
-            minNeighbors: overlapping hits that make a face.
+            min_face: side in frame pixels of the smallest face to report, 0 for no limit. Where
+                ``detect_size`` would make such a face too small to detect, a larger frame is
+                searched.
+            detect_size: long side in pixels of the reduced frame; smaller frames are not resized.
+            scaleFactor: ratio of successive search scales, 1.01 to 10; smaller values find more
+                faces and are slower.
+            minNeighbors: overlapping hits required for a face.
             minSize: side in pixels of the reduced frame of the smallest face searched.
-            minScore: level weight of the last stage below which a hit is not reported; ``None``
-                takes the cascade's own in :data:`CASCADES`.
+            minScore: lowest score of a reported face; ``None`` for the cascade's default.
 
         Raises:
-            UsageError: a value out of its range.
-            ModelError: this OpenCV has no cascades (5.0 dropped them).
+            UsageError: an option out of range.
+            ModelError: this OpenCV has no cascades (5.0 dropped them); code ``no_cascades``.
         """
-        if cascade not in CASCADES:
-            raise UsageError(f"no cascade is called {cascade!r}; there is {', '.join(CASCADES)}.")
-        check_range(
-            min_face=(min_face, 0),
-            detect_size=(detect_size, 24),
-            minNeighbors=(minNeighbors, 0),
-            minSize=(minSize, 1),
+        check_choice(cascade=(cascade, CASCADES))
+        check_range(min_face=(min_face, 0), scaleFactor=(scaleFactor, *SCALE_FACTORS))
+        check_integer(
+            detect_size=(detect_size, 24), minNeighbors=(minNeighbors, 0), minSize=(minSize, 1)
         )
-        low, high = SCALE_FACTORS
-        if not (is_number(scaleFactor) and low <= scaleFactor <= high):
-            raise UsageError(f"scaleFactor must be {low} to {high}; got {scaleFactor!r}.")
-        if minScore is not None and not (is_number(minScore) and math.isfinite(minScore)):
-            raise UsageError(f"minScore must be a finite number; got {minScore!r}.")
+        if minScore is not None:
+            check_range(minScore=(minScore, -HIGHEST, HIGHEST))
         self._min_face = min_face
         self._detect_size = detect_size
         self.detection_size = 0 if min_face else detect_size
@@ -99,23 +94,23 @@ class HaarDetector:
         if minScore is not None:
             self.score_threshold = minScore
         self.name = "haar" if cascade == "default" else f"haar:{cascade}"
-        # A cascade keeps scratch memory, so each may serve one thread at a time. Idle ones wait
-        # here; the first is loaded now, so that a broken installation shows at once.
+        # A cascade has scratch memory and serves one thread at a time. Idle ones are kept here;
+        # the first is loaded now so that a missing file raises here.
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._idle.put(_load_cascade(self._file))
 
     def detect(self, frame: NDArray[np.uint8]) -> Detections:
-        """The faces in ``frame``, (H, W, 3) BGR or (H, W) gray uint8, from left to right.
+        """The faces in ``frame``, uint8 (H, W, 3) BGR or (H, W) gray, from left to right.
 
         Scores are the level weights of the cascade's last stage: about 2 to 10, not probabilities.
         """
         return self._find(frame, self.score_threshold)
 
     def detect_low_confidence(self, frame: NDArray[np.uint8]) -> Detections:
-        """All that the cascade lets through, also of less than the score ``sure``."""
+        """As :meth:`detect`, plus every face that passes the cascade whatever its score."""
         return self._find(frame, -math.inf)
 
-    def _find(self, frame: NDArray[np.uint8], least: float) -> Detections:
+    def _find(self, frame: NDArray[np.uint8], min_score: float) -> Detections:
         size = detection_input_size(frame, self._detect_size, self._min_face, self._min_size)
         gray = _reduced_gray(frame, size)
         smallest = max(self._min_size, int(self._min_face * size[0] / frame.shape[1]))
@@ -126,12 +121,12 @@ class HaarDetector:
         if len(found) == 0:
             return Detections.none()
         scores = np.asarray(weights, np.float32).ravel()
-        faces = Detections(np.asarray(found, np.float32), scores).take(scores >= least)
+        faces = Detections(np.asarray(found, np.float32), scores).take(scores >= min_score)
         return drop_smaller_than(to_frame(faces, size, frame), self._min_face).left_to_right()
 
     @contextmanager
     def _cascade(self) -> Iterator[Any]:
-        """A cascade for this thread alone, until the block ends."""
+        """A cascade for exclusive use within the block."""
         try:
             cascade = self._idle.get_nowait()
         except queue.Empty:
@@ -143,29 +138,39 @@ class HaarDetector:
 
 
 def _reduced_gray(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """``frame`` as gray of ``size`` (width, height), equal to or smaller than its own."""
+    """``frame`` as gray (H, W), reduced to ``size`` (width, height)."""
     gray: Any = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) if frame.ndim == 3 else frame
     return shrink(np.asarray(gray), size)
 
 
 def _load_cascade(file: str) -> Any:
-    fix = (
-        "Leave --detector out or name another: nano comes with fastfer. OpenCV 4 has cascades: "
+    advice = (
+        "Use the default detector (nano), or install an OpenCV that has them: "
         'pip install "opencv-python>=4.10,<5".'
     )
     folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
     if folder is None or not hasattr(cv2, "CascadeClassifier"):
-        raise ModelError(f"OpenCV {cv2.__version__} has no Haar cascades. {fix}")
+        raise ModelError(
+            f"OpenCV {cv2.__version__} has no Haar cascades. {advice}", code="no_cascades"
+        )
     path = Path(folder) / file
     if not path.is_file():
-        raise ModelError(f"OpenCV {cv2.__version__} lacks {path}. {fix}")
+        raise ModelError(f"OpenCV {cv2.__version__} lacks {path}. {advice}", code="no_cascades")
     cascade = cv2.CascadeClassifier()
     if str(path).isascii():
-        sound = cascade.load(str(path))
-    else:  # OpenCV cannot open paths in other scripts on every system; this way is slower.
+        loaded = cascade.load(str(path))
+    else:  # Slower, but OpenCV cannot open non-ASCII paths on Windows.
         mode = cv2.FileStorage_READ | cv2.FileStorage_MEMORY
         storage = cv2.FileStorage(path.read_text("ascii"), mode)
-        sound = cascade.read(storage.getFirstTopLevelNode())
-    if not sound:
-        raise ModelError(f"OpenCV {cv2.__version__} cannot read its own {path.name}. {fix}")
+        loaded = cascade.read(storage.getFirstTopLevelNode())
+    if not loaded:
+        raise ModelError(f"OpenCV {cv2.__version__} cannot load {path}. {advice}")
     return cascade
+
+
+register_detector(
+    "haar",
+    HaarDetector,
+    help="a Haar cascade of OpenCV 4: haar, haar:alt, haar:alt2, haar:alt_tree, haar:profile",
+    main_option="cascade",
+)

@@ -1,10 +1,9 @@
-"""The second look: a small network that sees each proposed face close up, with 48 x 48 pixels.
+"""The second stage of nano: a small network that sees each proposal as a crop of 48 x 48 pixels.
 
-The first network searches a reduced picture, in which a small face has few pixels; this one gets
-the face cut out of the frame as the detector got it (of a large JPEG that is the copy which is
-decoded first). It tells faces from what only looks like one, and sets the box and
-the landmarks right. (A cascade, as of Viola and Jones, 2001, and of Zhang et al., MTCNN, 2016.)
-How it is trained stands in ``training/refiner``.
+The first stage searches a reduced frame, in which small faces have few pixels. The second stage
+sees crops of the frame itself (for a large JPEG, of the copy decoded at reduced size); it rejects
+false proposals and refines boxes and landmarks. (A cascade, as in Viola and Jones, 2001, and MTCNN,
+Zhang et al., 2016.) It is trained in ``training/refiner``.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.crops import is_croppable
-from fastfer.detectors.base import Detections
+from fastfer.detections import Detections
 from fastfer.errors import ModelError
 from fastfer.inference.onnx_session import describe, open_session, read_model, run_session
 from fastfer.kernels import backend
@@ -28,95 +27,94 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating[Any]]
 
-BUNDLED: Final = Path(__file__).parents[1] / "models" / "refiner.onnx"
+REFINER_MODEL: Final = Path(__file__).parents[1] / "models" / "refiner.onnx"
+"""The bundled network."""
 INPUT: Final = "crops"
 OUTPUT: Final = "faces"
 SIZE: Final = 48
-"""Side of a crop in the network's pixels."""
+"""Side of a crop in pixels of the network's input."""
 VALUES: Final = 15
-"""Numbers for a crop: what is added to the logit of the detector's score; the middle of the box,
-and the logarithms of its width and height; five points. Places are counted from the middle of the
-crop, and all lengths in its sides."""
-AROUND: Final = 1.25
-"""Side of a crop over the longer side of the proposed box."""
+"""Outputs per crop: the logit added to that of the proposal's score; centre and log width, log
+height of the box; five points. Positions are relative to the crop's centre, in crop sides."""
+CROP_SCALE: Final = 1.25
+"""Side of a crop / longer side of the proposed box."""
 _ADVICE: Final = "Export it with python -m training.refiner.export."
 
 
 class Refiner:
-    """Looks again at a detector's proposals; may be used from many threads at a time."""
+    """Rescores and refines a detector's proposals; thread-safe."""
 
     def __init__(self, file: str | os.PathLike[str] | None = None, *, threads: int = 1) -> None:
         """Load the network.
 
         Args:
-            file: an ONNX file of ``training.refiner.export``; ``None`` takes the bundled one.
-            threads: of the runtime.
+            file: ONNX file of ``training.refiner.export``; ``None`` for the bundled one.
+            threads: threads of the runtime.
 
         Raises:
             ModelError: the file is missing, damaged or another network.
         """
-        path = BUNDLED if file is None else Path(file)
+        path = REFINER_MODEL if file is None else Path(file)
         self._source = str(path)
         self._session = open_session(read_model(path), self._source, threads)
         _check(self._session, self._source)
 
     def refine(self, frame: NDArray[np.uint8], found: Detections) -> Detections:
-        """The faces ``found`` in ``frame``, with another score, box and landmarks each.
+        """``found`` in ``frame`` with refined scores (0 to 1), boxes and landmarks.
 
-        Scores are 0 to 1. Proposals that cannot be cut out of the frame are left out.
+        Proposals that cannot be cropped are dropped.
 
         Raises:
-            FrameError: the frame has another dtype or shape.
+            FrameError: ``frame`` has another dtype or shape.
         """
         if not len(found):
             return found
         if frame.strides[1:] != (3, 1)[3 - frame.ndim :]:
             frame = np.ascontiguousarray(frame)
         check_frame(frame)
-        crops = around(found.boxes)
+        crops = proposal_crops(found.boxes)
         tiles = np.empty((len(found), SIZE, SIZE, 1), np.float32)
         if backend.pack(frame, crops, SIZE, 1 / 255, 0.0, tiles) >= 0:
             return self.refine(frame, found.take(is_croppable(crops, frame.shape[1::-1])))
         (values,) = run_session(self._session, [OUTPUT], {INPUT: tiles}, self._source, _ADVICE)
         if values.shape != (len(found), VALUES) or values.dtype != np.float32:
             raise ModelError(
-                f"{self._source} gave {OUTPUT} as {values.dtype} {values.shape}, not float32 "
+                f"{self._source}: output {OUTPUT} is {values.dtype} {values.shape}, not float32 "
                 f"({len(found)}, {VALUES}). {_ADVICE}"
             )
-        with np.errstate(all="ignore"):  # Left to Detections.sound.
+        with np.errstate(all="ignore"):  # Detections.valid() removes overflowed values.
             boxes, points = decode(crops, values)
-            against = (1 - found.scores) / found.scores * np.exp(-values[:, 0])
-            return Detections(boxes, 1 / (1 + against), points)
+            inverse_odds = (1 - found.scores) / found.scores * np.exp(-values[:, 0])
+            return Detections(boxes, 1 / (1 + inverse_odds), points)
 
 
-def around(boxes: Floats) -> NDArray[np.float64]:
-    """The crops, (N, 4) x, y, width, height, in which the network sees the faces in ``boxes``."""
+def proposal_crops(boxes: Floats) -> NDArray[np.float64]:
+    """The square crops (N, 4), x, y, width, height, of the proposals ``boxes`` (N, 4)."""
     wide = boxes.astype(np.float64)
-    side = AROUND * wide[:, 2:].max(axis=1, keepdims=True)
+    side = CROP_SCALE * wide[:, 2:].max(axis=1, keepdims=True)
     return np.concatenate([wide[:, :2] + (wide[:, 2:] - side) / 2, side, side], axis=1)
 
 
 def decode(
     crops: Floats, values: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Boxes (N, 4) and points (N, 5, 2) in pixels of the frame that ``crops`` were cut from."""
+    """Boxes (N, 4) and landmarks (N, 5, 2) in frame pixels, from the outputs for ``crops``."""
     places = crops.astype(np.float32)
     side = places[:, 2:3]
-    middle = places[:, :2] + side / 2
+    centre = places[:, :2] + side / 2
     sizes = np.exp(values[:, 3:5]) * side
-    corner = middle + values[:, 1:3] * side - sizes / 2
-    points = middle[:, None] + values[:, 5:].reshape(-1, 5, 2) * side[:, None]
+    corner = centre + values[:, 1:3] * side - sizes / 2
+    points = centre[:, None] + values[:, 5:].reshape(-1, 5, 2) * side[:, None]
     return np.concatenate([corner, sizes], axis=1), points
 
 
 def encode(crops: Floats, boxes: Floats, points: Floats) -> NDArray[np.float32]:
-    """What the network is to say of ``boxes`` and ``points``, (N, 14): the inverse of
-    :func:`decode`."""
+    """Training targets (N, 14) for ``boxes`` and ``points``: the inverse of :func:`decode`."""
     side = crops[:, 2:3]
-    middle = crops[:, :2] + side / 2
-    centre = (boxes[:, :2] + boxes[:, 2:] / 2 - middle) / side
-    offsets = (points - middle[:, None]) / side[:, None]
-    parts = [centre, np.log(boxes[:, 2:] / side), offsets.reshape(len(crops), 10)]
+    centre = crops[:, :2] + side / 2
+    offset = (boxes[:, :2] + boxes[:, 2:] / 2 - centre) / side
+    offsets = (points - centre[:, None]) / side[:, None]
+    parts = [offset, np.log(boxes[:, 2:] / side), offsets.reshape(len(crops), 10)]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
@@ -126,7 +124,7 @@ def _check(session: onnxruntime.InferenceSession, source: str) -> None:
     fits = len(shape) == 4 and shape[1:] == [SIZE, SIZE, 1] and not isinstance(shape[0], int)
     if not fits or inputs[0].type != "tensor(float)" or [o.name for o in outputs] != [OUTPUT]:
         raise ModelError(
-            f"{source} is not fastfer's second look at faces: inputs {describe(inputs)}, outputs "
-            f"{describe(outputs)}; it has one input, float32 (N, {SIZE}, {SIZE}, 1), and one "
+            f"{source}: not a second stage of nano: inputs {describe(inputs)}, outputs "
+            f"{describe(outputs)}; it needs one input, float32 (N, {SIZE}, {SIZE}, 1), and one "
             f"output, {OUTPUT}. {_ADVICE}"
         )

@@ -1,17 +1,17 @@
-"""YOLOv8-style face detectors in ONNX files of the user's.
+"""YOLOv8-style face detectors from ONNX files of the user.
 
-fastfer brings no such weights and names no place to get them: those in circulation derive from
-Ultralytics' code and carry its licence, AGPL-3.0 (or a commercial one). Who uses them settles that.
+fastfer neither bundles nor downloads such weights: published ones derive from Ultralytics' code and
+are licensed under AGPL-3.0 or commercially, which is for the user to settle.
 
-Exports come in two kinds, told apart by the shapes of their outputs:
+Exports come in two kinds, distinguished by the shapes of their outputs:
 
 - *decoded*: one output (1, C, N), or (1, N, C), with C = 4 + classes + keypoints: the box's centre,
-  width and height in pixels of the input, scores from 0 to 1, then the keypoints.
+  width and height in pixels of the input, scores from 0 to 1, then the keypoints;
 - *raw*: one output (1, C, H, W) for each of the strides 8, 16 and 32, with C = 64 + classes +
   keypoints. Each side of a box is a distribution over 16 distances from the cell's centre, in
   cells; scores are logits; keypoints are relative to the cell.
 
-Five keypoints have 10 or, with a visibility each, 15 values.
+Five keypoints have 10 values, or 15 with visibilities.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.detectors.base import CropCalibration, Detections
+from fastfer.detections import CropCalibration, Detections
 from fastfer.detectors.network import ADVICE, NetworkDetector, planes_input
+from fastfer.detectors.registry import register_detector
 from fastfer.detectors.resize import (
     Frame,
     as_bgr,
@@ -45,24 +46,24 @@ from fastfer.inference.onnx_session import (
     run_session,
 )
 from fastfer.kernels.boxes import nms
-from fastfer.validation import check_range, check_unit_interval
 
 if TYPE_CHECKING:
     import onnxruntime
 
 Floats = NDArray[np.float32]
 
-_BINS: Final = 16
 _STRIDES: Final = (8, 16, 32)
+_BINS: Final = 16
 """Distances in the distribution of one side."""
-_GRAY: Final = 114
-"""What surrounds the picture, as in these networks' training."""
+_PADDING: Final = 114
+"""Gray value around the letterboxed frame, as in these networks' training."""
 _KEYPOINTS: Final = {0: 0, 10: 2, 15: 3}
-"""Values of all keypoints to values of one."""
-_COCO: Final = 80
-"""Classes of the data set that YOLO's own weights are trained on."""
+"""Values per keypoint by the number of values of all five."""
+_COCO_CLASSES: Final = 80
+"""Classes of COCO, which YOLO's published weights are trained on."""
 _SMALLEST: Final = 8.0
-_DECIMALS: Final = ("tensor(float)", "tensor(float16)", "tensor(double)")
+"""Side in pixels of the smallest face that such networks find."""
+_FLOATS: Final = ("tensor(float)", "tensor(float16)", "tensor(double)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +71,34 @@ class _Layout:
     """What the channels of the outputs mean."""
 
     raw: bool
-    across: bool
-    """Decoded as (1, N, C), so that a transposition is due."""
+    channels_last: bool
+    """Decoded as (1, N, C)."""
     keypoint: int
-    """Values of one keypoint: 2, 3, or 0 for none."""
+    """Values per keypoint: 2, 3, or 0 for none."""
     channels: int
 
     @property
     def shape(self) -> str:
-        """Of every output, for messages."""
+        """Shape of every output, for messages."""
         if self.raw:
             return f"(1, {self.channels}, H/S, W/S) with S one of {_STRIDES}"
-        return f"(1, N, {self.channels})" if self.across else f"(1, {self.channels}, N)"
+        return f"(1, N, {self.channels})" if self.channels_last else f"(1, {self.channels}, N)"
 
-    def fits(self, shape: tuple[int, ...], picture: tuple[int, ...]) -> bool:
-        """Whether an output of this very shape can be read, for a ``picture`` (H, W)."""
-        axis = 2 if self.across else 1
+    def fits(self, shape: tuple[int, ...], size: tuple[int, ...]) -> bool:
+        """Whether an output of this shape can be decoded, for an input of ``size`` (H, W)."""
+        axis = 2 if self.channels_last else 1
         ranks = 4 if self.raw else 3
         if len(shape) != ranks or shape[0] != 1 or shape[axis] != self.channels:
             return False
         sides = [(shape[2] * stride, shape[3] * stride) for stride in _STRIDES if self.raw]
-        return not self.raw or tuple(picture) in sides
+        return not self.raw or tuple(size) in sides
 
 
 class YoloDetector(NetworkDetector):
     """A YOLOv8-style face detector from an ONNX file."""
 
     name = "yolo"
-    # Trained on WIDER FACE, as YuNet is, so its boxes are framed alike; there are no weights here
-    # to measure it by.
+    # YuNet's: such detectors, too, are trained on WIDER FACE. Not measured, for want of weights.
     crop_calibration = CropCalibration(
         width=1.255, height=0.964, shift_x=0.004, shift_y=-0.008, square=True
     )
@@ -117,38 +117,32 @@ class YoloDetector(NetworkDetector):
 
         Args:
             file: path of the ONNX file.
-            min_face: side in pixels of the frame of the smallest face to report. Where
-                ``detect_size`` would make such a face too small to see, a larger frame is searched
-                (if the file's input size is free).
-            detect_size: long side of the searched picture in pixels; a fixed input overrides it.
-            score: how sure the network must be, 0 to 1.
-            nms: overlap (intersection over union) up to which two boxes are two faces, 0 to 1.
-            threads: of the runtime; ``None`` takes what the machine grants, at most four.
+            min_face: see :class:`NetworkDetector`, as the next three.
+            detect_size: long side in pixels of the frame that is searched; ignored if the file has
+                a fixed input size.
+            score: lowest score of a reported face.
+            nms: intersection over union above which two boxes are one face.
+            threads: threads of the runtime, see
+                :func:`~fastfer.inference.onnx_session.pick_threads`.
 
         Raises:
-            ModelError: the file is missing or damaged, or does not look for faces.
-            UsageError: a value out of its range.
+            ModelError: the file is missing or damaged, or not a face detector.
+            UsageError: an option out of range.
         """
-        check_range(min_face=(min_face, 0), detect_size=(detect_size, 32))
-        check_unit_interval(score=score, nms=nms)
-        self._min_face = min_face
-        self._detect_size = detect_size
-        self.detection_size = 0 if min_face else detect_size
-        self.score_threshold = score
-        self._nms = nms
+        super().__init__(min_face, detect_size, score, nms)
         self._source = str(file)
         self._session = open_session(read_model(Path(file)), self._source, pick_threads(threads))
         self._layout = _find_layout(self._session, self._source)
         self._outputs = [node.name for node in self._session.get_outputs()]
         self._input, self._fixed = planes_input(self._session, self._source)
 
-    def _find(self, frame: Frame, least: float) -> Detections:
+    def _find(self, frame: Frame, min_score: float) -> Detections:
         canvas, ratio, offset = self._letterbox(frame)
         batch = np.ascontiguousarray(canvas[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)
         decode = _decode_raw if self._layout.raw else _decode_plain
         outputs = self._run(batch / np.float32(255))
-        with np.errstate(over="ignore", invalid="ignore"):  # What comes of it is not sound.
-            found = decode(outputs, self._layout, canvas.shape[0], least).valid()
+        with np.errstate(over="ignore", invalid="ignore"):  # valid() drops such candidates.
+            found = decode(outputs, self._layout, canvas.shape[0], min_score).valid()
         found = found.take(nms(found.boxes, found.scores, self._nms))
         boxes = (found.boxes - np.array([*offset, 0, 0], np.float32)) / np.tile(ratio, 2)
         marks = found.landmarks
@@ -166,16 +160,17 @@ class YoloDetector(NetworkDetector):
             if not self._layout.fits(value.shape, batch.shape[2:]):
                 height, width = batch.shape[2:]
                 raise ModelError(
-                    f"{self._source} gave {name} as {value.shape} for a picture of {width} x "
+                    f"{self._source}: output {name} is {value.shape} for an input of {width} x "
                     f"{height}, not {self._layout.shape}. {ADVICE}"
                 )
         return [np.asarray(value, np.float32) for value in values]
 
     def _letterbox(self, frame: Frame) -> tuple[Frame, Floats, tuple[int, int]]:
-        """``frame`` in the middle of a picture of the input's size.
+        """``frame`` resized and centred in an image of the input's size.
 
-        Returns the picture (H, W, 3), the ratio of its pixels to the frame's per axis, and where
-        the frame begins in it (x, y).
+        Returns:
+            The image (H, W, 3) BGR; the scale per axis, image / frame, (2,) float32; and the x and
+            y of the frame in the image.
         """
         height, width = frame.shape[:2]
         if self._fixed is None:
@@ -186,61 +181,65 @@ class YoloDetector(NetworkDetector):
             scale = min(canvas_size[0] / height, canvas_size[1] / width)
             size = max(1, round(width * scale)), max(1, round(height * scale))
         image = as_bgr(frame)
-        if size[0] > width:  # Only up to a fixed input.
+        if size[0] > width:  # Only for a fixed input size.
             enlarged: Any = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
             image = np.asarray(enlarged)
         else:
             image = shrink(image, size)
-        canvas = np.full((*canvas_size, 3), _GRAY, np.uint8)
+        canvas = np.full((*canvas_size, 3), _PADDING, np.uint8)
         x, y = (canvas_size[1] - size[0]) // 2, (canvas_size[0] - size[1]) // 2
         canvas[y : y + size[1], x : x + size[0]] = image
         return canvas, np.array([size[0] / width, size[1] / height], np.float32), (x, y)
 
 
 def _find_layout(session: onnxruntime.InferenceSession, source: str) -> _Layout:
-    """How to read the outputs; ModelError where they are not those of a face detector."""
+    """How to decode the outputs.
+
+    Raises:
+        ModelError: they are not those of a face detector.
+    """
     nodes = session.get_outputs()
     shapes = [node.shape for node in nodes]
-    told = describe(nodes)
+    outputs = describe(nodes)
     channels: Any = None
-    if not all(node.type in _DECIMALS for node in nodes):
+    if not all(node.type in _FLOATS for node in nodes):
         pass
     elif len(shapes) == 1 and len(shapes[0]) == 3:
-        raw, across = False, _is_channels(shapes[0][2]) and not _is_channels(shapes[0][1])
-        channels = shapes[0][2 if across else 1]
+        raw, last = False, _is_channels(shapes[0][2]) and not _is_channels(shapes[0][1])
+        channels = shapes[0][2 if last else 1]
         boxes = 4
     elif len(shapes) == 3 and all(len(s) == 4 and s[1] == shapes[0][1] for s in shapes):
-        raw, across, channels, boxes = True, False, shapes[0][1], 4 * _BINS
+        raw, last, channels, boxes = True, False, shapes[0][1], 4 * _BINS
     if not isinstance(channels, int):
         raise ModelError(
-            f"{source}: outputs {told}; a YOLOv8 face detector has one output (1, C, N), or three "
-            "(1, C, H, W), of decimals. Export it without its own NMS."
+            f"{source}: outputs are {outputs}; a YOLOv8 face detector has one float output "
+            "(1, C, N), or three (1, C, H, W). Export it without NMS."
         )
     rest = channels - boxes
     names = _class_names(session)
-    classes = len(names) or (_COCO if rest == _COCO else 1)
+    classes = len(names) or (_COCO_CLASSES if rest == _COCO_CLASSES else 1)
     if classes > 1 or any("face" not in name.lower() for name in names):
-        what = ", ".join(names[:3]) + ("..." if len(names) > 3 else "") or "those of COCO"
+        what = ", ".join(names[:3]) + ("..." if len(names) > 3 else "") or "COCO"
         raise ModelError(
-            f"{source}: this network finds {what} ({classes} classes), not faces. A box around a "
-            "person is mostly body: an expression read from it would be made up. Give a detector "
-            "trained on faces, with face as its only class."
+            f"{source}: this network detects {what} ({classes} classes), not faces. An expression "
+            "read from the box of a person would be meaningless. Pass a detector trained on faces, "
+            "with face as its only class."
         )
     if rest - classes not in _KEYPOINTS:
         raise ModelError(
-            f"{source}: outputs {told} leave {rest - classes} values for keypoints; five keypoints "
-            "have 10 or 15, a detector without them has 0."
+            f"{source}: outputs {outputs} leave {rest - classes} values for keypoints; 0, 10 or "
+            "15 are supported"
         )
-    return _Layout(raw, across, _KEYPOINTS[rest - classes], channels)
+    return _Layout(raw, last, _KEYPOINTS[rest - classes], channels)
 
 
 def _is_channels(side: Any) -> bool:
-    """Whether a side of a decoded output could be its channels: few, and known beforehand."""
-    return isinstance(side, int) and side <= 4 + _COCO + 15
+    """Whether a dimension of a decoded output can be its channels: declared, and few."""
+    return isinstance(side, int) and side <= 4 + _COCO_CLASSES + 15
 
 
 def _class_names(session: onnxruntime.InferenceSession) -> list[str]:
-    """The classes that the exporter noted, for instance ``{0: 'face'}``; empty where it did not."""
+    """The classes in the exporter's metadata, for instance ``{0: 'face'}``; empty if missing."""
     text = session.get_modelmeta().custom_metadata_map.get("names", "")
     try:
         names = ast.literal_eval(text)
@@ -252,26 +251,27 @@ def _class_names(session: onnxruntime.InferenceSession) -> list[str]:
 
 
 def _decode_plain(
-    outputs: Sequence[Floats], layout: _Layout, height: int, score: float
+    outputs: Sequence[Floats], layout: _Layout, height: int, min_score: float
 ) -> Detections:
-    """Faces, overlapping, in pixels of the input; of one decoded output."""
-    rows = outputs[0][0] if layout.across else outputs[0][0].T
-    rows = rows[rows[:, 4] >= score]
+    """Detections before non-maximum suppression, in input pixels, from one decoded output."""
+    rows = outputs[0][0] if layout.channels_last else outputs[0][0].T
+    rows = rows[rows[:, 4] >= min_score]
     side = rows[:, 2:4]
     boxes = np.concatenate([rows[:, :2] - side / 2, side], axis=1)
     return Detections(boxes, rows[:, 4].copy(), _points(rows[:, 5:], layout))
 
 
 def _decode_raw(
-    outputs: Sequence[Floats], layout: _Layout, height: int, score: float
+    outputs: Sequence[Floats], layout: _Layout, height: int, min_score: float
 ) -> Detections:
-    """The same, of the raw outputs of three strides; ``height`` is that of the input."""
-    logit = np.log(score / (1 - score)) if 0 < score < 1 else np.inf * (score - 0.5)
+    """The same from the raw outputs of three strides; ``height`` is that of the input."""
+    inside = 0 < min_score < 1
+    min_logit = np.log(min_score / (1 - min_score)) if inside else np.inf * (min_score - 0.5)
     boxes, scores, marks = [], [], []
     for grid in outputs:
         stride = height // grid.shape[2]  # One of _STRIDES.
         rows = grid[0].reshape(grid.shape[1], -1)
-        cells = np.flatnonzero(rows[4 * _BINS] >= logit)
+        cells = np.flatnonzero(rows[4 * _BINS] >= min_logit)
         rows = rows[:, cells].T
         centre = np.stack(np.divmod(cells, grid.shape[3])[::-1], axis=1).astype(np.float32) + 0.5
         distances = _expected(rows[:, : 4 * _BINS].reshape(-1, 4, _BINS))
@@ -289,14 +289,23 @@ def _decode_raw(
 
 
 def _points(values: Floats, layout: _Layout) -> Floats | None:
-    """(N, 5, 2) from the keypoints' values, their visibility left out."""
+    """Landmarks (N, 5, 2) from the values of the keypoints, without visibilities."""
     if not layout.keypoint:
         return None
     return values.reshape(len(values), 5, layout.keypoint)[:, :, :2].copy()
 
 
 def _expected(logits: Floats) -> Floats:
-    """The mean of the distribution over distances 0 to 15 along the last axis."""
+    """Expected distance of distributions over 0 to 15 (logits along the last axis)."""
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     mean: Floats = weights @ np.arange(_BINS, dtype=np.float32) / weights.sum(axis=-1)
     return mean
+
+
+# Also loads every ONNX file that no other detector accepts, see registry.
+register_detector(
+    "yolo",
+    YoloDetector,
+    help="a YOLOv8-style face detector of yours: yolo:FILE.onnx or FILE.onnx",
+    main_option="file",
+)

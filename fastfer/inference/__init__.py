@@ -1,1 +1,1 @@
-"""ONNX Runtime sessions, and how many threads they may use."""
+"""ONNX files, sessions of ONNX Runtime, and the processors that they may use."""

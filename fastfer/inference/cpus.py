@@ -1,4 +1,4 @@
-"""How many processors this process may really use."""
+"""The number of processors that this process may use."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 
 def available(root: Path = Path("/")) -> int:
-    """Whole processors for this process: its affinity mask cut down by the cgroup quota.
+    """Processors in the affinity mask, limited by the cgroup quota; at least 1.
 
-    A container with two processors' worth of quota on a 64-core host has 2, not 64; threads beyond
-    that would only throttle one another. Never below 1. ``root`` is the root of the file system
-    (tests move it).
+    In a container with a quota of two processors on a 64-core host this is 2; more threads would
+    be throttled.
+
+    Args:
+        root: root of the file system, for tests.
     """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
@@ -22,7 +24,7 @@ def available(root: Path = Path("/")) -> int:
 
 
 def _cgroup_quota(root: Path) -> float | None:
-    """Processors' worth of time that the cgroup (v1 or v2) and its parents grant, if limited."""
+    """Processors granted by the cgroup (v1 or v2) and its parents; ``None`` if unlimited."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -39,8 +41,8 @@ def _cgroup_quota(root: Path) -> float | None:
         else:
             continue
         for base in bases:
-            # Inside a container the path may be the host's, which is not mounted: then the
-            # loop still reads the mount's own root, where the container's limit shows.
+            # Inside a container the path can be the host's, which is not mounted; the limit is
+            # then in the root of the mount, which the loop reads last.
             group = base / path.lstrip("/")
             for folder in (group, *group.parents):
                 quota = read(folder)

@@ -1,4 +1,4 @@
-"""Opening networks in ONNX Runtime: one way for all of them."""
+"""Sessions of ONNX Runtime: options, threads and errors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     import onnxruntime
 
 DEFAULT_MAX_THREADS: Final = 4
-"""Threads unless told otherwise: networks this small gain nothing from more."""
+"""Upper limit of the default: networks this small do not scale further."""
 THREAD_LIMIT: Final = 1024
-"""Threads that may be asked for: no machine has more use for them, and starting many times as many
-takes minutes and memory."""
+"""Largest accepted number of threads; far larger ones would take minutes and memory to start."""
 
 
 def pick_threads(threads: int | None) -> int:
-    """``threads``, or where it is ``None`` what the affinity mask and the cgroup quota grant, at
-    most :data:`DEFAULT_MAX_THREADS`.
+    """``threads``, checked; ``None`` stands for the processors that the affinity mask and the
+    cgroup quota grant, at most :data:`DEFAULT_MAX_THREADS`.
 
     Raises:
-        UsageError: not a whole number from 1 to :data:`THREAD_LIMIT`.
+        UsageError: not an integer from 1 to :data:`THREAD_LIMIT`.
     """
     if threads is None:
         return min(cpus.available(), DEFAULT_MAX_THREADS)
@@ -33,15 +32,17 @@ def pick_threads(threads: int | None) -> int:
     return int(threads)
 
 
-def read_model(path: Path, advice: str = "Give the path of an .onnx file.") -> bytes:
+def read_model(path: Path, advice: str = "Pass the path of an .onnx file.") -> bytes:
     """The bytes of a model file.
 
     Raises:
-        ModelError: it is missing or cannot be read; the message ends with ``advice``.
+        ModelError: the file is missing (code ``not_found``), a directory (``is_directory``) or
+            unreadable; the message ends with ``advice``.
     """
+    if path.is_dir():
+        raise ModelError(f"model {path} is a directory. {advice}", code="is_directory")
     if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        raise ModelError(f"model {path} {what}. {advice}")
+        raise ModelError(f"model {path} does not exist. {advice}", code="not_found")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -49,24 +50,24 @@ def read_model(path: Path, advice: str = "Give the path of an .onnx file.") -> b
 
 
 def open_session(
-    data: bytes, name: str, threads: int, advice: str = "Give another .onnx file."
+    data: bytes, name: str, threads: int, advice: str = "Pass another .onnx file."
 ) -> onnxruntime.InferenceSession:
-    """A session on the processor for the ONNX file with the bytes ``data``, called ``name``.
+    """A session on the CPU for the ONNX file ``name`` with the bytes ``data``.
 
     Raises:
-        ModelError: not ONNX, or of a kind that the runtime cannot run; ends with ``advice``.
+        ModelError: not ONNX, or not supported by the runtime; the message ends with ``advice``.
     """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Spinning threads wait for the next call at full load: they would eat the time of the others.
+    # Spinning threads wait for the next run at full load and would slow other threads down.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # Whatever matters comes as an exception.
+    options.log_severity_level = 4  # Errors are raised as well.
     try:
         return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # The runtime's own classes share no public base but this one.
+    except Exception as error:  # The only public base of the runtime's exceptions.
         reason = str(error).splitlines()[0]
         raise ModelError(f"model {name} cannot be loaded as ONNX: {reason} {advice}") from error
 
@@ -76,22 +77,22 @@ def run_session(
     names: Sequence[str],
     feed: Mapping[str, Any],
     source: str,
-    advice: str = "Give another .onnx file.",
+    advice: str = "Pass another .onnx file.",
 ) -> list[Any]:
-    """The outputs called ``names`` of the network ``source`` for the inputs ``feed``.
+    """The outputs ``names`` of the network ``source`` for the inputs ``feed``.
 
     Raises:
-        ModelError: the runtime cannot compute it; ends with ``advice``. What a graph insists on
-            between its inputs and outputs shows only then.
+        ModelError: the run failed, for instance because the graph contains a fixed shape; the
+            message ends with ``advice``.
     """
     try:
         outputs: list[Any] = session.run(list(names), dict(feed))
-    except Exception as error:  # The runtime's own classes share no public base but this one.
+    except Exception as error:  # The only public base of the runtime's exceptions.
         reason = str(error).splitlines()[0]
-        raise ModelError(f"model {source} failed while it ran: {reason} {advice}") from error
+        raise ModelError(f"model {source} failed: {reason} {advice}") from error
     return outputs
 
 
 def describe(nodes: Iterable[Any]) -> str:
-    """A graph's inputs or outputs for a message: name, type and shape of each."""
+    """Names, types and shapes of a graph's inputs or outputs, for messages."""
     return ", ".join(f"{node.name} {node.type} {tuple(node.shape)}" for node in nodes) or "none"

@@ -1,1 +1,1 @@
-"""The bundled networks and the contract that every network file must honour."""
+"""The bundled models, and the store of downloaded ones."""

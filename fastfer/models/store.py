@@ -1,7 +1,6 @@
-"""The networks that do not come with the package: where they lie, and that they are what they say.
+"""The store: downloaded model files, identified by their SHA-256.
 
-A file in the store is trusted for its hash alone, and that is checked each time it is loaded. The
-network is touched by :func:`download` and by nothing else, and by that only where the user asked.
+A file's hash is checked every time it is loaded. Nothing is downloaded unless the user agrees.
 """
 
 from __future__ import annotations
@@ -9,18 +8,43 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from fastfer.errors import ModelError, UsageError
-from fastfer.models.catalogue import CATALOGUE, Entry
+from fastfer.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A model file that can be downloaded."""
+
+    name: str
+    """Name in commands and messages."""
+    url: str
+    file: str
+    """File name in the store."""
+    sha256: str
+    size: int
+    """In bytes."""
+    licence: str
+    description: str
+    """What the model does, in one line."""
+    input: str
+    """Colour order, range and shape of its input, in one line."""
+
+    @property
+    def summary(self) -> str:
+        """Size, licence and source."""
+        return f"{self.size / 1000:,.0f} kB, licence {self.licence}, {self.url}"
 
 
 def home() -> Path:
-    """``FASTFER_HOME``, else the folder that this platform has for caches."""
+    """``FASTFER_HOME``, or the platform's cache directory for fastfer."""
     chosen = os.environ.get("FASTFER_HOME")
     if chosen:
         return Path(chosen)
-    # What platformdirs says, for a tenth of its time: every start of a command asks.
+    # As platformdirs, whose import costs ten times as much at every start of a command.
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
         return Path(local, "fastfer", "Cache")
@@ -29,31 +53,20 @@ def home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "").strip() or Path.home() / ".cache", "fastfer")
 
 
-def find_entry(name: str) -> Entry:
-    """The catalogue's entry called ``name``.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if name not in CATALOGUE:
-        raise UsageError(f"the store knows no {name!r}; there is {', '.join(sorted(CATALOGUE))}.")
-    return CATALOGUE[name]
+def path_of(model: Download) -> Path:
+    """Path of ``model`` in the store, whether or not the file exists."""
+    return home() / "models" / model.file
 
 
-def path_of(name: str) -> Path:
-    """Where the file called ``name`` lies, or would."""
-    return home() / "models" / find_entry(name).file
+def is_stored(model: Download) -> bool:
+    """Whether the file exists; its content is not checked."""
+    return path_of(model).is_file()
 
 
-def is_stored(name: str) -> bool:
-    """Whether a file is there; not whether it is sound."""
-    return path_of(name).is_file()
-
-
-def is_absent(name: str) -> bool:
-    """Whether nothing is there at all, not even what cannot be read."""
+def is_absent(model: Download) -> bool:
+    """Whether nothing exists at the path, not even something unreadable."""
     try:
-        path_of(name).stat()
+        path_of(model).stat()
     except FileNotFoundError:
         return True
     except OSError:
@@ -61,114 +74,100 @@ def is_absent(name: str) -> bool:
     return False
 
 
-def state(name: str) -> str:
-    """``stored``, ``not stored`` or ``damaged``: what the size of the file tells, at no cost; that
-    it is sound, only its hash can tell."""
-    if not is_stored(name):
+def state(model: Download) -> Literal["stored", "not stored", "damaged"]:
+    """The state by the size of the file alone; :func:`load` checks the hash."""
+    if not is_stored(model):
         return "not stored"
-    return "stored" if path_of(name).stat().st_size == find_entry(name).size else "damaged"
+    return "stored" if path_of(model).stat().st_size == model.size else "damaged"
 
 
-class _Damaged(ModelError):
-    """A stored file with another hash."""
-
-    def __init__(self, problem: str, advice: str) -> None:
-        super().__init__(problem + advice)
-        self.problem = problem
-
-
-def load(name: str) -> bytes:
-    """The bytes of a stored file, once their hash has been checked.
+def load(model: Download) -> bytes:
+    """The bytes of a stored file.
 
     Raises:
-        ModelError: it is not stored, cannot be read, or has another hash.
-        UsageError: the catalogue has no such name.
+        ModelError: code ``not_installed`` if it is not stored, ``hash_mismatch`` if its hash
+            differs, ``invalid_model`` if it cannot be read.
     """
-    entry, path = find_entry(name), path_of(name)
+    path = path_of(model)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ModelError(
-            f"{name} is not in the store ({path}). Fetch it once with: fastfer models download "
-            f"{name} ({_describe(entry)})."
+            f"{model.name} is not in the store ({path}). Download it with: fastfer models download "
+            f"{model.name} ({model.summary})",
+            code="not_installed",
         ) from None
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
     import hashlib
 
     found = hashlib.sha256(data).hexdigest()
-    if found != entry.sha256:
-        raise _Damaged(
-            f"{path} is damaged, or not the file that {name} should be: its sha256 is {found}, "
-            f"expected {entry.sha256}.",
-            f" Delete it, then: fastfer models download {name}.",
+    if found != model.sha256:
+        raise ModelError(
+            f"{path} is damaged: its SHA-256 is {found}, expected {model.sha256}. Replace it with: "
+            f"fastfer models download {model.name}",
+            code="hash_mismatch",
         )
     return data
 
 
-def download(name: str) -> Path:
-    """Fetch the file called ``name`` unless a sound one is stored; returns where it lies.
+def download(model: Download) -> Path:
+    """Download ``model`` unless a valid file is stored; returns its path.
 
-    It is written under another name, checked, then renamed, so that whoever looks sees a whole file
-    or none, however many processes download at once. A broken connection is taken up where it
-    broke. A progress bar shows on standard error if that is a terminal.
+    The file is written under a temporary name, checked, then renamed, so that concurrent processes
+    see a complete file or none. A broken connection is resumed. Progress is shown on standard error
+    if that is a terminal.
 
     Raises:
-        ModelError: ``FASTFER_OFFLINE`` is set, the server failed, or it sent something else.
-        UsageError: the catalogue has no such name.
+        ModelError: code ``not_installed`` or ``hash_mismatch`` if ``FASTFER_OFFLINE`` is set,
+            ``download_failed`` if the server failed, ``hash_mismatch`` if it sent another file.
     """
-    entry, path = find_entry(name), path_of(name)
-    problem = f"{name} is not in the store."
+    path = path_of(model)
     try:
-        load(name)
+        load(model)
         return path
-    except _Damaged as error:
-        problem = error.problem
     except ModelError as error:
-        if is_stored(name):
-            problem = str(error)
+        problem = error
     if os.environ.get("FASTFER_OFFLINE", "0") not in ("", "0"):
         raise ModelError(
-            f"{problem} FASTFER_OFFLINE is set, so nothing is fetched. Unset it, or put the file "
-            f"from {entry.url} to {path} yourself."
+            f"{problem}. FASTFER_OFFLINE is set and forbids downloads; unset it, or copy the file "
+            f"from {model.url} to {path}",
+            code=problem.code,
         )
     from fastfer.models.download import fetch
 
-    fetch(entry, path)
+    fetch(model, path)
     return path
 
 
-def obtain(name: str, *, yes: bool = False, ask: Callable[[str], str] | None = None) -> Path:
-    """The stored file, or :func:`download` after a yes.
+def obtain(model: Download, *, yes: bool = False, ask: Callable[[str], str] | None = None) -> Path:
+    """The path of the stored file, after :func:`download` if the user agrees.
 
     Args:
-        name: of the catalogue.
-        yes: the user agreed beforehand.
-        ask: prints a question and returns the answer; by default on the terminal, if there is one.
+        model: the file.
+        yes: download without a question.
+        ask: prints a question and returns the answer; ``None`` asks on the terminal, if there is
+            one.
 
     Raises:
-        ModelError: not stored and nobody agreed; or as :func:`download`.
+        ModelError: as :func:`download`; code ``not_installed`` if the user did not agree.
     """
-    if is_stored(name):
-        return path_of(name)
-    entry = find_entry(name)
+    if is_stored(model):
+        return path_of(model)
     ask = ask or _terminal()
     if not yes:
-        question = f"{name} is not here yet. Download it now: {_describe(entry)}? [y/N] "
+        question = f"{model.name} is not in the store. Download it ({model.summary})? [y/N] "
         if ask is None or ask(question).strip().lower() not in ("y", "yes"):
             raise ModelError(
-                f"{name} is not in the store, and nothing is downloaded without a yes. Run: "
-                f"fastfer models download {name}; or add --yes. ({_describe(entry)})"
+                f"{model.name} is not in the store. Run: fastfer models download {model.name}, or "
+                f"add --yes ({model.summary})",
+                code="not_installed",
             )
-    return download(name)
-
-
-def _describe(entry: Entry) -> str:
-    return f"{entry.size / 1000:,.0f} kB, licence {entry.licence}, {entry.url}"
+    return download(model)
 
 
 def _terminal() -> Callable[[str], str] | None:
-    """A way to ask the user, or ``None`` where nobody sits there."""
+    """A function that asks on the terminal; ``None`` if the process is not interactive."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return None
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.classifiers.native import EmotionClassifier
+from fastfer.classifiers.base import Classifier
 from fastfer.crops import quality_scores, roll_angles
 from fastfer.detectors import Detections, Detector
 from fastfer.engine import Engine, default_engine
@@ -93,7 +93,7 @@ class VideoPipeline:
     """One run over one source; :meth:`run` may be called once."""
 
     def __init__(
-        self, detector: Detector, classifier: EmotionClassifier, options: VideoOptions | None = None
+        self, detector: Detector, classifier: Classifier, options: VideoOptions | None = None
     ) -> None:
         self.options = options or VideoOptions()
         self.counts = RunCounters()
@@ -168,7 +168,7 @@ class _Readings:
     """Turns faces into results: packs them, reads the changed ones in one batch, smooths."""
 
     def __init__(
-        self, detector: Detector, classifier: EmotionClassifier, options: VideoOptions
+        self, detector: Detector, classifier: Classifier, options: VideoOptions
     ) -> None:
         self._detector = detector
         self._classifier = classifier

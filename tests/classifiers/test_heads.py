@@ -1,4 +1,4 @@
-"""Which of two readings of a face the classifier gives."""
+"""Output heads of a model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from onnx import helper
 
 from fastfer.classifiers.contract import ModelContract
 from fastfer.classifiers.custom import ModelSpec
-from fastfer.classifiers.native import EmotionClassifier, open_classifier
+from fastfer.classifiers.native import EmotionClassifier
+from fastfer.classifiers.opening import open_classifier
 from fastfer.engine import Engine
 from fastfer.errors import UsageError
 from tests.helpers.commands import environment
+from tests.helpers.errors import raises
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
 
@@ -41,41 +43,41 @@ def two_headed(path: Path) -> Path:
     return path
 
 
-def test_two_readings_of_one_file(tmp_path):
+def test_two_heads(tmp_path):
     path = two_headed(tmp_path / "two.onnx")
     default = EmotionClassifier(path).predict(BATCH)
-    np.testing.assert_array_equal(EmotionClassifier(path, labels="crowd").predict(BATCH), default)
+    np.testing.assert_array_equal(EmotionClassifier(path, head="ferplus").predict(BATCH), default)
     np.testing.assert_array_equal(
-        EmotionClassifier(path, labels="fer2013").predict(BATCH), default[:, ::-1]
+        EmotionClassifier(path, head="fer2013").predict(BATCH), default[:, ::-1]
     )
 
 
 @pytest.mark.parametrize(
-    ("meaning", "has", "lacks"),
-    [("FER-2013 labels", "fer2013", "crowd"), ("FER+ votes", "crowd", "fer2013")],
+    ("targets", "has", "lacks"),
+    [("FER-2013 labels", "fer2013", "ferplus"), ("FER+ votes", "ferplus", "fer2013")],
 )
-def test_one_reading_answers_to_its_name_alone(tmp_path, meaning, has, lacks):
-    contract = ModelContract(name="one", outputs={"probabilities": meaning})
+def test_one_head(tmp_path, targets, has, lacks):
+    contract = ModelContract(name="one", outputs={"probabilities": targets})
     path = write_model(tmp_path / "one.onnx", contract=contract)
-    EmotionClassifier(path, labels=has)
-    with pytest.raises(UsageError, match=r"no output learnt from.*probabilities \(FER.*Leave"):
-        EmotionClassifier(path, labels=lacks)
+    EmotionClassifier(path, head=has)
+    with raises(UsageError, "unknown_head", "one.onnx", lacks, targets):
+        EmotionClassifier(path, head=lacks)
 
 
-def test_unknown_labels_are_refused(tmp_path):
+def test_unknown_heads(tmp_path):
     path = write_model(tmp_path / "one.onnx")
-    with pytest.raises(UsageError, match="labels must be 'crowd' or 'fer2013'; got 'both'"):
-        EmotionClassifier(path, labels="both")  # type: ignore[arg-type]
+    with raises(UsageError, "unknown_head", "'both'", "ferplus", "fer2013"):
+        EmotionClassifier(path, head="both")  # type: ignore[arg-type]
     EmotionClassifier(path)
 
 
-def test_engine_and_command_choose_too(tmp_path):
+def test_engine_and_command(tmp_path):
     path = two_headed(tmp_path / "two.onnx")
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), astronaut())
     rows = {}
-    for labels in ("crowd", "fer2013"):
-        (face,) = Engine("nano", path, labels=labels).analyze(cv2.imread(str(photo))).faces
+    for head in ("ferplus", "fer2013"):
+        (face,) = Engine("nano", path, head=head).analyze(cv2.imread(str(photo))).faces
         command = [
             sys.executable,
             "-m",
@@ -85,29 +87,29 @@ def test_engine_and_command_choose_too(tmp_path):
             "--detector",
             "nano",
         ]
-        command += ["--model", str(path), "--labels", labels]
+        command += ["--model", str(path), "--head", head]
         done = subprocess.run(command, capture_output=True, check=True, env=environment())
-        (told,) = json.loads(done.stdout)["faces"]
-        assert told["probabilities"] == face.probabilities
-        rows[labels] = list(face.probabilities.values())
-    assert rows["crowd"] == rows["fer2013"][::-1]
+        (row,) = json.loads(done.stdout)["faces"]
+        assert row["probabilities"] == face.probabilities
+        rows[head] = list(face.probabilities.values())
+    assert rows["ferplus"] == rows["fer2013"][::-1]
 
 
-def test_a_reading_that_the_network_lacks_is_wrong_usage(tmp_path):
+def test_a_missing_head_is_a_usage_error(tmp_path):
     path = write_model(tmp_path / "one.onnx")
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), astronaut())
     command = [sys.executable, "-m", "fastfer.image", str(photo), "--model", str(path)]
     done = subprocess.run(
-        [*command, "--labels", "crowd"], capture_output=True, text=True, env=environment()
+        [*command, "--head", "ferplus"], capture_output=True, text=True, env=environment()
     )
     assert done.returncode == 2
-    assert "no output learnt from FER+ votes" in done.stderr
+    assert "one.onnx" in done.stderr
 
 
-def test_labels_go_with_networks_of_ours_alone(tmp_path):
+def test_heads_of_opened_and_custom_classifiers(tmp_path):
     path = write_model(tmp_path / "one.onnx")
-    with pytest.raises(UsageError, match="threads and labels belong to the classifier"):
-        Engine(model=EmotionClassifier(path), labels="fer2013")
-    with pytest.raises(UsageError, match="labels='crowd' chooses"):
-        open_classifier(path, told=ModelSpec(scale=(1.0,)), labels="crowd")
+    with raises(UsageError, "usage", "head"):
+        Engine(model=EmotionClassifier(path), head="fer2013")
+    with raises(UsageError, "unknown_head", "one.onnx"):
+        open_classifier(path, spec=ModelSpec(scale=(1.0,)), head="ferplus")

@@ -1,4 +1,4 @@
-"""The network: what it takes, what it gives, and which files it refuses."""
+"""Models exported by fastfer's training: inputs, outputs, and refused files."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from fastfer.classifiers.contract import PREFIX, ModelContract
+from fastfer.classifiers.contract import PREFIX, Head, ModelContract
 from fastfer.classifiers.native import (
     CHUNK,
     FLOAT32_MODEL,
     INT8_MODEL,
     EmotionClassifier,
-    open_classifier,
 )
+from fastfer.classifiers.opening import open_classifier
 from fastfer.errors import FrameError, ModelError, UsageError
-from fastfer.inference import cpus
-from fastfer.inference.onnx_session import DEFAULT_MAX_THREADS
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
 from tests.helpers.commands import image, python
+from tests.helpers.errors import raises
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
 
@@ -57,7 +56,7 @@ def test_probabilities_for_any_number_of_faces(classifier: EmotionClassifier, co
         np.testing.assert_allclose(classifier.predict(batch[i : i + 1])[0], result[i], atol=1e-5)
 
 
-def test_batches_of_any_layout(classifier: EmotionClassifier) -> None:
+def test_batches_of_any_memory_layout(classifier: EmotionClassifier) -> None:
     batch = faces(6)
     want = classifier.predict(batch)
     np.testing.assert_array_equal(classifier.predict(batch[::-1])[::-1], want)
@@ -76,28 +75,26 @@ def test_batches_of_any_layout(classifier: EmotionClassifier) -> None:
         np.zeros(0, np.float32),
     ],
 )
-def test_other_batches_are_refused(classifier: EmotionClassifier, batch: NDArray[Any]) -> None:
-    with pytest.raises(FrameError, match=r"\(N, 48, 48, 1\) float32; got shape"):
-        classifier.predict(batch)
-    with pytest.raises(ValueError, match="pack_faces"):
+def test_invalid_batches(classifier: EmotionClassifier, batch: NDArray[Any]) -> None:
+    with raises(FrameError, "invalid_frame", "(N, 48, 48, 1)", str(batch.dtype)):
         classifier.predict(batch)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_batch_that_is_not_finite_is_refused(classifier: EmotionClassifier, value: float) -> None:
+def test_batches_that_are_not_finite(classifier: EmotionClassifier, value: float) -> None:
     batch = np.zeros((2, 48, 48, 1), np.float32)
     batch[1, 7, 7] = value
-    with pytest.raises(FrameError, match="must be finite"):
+    with raises(FrameError, "invalid_frame"):
         classifier.predict(batch)
 
 
-def test_other_input_sizes_work(tmp_path: Path) -> None:
+def test_other_input_sizes(tmp_path: Path) -> None:
     contract = ModelContract(name="large", input_size=64)
     classifier = EmotionClassifier(write_model(tmp_path / "m.onnx", contract=contract, size=64))
     assert classifier.predict(faces(3, 64)).shape == (3, 7)
 
 
-def test_a_network_of_fewer_emotions_gives_the_others_nothing(tmp_path: Path) -> None:
+def test_emotions_that_the_model_lacks_are_zero(tmp_path: Path) -> None:
     five = ("angry", "happy", "sad", "surprise", "neutral")
     contract = ModelContract(name="five", labels=five)
     path = write_model(tmp_path / "five.onnx", contract=contract, classes=5)
@@ -110,7 +107,7 @@ def test_a_network_of_fewer_emotions_gives_the_others_nothing(tmp_path: Path) ->
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (want,) = session.run(None, {"faces": batch})
     np.testing.assert_allclose(result[:, [0, 3, 4, 5, 6]], want, atol=1e-5)
-    assert type(open_classifier(path)) is EmotionClassifier, "as --model opens it"
+    assert type(open_classifier(path)) is EmotionClassifier
 
 
 def test_threads_share_one_classifier(classifier: EmotionClassifier) -> None:
@@ -130,36 +127,25 @@ def test_threads_share_one_classifier(classifier: EmotionClassifier) -> None:
 
 
 def test_number_of_threads(model: Path) -> None:
-    assert EmotionClassifier(model).threads == min(cpus.available(), DEFAULT_MAX_THREADS)
     assert EmotionClassifier(model, threads=3).threads == 3
-    wrongs: list[Any] = [0, -1, 1025, 100_000, "2", 1.5, [1]]
-    for wrong in wrongs:
-        with pytest.raises(UsageError, match=r"threads must be 1 or more.*got"):
-            EmotionClassifier(model, threads=wrong)
+    with raises(UsageError, "out_of_range", "threads"):
+        EmotionClassifier(model, threads=0)
 
 
 # --- Refused files -------------------------------------------------------------------------------
 
 
 def test_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"none\.onnx does not exist"):
+    with raises(ModelError, "not_found", "none.onnx"):
         EmotionClassifier(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="is a directory"):
+    with raises(ModelError, "is_directory"):
         EmotionClassifier(tmp_path)
-
-
-@pytest.mark.parametrize("data", [b"", b"not a model", bytes(1000), b"\x08\x07garbage" * 50])
-def test_files_that_are_not_onnx(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "bad.onnx"
-    path.write_bytes(data)
-    with pytest.raises(ModelError, match=r"bad\.onnx cannot be loaded as ONNX"):
-        EmotionClassifier(path)
 
 
 def test_a_truncated_model(tmp_path: Path, model: Path) -> None:
     path = tmp_path / "cut.onnx"
     path.write_bytes(model.read_bytes()[:-2000])
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with raises(ModelError, "invalid_model", "cut.onnx"):
         EmotionClassifier(path)
 
 
@@ -173,94 +159,81 @@ def having(**values: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "message"),
+    ("metadata", "named"),
     [
-        ({}, "not a fastfer model, its metadata lacks"),
-        ({"labels": "happy"}, "not a fastfer model"),
-        (without("labels"), "lacks fastfer.labels"),
-        (without("scale"), "lacks fastfer.scale"),
-        (having(labels=EMOTIONS[::-1]), r"labels \('neutral'.*this fastfer computes"),
-        (having(labels=["happy"]), "labels"),
-        (having(labels=["sad", "happy", "neutral"]), r"labels \('sad', 'happy'"),
-        (having(labels=["happy", "happy", "sad"]), "labels"),
+        ({}, "fastfer.labels"),
+        ({"labels": "happy"}, "fastfer.labels"),
+        (without("labels"), "fastfer.labels"),
+        (without("scale"), "fastfer.scale"),
+        (having(labels=EMOTIONS[::-1]), "neutral, surprise"),
+        (having(labels=["happy"]), "happy"),
+        (having(labels=["sad", "happy", "neutral"]), "sad, happy, neutral"),
+        (having(labels=["happy", "happy", "sad"]), "happy, happy, sad"),
         (having(labels=[*EMOTIONS, "contempt"]), "contempt"),
-        (having(labels=7), "is 7, not a list of texts"),
-        (having(labels=[1, 2]), "not a list of texts"),
-        (having(gray="mean"), "gray formula 'mean'"),
-        (having(resize="nearest"), "resize filter 'nearest'"),
-        (having(channels=3), "channels 3"),
-        (having(input_size=15), "input size 15; 16 to 256"),
-        (having(input_size=4096), "input size 4096"),
-        (having(input_size="48"), "not a whole number"),
-        (having(input_size=True), "not a whole number"),
-        (having(scale=float("nan")), "not a finite number"),
-        (having(bias="none"), "not a finite number"),
-        (having(scale=1e300), "not a finite number"),
-        (having(schema=99), "schema 99.*Upgrade fastfer"),
-        (having(schema="1"), "not a whole number"),
-        (having(outputs={}), "names no output"),
-        (having(outputs=["probabilities"]), "not an object"),
-        (having() | {PREFIX + "scale": "1/255"}, "'1/255', not JSON"),
+        (having(labels=7), "fastfer.labels"),
+        (having(labels=[1, 2]), "[1, 2]"),
+        (having(gray="mean"), "'mean'"),
+        (having(resize="nearest"), "'nearest'"),
+        (having(channels=3), "channels"),
+        (having(input_size=15), "15"),
+        (having(input_size=4096), "4096"),
+        (having(input_size="48"), "fastfer.input_size"),
+        (having(input_size=True), "fastfer.input_size"),
+        (having(scale=float("nan")), "fastfer.scale"),
+        (having(bias="none"), "fastfer.bias"),
+        (having(scale=1e300), "fastfer.scale"),
+        (having(schema=99), "99"),
+        (having(schema="1"), "fastfer.schema"),
+        (having(outputs={}), "fastfer.outputs"),
+        (having(outputs=["probabilities"]), "fastfer.outputs"),
+        (having() | {PREFIX + "scale": "1/255"}, "'1/255'"),
     ],
 )
-def test_other_contracts(tmp_path: Path, metadata: dict[str, str], message: str) -> None:
+def test_metadata_that_violates_the_contract(
+    tmp_path: Path, metadata: dict[str, str], named: str
+) -> None:
     path = write_model(tmp_path / "odd.onnx", metadata=metadata)
-    with pytest.raises(ModelError, match=message) as caught:
+    with raises(ModelError, "invalid_model", "odd.onnx", named):
         EmotionClassifier(path)
-    assert "odd.onnx" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "named"),
     [
-        (lambda path: write_model(path, size=64), r"inputs .*64.* one float32 input of shape"),
-        (lambda path: write_model(path, channels=3), r"inputs .*3"),
-        (lambda path: write_model(path, batch=1), "N free"),
-        (lambda path: write_model(path, classes=8), r"outputs .*8.*\(N, 7\)"),
-        (
-            lambda path: write_model(path, metadata=having(labels=EMOTIONS[:6])),
-            r"outputs .*7.*\(N, 6\)",
-        ),
-        (lambda path: write_model(path, output="scores"), r"output 'probabilities'"),
+        (lambda path: write_model(path, size=64), "64, 64"),
+        (lambda path: write_model(path, channels=3), "48, 48, 3"),
+        (lambda path: write_model(path, batch=1), "(1, 48, 48, 1)"),
+        (lambda path: write_model(path, classes=8), "(N, 7)"),
+        (lambda path: write_model(path, metadata=having(labels=EMOTIONS[:6])), "(N, 6)"),
+        (lambda path: write_model(path, output="scores"), "'probabilities'"),
     ],
 )
-def test_graphs_that_contradict_their_contract(
-    tmp_path: Path, make: Callable[[Path], Path], message: str
+def test_graphs_that_contradict_their_metadata(
+    tmp_path: Path, make: Callable[[Path], Path], named: str
 ) -> None:
-    with pytest.raises(ModelError, match=message):
+    with raises(ModelError, "invalid_model", "odd.onnx", named):
         EmotionClassifier(make(tmp_path / "odd.onnx"))
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    ("last", "message"),
-    [
-        ("Identity", r"values from -\S+ to \S+.*look like logits.*softmax"),
-        ("Exp", r"values from \S+ to \S+.*softmax"),
-        ("Sigmoid", r"rows that add up to [2-5]\.\d+.*softmax"),
-        ("Log", r"values that are not finite.*NaN"),
-        ("Reciprocal", r"values from|not finite"),
-    ],
-)
-def test_outputs_that_are_no_probabilities(tmp_path: Path, last: str, message: str) -> None:
+@pytest.mark.parametrize("last", ["Identity", "Exp", "Sigmoid", "Log", "Reciprocal"])
+def test_outputs_that_are_not_probabilities(tmp_path: Path, last: str) -> None:
     classifier = EmotionClassifier(write_model(tmp_path / "odd.onnx", last=last))
     assert classifier.predict(classifier.batch(0)).shape == (0, 7)
     for count in (1, CHUNK + 1):
-        with pytest.raises(ModelError, match=message):
-            classifier.predict_all(faces(count))
-        with pytest.raises(ModelError, match=message) as caught:
-            classifier.predict(faces(count))
-        assert "odd.onnx: its output 'probabilities' gave " in str(caught.value)
+        for predict in (classifier.predict, classifier.predict_heads):
+            with raises(ModelError, "not_probabilities", "odd.onnx", "'probabilities'"):
+                predict(faces(count))
 
 
-def test_the_command_refuses_outputs_that_are_no_probabilities(tmp_path: Path) -> None:
+def test_the_command_reports_outputs_that_are_not_probabilities(tmp_path: Path) -> None:
     photo = tmp_path / "face.png"
     cv2.imwrite(str(photo), astronaut())
     path = write_model(tmp_path / "logits.onnx", last="Identity")
     done = image(photo, "--json", "--model", path)
     assert (done.returncode, done.stdout) == (4, "")
     (line,) = done.stderr.splitlines()
-    assert "look like logits" in line
+    assert "logits.onnx" in line
 
 
 def test_metadata_round_trip() -> None:
@@ -275,7 +248,7 @@ def test_metadata_round_trip() -> None:
 
 
 def test_nothing_is_printed(tmp_path: Path, model: Path) -> None:
-    """A library stays quiet, also about a file that it refuses."""
+    """Not even for a refused file."""
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"bad")
     code = f"""
@@ -290,21 +263,21 @@ except ModelError:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_bundled_network() -> None:
+def test_bundled_model() -> None:
     classifier = EmotionClassifier()
     assert classifier.contract.labels == EMOTIONS
     result = classifier.predict(faces(5))
     np.testing.assert_allclose(result.sum(axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(result, EmotionClassifier(labels="crowd").predict(faces(5)))
-    other = EmotionClassifier(labels="fer2013").predict(faces(5))
+    np.testing.assert_array_equal(result, EmotionClassifier(head="ferplus").predict(faces(5)))
+    other = EmotionClassifier(head="fer2013").predict(faces(5))
     assert (result != other).any()
-    both = classifier.predict_all(faces(5))
+    both = classifier.predict_heads(faces(5))
     assert list(both) == list(classifier.contract.outputs) == ["probabilities", "fer2013"]
     np.testing.assert_array_equal(both["probabilities"], result)
     np.testing.assert_array_equal(both["fer2013"], other)
 
 
-def test_the_bundled_network_has_the_precision_that_is_faster_here(
+def test_precision_of_the_bundled_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for machine, path in (("x86_64", INT8_MODEL), ("AMD64", INT8_MODEL), ("arm64", FLOAT32_MODEL)):
@@ -312,11 +285,10 @@ def test_the_bundled_network_has_the_precision_that_is_faster_here(
         assert EmotionClassifier().path == path
 
 
-def test_both_precisions_read_a_face_alike() -> None:
+def test_both_precisions_agree() -> None:
     tiles = pack_faces(astronaut(), [(177, 66, 95, 95), (170, 60, 110, 110), (190, 80, 70, 70)])
-    for labels in ("crowd", "fer2013"):
-        small, exact = (
-            EmotionClassifier(path, labels=labels) for path in (INT8_MODEL, FLOAT32_MODEL)
-        )
+    heads: tuple[Head, ...] = ("ferplus", "fer2013")
+    for head in heads:
+        small, exact = (EmotionClassifier(path, head=head) for path in (INT8_MODEL, FLOAT32_MODEL))
         assert (small.contract.quantisation, exact.contract.quantisation) == ("int8", "none")
         np.testing.assert_allclose(small.predict(tiles), exact.predict(tiles), atol=0.1)

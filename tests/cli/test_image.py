@@ -263,7 +263,7 @@ def test_fastfer_image_is_the_same_command(album: Path, model: str) -> None:
         (["a.jpg", "--min-face", "-3"], "0 or more"),
         (["a.jpg", "--max-pixels", "0"], "1 or more"),
         (["a.jpg", "--lang", "fr"], "invalid choice: 'fr'"),
-        (["a.jpg", "--detector", "nose"], "no detector is called 'nose'"),
+        (["a.jpg", "--detector", "nose"], "unknown detector 'nose'"),
         (["a.jpg", "--json", "--csv", "-"], "both want standard output"),
         (["-", "-"], "can be read once only"),
     ],

@@ -1,4 +1,4 @@
-"""fastfer's own detector: what it makes of a network's numbers, and files that are none."""
+"""The bundled detector: decoding, input layouts, and refused files."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from fastfer.detectors import create_detector
-from fastfer.detectors.auto import auto
-from fastfer.detectors.nano import BUNDLED, OUTPUTS, STRIDES, NanoDetector
+from fastfer.detectors.nano import NANO_MODEL, OUTPUTS, STRIDES, NanoDetector
 from fastfer.errors import ModelError, UsageError
+from fastfer.io.photos import read_image
 from fastfer.kernels.boxes import iou
+from tests.helpers.errors import raises
 from tests.helpers.onnx_models import write_model
+from tests.helpers.pictures import astronaut
 
 
 def write_blob_finder(
     path: Path, channels: int = 1, shape: tuple[int | str, ...] = (1, "h", "w")
 ) -> Path:
-    """A network that takes every bright square of one cell for a face as large as the cell.
+    """A network that reports every cell with high mean brightness as a face.
 
-    The score is the cell's mean brightness less a half, in 1/10; the box is the cell, the points
-    are its middle.
+    The logit is (mean brightness - 127.5) / 10; the box is the cell, the points are its centre.
     """
     nodes = [
         helper.make_node("Transpose", ["picture"], ["planes"], perm=[0, 3, 1, 2]),
@@ -58,8 +59,8 @@ def write_blob_finder(
     return path
 
 
-def look_once(file: Path, **options: Any) -> NanoDetector:
-    """The first network alone."""
+def first_stage(file: Path, **options: Any) -> NanoDetector:
+    """The first stage alone."""
     return NanoDetector(file, refiner="none", **options)
 
 
@@ -78,8 +79,8 @@ def dots(shape: tuple[int, ...], *places: tuple[int, int, int]) -> NDArray[np.ui
 
 def test_finds_cells_of_every_grid(blobs: Path) -> None:
     frame = dots((100, 150), (8, 16, 8), (96, 32, 16), (32, 64, 32))
-    found = look_once(blobs, score=0.9, nms=1).detect(frame)
-    # Cells of the finer grids within the larger squares are as bright.
+    found = first_stage(blobs, score=0.9, nms=1).detect(frame)
+    # The larger squares contain cells of the finer grids.
     assert len(found) == (1 + 4 + 16) + (1 + 4) + 1
     for box in ([8, 16, 8, 8], [96, 32, 16, 16], [32, 64, 32, 32]):
         assert box in found.boxes.tolist()
@@ -91,8 +92,8 @@ def test_finds_cells_of_every_grid(blobs: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_gray_and_colour_of_any_layout(tmp_path: Path, channels: int) -> None:
-    detector = look_once(write_blob_finder(tmp_path / "n.onnx", channels), score=0.9)
+def test_gray_and_color_frames_of_any_layout(tmp_path: Path, channels: int) -> None:
+    detector = first_stage(write_blob_finder(tmp_path / "n.onnx", channels), score=0.9)
     gray = dots((70, 90), (16, 8, 8), (64, 56, 8))
     want = detector.detect(gray).boxes
     assert len(want) == 2
@@ -104,7 +105,7 @@ def test_gray_and_colour_of_any_layout(tmp_path: Path, channels: int) -> None:
 
 def test_boxes_are_in_pixels_of_the_frame(blobs: Path) -> None:
     frame = dots((480, 640, 3), (64, 32, 16))
-    found = look_once(blobs, detect_size=320, score=0.9).detect(frame)
+    found = first_stage(blobs, detect_size=320, score=0.9).detect(frame)
     np.testing.assert_array_equal(found.boxes, [[64, 32, 16, 16]])
     assert found.landmarks is not None
     np.testing.assert_array_equal(found.landmarks[0, 0], [72, 40])
@@ -112,44 +113,44 @@ def test_boxes_are_in_pixels_of_the_frame(blobs: Path) -> None:
 
 def test_min_face(blobs: Path) -> None:
     frame = dots((96, 96), (8, 8, 8))
-    assert len(look_once(blobs, score=0.9, min_face=8).detect(frame)) == 1
-    assert len(look_once(blobs, score=0.9, min_face=9).detect(frame)) == 0
+    assert len(first_stage(blobs, score=0.9, min_face=8).detect(frame)) == 1
+    assert len(first_stage(blobs, score=0.9, min_face=9).detect(frame)) == 0
     far = dots((960, 1280), (128, 320, 64))
-    assert len(look_once(blobs, detect_size=64, score=0.9).detect(far)) == 0
-    assert len(look_once(blobs, detect_size=64, score=0.9, min_face=40).detect(far)) >= 1
+    assert len(first_stage(blobs, detect_size=64, score=0.9).detect(far)) == 0
+    assert len(first_stage(blobs, detect_size=64, score=0.9, min_face=40).detect(far)) >= 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1, 3), (33, 65, 3), (32, 32)])
 def test_any_size(blobs: Path, shape: tuple[int, ...]) -> None:
-    assert len(look_once(blobs).detect(np.zeros(shape, np.uint8))) == 0
+    assert len(first_stage(blobs).detect(np.zeros(shape, np.uint8))) == 0
 
 
 @pytest.mark.parametrize(("score", "count"), [(0, 1), (1, 0)])
-def test_the_ends_of_the_score(blobs: Path, score: float, count: int) -> None:
-    detector = look_once(blobs, score=score, nms=0, detect_size=32)
+def test_extreme_thresholds(blobs: Path, score: float, count: int) -> None:
+    detector = first_stage(blobs, score=score, nms=0, detect_size=32)
     assert (len(detector.detect(dots((32, 32), (8, 8, 8)))) >= 1) == bool(count)
 
 
-def test_what_cannot_be_used(tmp_path: Path, blobs: Path) -> None:
-    with pytest.raises(ModelError, match="is not fastfer's face detector: it has the outputs"):
-        look_once(write_model(tmp_path / "net.onnx"))
-    with pytest.raises(ModelError, match="does not exist"):
-        look_once(tmp_path / "none.onnx")
+def test_refused_files_and_options(tmp_path: Path, blobs: Path) -> None:
+    with raises(ModelError, "invalid_model", "net.onnx", "probabilities"):
+        first_stage(write_model(tmp_path / "net.onnx"))
+    with raises(ModelError, "not_found", "none.onnx"):
+        first_stage(tmp_path / "none.onnx")
     for wrong in ({"score": 2}, {"nms": -1}, {"min_face": -1}, {"detect_size": 8}):
         options: dict[str, Any] = wrong
-        with pytest.raises(UsageError, match=next(iter(wrong))):
-            look_once(blobs, **options)
+        with raises(UsageError, "out_of_range", next(iter(wrong))):
+            first_stage(blobs, **options)
 
 
 @pytest.mark.parametrize("shape", [(4, "h", "w"), (1, 320, 320), (1, 320, "w"), (1, "h", 320)])
-def test_inputs_that_cannot_be_fed(tmp_path: Path, shape: tuple[int | str, ...]) -> None:
+def test_unsupported_inputs(tmp_path: Path, shape: tuple[int | str, ...]) -> None:
     path = write_blob_finder(tmp_path / "n.onnx", shape=shape)
-    with pytest.raises(ModelError, match=r"n\.onnx: its input is .*uint8.*free"):
-        look_once(path)
+    with raises(ModelError, "invalid_model", "n.onnx"):
+        first_stage(path)
 
 
-def test_maps_of_another_shape(tmp_path: Path, blobs: Path) -> None:
-    """Fourteen planes are told by a name alone, which says nothing of them."""
+def test_outputs_of_another_shape(tmp_path: Path, blobs: Path) -> None:
+    """The output has the expected name, but 14 planes, which shows at run time only."""
     model = onnx.load(str(blobs))
     for node in model.graph.node:
         if node.output[0] == "grid_16":
@@ -159,54 +160,37 @@ def test_maps_of_another_shape(tmp_path: Path, blobs: Path) -> None:
         helper.make_node("Gather", ["whole_16", "fourteen"], ["grid_16"], axis=1)
     )
     onnx.save(model, str(tmp_path / "n.onnx"))
-    with pytest.raises(ModelError, match=r"gave .*\(1, 14, 4, 4\)"):
-        look_once(tmp_path / "n.onnx").detect(np.zeros((64, 64), np.uint8))
+    with raises(ModelError, "invalid_model", "(1, 14, 4, 4)"):
+        first_stage(tmp_path / "n.onnx").detect(np.zeros((64, 64), np.uint8))
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("plane", "value"), [(1, np.nan), (3, -9.0), (2, np.inf), (4, 3e38), (9, np.nan)]
 )
-def test_a_bad_cell_costs_no_other(
+def test_an_invalid_cell_does_not_suppress_valid_ones(
     blobs: Path, monkeypatch: pytest.MonkeyPatch, plane: int, value: float
 ) -> None:
     maps = [np.full((1, 15, 64 // stride, 64 // stride), -9, np.float32) for stride in STRIDES]
     for column, score in ((1, 5.0), (2, 4.0)):
         maps[0][0, :, 3, column] = [score, 1, 1, 1, 1, *[0] * 10]
     maps[0][0, plane, 3, 1] = value
-    detector = look_once(blobs, nms=0.2)
-    monkeypatch.setattr(detector, "_run", lambda picture: maps)
+    detector = first_stage(blobs, nms=0.2)
+    monkeypatch.setattr(detector, "_run", lambda image: maps)
     found = detector.detect(np.zeros((64, 64), np.uint8))
     assert [12, 20, 16, 16] in found.boxes.tolist()
 
 
-def test_a_file_tells_what_it_is(blobs: Path) -> None:
+def test_files_are_recognised_by_their_outputs(blobs: Path) -> None:
     assert create_detector(str(blobs)).name == "nano"
     assert create_detector(f"nano:{blobs},score=0.7,threads=1,refiner=none").name == "nano"
 
 
-def test_auto_takes_the_bundled_network_first(
-    blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FASTFER_HOME", str(tmp_path))
-    if not BUNDLED.is_file():
-        assert auto().name == "haar"
-    for module in ("auto", "nano"):
-        monkeypatch.setattr(f"fastfer.detectors.{module}.BUNDLED", blobs)
-    assert auto(min_face=20, detect_size=320).name == "nano"
-
-
 # --- The bundled network -------------------------------------------------------------------------
 
-bundled = pytest.mark.skipif(not BUNDLED.is_file(), reason="no detector is bundled")
 
-
-@bundled
-def test_the_bundled_network_finds_the_astronaut() -> None:
-    from skimage.data import astronaut
-
-    frame = np.ascontiguousarray(astronaut()[:, :, ::-1])
-    found = NanoDetector(threads=1).detect(frame)
+def test_bundled_network_finds_the_astronaut() -> None:
+    found = NanoDetector(threads=1).detect(astronaut())
     best = found.take(np.array([found.scores.argmax()]))
     x, y, w, h = best.boxes[0]
     assert abs(x + w / 2 - 223) < 12
@@ -217,29 +201,21 @@ def test_the_bundled_network_finds_the_astronaut() -> None:
     assert right[1] < nose[1] < min(mouth[0][1], mouth[1][1])
 
 
-@bundled
-def test_the_bundled_network_finds_a_face_that_fills_the_frame() -> None:
-    from skimage.data import astronaut
-
-    face = np.ascontiguousarray(astronaut()[45:195, 160:290, ::-1])
+def test_bundled_network_finds_a_face_that_fills_the_frame() -> None:
+    face = astronaut()[45:195, 160:290]
     large = cv2.resize(face, None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC)
     (box,) = NanoDetector().detect(np.asarray(large, np.uint8)).boxes
     assert iou([box], [(102, 72, 564, 750)])[0, 0] > 0.6
 
 
-@bundled
-def test_the_bundled_network_is_small_and_autos_choice() -> None:
-    assert BUNDLED.stat().st_size <= 500_000
-    assert auto().name == "nano"
-    card = BUNDLED.with_suffix(".md").read_text(encoding="utf-8")
+def test_bundled_network_is_small_and_has_a_card() -> None:
+    assert NANO_MODEL.stat().st_size <= 500_000
+    card = NANO_MODEL.with_suffix(".md").read_text(encoding="utf-8")
     assert "## Use and limits" in card
 
 
-@bundled
-def test_the_bundled_network_on_real_photos(shared: Path) -> None:
-    """Most faces of dlib's examples are found, and hardly anything else."""
-    from fastfer.io.photos import read_image
-
+def test_bundled_network_on_real_photos(shared: Path) -> None:
+    """Most faces of dlib's examples are found, with few false alarms."""
     for name, faces in {"2008_001009.jpg": 2, "2008_001322.jpg": 3, "bald_guys.jpg": 23}.items():
         found = NanoDetector().detect(read_image(shared / "media" / "faces" / name))
         assert 0.6 * faces <= len(found) <= 1.3 * faces + 1, name

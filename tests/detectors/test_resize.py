@@ -1,4 +1,4 @@
-"""The smaller picture that detectors search."""
+"""The reduced frame that detectors search."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from fastfer.detectors.resize import shrink
 
 
 @pytest.mark.parametrize("width", [1, 7, 13, 16, 17, 20, 31, 32, 33, 47, 63, 64])
-def test_every_pixel_is_seen(width: int) -> None:
-    """A bright pixel leaves a trace in the reduced picture, wherever it is."""
+def test_every_pixel_contributes(width: int) -> None:
+    """A bright pixel changes the reduced frame, wherever it is."""
     bright = np.zeros((64, 64, 64), np.uint8)
-    bright[np.arange(64), :, np.arange(64)] = 255  # Columns, one in each picture.
+    bright[np.arange(64), :, np.arange(64)] = 255  # One column per image.
     for picture in bright:
         assert shrink(picture, (width, width)).sum() > 0
 
 
 @pytest.mark.parametrize("size", [(100, 80), (160, 40), (33, 120), (200, 160), (1, 1), (131, 97)])
 @pytest.mark.parametrize("channels", [(), (3,)])
-def test_the_reduced_picture_has_the_same_grays(
-    size: tuple[int, int], channels: tuple[int, ...]
-) -> None:
+def test_a_gradient_stays_the_same(size: tuple[int, int], channels: tuple[int, ...]) -> None:
     rows, columns = np.mgrid[:160, :200]
     slope = np.asarray((rows + columns) / 2, np.uint8)
     frame = np.broadcast_to(slope.reshape(160, 200, *[1] * len(channels)), (160, 200, *channels))

@@ -1,4 +1,4 @@
-"""Small ONNX files with random or no sense in them, for tests of what a model file may be."""
+"""Small generated ONNX files for tests of classifiers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def write_model(
     last: str = "Softmax",
     seed: int = 0,
 ) -> Path:
-    """Write a network of one dense layer and a softmax, or the operator ``last``, to ``path``.
+    """Write a network of one random dense layer and the operator ``last`` to ``path``.
 
-    ``contract`` becomes the file's metadata unless ``metadata`` is given; the shape of the graph is
-    given apart, so that a file may contradict its own contract.
+    ``metadata`` defaults to that of ``contract``. The shape of the graph is independent of both, so
+    that a file can contradict its metadata.
     """
     rng = np.random.default_rng(seed)
     weights = rng.normal(0, 0.05, (size * size * channels, classes)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Processors under affinity masks and cgroup quotas, in made-up file systems."""
+"""Processors under affinity masks and cgroup quotas, in generated file systems."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def quota(root: Path) -> float | None:
     return cpus._cgroup_quota(root)
 
 
-def test_without_cgroups_the_affinity_counts() -> None:
+def test_without_cgroups_the_affinity_mask_applies() -> None:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert count == GRANTED
 
 
-def test_this_machine_grants_something() -> None:
+def test_this_machine() -> None:
     assert 1 <= cpus.available() <= GRANTED
 
 
@@ -42,7 +42,7 @@ def test_version_2(tmp_path: Path, text: str, want: float | None) -> None:
     assert quota(tree(tmp_path, files)) == want
 
 
-def test_a_parent_may_grant_less(tmp_path: Path) -> None:
+def test_a_parent_with_a_smaller_quota(tmp_path: Path) -> None:
     files = {
         "proc/self/cgroup": "0::/outer/inner\n",
         "sys/fs/cgroup/outer/inner/cpu.max": "400000 100000",
@@ -51,7 +51,7 @@ def test_a_parent_may_grant_less(tmp_path: Path) -> None:
     assert quota(tree(tmp_path, files)) == 2
 
 
-def test_inside_a_container_the_path_is_the_hosts(tmp_path: Path) -> None:
+def test_the_path_of_the_host_inside_a_container(tmp_path: Path) -> None:
     files = {
         "proc/self/cgroup": "0::/docker/0123\n",
         "sys/fs/cgroup/cpu.max": "50000 100000",

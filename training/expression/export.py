@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from fastfer.classifiers.contract import MEANINGS, ModelContract
+from fastfer.classifiers.contract import HEADS, ModelContract
 from fastfer.errors import ModelError, OutputError, UsageError
 from fastfer.labels import EMOTIONS
 from training.common.options import run_command, share
@@ -388,7 +388,7 @@ def parity(graph: keras.Model, path: Path, sources: Sequence[FaceSource]) -> tup
 
 
 def _meanings(learnt: Sequence[str], crowd_share: float) -> dict[str, str]:
-    votes, labels = MEANINGS["crowd"], MEANINGS["fer2013"]
+    votes, labels = HEADS["ferplus"], HEADS["fer2013"]
     if len(learnt) == 1:
         return {DEFAULT_OUTPUT: votes if CROWD in learnt else labels}
     parts = [

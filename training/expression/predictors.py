@@ -124,7 +124,7 @@ class OnnxPredictor:
         return self._known(self.classifiers[head or self.heads[0]].predict(faces))
 
     def predict_heads(self, faces: Floats) -> dict[str, Floats]:
-        said = self.classifiers[DEFAULT_OUTPUT].predict_all(faces)
+        said = self.classifiers[DEFAULT_OUTPUT].predict_heads(faces)
         return {name: self._known(rows) for name, rows in said.items()}
 
     def _known(self, rows: Floats) -> Floats:
@@ -168,7 +168,7 @@ def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
     default = EmotionClassifier(path, threads=threads)
     classifiers = {DEFAULT_OUTPUT: default}
     if FER2013 in default.contract.outputs:
-        classifiers[FER2013] = EmotionClassifier(path, threads=threads, labels="fer2013")
+        classifiers[FER2013] = EmotionClassifier(path, threads=threads, head="fer2013")
     return OnnxPredictor(path, classifiers)
 
 

@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from fastfer import pack_faces
 from fastfer.crops import is_croppable
-from fastfer.detectors.nano import BUNDLED, NanoDetector
-from fastfer.detectors.nano_refiner import SIZE, around, encode
+from fastfer.detectors.nano import NANO_MODEL, NanoDetector
+from fastfer.detectors.nano_refiner import SIZE, encode, proposal_crops
 from fastfer.detectors.resize import shrink
 from fastfer.errors import FastferError, InputError
 from fastfer.kernels.boxes import iou
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     p.add_argument("--data", required=True, type=Path, help="folder with labels.jsonl and images/")
     p.add_argument("--out", required=True, type=Path, help="folder of train.npz and val.npz")
-    p.add_argument("--detector", type=Path, default=BUNDLED, help="ONNX file of the first stage")
+    p.add_argument("--detector", type=Path, default=NANO_MODEL, help="ONNX file of the first stage")
     p.add_argument("--tiles", type=whole(1), default=90_000, help="tiles; 1/30 more to validate")
     p.add_argument("--faces", type=share, default=0.6, help="share that begins with faces")
     p.add_argument("--seed", type=whole(0), default=0, help="of the tiles")
@@ -190,7 +190,7 @@ def _set_up(data: Path, split: str, detector: Path, faces: float) -> None:
     _Source.faces = faces
 
 
-def first_look(file: Path = BUNDLED) -> NanoDetector:
+def first_look(file: Path = NANO_MODEL) -> NanoDetector:
     """The first stage alone, for tiles of any size."""
     return NanoDetector(
         file, detect_size=max(SIDES), score=MIN_PROPOSAL_SCORE, refiner="none", threads=1
@@ -228,7 +228,7 @@ def crops_of_tile(
 ) -> Crops:
     """What the first stage proposes in ``tile`` (H, W), and its faces, a little off."""
     boxes = np.concatenate([_proposals(tile, detector, rng), _jittered(known.boxes, rng)])
-    crops = around(boxes)
+    crops = proposal_crops(boxes)
     targets = _targets(boxes, crops, known)
     use = (targets[:, WEIGHT] > 0) | (targets[:, FACE] > 0)
     use &= is_croppable(crops, (tile.shape[1], tile.shape[0]))

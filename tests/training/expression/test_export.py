@@ -377,8 +377,8 @@ def test_two_heads_become_two_outputs(two_heads, tmp_path, images, capsys):
         "accuracy/PublicTest/FER+",
         "accuracy/PublicTest/fer2013",
     } <= set(default.contract.metrics)
-    crowd = EmotionClassifier(out, labels="crowd").predict(images)
-    labels = EmotionClassifier(out, labels="fer2013").predict(images)
+    crowd = EmotionClassifier(out, head="ferplus").predict(images)
+    labels = EmotionClassifier(out, head="fer2013").predict(images)
     np.testing.assert_array_equal(default.predict(images), crowd)
     assert np.abs(crowd - labels).max() > 0.01
     for predictor in (load_predictor(out), load_predictor(two_heads)):
@@ -496,7 +496,7 @@ def test_votes_alone_are_named_so(tmp_path, faces_csv, votes_csv):
     assert train([str(w) for w in words]) == 0
     for what in (run, run / BEST):  # a file of the run is known by the run's configuration
         assert exporting(what, "--out", out) == 0
-        assert EmotionClassifier(out, labels="crowd").contract.outputs == {
+        assert EmotionClassifier(out, head="ferplus").contract.outputs == {
             "probabilities": "FER+ votes"
         }
 

@@ -18,8 +18,8 @@ pytest.importorskip("keras")
 
 from fastfer.classifiers.native import FLOAT32_MODEL, INT8_MODEL, EmotionClassifier
 from fastfer.detectors import create_detector
-from fastfer.detectors.nano import BUNDLED as NANO
-from fastfer.detectors.nano_refiner import BUNDLED as REFINER
+from fastfer.detectors.nano import NANO_MODEL as NANO
+from fastfer.detectors.nano_refiner import REFINER_MODEL as REFINER
 from tests.helpers.drawn_scenes import write_scenes
 from training.common.run_folder import CONFIG
 from training.expression.train import _configuration, _parser

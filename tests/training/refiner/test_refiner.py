@@ -18,8 +18,8 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from fastfer.detectors import Detections, create_detector
-from fastfer.detectors.nano import BUNDLED as NANO
-from fastfer.detectors.nano_refiner import SIZE, around, decode
+from fastfer.detectors.nano import NANO_MODEL as NANO
+from fastfer.detectors.nano_refiner import SIZE, decode, proposal_crops
 from fastfer.errors import InputError
 from tests.helpers.drawn_scenes import POINTS as PLACES
 from tests.helpers.drawn_scenes import write_scenes
@@ -82,7 +82,7 @@ def test_targets_lead_back_to_the_face():
     row = made.targets[:1]
     assert row[0, [FACE, WEIGHT, KNOWN]].tolist() == [1, 1, 1]
     values = np.concatenate([[[0]], row[:, BOX], row[:, POINTS]], axis=1)
-    box, points = decode(around(np.array([proposal], float)), values)
+    box, points = decode(proposal_crops(np.array([proposal], float)), values)
     np.testing.assert_allclose(box[0], face, atol=0.01)
     np.testing.assert_allclose(points[0], PLACES * [40, 50] + [60, 50], atol=0.01)
     # The bright face lies in the crop where the target says.

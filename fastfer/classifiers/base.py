@@ -1,0 +1,105 @@
+"""The interface of expression classifiers, and the checks that they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastfer.classifiers.contract import ModelContract
+from fastfer.errors import FrameError, ModelError
+
+
+class Classifier(ABC):
+    """An expression network, loaded once; all methods are thread-safe."""
+
+    path: Path
+    """The ONNX file."""
+    threads: int
+    """Threads of the runtime."""
+    contract: ModelContract
+    """Input size, pixel scaling and outputs."""
+
+    def batch(self, count: int) -> NDArray[np.float32]:
+        """An uninitialised batch for ``count`` faces, (count, S, S, C) float32."""
+        size = self.contract.input_size
+        return np.empty((count, size, size, self.contract.channels), np.float32)
+
+    @abstractmethod
+    def pack(
+        self,
+        frame: NDArray[np.uint8],
+        crops: NDArray[np.float32],
+        angles: ArrayLike | None = None,
+        out: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Crop, resize and normalise faces as the network requires.
+
+        Args:
+            frame: uint8, (H, W, 3) BGR or (H, W) gray.
+            crops: (N, 4) x, y, width, height in frame pixels.
+            angles: (N,) radians by which the faces are rolled, see
+                :func:`fastfer.kernels.pack.pack_faces`.
+            out: batch to fill, as from :meth:`batch`.
+
+        Returns:
+            (N, S, S, C) float32.
+
+        Raises:
+            FrameError: ``frame`` or ``out`` has another dtype, shape or layout.
+            BoxError: a crop is not finite, empty or outside the frame.
+        """
+
+    @abstractmethod
+    def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
+        """Probabilities of the seven emotions for every face.
+
+        Args:
+            batch: (N, S, S, C) float32 as from :meth:`pack`; N may be 0.
+
+        Returns:
+            (N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`; rows sum to 1, and
+            emotions that the network lacks are 0.
+
+        Raises:
+            FrameError: ``batch`` has another shape or dtype, or is not finite.
+            ModelError: the network fails, or its output is not a probability distribution.
+        """
+
+
+def check_batch(batch: ArrayLike, contract: ModelContract) -> NDArray[np.float32]:
+    """``batch`` as an array.
+
+    Raises:
+        FrameError: it is not finite, or not (N, S, S, C) float32 as ``contract`` requires.
+    """
+    faces = np.asarray(batch)
+    size, channels = contract.input_size, contract.channels
+    if faces.ndim != 4 or faces.shape[1:] != (size, size, channels) or faces.dtype != np.float32:
+        raise FrameError(
+            f"batch must be (N, {size}, {size}, {channels}) float32; got {faces.shape} "
+            f"{faces.dtype}. Use the classifier's pack()."
+        )
+    if not np.isfinite(faces).all():
+        raise FrameError("batch must be finite; it contains NaN or infinity")
+    return faces
+
+
+def check_output(
+    values: NDArray[np.float32], shape: tuple[int, int], name: str, source: str
+) -> None:
+    """Check the output ``name`` of the model ``source``.
+
+    Raises:
+        ModelError: it has another shape than ``shape``, or is not finite.
+    """
+    if values.shape != shape:
+        raise ModelError(f"{source}: output {name!r} has shape {values.shape}, expected {shape}")
+    if not np.isfinite(values).all():
+        raise ModelError(
+            f"{source}: output {name!r} is not finite (NaN or infinity); the file is damaged, or "
+            "its training diverged",
+            code="not_probabilities",
+        )

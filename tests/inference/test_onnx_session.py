@@ -1,0 +1,41 @@
+"""Threads and model files of sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastfer.errors import ModelError, UsageError
+from fastfer.inference import cpus
+from fastfer.inference.onnx_session import (
+    DEFAULT_MAX_THREADS,
+    THREAD_LIMIT,
+    open_session,
+    pick_threads,
+    read_model,
+)
+from tests.helpers.errors import raises
+
+
+def test_threads() -> None:
+    assert pick_threads(None) == min(cpus.available(), DEFAULT_MAX_THREADS)
+    assert pick_threads(3) == 3
+    wrongs: list[Any] = [0, -1, THREAD_LIMIT + 1, 100_000, "2", 1.5, [1]]
+    for wrong in wrongs:
+        with raises(UsageError, "out_of_range", "threads"):
+            pick_threads(wrong)
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    with raises(ModelError, "not_found", "none.onnx"):
+        read_model(tmp_path / "none.onnx")
+    with raises(ModelError, "is_directory"):
+        read_model(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a model", bytes(1000), b"\x08\x07garbage" * 50])
+def test_files_that_are_not_onnx(data: bytes) -> None:
+    with raises(ModelError, "invalid_model", "bad.onnx"):
+        open_session(data, "bad.onnx", 1)
