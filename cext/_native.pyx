@@ -1,10 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=False
 # cython: freethreading_compatible=True, auto_pickle=False, autotestdict=False
-"""The one file that knows both Python and ff.h.
+"""The boundary between Python and ff.h. Signatures and documentation: fastfer/_native.pyi.
 
 Every function checks what memory safety needs, makes one call without the GIL, and turns a bad
-status into an exception. Explaining arguments to users is the business of fastfer/preprocess.py and
-fastfer/boxes.py. See _native.pyi for signatures.
+status into an exception. Messages are terse: fastfer/kernels/pack.py and fastfer/kernels/boxes.py
+validate what users pass. Other threads may write to any array during a call, so indices and other
+values that address memory are copied before they are checked.
 """
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS,
@@ -15,19 +16,21 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from libc.math cimport cos, isfinite, rint, sin
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from libc.stdint cimport PTRDIFF_MAX, int32_t, int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strchr
 
 from ff cimport (
     FF_EBOX,
     FF_ENAME,
+    FF_LANDMARKS,
+    FF_MAX_SIDE,
     FF_MAX_SIZE,
     FF_MIN_SIZE,
     FF_OK,
     FF_PLANES,
-    FF_POINTS,
-    FF_TURN,
+    FF_ROTATION_ONE,
+    FF_SUBPIXEL,
     ff_assign,
     ff_assign_workspace,
     ff_box,
@@ -42,16 +45,24 @@ from ff cimport (
     ff_nms,
     ff_pack_faces,
     ff_pack_workspace,
+    ff_rotate_faces,
+    ff_rotate_workspace,
     ff_status,
-    ff_turn_faces,
-    ff_turn_workspace,
 )
 
 import os
 
 from fastfer.errors import UsageError
 
-# Chosen when the module is imported; only force_isa, a hook of the tests, changes it afterwards.
+MIN_SIZE = FF_MIN_SIZE
+MAX_SIZE = FF_MAX_SIZE
+SUBPIXEL = FF_SUBPIXEL
+MAX_SIDE = FF_MAX_SIDE
+ROTATION_ONE = FF_ROTATION_ONE
+LANDMARKS = FF_LANDMARKS
+PLANES = FF_PLANES
+
+# Set at import. Only force_isa, which tests use, changes it afterwards.
 cdef const ff_kernels *kernels = NULL
 
 
@@ -87,16 +98,16 @@ cdef _choose(str name, str source):
         wanted = text
     cdef ff_status status = ff_kernels_get(wanted, &kernels)
     if status != FF_OK:
-        why = ("there is no such instruction set" if status == FF_ENAME
-               else "this build or this processor does not have it")
-        raise UsageError(f"{source}={name!r}: {why}. Here run: {', '.join(available())}.")
+        why = ("unknown instruction set" if status == FF_ENAME
+               else "this build or this processor lacks it")
+        raise UsageError(f"{source}={name!r}: {why}; choose from {', '.join(available())}")
 
 
 _choose(os.environ.get("FASTFER_ISA"), "FASTFER_ISA")
 
 
 cdef class _View:
-    """A buffer, held as long as this object lives."""
+    """A buffer that is released with this object."""
 
     cdef Py_buffer view
     cdef bint held
@@ -114,13 +125,13 @@ cdef _View _view(object array, str name, int flags, const char *formats, Py_ssiz
     cdef const char *format = self.view.format
     if (format == NULL or format[0] == 0 or format[1] != 0 or strchr(formats, format[0]) == NULL
             or self.view.itemsize != itemsize or <uintptr_t>self.view.buf % <size_t>itemsize != 0):
-        raise ValueError(f"{name}: another type of items, or not aligned")
+        raise ValueError(f"{name}: wrong item type, or not aligned")
     return self
 
 
 cdef _View _array(object array, str name, int flags, const char *formats, Py_ssize_t itemsize,
                   int ndim, Py_ssize_t n, Py_ssize_t m):
-    """The same for a C-contiguous array of shape (n,) or (n, m); a negative length may be any."""
+    """The same for a C-contiguous array of shape (n,) or (n, m); a negative length matches any."""
     cdef _View self = _view(array, name, flags | PyBUF_C_CONTIGUOUS, formats, itemsize)
     if (self.view.ndim != ndim or (n >= 0 and self.view.shape[0] != n)
             or (ndim > 1 and m >= 0 and self.view.shape[1] != m)):
@@ -129,7 +140,7 @@ cdef _View _array(object array, str name, int flags, const char *formats, Py_ssi
 
 
 cdef _View _frame(object array, ff_frame *frame):
-    """Fill ``frame`` from an array (H, W) or (H, W, 3) whose pixels lie side by side in a row."""
+    """Fill ``frame`` from an array (H, W) or (H, W, 3) with contiguous rows."""
     cdef _View self = _view(array, "frame", PyBUF_STRIDES, b"B", 1)
     cdef const Py_ssize_t *shape = self.view.shape
     cdef const Py_ssize_t *strides = self.view.strides
@@ -139,7 +150,10 @@ cdef _View _frame(object array, ff_frame *frame):
     elif self.view.ndim != 2:
         raise ValueError("frame: must be (H, W) or (H, W, 3)")
     if shape[0] < 1 or shape[1] < 1 or (shape[1] > 1 and strides[1] != channels):
-        raise ValueError("frame: no pixels, or not side by side")
+        raise ValueError("frame: no pixels, or rows not contiguous")
+    cdef size_t step = <size_t>strides[0] if strides[0] >= 0 else -<size_t>strides[0]
+    if step != 0 and <size_t>shape[0] - 1 > <size_t>PTRDIFF_MAX // step:
+        raise ValueError("frame: larger than the address space")
     frame.data = <const uint8_t *>self.view.buf
     frame.height = <size_t>shape[0]
     frame.width = <size_t>shape[1]
@@ -149,7 +163,7 @@ cdef _View _frame(object array, ff_frame *frame):
 
 
 cdef bint _overlap(const ff_frame *frame, const Py_buffer *out) noexcept:
-    """Whether the memory from a frame's first to its last byte touches that of ``out``."""
+    """Whether the memory from a frame's first to its last byte overlaps that of ``out``."""
     cdef const uint8_t *first = frame.data
     cdef const uint8_t *last = frame.data + <Py_ssize_t>(frame.height - 1) * frame.stride
     if last < first:
@@ -158,7 +172,7 @@ cdef bint _overlap(const ff_frame *frame, const Py_buffer *out) noexcept:
     return first < <const uint8_t *>out.buf + out.len and <const uint8_t *>out.buf < last
 
 
-def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out, turns=None):
+def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out, rotations=None):
     cdef ff_frame pixels
     cdef _View held = _frame(frame, &pixels)
     cdef _View xywh = _array(boxes, "boxes", 0, b"d", sizeof(double), 2, -1, 4)
@@ -170,11 +184,11 @@ def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out, turns=No
     cdef ff_box *rounded
     cdef void *workspace
     cdef ff_status status
-    cdef _View turned = None
-    cdef const int32_t *angles = NULL
-    if turns is not None:
-        turned = _array(turns, "turns", 0, b"i", sizeof(int32_t), 2, <Py_ssize_t>n, 2)
-        angles = <const int32_t *>turned.view.buf
+    cdef _View pairs = None
+    cdef const int32_t *rotation = NULL
+    if rotations is not None:
+        pairs = _array(rotations, "rotations", 0, b"i", sizeof(int32_t), 2, <Py_ssize_t>n, 2)
+        rotation = <const int32_t *>pairs.view.buf
     if not FF_MIN_SIZE <= size <= FF_MAX_SIZE:
         raise ValueError(f"size: must be {FF_MIN_SIZE} to {FF_MAX_SIZE}")
     if (tiles.view.ndim != 4 or <size_t>shape[0] != n or shape[1] != size or shape[2] != size
@@ -184,33 +198,33 @@ def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out, turns=No
         raise ValueError("out: overlaps the frame")
     if n == 0:
         return -1
-    # Checked copies of boxes and turns are what is used: other threads may write to the arrays.
+    # One allocation for the copies of boxes and rotations.
     rounded = <ff_box *>calloc(n, sizeof(ff_box) + 2 * sizeof(int32_t))
     if rounded == NULL:
         raise MemoryError
     try:
-        if angles != NULL:
-            memcpy(<void *>(rounded + n), angles, n * 2 * sizeof(int32_t))
-            angles = <const int32_t *>(rounded + n)
+        if rotation != NULL:
+            memcpy(<void *>(rounded + n), rotation, n * 2 * sizeof(int32_t))
+            rotation = <const int32_t *>(rounded + n)
         status = ff_boxes_round(<const double *>xywh.view.buf, n, &pixels, rounded, &bad)
         if status == FF_EBOX:
             return bad
-        if status == FF_OK and angles == NULL:
+        if status == FF_OK and rotation == NULL:
             status = ff_pack_workspace(&pixels, rounded, n, <size_t>size, &bytes)
         elif status == FF_OK:
-            status = ff_turn_workspace(&pixels, rounded, n, <size_t>size, &bytes)
+            status = ff_rotate_workspace(&pixels, rounded, n, <size_t>size, &bytes)
         if status != FF_OK:
             raise RuntimeError(f"ff_pack_workspace: status {<int>status}")
         workspace = malloc(bytes)
         if workspace == NULL:
             raise MemoryError
         with nogil:
-            if angles == NULL:
+            if rotation == NULL:
                 status = ff_pack_faces(kernels, &pixels, rounded, n, <size_t>size, scale, bias,
                                        workspace, <float *>tiles.view.buf)
             else:
-                status = ff_turn_faces(kernels, &pixels, rounded, angles, n, <size_t>size, scale,
-                                       bias, workspace, <float *>tiles.view.buf)
+                status = ff_rotate_faces(kernels, &pixels, rounded, rotation, n, <size_t>size,
+                                         scale, bias, workspace, <float *>tiles.view.buf)
             free(workspace)
         if status != FF_OK:
             raise RuntimeError(f"ff_pack_faces: status {<int>status}")
@@ -219,21 +233,21 @@ def pack(frame, boxes, Py_ssize_t size, double scale, double bias, out, turns=No
         free(rounded)
 
 
-def turns(angles, out):
+def rotations(angles, out):
     cdef _View radians = _array(angles, "angles", 0, b"d", sizeof(double), 1, -1, 0)
     cdef Py_ssize_t n = radians.view.shape[0]
-    cdef _View both = _array(out, "out", PyBUF_WRITABLE, b"i", sizeof(int32_t), 2, n, 2)
+    cdef _View pairs = _array(out, "out", PyBUF_WRITABLE, b"i", sizeof(int32_t), 2, n, 2)
     cdef const double *angle = <const double *>radians.view.buf
-    cdef int32_t *turn = <int32_t *>both.view.buf
+    cdef int32_t *pair = <int32_t *>pairs.view.buf
     cdef Py_ssize_t i
-    cdef Py_ssize_t turned = 0
+    cdef Py_ssize_t rotated = 0
     for i in range(n):
         if not isfinite(angle[i]):
             return -1
-        turned += angle[i] != 0
-        turn[2 * i] = <int32_t>rint(cos(angle[i]) * FF_TURN)
-        turn[2 * i + 1] = <int32_t>rint(sin(angle[i]) * FF_TURN)
-    return turned
+        rotated += angle[i] != 0
+        pair[2 * i] = <int32_t>rint(cos(angle[i]) * FF_ROTATION_ONE)
+        pair[2 * i + 1] = <int32_t>rint(sin(angle[i]) * FF_ROTATION_ONE)
+    return rotated
 
 
 def iou(a, b, out):
@@ -251,15 +265,23 @@ def nms(boxes, order, double threshold, keep):
     cdef _View xywh = _array(boxes, "boxes", 0, b"d", sizeof(double), 2, -1, 4)
     cdef Py_ssize_t n = xywh.view.shape[0]
     cdef _View walk = _array(order, "order", 0, b"lq", sizeof(int64_t), 1, n, 0)
-    cdef _View indices = _array(keep, "keep", PyBUF_WRITABLE, b"lq", sizeof(int64_t), 1, n, 0)
-    cdef size_t kept = 0
+    cdef _View kept = _array(keep, "keep", PyBUF_WRITABLE, b"lq", sizeof(int64_t), 1, n, 0)
+    cdef size_t bytes = <size_t>n * sizeof(int64_t)
+    cdef size_t count = 0
     cdef ff_status status
+    cdef int64_t *indices = <int64_t *>malloc(bytes or 1)
+    if indices == NULL:
+        raise MemoryError
     with nogil:
-        status = ff_nms(<const double *>xywh.view.buf, <const int64_t *>walk.view.buf, <size_t>n,
-                        threshold, <int64_t *>indices.view.buf, &kept)
+        memcpy(indices, walk.view.buf, bytes)
+        status = ff_nms(<const double *>xywh.view.buf, indices, <size_t>n, threshold, indices,
+                        &count)
+        if status == FF_OK:
+            memcpy(kept.view.buf, indices, count * sizeof(int64_t))
+        free(indices)
     if status != FF_OK:
-        raise ValueError("order: must number the boxes")
-    return kept
+        raise ValueError("order: must hold indices of boxes")
+    return count
 
 
 def assign(gain, column):
@@ -282,17 +304,17 @@ def assign(gain, column):
                            <int64_t *>columns.view.buf)
         free(workspace)
     if status != FF_OK:
-        raise ValueError("gain: must be finite")
+        raise ValueError("gain: must be finite, below 2^960 in magnitude")
 
 
-def decode(map, Py_ssize_t stride, double least, boxes, scores, points, Py_ssize_t count):
+def decode(map, Py_ssize_t stride, double min_score, boxes, scores, landmarks, Py_ssize_t count):
     cdef _View planes = _view(map, "map", PyBUF_C_CONTIGUOUS, b"f", sizeof(float))
     cdef const Py_ssize_t *shape = planes.view.shape
     cdef _View xywh = _array(boxes, "boxes", PyBUF_WRITABLE, b"f", sizeof(float), 2, -1, 4)
     cdef Py_ssize_t n = xywh.view.shape[0]
-    cdef _View sure = _array(scores, "scores", PyBUF_WRITABLE, b"f", sizeof(float), 1, n, 0)
-    cdef _View marks = _array(points, "points", PyBUF_WRITABLE, b"f", sizeof(float), 2, n,
-                              2 * FF_POINTS)
+    cdef _View values = _array(scores, "scores", PyBUF_WRITABLE, b"f", sizeof(float), 1, n, 0)
+    cdef _View points = _array(landmarks, "landmarks", PyBUF_WRITABLE, b"f", sizeof(float), 2, n,
+                               2 * FF_LANDMARKS)
     cdef size_t found = <size_t>count
     cdef ff_status status
     if planes.view.ndim != 3 or shape[0] != FF_PLANES:
@@ -301,8 +323,8 @@ def decode(map, Py_ssize_t stride, double least, boxes, scores, points, Py_ssize
         raise ValueError("stride, count: out of range")
     with nogil:
         status = ff_decode(<const float *>planes.view.buf, <size_t>shape[1], <size_t>shape[2],
-                           <size_t>stride, <float>least, <size_t>n, <float *>xywh.view.buf,
-                           <float *>sure.view.buf, <float *>marks.view.buf, &found)
+                           <size_t>stride, <float>min_score, <size_t>n, <float *>xywh.view.buf,
+                           <float *>values.view.buf, <float *>points.view.buf, &found)
     if status != FF_OK:
-        raise ValueError("boxes: too few for what was found")
+        raise ValueError("boxes: no room for all faces found")
     return found

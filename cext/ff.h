@@ -1,11 +1,44 @@
-/* fastfer's pixel engine: the contract between the kernels and whoever calls them.
+/* ff.h: fastfer's pixel engine.
  *
- * - Nothing here knows Python, allocates, prints or sets errno. The caller owns every buffer, also
- *   the workspace, and no buffer that is written may overlap another one.
- * - Sizes are counts of elements unless a name says bytes; strides are in bytes, of either sign.
- * - There is no mutable state: any number of threads may call at once.
- * - Every instruction set gives the same bytes, those of fastfer/reference.py, which defines what
- *   is computed. All arithmetic is integer up to one conversion, one product and one sum in float.
+ * Cuts faces out of 8-bit frames as gray, resized, normalised float tiles; measures the overlap of
+ * boxes; matches boxes; decodes the feature maps of a face detector. C11, no dependency but libc
+ * and libm, no knowledge of Python.
+ *
+ * QUICK START
+ *
+ *     const struct ff_kernels *kernels;
+ *     struct ff_frame frame = {pixels, height, width, stride_in_bytes, 3};
+ *     struct ff_box box;
+ *     size_t bad, bytes;
+ *     if (ff_kernels_get(NULL, &kernels) != FF_OK) ...
+ *     if (ff_boxes_round((double[4]){x, y, w, h}, 1, &frame, &box, &bad) != FF_OK) ...
+ *     if (ff_pack_workspace(&frame, &box, 1, 48, &bytes) != FF_OK) ...
+ *     void *workspace = malloc(bytes);
+ *     float tile[48 * 48];
+ *     ff_pack_faces(kernels, &frame, &box, 1, 48, 1 / 255.0, 0, workspace, tile);
+ *
+ * MEMORY. The caller allocates everything: outputs, and a workspace whose size a function
+ * ff_*_workspace computes from the same arguments. A workspace is aligned as malloc aligns, holds
+ * nothing between calls and may be reused. No function allocates, prints or sets errno. A buffer
+ * that is written must not overlap another buffer, unless the function says that it may.
+ *
+ * STRIDES. Sizes count elements unless the name ends in bytes. A frame's stride is the distance in
+ * bytes from a row to the next; it may be larger than a row, zero or negative. Every other array is
+ * contiguous.
+ *
+ * UNITS. Pixels of the frame, with the origin at the outer corner of the first pixel. A struct
+ * ff_box counts in 1/FF_SUBPIXEL px; cosines and sines count in 1/FF_ROTATION_ONE.
+ *
+ * THREADS. There is no mutable state: any number of threads may call any function at once, with
+ * workspaces and outputs of their own. No function starts a thread.
+ *
+ * DETERMINISM. Every instruction set and compiler writes the same bytes, those of
+ * fastfer/kernels/reference.py, which defines what is computed. The arithmetic is integer up to one
+ * conversion, one product and one sum in float (ff_pack_faces, ff_rotate_faces), or float and
+ * double in a fixed order (the rest). Compile without contraction: -ffp-contract=off, /fp:precise.
+ *
+ * STATUS. Every function that can fail returns an ff_status; its outputs are unchanged unless the
+ * status is FF_OK or the function says otherwise. Pointers are not checked.
  */
 #ifndef FF_H
 #define FF_H
@@ -15,126 +48,145 @@
 
 enum ff_status {
     FF_OK = 0,
-    FF_EINVAL,  /* an argument outside the range stated with the function */
-    FF_EBOX,    /* a box that cannot be packed; the function tells which one */
-    FF_ENAME,   /* no instruction set of this name */
-    FF_ENOTSUP,   /* an instruction set that this build or this processor does not have */
+    FF_EINVAL,  /* an argument is outside the range documented with the function */
+    FF_EBOX,    /* a box cannot be packed; the function sets its index */
+    FF_ENAME,   /* no instruction set has this name */
+    FF_ENOTSUP, /* this build or this processor lacks the instruction set */
 };
 
 enum {
-    FF_MIN_SIZE = 16,      /* of a tile's side */
-    FF_MAX_SIZE = 256,
-    FF_SUBPIXEL = 256,     /* boxes are rounded to this fraction of a pixel */
-    FF_MAX_SIDE = 65535,   /* of a box, in pixels */
-    FF_TURN = 1 << 16,     /* cosines and sines are in one over this */
-    FF_ISA_COUNT = 4,      /* scalar, avx2, avx512, neon */
-    FF_POINTS = 5,         /* of a face that a detector finds */
-    FF_PLANES = 15,        /* of a detector's map: score, box, points */
+    FF_MIN_SIZE = 16,          /* smallest side of a tile, in pixels */
+    FF_MAX_SIZE = 256,         /* largest side of a tile */
+    FF_SUBPIXEL = 256,         /* boxes are rounded to 1/FF_SUBPIXEL px */
+    FF_MAX_SIDE = 65535,       /* longest side of a box, in pixels; weights stay exact up to here */
+    FF_ROTATION_ONE = 1 << 16, /* 1.0 of a cosine or sine */
+    FF_ISA_COUNT = 4,          /* scalar, avx2, avx512, neon */
+    FF_LANDMARKS = 5,          /* points of a detected face: eyes, nose, corners of the mouth */
+    FF_PLANES = 15,            /* of a feature map: score, 4 distances, FF_LANDMARKS points */
 };
 
 /* ---- Instruction sets ------------------------------------------------------------------------ */
 
-/* The kernels of one instruction set; what is inside is no business of the caller. */
+/* The kernels of one instruction set. Opaque. */
 struct ff_kernels;
 
-/* Sets *kernels to the table called name, or to the fastest that runs here if name is NULL.
- * Returns FF_OK, FF_ENAME or FF_ENOTSUP; *kernels is untouched on failure. Asks the processor each
- * time: call it once and keep the answer. */
+/* Sets *kernels to the table called name, or to the fastest one that runs here if name is NULL.
+ * Runs cpuid on every call: call it once and keep the pointer, which is valid forever.
+ * Returns FF_OK, FF_ENAME or FF_ENOTSUP. */
 enum ff_status ff_kernels_get(const char *name, const struct ff_kernels **kernels);
 
-/* The name of a table, or of the i-th instruction set that fastfer knows, best first; NULL past the
- * end. Static strings. */
+/* Name of a table. A static string. */
 const char *ff_kernels_name(const struct ff_kernels *kernels);
+
+/* Name of instruction set i, fastest first, whether or not it runs here; NULL past the end. A
+ * static string. */
 const char *ff_isa_name(size_t i);
 
 /* ---- Packing faces --------------------------------------------------------------------------- */
 
-/* Pixels in rows from top to bottom; channels is 1 (gray) or 3 (blue, green, red). The pixels of a
- * row lie side by side; row y begins at data + y * stride. */
+/* 8-bit pixels, rows from top to bottom. The pixels of a row are contiguous; row y begins at
+ * data + y * stride. The functions below read the pixels inside the boxes, and no byte outside the
+ * frame. */
 struct ff_frame {
     const uint8_t *data;
-    size_t height, width;
+    size_t height, width; /* at least 1 */
     ptrdiff_t stride;
-    int channels;
+    int channels; /* 1 (gray) or 3 (blue, green, red) */
 };
 
-/* In 1/256 px of the frame. */
+/* A box in 1/FF_SUBPIXEL px of its frame; made by ff_boxes_round. */
 struct ff_box {
     int64_t x, y, w, h;
 };
 
-/* Rounds n boxes (x, y, width, height in pixels) to 1/256 px.
- * Returns FF_OK; FF_EINVAL for an empty frame; or FF_EBOX with, in *bad, the index of the first box
- * that is not finite, has no area, lies wholly outside the frame or is longer than FF_MAX_SIDE. */
+/* Rounds n boxes (x, y, width, height in pixels; xywh holds 4 * n) to 1/FF_SUBPIXEL px.
+ *
+ * Returns FF_OK; FF_EINVAL for an empty frame; or FF_EBOX with the index of the first bad box in
+ * *bad: one that is not finite, has no area, lies wholly outside the frame or is longer than
+ * FF_MAX_SIDE. After FF_EBOX, boxes holds the good boxes before it. */
 enum ff_status ff_boxes_round(const double *restrict xywh, size_t n, const struct ff_frame *frame,
                               struct ff_box *restrict boxes, size_t *restrict bad);
 
-/* Sets *bytes to the workspace that ff_pack_faces needs for these boxes. FF_OK or FF_EINVAL. */
+/* Sets *bytes to the size of the workspace for ff_pack_faces with the same arguments.
+ * Returns FF_OK, or FF_EINVAL for a size out of range. */
 enum ff_status ff_pack_workspace(const struct ff_frame *frame, const struct ff_box *boxes, size_t n,
                                  size_t size, size_t *bytes);
 
-/* Cuts n boxes out of frame as gray tiles of size x size: out[i] = gray * scale + bias.
+/* Cuts n boxes out of frame as gray tiles of size x size: out = gray * scale + bias, gray 0 to 255.
  *
- * boxes come from ff_boxes_round for this very frame. workspace holds what ff_pack_workspace asked
- * for, aligned as malloc does. out holds n * size * size floats. A box may reach outside the frame,
- * whose edge repeats there; no byte outside the frame is read.
- * Returns FF_OK, or FF_EINVAL with out untouched. */
+ * Shrinking averages the area under each output pixel, growing interpolates bilinearly; the axes
+ * are independent. Outside the frame its edge pixels repeat. out holds n * size * size floats.
+ *
+ * boxes must come from ff_boxes_round for this frame.
+ * Returns FF_OK, or FF_EINVAL for a size or number of channels out of range. */
 enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_frame *frame,
                              const struct ff_box *restrict boxes, size_t n, size_t size,
                              double scale, double bias, void *restrict workspace,
                              float *restrict out);
 
-/* The same for ff_turn_faces. */
-enum ff_status ff_turn_workspace(const struct ff_frame *frame, const struct ff_box *boxes, size_t n,
-                                 size_t size, size_t *bytes);
+/* As ff_pack_workspace, for ff_rotate_faces. */
+enum ff_status ff_rotate_workspace(const struct ff_frame *frame, const struct ff_box *boxes,
+                                   size_t n, size_t size, size_t *bytes);
 
-/* As ff_pack_faces, for turned faces: boxes[i] stands for the square around its middle whose side is
- * the mean of its own, turned by the angle whose cosine and sine, in 1/65536, are turns[2i] and
- * turns[2i + 1]; positive angles turn from x towards y. workspace is that of ff_turn_workspace.
- * Returns FF_OK; or FF_EINVAL with out untouched, also for a cosine and sine that are no angle's: they
- * are farther from 0 than 65536 and rounding. */
-enum ff_status ff_turn_faces(const struct ff_kernels *kernels, const struct ff_frame *frame,
-                             const struct ff_box *restrict boxes, const int32_t *restrict turns,
-                             size_t n, size_t size, double scale, double bias,
-                             void *restrict workspace, float *restrict out);
+/* As ff_pack_faces, for rotated faces, which become upright tiles.
+ *
+ * boxes[i] stands for the square with the same centre whose side is the mean of the box's sides,
+ * rotated by the angle with cosine rotations[2 * i] and sine rotations[2 * i + 1], in
+ * 1/FF_ROTATION_ONE. Positive angles rotate x towards y: clockwise on screen.
+ *
+ * Returns FF_OK; or FF_EINVAL as ff_pack_faces does, and for a cosine and sine that are not those
+ * of an angle (their vector is longer than FF_ROTATION_ONE plus rounding). */
+enum ff_status ff_rotate_faces(const struct ff_kernels *kernels, const struct ff_frame *frame,
+                               const struct ff_box *restrict boxes,
+                               const int32_t *restrict rotations, size_t n, size_t size,
+                               double scale, double bias, void *restrict workspace,
+                               float *restrict out);
 
 /* ---- Boxes ----------------------------------------------------------------------------------- */
 
-/* out[i * m + j] = intersection over union of a[i] and b[j]; boxes are x, y, width, height in one
- * unit, finite, with sides that are not negative. a may be b. Returns FF_OK. */
+/* Boxes are x, y, width, height in any one unit, finite, with sides of 0 or more. */
+
+/* Intersection over union: out[i * m + j] = iou(a[i], b[j]), 0 to 1; 0 for boxes that only touch or
+ * have no area. a and b hold 4 * n and 4 * m doubles and may be the same array. Returns FF_OK. */
 enum ff_status ff_iou(const double *a, size_t n, const double *b, size_t m, double *restrict out);
 
-/* Walks boxes[order[0 .. n-1]] and keeps those that overlap no kept one by more than threshold.
- * Writes their numbers to keep, which holds n, and how many there are to *kept.
- * Returns FF_OK, or FF_EINVAL if order names a box that is not one of the n. */
-enum ff_status ff_nms(const double *restrict boxes, const int64_t *restrict order, size_t n,
-                      double threshold, int64_t *restrict keep, size_t *restrict kept);
+/* Non-maximum suppression: walks boxes[order[0 .. n-1]] and keeps those that overlap no box kept
+ * before by more than threshold. Writes the kept indices to keep, which holds n, and their number
+ * to *kept. keep may be order itself. Time grows with n * *kept.
+ * Returns FF_OK, or FF_EINVAL if order holds anything but 0 .. n-1. */
+enum ff_status ff_nms(const double *boxes, const int64_t *order, size_t n, double threshold,
+                      int64_t *keep, size_t *kept);
 
-/* Sets *bytes to the workspace that ff_assign needs. FF_OK, or FF_EINVAL for
- * sizes beyond all reason. */
+/* Sets *bytes to the size of the workspace for ff_assign. Returns FF_OK, or FF_EINVAL for sizes
+ * that no memory holds. */
 enum ff_status ff_assign_workspace(size_t n, size_t m, size_t *bytes);
 
-/* Gives each of n rows a column of its own so that the sum of gain[i * m + column[i]] is the largest
- * there is. The time grows with n * n * m.
+/* The assignment problem: chooses a different column for each of n rows so that the sum of
+ * gain[i * m + column[i]] is maximal. Optimal; time grows with n * n * m.
  *
- * workspace holds what ff_assign_workspace asked for, aligned as malloc does.
- * Returns FF_OK; or FF_EINVAL, with column untouched, if n > m or a gain is not finite. */
+ * Returns FF_OK; or FF_EINVAL if n > m, or a gain is not finite or not below 2^960 in magnitude (so
+ * that no sum overflows). */
 enum ff_status ff_assign(const double *restrict gain, size_t n, size_t m, void *restrict workspace,
                          int64_t *restrict column);
 
-/* ---- Detections ------------------------------------------------------------------------------ */
+/* ---- Feature maps ---------------------------------------------------------------------------- */
 
-/* Appends the faces of one of a detector's maps, FF_PLANES planes of rows x columns floats: for each
- * cell a score; the distances from its middle to the left, top, right and bottom of a box; and x and
- * y of FF_POINTS points from its middle. Distances count in cells, which are stride pixels wide and
- * high. Cells whose score is below least cost a comparison; boxes that are not finite or have no area
- * are left out.
+/* Decodes one feature map of a face detector and appends its faces.
  *
- * The face number *count goes to boxes (4 floats: x, y, width, height), scores (1) and points
- * (2 * FF_POINTS), in pixels; each holds capacity faces. *count grows by what was found.
- * Returns FF_OK; or FF_EINVAL, with *count untouched, if there are more faces than capacity. */
+ * map holds FF_PLANES planes of rows x columns floats. For the cell in row r and column c, whose
+ * centre is (c + 0.5, r + 0.5): plane 0 is the score; planes 1 to 4 are the distances from the
+ * centre to the left, top, right and bottom of the box; planes 5 on are x and y of each landmark,
+ * relative to the centre. Distances count in cells, which are stride pixels wide and high.
+ *
+ * Cells that score below min_score cost one comparison each; boxes that are not finite or have no
+ * area are left out. Face number *count goes to boxes (4 floats: x, y, width, height), scores (1)
+ * and landmarks (2 * FF_LANDMARKS), in pixels; each array has room for capacity faces. *count grows
+ * by the number of faces found.
+ *
+ * Returns FF_OK; or FF_EINVAL if the faces exceed capacity: *count is unchanged, and the room
+ * behind it is overwritten. */
 enum ff_status ff_decode(const float *restrict map, size_t rows, size_t columns, size_t stride,
-                         float least, size_t capacity, float *restrict boxes,
-                         float *restrict scores, float *restrict points, size_t *restrict count);
+                         float min_score, size_t capacity, float *restrict boxes,
+                         float *restrict scores, float *restrict landmarks, size_t *restrict count);
 
 #endif

@@ -1,4 +1,4 @@
-# Mirror of ff.h, and nothing else: what each of these means stands there.
+# The declarations of ff.h, which documents them.
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
@@ -15,9 +15,9 @@ cdef extern from "ff.h" nogil:
         FF_MAX_SIZE
         FF_SUBPIXEL
         FF_MAX_SIDE
-        FF_TURN
+        FF_ROTATION_ONE
         FF_ISA_COUNT
-        FF_POINTS
+        FF_LANDMARKS
         FF_PLANES
 
     struct ff_kernels:
@@ -48,11 +48,11 @@ cdef extern from "ff.h" nogil:
                             size_t n, size_t size, double scale, double bias, void *workspace,
                             float *out)
 
-    ff_status ff_turn_workspace(const ff_frame *frame, const ff_box *boxes, size_t n, size_t size,
-                                size_t *bytes)
-    ff_status ff_turn_faces(const ff_kernels *kernels, const ff_frame *frame, const ff_box *boxes,
-                            const int32_t *turns, size_t n, size_t size, double scale, double bias,
-                            void *workspace, float *out)
+    ff_status ff_rotate_workspace(const ff_frame *frame, const ff_box *boxes, size_t n, size_t size,
+                                  size_t *bytes)
+    ff_status ff_rotate_faces(const ff_kernels *kernels, const ff_frame *frame, const ff_box *boxes,
+                              const int32_t *rotations, size_t n, size_t size, double scale,
+                              double bias, void *workspace, float *out)
 
     ff_status ff_assign_workspace(size_t n, size_t m, size_t *bytes)
     ff_status ff_assign(const double *gain, size_t n, size_t m, void *workspace, int64_t *column)
@@ -60,5 +60,6 @@ cdef extern from "ff.h" nogil:
     ff_status ff_nms(const double *boxes, const int64_t *order, size_t n, double threshold,
                      int64_t *keep, size_t *kept)
 
-    ff_status ff_decode(const float *map, size_t rows, size_t columns, size_t stride, float least,
-                        size_t capacity, float *boxes, float *scores, float *points, size_t *count)
+    ff_status ff_decode(const float *map, size_t rows, size_t columns, size_t stride,
+                        float min_score, size_t capacity, float *boxes, float *scores,
+                        float *landmarks, size_t *count)

@@ -1,4 +1,4 @@
-/* Asks the processor, and the operating system through XCR0, what may be used. */
+/* Detects instruction sets: cpuid for the processor, XCR0 for the operating system. */
 #include "ff_internal.h"
 
 #ifdef FF_X86

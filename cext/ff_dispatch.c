@@ -1,9 +1,10 @@
-/* Finds the kernels for a name, or the best that run here. */
+/* Chooses the kernels by name, or the fastest that run here. */
 #include "ff_internal.h"
 
 #include <string.h>
 
-/* Best first. needs is what the processor must have; a table that is not in this build is NULL. */
+/* Fastest first. needs holds the required processor features; a table that is not in this build is
+ * NULL. */
 static const struct {
     const char *name;
     const struct ff_kernels *kernels;
@@ -17,7 +18,7 @@ static const struct {
     {"avx2", NULL, 0},
 #endif
 #ifdef FF_ARM
-    {"neon", &ff_neon_kernels, 0}, /* every 64-bit ARM processor has it */
+    {"neon", &ff_neon_kernels, 0}, /* part of every 64-bit ARM processor */
 #else
     {"neon", NULL, 0},
 #endif

@@ -1,18 +1,18 @@
-/* From the maps of a face detector's network to boxes and points: plain float32, one rounding for each
- * operation, so that reference.py can do the same. */
+/* Decodes the feature maps of a face detector into boxes and landmarks: float32, one rounding per
+ * operation, as in fastfer/kernels/reference.py. */
 #include "ff.h"
 
 #include <math.h>
 
 enum ff_status ff_decode(const float *restrict map, size_t rows, size_t columns, size_t stride,
-                         float least, size_t capacity, float *restrict boxes,
-                         float *restrict scores, float *restrict points, size_t *restrict count)
+                         float min_score, size_t capacity, float *restrict boxes,
+                         float *restrict scores, float *restrict landmarks, size_t *restrict count)
 {
     const size_t cells = rows * columns;
     const float cell = (float)stride;
     size_t n = *count;
     for (size_t i = 0; i < cells; i++) {
-        if (!(map[i] >= least)) /* Also what is not a number. */
+        if (!(map[i] >= min_score)) /* Also rejects values that are not numbers. */
             continue;
         const float x = (float)(i % columns) + 0.5f, y = (float)(i / columns) + 0.5f;
         const float *const value = map + i;
@@ -29,9 +29,9 @@ enum ff_status ff_decode(const float *restrict map, size_t rows, size_t columns,
         for (size_t k = 0; k < 4; k++)
             boxes[4 * n + k] = box[k];
         scores[n] = map[i];
-        for (size_t k = 0; k < FF_POINTS; k++) {
-            points[2 * (FF_POINTS * n + k)] = (x + value[(5 + 2 * k) * cells]) * cell;
-            points[2 * (FF_POINTS * n + k) + 1] = (y + value[(6 + 2 * k) * cells]) * cell;
+        for (size_t k = 0; k < FF_LANDMARKS; k++) {
+            landmarks[2 * (FF_LANDMARKS * n + k)] = (x + value[(5 + 2 * k) * cells]) * cell;
+            landmarks[2 * (FF_LANDMARKS * n + k) + 1] = (y + value[(6 + 2 * k) * cells]) * cell;
         }
         n++;
     }

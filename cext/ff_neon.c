@@ -1,4 +1,4 @@
-/* The kernels for 64-bit ARM, where every processor has NEON. */
+/* Kernels for 64-bit ARM, where every processor has NEON. */
 #include "ff_internal.h"
 
 #ifdef FF_ARM
@@ -13,7 +13,7 @@ FF_INLINE void add_weighted(int32x4_t *low, int32x4_t *high, uint16x8_t columns,
     *high = vmlal_n_s16(*high, vget_high_s16(values), weight);
 }
 
-/* 8 columns from i on, see ff_kernels.sum_rows. */
+/* sum_rows for the 8 columns from i. */
 FF_INLINE void sum_8(const uint8_t *const *restrict rows, size_t count, size_t i,
                      struct ff_row_weights weights, int16_t *restrict dst)
 {
@@ -22,11 +22,11 @@ FF_INLINE void sum_8(const uint8_t *const *restrict rows, size_t count, size_t i
     add_weighted(&low, &high, vmovl_u8(vld1_u8(rows[0] + i)), weights.first);
     add_weighted(&low, &high, vmovl_u8(vld1_u8(rows[count - 1] + i)), weights.last);
     for (size_t r = 1; r + 1 < count;) {
-        const size_t stop = count - 1 - r > FF_INSIDE_MAX ? r + FF_INSIDE_MAX : count - 1;
-        uint16x8_t inside = vmovl_u8(vld1_u8(rows[r] + i));
+        const size_t stop = count - 1 - r > FF_INNER_MAX ? r + FF_INNER_MAX : count - 1;
+        uint16x8_t inner = vmovl_u8(vld1_u8(rows[r] + i));
         for (r++; r < stop; r++)
-            inside = vaddw_u8(inside, vld1_u8(rows[r] + i));
-        add_weighted(&low, &high, inside, weights.inside);
+            inner = vaddw_u8(inner, vld1_u8(rows[r] + i));
+        add_weighted(&low, &high, inner, weights.inner);
     }
     vst1q_s16(dst + i, vcombine_s16(vmovn_s32(vshlq_s32(low, shift)),
                                     vmovn_s32(vshlq_s32(high, shift))));
@@ -36,7 +36,7 @@ static void sum_rows(const uint8_t *const *restrict rows, size_t count,
                      struct ff_row_weights weights, size_t n, int16_t *restrict dst)
 {
     if (n < 8) {
-        ff_sum_rows_plain(rows, count, weights, 0, n, dst);
+        ff_sum_rows_scalar(rows, count, weights, 0, n, dst);
         return;
     }
     for (size_t i = 0; i + 8 <= n; i += 8)
@@ -45,8 +45,8 @@ static void sum_rows(const uint8_t *const *restrict rows, size_t count,
         sum_8(rows, count, n - 8, weights, dst);
 }
 
-/* One output, as 4 partial sums. */
-FF_INLINE int32x4_t one_output(const int16_t *restrict src, const int16_t *restrict weights,
+/* 4 partial sums of one output. */
+FF_INLINE int32x4_t partial_sums(const int16_t *restrict src, const int16_t *restrict weights,
                                size_t blocks, size_t stride)
 {
     int32x4_t sum = vdupq_n_s32(0);
@@ -59,15 +59,15 @@ FF_INLINE int32x4_t one_output(const int16_t *restrict src, const int16_t *restr
     return sum;
 }
 
-/* Four outputs of one line. */
-FF_INLINE int32x4_t four_outputs(const int16_t *restrict src, const struct ff_columns *columns,
+/* The sums of 4 outputs of one line. */
+FF_INLINE int32x4_t sum_4_outputs(const int16_t *restrict src, const struct ff_columns *columns,
                                  size_t j)
 {
     const size_t stride = ff_round_up(columns->size, FF_GROUP) * FF_BLOCK;
     const int16_t *const weights = columns->weights + j * FF_BLOCK;
     int32x4_t part[4];
     for (size_t k = 0; k < 4; k++)
-        part[k] = one_output(src + columns->start[j + k], weights + k * FF_BLOCK, columns->blocks,
+        part[k] = partial_sums(src + columns->start[j + k], weights + k * FF_BLOCK, columns->blocks,
                              stride);
     return vpaddq_s32(vpaddq_s32(part[0], part[1]), vpaddq_s32(part[2], part[3]));
 }
@@ -80,7 +80,7 @@ static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
     const float32x4_t factor = vdupq_n_f32(scale), offset = vdupq_n_f32(bias);
     for (size_t j = columns->begin; j < columns->end; j += 4)
         for (size_t l = 0; l < lines; l++) {
-            const int32x4_t sums = four_outputs(src + l * pitch, columns, j);
+            const int32x4_t sums = sum_4_outputs(src + l * pitch, columns, j);
             const float32x4_t products = vmulq_f32(vcvtq_f32_s32(sums), factor);
             const float32x4_t values = vaddq_f32(products, offset);
             float last[4], *const to = dst + l * size + j;
@@ -94,15 +94,15 @@ static void sum_columns(const int16_t *restrict src, size_t pitch, size_t lines,
         }
 }
 
-static void sum_pairs(const int16_t *restrict src, size_t pitch, size_t lines,
-                      const struct ff_columns *columns, uint32_t *dst)
+static void sum_columns_paired(const int16_t *restrict src, size_t pitch, size_t lines,
+                               const struct ff_columns *columns, uint32_t *dst)
 {
     const size_t side = ff_round_up(columns->size, FF_GROUP);
     for (size_t j = columns->begin; j < columns->end; j += 4) {
         uint32_t *at = dst + j - side;
         uint32x4_t above = vandq_u32(vld1q_u32(at), vdupq_n_u32(0xffff));
         for (size_t l = 0; l < lines; l++, at += side) {
-            const int32x4_t sums = four_outputs(src + l * pitch, columns, j);
+            const int32x4_t sums = sum_4_outputs(src + l * pitch, columns, j);
             const uint32x4_t grays = vreinterpretq_u32_s32(vrshrq_n_s32(sums, FF_COLUMN_BITS));
             vst1q_u32(at, vorrq_u32(above, vshlq_n_u32(grays, 16)));
             above = grays;
@@ -111,6 +111,8 @@ static void sum_pairs(const int16_t *restrict src, size_t pitch, size_t lines,
     }
 }
 
-const struct ff_kernels ff_neon_kernels = {"neon", sum_rows, sum_columns, sum_pairs, ff_look_each};
+const struct ff_kernels ff_neon_kernels = {
+    "neon", sum_rows, sum_columns, sum_columns_paired, ff_sample_rotated_scalar,
+};
 
 #endif

@@ -1,36 +1,36 @@
 /* Packing faces: from boxes to weights, and the loop over faces and output lines.
  *
- * Every output is the mean of an interval of pixels, per axis (fastfer/reference.py tells which and
- * why). Rows are summed first, on the interleaved bytes as they lie in the frame, because that
- * needs neither shuffling nor gray; each summed row then becomes one output line, the gray
- * coefficients being part of the column weights. Weights are made once and kept while boxes have
- * the same size and the same position within a pixel. */
+ * Every output is the mean of an interval of pixels on each axis (fastfer/kernels/reference.py
+ * defines the intervals). Rows are summed first, on the interleaved bytes of the frame, which needs
+ * neither shuffles nor gray conversion; each summed row then becomes one output line, because the
+ * column weights include the gray coefficients. Weights are reused while boxes have the same size
+ * and the same position within a pixel. */
 #include "ff_internal.h"
 
 #include <string.h>
 
-enum { INVERSE_BITS = 46, SHARE_BITS = 16, MAX_ROW_BITS = 22 };
+enum { INVERSE_BITS = 46, COVERAGE_BITS = 16, MAX_ROW_BITS = 22 };
 enum {
     ALIGNMENT = 64,
-    BATCH = 4, /* lines that are summed before the first of them is read again: a load that spans
-                * two stores must wait until they have left the store buffer */
+    BATCH = 4, /* lines summed before the first of them is read: a load that spans two stores waits
+                * until both have left the store buffer */
 };
 
 /* BT.601 in FF_COLUMN_BITS bits. */
-static const int32_t gray_bgr[3] = {1868, 9617, 4899};
-static const int32_t gray_one[1] = {1 << FF_COLUMN_BITS};
+static const int32_t bt601_bgr[3] = {1868, 9617, 4899};
+static const int32_t gray_only[1] = {1 << FF_COLUMN_BITS};
 
 /* ---- Geometry -------------------------------------------------------------------------------- */
 
-/* The intervals of one axis. Positions are in units of 1 / (512 * size) px, in which all of them
- * are whole numbers, and count from the pixel number `base`, so that they are never negative.
- * Pixels outside [0, pixels) are outside the frame. */
+/* The intervals of one axis. Positions are whole numbers in units of 1 / (512 * size) px and count
+ * from pixel `base`, so that they are never negative. Pixels outside [0, pixels) are outside the
+ * frame. */
 struct axis {
-    int64_t base;          /* of the frame's pixels */
-    int64_t pixels;        /* that the frame has */
+    int64_t base;          /* frame pixel that positions count from */
+    int64_t pixels;        /* of the frame */
     uint64_t origin, step; /* interval j begins at origin + j * step, */
-    uint64_t low, high;    /* kept within these, */
-    uint64_t length;       /* and is so long */
+    uint64_t low, high;    /* clamped to this range, */
+    uint64_t length;       /* and has this length */
     uint64_t pixel;        /* length of a pixel */
     uint64_t inverse;      /* 2^INVERSE_BITS / length */
     uint32_t size;
@@ -43,14 +43,14 @@ static inline uint64_t interval(const struct axis *axis, size_t j)
     return at < axis->low ? axis->low : at > axis->high ? axis->high : at;
 }
 
-/* Number of the pixel that holds a position, counted from base. Positions are below 2^41, so after
- * 512 is divided out, 32 bits are enough. */
+/* The pixel that contains a position, counted from base. Positions are below 2^41, so 32 bits hold
+ * them after the division by 512. */
 static inline uint32_t pixel_at(const struct axis *axis, uint64_t position)
 {
     return (uint32_t)(position / (2 * FF_SUBPIXEL)) / axis->size;
 }
 
-/* The frame's pixel nearest to pixel number c counted from base. */
+/* The frame pixel nearest to pixel c counted from base. */
 static inline size_t in_frame(const struct axis *axis, uint32_t c)
 {
     const int64_t pixel = axis->base + c;
@@ -69,14 +69,14 @@ static struct axis make_axis(int64_t start, int64_t side, size_t pixels, size_t 
     axis.pixel = 2 * FF_SUBPIXEL * n;
     axis.origin = 2 * n * (uint64_t)(start - axis.base * FF_SUBPIXEL);
     axis.step = 2 * length;
-    if (length > FF_SUBPIXEL * n) { /* shrinking: the whole area */
+    if (length > FF_SUBPIXEL * n) { /* shrinking: the area */
         axis.low = 0;
         axis.high = UINT64_MAX;
         axis.length = 2 * length;
     } else { /* growing: one pixel around each centre, inside the box */
         axis.low = axis.origin;
         axis.high = axis.origin + 2 * n * length - axis.pixel;
-        if (length < FF_SUBPIXEL) /* narrower than a pixel: its middle */
+        if (length < FF_SUBPIXEL) /* less than a pixel: its centre */
             axis.low = axis.high = axis.origin + n * length - axis.pixel / 2;
         axis.origin += length - axis.pixel / 2;
         axis.length = axis.pixel;
@@ -93,7 +93,7 @@ static int same_intervals(const struct axis *a, const struct axis *b)
     return a->origin == b->origin && a->step == b->step;
 }
 
-/* Whether they also meet the frame's edges in the same way. */
+/* Whether their intervals also clamp to the frame's edges in the same way. */
 static int same_columns(const struct axis *a, const struct axis *b)
 {
     const int inside = a->base + a->first >= 0 && a->base + a->last < a->pixels
@@ -103,7 +103,7 @@ static int same_columns(const struct axis *a, const struct axis *b)
 
 /* ---- Workspace ------------------------------------------------------------------------------- */
 
-struct line {
+struct output_line {
     uint32_t first, count; /* into the list of rows */
     struct ff_row_weights weights;
 };
@@ -113,28 +113,28 @@ struct ff_packer {
     const struct ff_frame *frame;
     float factor, bias;
     const uint8_t **rows;
-    struct line *lines;
+    struct output_line *lines;
     int32_t *start;
     int16_t *weights, *summed;
-    size_t pitch, taps; /* taps: weights of the output with most of them */
+    size_t pitch, taps; /* taps: weights per output at most */
     struct ff_columns columns;
-    struct axis vertical, horizontal; /* that lines and columns are made for, */
-    int ready;                        /* if they are */
+    struct axis vertical, horizontal; /* of lines and columns, */
+    int ready;                        /* once they are computed */
 };
 
-/* Where the parts of the workspace begin, in bytes from a multiple of ALIGNMENT, all cut for the
- * largest box. No sum can overflow: sides of boxes are at most FF_MAX_SIDE. */
+/* Offsets of the parts of the workspace, in bytes from a multiple of ALIGNMENT, for the largest
+ * box. No sum overflows: sides of boxes are at most FF_MAX_SIDE. */
 struct layout {
     size_t rows;    /* after the packer: pointers to the rows of a box, from top to bottom */
-    size_t lines;   /* struct line, one for each output line */
+    size_t lines;   /* struct output_line, one for each output line */
     size_t start;   /* see struct ff_columns */
     size_t weights;
     size_t summed;  /* BATCH summed rows, */
-    size_t pitch;   /* so many values apart */
+    size_t pitch;   /* each this many values long */
     size_t bytes;   /* the whole */
 };
 
-static struct layout lay_out(const struct ff_frame *frame, int64_t w, int64_t h, size_t size)
+static struct layout make_layout(const struct ff_frame *frame, int64_t w, int64_t h, size_t size)
 {
     const size_t channels = (size_t)frame->channels, padded = ff_round_up(size, FF_GROUP);
     const size_t rows = (size_t)h / FF_SUBPIXEL + 3;
@@ -146,24 +146,25 @@ static struct layout lay_out(const struct ff_frame *frame, int64_t w, int64_t h,
     struct layout at;
     at.rows = ff_round_up(sizeof(struct ff_packer), ALIGNMENT);
     at.lines = ff_round_up(at.rows + rows * sizeof(const uint8_t *), ALIGNMENT);
-    at.start = ff_round_up(at.lines + size * sizeof(struct line), ALIGNMENT);
+    at.start = ff_round_up(at.lines + size * sizeof(struct output_line), ALIGNMENT);
     at.weights = ff_round_up(at.start + padded * sizeof(int32_t), ALIGNMENT);
     at.summed = ff_round_up(at.weights + padded * window * sizeof(int16_t), ALIGNMENT);
-    at.pitch = ff_round_up(columns * channels + window + FF_SLACK, ALIGNMENT / sizeof(int16_t));
+    at.pitch = ff_round_up(columns * channels + window + FF_ROW_PADDING,
+                           ALIGNMENT / sizeof(int16_t));
     at.bytes = at.summed + BATCH * at.pitch * sizeof(int16_t);
     return at;
 }
 
 size_t ff_packer_bytes(const struct ff_frame *frame, int64_t w, int64_t h, size_t size)
 {
-    return lay_out(frame, w, h, size).bytes + ALIGNMENT;
+    return make_layout(frame, w, h, size).bytes + ALIGNMENT;
 }
 
 struct ff_packer *ff_packer_open(void *workspace, const struct ff_kernels *kernels,
                                  const struct ff_frame *frame, int64_t w, int64_t h, size_t size,
                                  double scale, double bias)
 {
-    const struct layout at = lay_out(frame, w, h, size);
+    const struct layout at = make_layout(frame, w, h, size);
     char *const base = (char *)workspace + (ALIGNMENT - (uintptr_t)workspace % ALIGNMENT);
     struct ff_packer *const p = (struct ff_packer *)base;
     p->kernels = kernels;
@@ -171,14 +172,14 @@ struct ff_packer *ff_packer_open(void *workspace, const struct ff_kernels *kerne
     p->factor = (float)(scale / (1 << (FF_ROW_BITS + FF_COLUMN_BITS)));
     p->bias = (float)bias;
     p->rows = (const uint8_t **)(base + at.rows);
-    p->lines = (struct line *)(base + at.lines);
+    p->lines = (struct output_line *)(base + at.lines);
     p->start = (int32_t *)(base + at.start);
     p->weights = (int16_t *)(base + at.weights);
     p->summed = (int16_t *)(base + at.summed);
     p->pitch = at.pitch;
     p->columns = (struct ff_columns){p->start, p->weights, 0, size, 0, size};
     p->ready = 0;
-    /* Weights of zero meet what lies behind a summed row: let it be defined. */
+    /* Zero weights multiply the values behind a summed row, which must be defined. */
     memset(p->summed, 0, BATCH * at.pitch * sizeof *p->summed);
     return p;
 }
@@ -193,15 +194,23 @@ static int64_t to_subpixels(double value)
     return truncated - ((double)truncated > scaled);
 }
 
+/* A frame's side in 1/FF_SUBPIXEL px; clamped beyond the coordinates of any box, so that it does
+ * not overflow. */
+static int64_t side_in_subpixels(size_t pixels)
+{
+    const uint64_t most = (uint64_t)1 << 41;
+    return (int64_t)(pixels < most ? pixels : most) * FF_SUBPIXEL;
+}
+
 enum ff_status ff_boxes_round(const double *restrict xywh, size_t n, const struct ff_frame *frame,
                               struct ff_box *restrict boxes, size_t *restrict bad)
 {
-    const double huge = 1099511627776.0; /* 2^40; refuses what is not finite, too */
+    const double huge = 1099511627776.0; /* 2^40; also rejects values that are not finite */
     const int64_t longest = (int64_t)FF_MAX_SIDE * FF_SUBPIXEL;
     if (frame->width == 0 || frame->height == 0)
         return FF_EINVAL;
-    const int64_t width = (int64_t)frame->width * FF_SUBPIXEL;
-    const int64_t height = (int64_t)frame->height * FF_SUBPIXEL;
+    const int64_t width = side_in_subpixels(frame->width);
+    const int64_t height = side_in_subpixels(frame->height);
     for (size_t i = 0; i < n; i++) {
         int64_t v[4];
         for (size_t k = 0; k < 4; k++) {
@@ -225,46 +234,46 @@ enum ff_status ff_boxes_round(const double *restrict xywh, size_t n, const struc
 
 /* ---- Weights --------------------------------------------------------------------------------- */
 
-/* Fills lines. Rows inside an interval share one weight, the last takes what is left. */
-static void make_lines(const struct axis *axis, struct line *restrict lines)
+/* Fills lines. The inner rows of an interval share one weight, the last row takes the remainder. */
+static void make_row_weights(const struct axis *axis, struct output_line *restrict lines)
 {
     int bits = FF_COLUMN_BITS;
     for (uint64_t n = axis->length / axis->pixel; n > 1 && bits < MAX_ROW_BITS; n /= 2)
         bits++;
     const int down = INVERSE_BITS - bits;
-    const int32_t inside = (int32_t)(axis->pixel * axis->inverse >> down);
+    const int32_t inner = (int32_t)(axis->pixel * axis->inverse >> down);
     for (size_t j = 0; j < axis->size; j++) {
         const uint64_t begin = interval(axis, j);
         const uint32_t first = pixel_at(axis, begin);
         const uint32_t last = pixel_at(axis, begin + axis->length - 1);
-        struct line *const line = &lines[j];
+        struct output_line *const line = &lines[j];
         int32_t left = (int32_t)1 << bits;
         int32_t weight = left; /* of a single row */
         if (first < last) {
             weight = (int32_t)(((first + 1) * axis->pixel - begin) * axis->inverse >> down);
-            left -= (int32_t)(last - first - 1) * inside;
+            left -= (int32_t)(last - first - 1) * inner;
         }
         left -= weight;
         line->first = first - axis->first;
         line->count = last - first + 1;
         line->weights.first = (int16_t)weight;
-        line->weights.inside = (int16_t)inside;
+        line->weights.inner = (int16_t)inner;
         line->weights.last = (int16_t)left;
         line->weights.shift = bits - FF_ROW_BITS;
     }
 }
 
-/* Fills start and weights, and returns how many weights the output with most of them has. The weights of an
- * output are differences of a rounded running sum, so that no rounding error adds up; the share of
- * columns outside the frame falls to the column at its edge. */
-static inline size_t make_columns(const struct axis *axis, const size_t channels,
+/* Fills start and weights; returns the largest number of weights of an output. The weights of an
+ * output are differences of a rounded running sum, so that rounding errors do not accumulate; the
+ * weight of columns outside the frame goes to the column at its edge. */
+static inline size_t make_column_weights(const struct axis *axis, const size_t channels,
                                   const int32_t *gray, int32_t *restrict start,
                                   int16_t *restrict weights)
 {
     const size_t padded = ff_round_up(axis->size, FF_GROUP);
     const size_t left = in_frame(axis, axis->first);
     const size_t most = ((size_t)((axis->length - 1) / axis->pixel) + 2) * channels;
-    size_t widest = 0;
+    size_t max_taps = 0;
     memset(start + axis->size, 0, (padded - axis->size) * sizeof *start);
     memset(weights, 0, padded * ff_round_up(most, FF_BLOCK) * sizeof *weights);
     for (size_t j = 0; j < axis->size; j++) {
@@ -273,22 +282,23 @@ static inline size_t make_columns(const struct axis *axis, const size_t channels
         int64_t column = axis->base + first;
         uint64_t reached = (first + (uint64_t)1) * axis->pixel - begin;
         int16_t *at = weights + j * FF_BLOCK; /* weight of the column's first channel, */
-        size_t t = 0;                         /* the how many-th of this output it is */
+        size_t t = 0;                         /* and its number within this output */
         int32_t before[3] = {0};
         start[j] = (int32_t)((in_frame(axis, first) - left) * channels);
         for (;; reached += axis->pixel, column++) {
             const uint64_t to = reached < axis->length ? reached : axis->length;
-            const uint32_t share = (uint32_t)(to * axis->inverse >> (INVERSE_BITS - SHARE_BITS));
+            const uint32_t coverage =
+                (uint32_t)(to * axis->inverse >> (INVERSE_BITS - COVERAGE_BITS));
             int16_t *weight = at;
             size_t u = t;
             for (size_t k = 0; k < channels; k++) {
-                const int32_t until = (int32_t)(((uint32_t)gray[k] * share
-                                                 + (1u << (SHARE_BITS - 1))) >> SHARE_BITS);
+                const int32_t until = (int32_t)(((uint32_t)gray[k] * coverage
+                                                 + (1u << (COVERAGE_BITS - 1))) >> COVERAGE_BITS);
                 *weight = (int16_t)(*weight + until - before[k]);
                 before[k] = until;
                 weight += ++u % FF_BLOCK ? 1 : (padded - 1) * FF_BLOCK + 1;
             }
-            widest = u > widest ? u : widest;
+            max_taps = u > max_taps ? u : max_taps;
             if (to == axis->length)
                 break;
             if (column >= 0 && column + 1 < axis->pixels) {
@@ -297,13 +307,14 @@ static inline size_t make_columns(const struct axis *axis, const size_t channels
             }
         }
     }
-    return widest;
+    return max_taps;
 }
 
 /* ---- Packing --------------------------------------------------------------------------------- */
 
-/* Lets rows[r], from <= r < to, point to byte skip of those rows of the box. */
-static void aim_rows(const struct ff_packer *p, size_t left, size_t skip, size_t from, size_t to)
+/* Points rows[r], from <= r < to, to byte skip of those rows of the box. */
+static void set_row_pointers(const struct ff_packer *p, size_t left, size_t skip, size_t from,
+                             size_t to)
 {
     const struct axis *const y = &p->vertical;
     const size_t at = left * (size_t)p->frame->channels + skip;
@@ -312,42 +323,42 @@ static void aim_rows(const struct ff_packer *p, size_t left, size_t skip, size_t
                      + (ptrdiff_t)in_frame(y, y->first + (uint32_t)r) * p->frame->stride + at;
 }
 
-/* What lies between two parallel edges of the square: |x + slope * y| <= half. */
+/* The strip between two parallel edges of the square: |x + slope * y| <= half. */
 struct strip {
     double slope, half;
 };
 
-/* That of |a * x + b * y| <= half. */
+/* The strip |a * x + b * y| <= half. */
 static struct strip make_strip(double a, double b, double half)
 {
     const double size = a < 0 ? -a : a, divisor = size > 1e-9 ? size : 1e-9;
     return (struct strip){(a < 0 ? -b : b) / divisor, half / divisor};
 }
 
-/* Cuts [*low, *high] down to what is in the strip for some y between from and to. */
-static void cut(struct strip strip, double from, double to, double *low, double *high)
+/* Clips [*low, *high] to the strip's x for any y between from and to. */
+static void clip(struct strip strip, double from, double to, double *low, double *high)
 {
     const double one = strip.slope * from, two = strip.slope * to;
-    const double least = -strip.half - (one > two ? one : two);
-    const double most = strip.half - (one < two ? one : two);
-    *low = least > *low ? least : *low;
-    *high = most < *high ? most : *high;
+    const double left = -strip.half - (one > two ? one : two);
+    const double right = strip.half - (one < two ? one : two);
+    *low = left > *low ? left : *low;
+    *high = right < *high ? right : *high;
 }
 
-/* Sets begin and end of the outputs wanted in lines j to j + count - 1; they may be none. */
-static void find_wanted(const struct ff_turned_square *wanted, const struct strip strips[2],
+/* Sets begin and end of the outputs covered in lines j to j + count - 1; the range may be empty. */
+static void find_covered(const struct ff_rotated_square *covered, const struct strip strips[2],
                         size_t j, size_t count, size_t size, struct ff_columns *columns)
 {
-    const double from = (double)j - wanted->middle_y, to = from + (double)(count - 1);
-    double low = -wanted->middle_x, high = (double)(size - 1) - wanted->middle_x;
-    cut(strips[0], from, to, &low, &high);
-    cut(strips[1], from, to, &low, &high);
+    const double from = (double)j - covered->centre_y, to = from + (double)(count - 1);
+    double low = -covered->centre_x, high = (double)(size - 1) - covered->centre_x;
+    clip(strips[0], from, to, &low, &high);
+    clip(strips[1], from, to, &low, &high);
     columns->begin = columns->end = 0;
     if (low <= high) {
         const size_t padded = ff_round_up(size, FF_GROUP);
-        size_t begin = (size_t)(low + wanted->middle_x) & ~(size_t)1;
-        const size_t end = (size_t)(high + wanted->middle_x) + 1;
-        const size_t whole = ff_round_up(end - begin, FF_STEP);
+        size_t begin = (size_t)(low + covered->centre_x) & ~(size_t)1;
+        const size_t end = (size_t)(high + covered->centre_x) + 1;
+        const size_t whole = ff_round_up(end - begin, FF_OUTPUT_STEP);
         if (begin + whole > padded)
             begin = padded - whole;
         columns->begin = begin;
@@ -355,17 +366,18 @@ static void find_wanted(const struct ff_turned_square *wanted, const struct stri
     }
 }
 
-/* Lets the packer be ready for a box: its intervals, and the weights made of them. */
-static void aim(struct ff_packer *p, const struct ff_box *box)
+/* Computes the intervals of a box and, unless they are those of the last box, its weights. */
+static void prepare(struct ff_packer *p, const struct ff_box *box)
 {
     struct ff_columns *const columns = &p->columns;
     const struct axis y = make_axis(box->y, box->h, p->frame->height, columns->size);
     const struct axis x = make_axis(box->x, box->w, p->frame->width, columns->size);
     if (!p->ready || !same_intervals(&y, &p->vertical))
-        make_lines(&y, p->lines);
+        make_row_weights(&y, p->lines);
     if (!p->ready || !same_columns(&x, &p->horizontal)) {
-        p->taps = p->frame->channels == 3 ? make_columns(&x, 3, gray_bgr, p->start, p->weights)
-                                          : make_columns(&x, 1, gray_one, p->start, p->weights);
+        p->taps = p->frame->channels == 3
+                      ? make_column_weights(&x, 3, bt601_bgr, p->start, p->weights)
+                      : make_column_weights(&x, 1, gray_only, p->start, p->weights);
         columns->blocks = (p->taps + FF_BLOCK - 1) / FF_BLOCK;
     }
     p->vertical = y;
@@ -373,9 +385,9 @@ static void aim(struct ff_packer *p, const struct ff_box *box)
     p->ready = 1;
 }
 
-/* Sums the rows of count lines, of each the values from skip to stop. */
-static void sum_lines(struct ff_packer *p, const struct line *lines, size_t count, size_t skip,
-                      size_t stop)
+/* Sums the rows of count lines, values skip to stop of each. */
+static void sum_lines(struct ff_packer *p, const struct output_line *lines, size_t count,
+                      size_t skip, size_t stop)
 {
     for (size_t k = 0; k < count; k++)
         p->kernels->sum_rows(p->rows + lines[k].first, lines[k].count, lines[k].weights,
@@ -384,11 +396,11 @@ static void sum_lines(struct ff_packer *p, const struct line *lines, size_t coun
 
 void ff_packer_fill(struct ff_packer *p, const struct ff_box *box, float *restrict out)
 {
-    aim(p, box);
+    prepare(p, box);
     const struct axis *const x = &p->horizontal, *const y = &p->vertical;
     const size_t left = in_frame(x, x->first), right = in_frame(x, x->last);
     const size_t values = (right - left + 1) * (size_t)p->frame->channels, size = p->columns.size;
-    aim_rows(p, left, 0, 0, y->last - y->first + 1);
+    set_row_pointers(p, left, 0, 0, y->last - y->first + 1);
     for (size_t j = 0; j < size; j += BATCH) {
         const size_t count = size - j < BATCH ? size - j : BATCH;
         sum_lines(p, p->lines + j, count, 0, values);
@@ -397,27 +409,28 @@ void ff_packer_fill(struct ff_packer *p, const struct ff_box *box, float *restri
     }
 }
 
-void ff_packer_fill_pairs(struct ff_packer *p, const struct ff_box *box,
-                          const struct ff_turned_square *wanted, uint32_t *out)
+void ff_packer_fill_paired(struct ff_packer *p, const struct ff_box *box,
+                          const struct ff_rotated_square *covered, uint32_t *out)
 {
-    aim(p, box);
+    prepare(p, box);
     const struct axis *const x = &p->horizontal;
     const size_t left = in_frame(x, x->first), right = in_frame(x, x->last);
     const size_t values = (right - left + 1) * (size_t)p->frame->channels, size = p->columns.size;
-    const struct strip strips[2] = {make_strip(wanted->cosine, wanted->sine, wanted->half),
-                                    make_strip(wanted->sine, -wanted->cosine, wanted->half)};
+    const struct strip strips[2] = {make_strip(covered->cosine, covered->sine, covered->half),
+                                    make_strip(covered->sine, -covered->cosine, covered->half)};
     struct ff_columns columns = p->columns;
     for (size_t j = 0; j < size; j += BATCH) {
         const size_t count = size - j < BATCH ? size - j : BATCH;
-        const struct line *const lines = p->lines + j;
-        find_wanted(wanted, strips, j, count, size, &columns);
+        const struct output_line *const lines = p->lines + j;
+        find_covered(covered, strips, j, count, size, &columns);
         if (columns.begin == columns.end)
             continue;
         const size_t skip = (size_t)p->start[columns.begin];
         const size_t stop = (size_t)p->start[columns.end - 1] + p->taps;
-        aim_rows(p, left, skip, lines->first, lines[count - 1].first + lines[count - 1].count);
+        set_row_pointers(p, left, skip, lines->first,
+                         lines[count - 1].first + lines[count - 1].count);
         sum_lines(p, lines, count, skip, stop < values ? stop : values);
-        p->kernels->sum_pairs(p->summed, p->pitch, count, &columns,
+        p->kernels->sum_columns_paired(p->summed, p->pitch, count, &columns,
                               out + j * ff_round_up(size, FF_GROUP));
     }
 }
@@ -428,8 +441,8 @@ void ff_packer_scale(const struct ff_packer *p, float *factor, float *bias)
     *bias = p->bias;
 }
 
-/* The largest width and height among boxes. */
-static void largest(const struct ff_box *boxes, size_t n, int64_t *w, int64_t *h)
+/* The largest width and the largest height of any box. */
+static void max_box_size(const struct ff_box *boxes, size_t n, int64_t *w, int64_t *h)
 {
     *w = *h = 0;
     for (size_t i = 0; i < n; i++) {
@@ -444,7 +457,7 @@ enum ff_status ff_pack_workspace(const struct ff_frame *frame, const struct ff_b
     int64_t w, h;
     if (size < FF_MIN_SIZE || size > FF_MAX_SIZE)
         return FF_EINVAL;
-    largest(boxes, n, &w, &h);
+    max_box_size(boxes, n, &w, &h);
     *bytes = ff_packer_bytes(frame, w, h, size);
     return FF_OK;
 }
@@ -457,7 +470,7 @@ enum ff_status ff_pack_faces(const struct ff_kernels *kernels, const struct ff_f
     int64_t w, h;
     if (size < FF_MIN_SIZE || size > FF_MAX_SIZE || (frame->channels != 1 && frame->channels != 3))
         return FF_EINVAL;
-    largest(boxes, n, &w, &h);
+    max_box_size(boxes, n, &w, &h);
     struct ff_packer *const packer = ff_packer_open(workspace, kernels, frame, w, h, size, scale,
                                                     bias);
     for (size_t i = 0; i < n; i++)

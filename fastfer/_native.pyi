@@ -1,20 +1,36 @@
-"""The compiled engine, built from cext/. Private: use fastfer.kernels.pack and fastfer.kernels.boxes.
+"""The compiled engine, built from ``cext/``. Private: call it through :mod:`fastfer.kernels`.
 
-These functions check what memory safety needs, and raise plain ValueError with terse messages. What
-pack, iou and nms compute stands with their twins in fastfer/reference.py.
+Functions check what memory safety needs and raise plain ``ValueError`` with terse messages.
+:mod:`fastfer.kernels.reference` documents and defines what ``pack``, ``rotations``, ``iou``, ``nms``,
+``assign`` and ``decode`` compute; ``cext/ff.h`` documents the C functions behind them.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+MIN_SIZE: int
+"""Smallest side of a tile in pixels."""
+MAX_SIZE: int
+"""Largest side of a tile in pixels."""
+SUBPIXEL: int
+"""Boxes are rounded to this fraction of a pixel."""
+MAX_SIDE: int
+"""Longest side of a box in pixels."""
+ROTATION_ONE: int
+"""1.0 of a cosine or sine."""
+LANDMARKS: int
+"""Points of a detected face."""
+PLANES: int
+"""Planes of a detector's feature map."""
+
 def available() -> tuple[str, ...]:
-    """The instruction sets that this build and this processor have, best first."""
+    """The instruction sets of this build that this processor supports, fastest first."""
 
 def isa() -> str:
-    """The one in use: the best, or what the variable ``FASTFER_ISA`` named at import."""
+    """The instruction set in use: the fastest, or the one ``FASTFER_ISA`` named at import."""
 
 def force_isa(name: str) -> str:
-    """For tests: use another one from here on, in all threads. Returns the one used before."""
+    """Switch all threads to another instruction set, for tests; returns the one used before."""
 
 def pack(
     frame: NDArray[np.uint8],
@@ -23,9 +39,9 @@ def pack(
     scale: float,
     bias: float,
     out: NDArray[np.float32],
-    turns: NDArray[np.int32] | None = None,
+    rotations: NDArray[np.int32] | None = None,
 ) -> int: ...
-def turns(angles: NDArray[np.float64], out: NDArray[np.int32]) -> int: ...
+def rotations(angles: NDArray[np.float64], out: NDArray[np.int32]) -> int: ...
 def iou(a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]) -> None: ...
 def nms(
     boxes: NDArray[np.float64],
@@ -37,9 +53,9 @@ def assign(gain: NDArray[np.float64], column: NDArray[np.int64]) -> None: ...
 def decode(
     map: NDArray[np.float32],
     stride: int,
-    least: float,
+    min_score: float,
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],
-    points: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
     count: int,
 ) -> int: ...

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detections import CropCalibration, Detections
-from fastfer.kernels.units import MAX_SIDE, SUBPIXEL
+from fastfer.kernels.backend import MAX_SIDE, SUBPIXEL
 
 Floats = NDArray[np.float64]
 

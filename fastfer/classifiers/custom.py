@@ -28,7 +28,8 @@ from fastfer.inference.onnx_session import (
     read_model,
     run_session,
 )
-from fastfer.kernels.pack import MAX_SIZE, MIN_SIZE, pack_faces
+from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
+from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
 
 Frame = NDArray[np.uint8]

@@ -1,1 +1,1 @@
-"""The C kernels behind Python checks: crop, gray, resize and pack faces; box overlap; a NumPy reference."""
+"""The C kernels behind Python checks: packing faces, box overlap; and their NumPy reference."""

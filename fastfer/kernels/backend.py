@@ -1,7 +1,6 @@
-"""Chooses who runs the kernels: the compiled engine, or NumPy where ``FASTFER_PURE=1`` asks for it.
+"""The implementation of the kernels: the compiled engine, or NumPy under ``FASTFER_PURE=1``.
 
-There is no fallback: without the engine everything would work, hundreds of times slower, and nobody
-would know why.
+There is no silent fallback: without the engine everything would run hundreds of times slower.
 """
 
 from __future__ import annotations
@@ -12,24 +11,23 @@ from typing import TYPE_CHECKING, Final
 from fastfer.errors import ExtensionMissingError, UsageError
 
 
-def _switched_on(name: str) -> bool:
-    """Whether the environment variable ``name`` says yes; a slip must not choose the slow way."""
+def _flag(name: str) -> bool:
+    """The environment variable ``name`` as a boolean; a typing error must not enable it."""
     text = os.environ.get(name, "")
     if text.lower() in ("", "0", "false", "no", "off"):
         return False
     if text.lower() in ("1", "true", "yes", "on"):
         return True
-    raise UsageError(f"{name} is {text!r}; it may be 1 (yes) or 0 (no).")
+    raise UsageError(f"{name} must be 1 or 0; got {text!r}")
 
 
-PURE: Final = _switched_on("FASTFER_PURE")
-"""Whether the NumPy reference runs in place of the engine."""
+PURE: Final = _flag("FASTFER_PURE")
+"""Whether the NumPy reference replaces the engine."""
 
 _HOW_TO_BUILD: Final = (
     "fastfer's compiled engine (fastfer._native) cannot be loaded: {reason}. Build it with "
-    "`pip install .` in the root of the repository, or `pip install -e .` to work on it; a C "
-    "compiler is needed. Without one, FASTFER_PURE=1 runs the NumPy reference: same results, far "
-    "slower."
+    "`pip install .` in the root of the repository, or `pip install -e .` to work on it, with a C "
+    "compiler. FASTFER_PURE=1 runs the NumPy reference instead: same results, far slower."
 )
 
 if TYPE_CHECKING:
@@ -42,6 +40,14 @@ else:
     except ImportError as error:
         raise ExtensionMissingError(_HOW_TO_BUILD.format(reason=error)) from error
 
+MIN_SIZE: Final = _engine.MIN_SIZE
+MAX_SIZE: Final = _engine.MAX_SIZE
+SUBPIXEL: Final = _engine.SUBPIXEL
+MAX_SIDE: Final = _engine.MAX_SIDE
+LANDMARKS: Final = _engine.LANDMARKS
+PLANES: Final = _engine.PLANES
+"""The constants of ``cext/ff.h``; see ``fastfer/_native.pyi``."""
+
 assign = _engine.assign
 available = _engine.available
 decode = _engine.decode
@@ -49,4 +55,4 @@ isa = _engine.isa
 iou = _engine.iou
 nms = _engine.nms
 pack = _engine.pack
-turns = _engine.turns
+rotations = _engine.rotations

@@ -1,7 +1,7 @@
-/* Runs every instruction set that this build and this processor have over random frames and boxes,
- * compares the bytes with those of the scalar kernels, and prints a hash of these. No Python: this
- * is how kernels are checked where the package itself cannot be built, for instance NEON under an
- * emulator (tests/cext/check_neon.sh). */
+/* Runs the kernels of every available instruction set on random frames and boxes, compares their
+ * output with that of the scalar kernels byte by byte, and prints a hash of it. Without Python, for
+ * platforms where the package cannot be built, such as NEON under an emulator
+ * (tests/cext/check_neon.sh). */
 #include "ff.h"
 
 #include <stdio.h>
@@ -40,20 +40,20 @@ static void fill(uint8_t *p, size_t n)
         p[i] = extreme ? (next() & 1 ? 255 : 0) : (uint8_t)next();
 }
 
-/* Packs the boxes with one table, turned if turns is given. The caller frees the result. */
+/* Packs the boxes with one table, rotated unless rotations is NULL. The caller frees the result. */
 static float *pack(const struct ff_kernels *kernels, const struct ff_frame *frame,
-                   const struct ff_box *boxes, const int32_t *turns, size_t n, size_t size)
+                   const struct ff_box *boxes, const int32_t *rotations, size_t n, size_t size)
 {
     size_t bytes = 0;
     float *const out = need(n * size * size * sizeof *out);
-    enum ff_status status = turns ? ff_turn_workspace(frame, boxes, n, size, &bytes)
+    enum ff_status status = rotations ? ff_rotate_workspace(frame, boxes, n, size, &bytes)
                                   : ff_pack_workspace(frame, boxes, n, size, &bytes);
     if (status != FF_OK)
         exit(2);
     void *const workspace = need(bytes);
-    if (turns)
-        status = ff_turn_faces(kernels, frame, boxes, turns, n, size, 1 / 255.0, -0.25, workspace,
-                               out);
+    if (rotations)
+        status = ff_rotate_faces(kernels, frame, boxes, rotations, n, size, 1 / 255.0, -0.25,
+                                 workspace, out);
     else
         status = ff_pack_faces(kernels, frame, boxes, n, size, 1 / 255.0, -0.25, workspace, out);
     if (status != FF_OK)
@@ -62,15 +62,15 @@ static float *pack(const struct ff_kernels *kernels, const struct ff_frame *fram
     return out;
 }
 
-/* Sets a cosine and a sine, in 1/65536, of some angle; whole quarters now and then. */
-static void some_turn(int32_t *turn)
+/* Sets the cosine and sine of a random angle, one in six a quarter turn. */
+static void random_rotation(int32_t *rotation)
 {
-    const double t = uniform(-1, 1), scale = 65536 / (1 + t * t); /* of half the angle's tangent */
+    const double t = uniform(-1, 1), scale = FF_ROTATION_ONE / (1 + t * t);
     const int quarter = next() % 6 == 0;
-    turn[0] = quarter ? 0 : (int32_t)((1 - t * t) * scale);
-    turn[1] = quarter ? 65536 : (int32_t)(2 * t * scale);
+    rotation[0] = quarter ? 0 : (int32_t)((1 - t * t) * scale);
+    rotation[1] = quarter ? FF_ROTATION_ONE : (int32_t)(2 * t * scale);
     if (next() & 1)
-        turn[0] = -turn[0];
+        rotation[0] = -rotation[0];
 }
 
 int main(int argc, char **argv)
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     const int rounds = argc > 1 ? atoi(argv[1]) : 500;
     const struct ff_kernels *scalar, *other;
     unsigned long compared = 0;
-    uint64_t hash = 14695981039346656037u; /* FNV-1a of all that the scalar kernels gave */
+    uint64_t hash = 14695981039346656037u; /* FNV-1a of the scalar kernels' output */
     if (ff_kernels_get("scalar", &scalar) != FF_OK)
         return 2;
     for (int round = 0; round < rounds; round++) {
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
         const size_t any = FF_MIN_SIZE + next() % (FF_MAX_SIZE - FF_MIN_SIZE + 1);
         const size_t size = next() % 3 ? 48 : any;
         const size_t stride = width * channels + gap;
-        /* Exactly as long as the last pixel needs, so that a sanitizer sees a read too far. */
+        /* Ends with the last pixel, so that a sanitizer detects reads beyond it. */
         const size_t bytes = stride * (height - 1) + width * channels;
         uint8_t *const data = need(bytes);
         const struct ff_frame frame = {data, height, width, (ptrdiff_t)stride, (int)channels};
@@ -109,9 +109,9 @@ int main(int argc, char **argv)
 
         int32_t angles[2 * FACES];
         for (size_t i = 0; i < FACES; i++)
-            some_turn(angles + 2 * i);
-        const int32_t *const turns = round % 2 ? angles : NULL;
-        float *const expected = pack(scalar, &frame, boxes, turns, FACES, size);
+            random_rotation(angles + 2 * i);
+        const int32_t *const rotations = round % 2 ? angles : NULL;
+        float *const expected = pack(scalar, &frame, boxes, rotations, FACES, size);
         for (size_t i = 0; i < FACES * size * size; i++) {
             uint32_t bits;
             memcpy(&bits, &expected[i], sizeof bits);
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
         for (size_t k = 0; ff_isa_name(k); k++) {
             if (ff_kernels_get(ff_isa_name(k), &other) != FF_OK || other == scalar)
                 continue;
-            float *const got = pack(other, &frame, boxes, turns, FACES, size);
+            float *const got = pack(other, &frame, boxes, rotations, FACES, size);
             if (memcmp(got, expected, FACES * size * size * sizeof *got) != 0) {
                 printf("%s differs from scalar in round %d: %zu x %zu x %zu, size %zu\n",
                        ff_kernels_name(other), round, height, width, channels, size);
@@ -137,6 +137,6 @@ int main(int argc, char **argv)
         if (ff_kernels_get(ff_isa_name(k), &other) == FF_OK)
             fprintf(stderr, " %s", ff_isa_name(k));
     fputs("\n", stderr);
-    printf("%016llx\n", (unsigned long long)hash); /* the same on every processor */
+    printf("%016llx\n", (unsigned long long)hash); /* equal on every processor */
     return 0;
 }

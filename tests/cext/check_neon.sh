@@ -1,7 +1,7 @@
 #!/bin/sh
 # Cross-compiles the engine for 64-bit ARM, compares NEON with the scalar kernels under an emulator,
-# and both with the kernels of the machine at hand.
-# Needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user (names of Debian's packages).
+# and both with the kernels of this machine.
+# Needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user (Debian package names).
 set -eu
 cd "$(dirname "$0")/../.."
 build=$(mktemp -d)
@@ -13,7 +13,7 @@ ${CC:-cc} $flags tests/cext/check_kernels.c cext/ff_*.c -o "$build/native"
 arm=$(qemu-aarch64 "$build/arm" "$rounds")
 native=$("$build/native" "$rounds")
 if [ "$arm" != "$native" ]; then
-    echo "64-bit ARM gives $arm, this machine $native" >&2
+    echo "hashes differ: 64-bit ARM $arm, this machine $native" >&2
     exit 1
 fi
 echo "same bytes on both: $arm"

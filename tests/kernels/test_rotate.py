@@ -1,4 +1,4 @@
-"""Turned faces: every instruction set against the reference, and the reference against sense."""
+"""Rotated faces: every instruction set against the reference, and the reference against OpenCV."""
 
 from __future__ import annotations
 
@@ -7,34 +7,22 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastfer import pack_faces
 from fastfer.errors import BoxError, UsageError
 from fastfer.kernels import backend, reference
+from tests.helpers.errors import raises
 
 ANGLES = st.floats(-7, 7) | st.sampled_from([0.0, np.pi / 4, np.pi / 2, -np.pi / 2, np.pi])
 
 
-def turns(angles: NDArray[np.float64]) -> NDArray[np.int32]:
+def rotations(angles: NDArray[np.float64]) -> NDArray[np.int32]:
     out = np.empty((len(angles), 2), np.int32)
-    assert reference.turns(angles, out) >= 0
+    assert reference.rotations(angles, out) >= 0
     return out
-
-
-@pytest.fixture(params=["scalar", "avx2", "avx512", "neon"])
-def isa(request: pytest.FixtureRequest) -> Any:
-    if backend.PURE:
-        pytest.skip("FASTFER_PURE: the reference itself runs")
-    from fastfer import _native
-
-    if request.param not in _native.available():
-        pytest.skip(f"{request.param} does not run here")
-    before = _native.force_isa(request.param)
-    yield request.param
-    _native.force_isa(before)
 
 
 def random_case(seed: int) -> tuple[Any, ...]:
@@ -51,19 +39,22 @@ def random_case(seed: int) -> tuple[Any, ...]:
     return frame, np.hstack([corners, sides]), angles, int(rng.choice([16, 17, 31, 48, 64]))
 
 
-def test_every_isa_equals_the_reference(isa: str) -> None:
-    for seed in range(40):
-        frame, boxes, angles, size = random_case(seed)
-        expected = reference.pack_faces(
-            frame, boxes, size=size, scale=0.01, bias=-0.3, turns=turns(angles)
-        )
-        out = np.full((len(boxes), size, size, 1), np.nan, np.float32)
-        assert backend.pack(frame, boxes, size, 0.01, -0.3, out, turns(angles)) == -1
-        np.testing.assert_array_equal(out, expected)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_every_instruction_set_matches_the_reference(isa: str, seed: int) -> None:
+    frame, boxes, angles, size = random_case(seed)
+    expected = reference.pack_faces(
+        frame, boxes, size=size, scale=0.01, bias=-0.3, rotations=rotations(angles)
+    )
+    out = np.full((len(boxes), size, size, 1), np.nan, np.float32)
+    assert backend.pack(frame, boxes, size, 0.01, -0.3, out, rotations(angles)) == -1
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_faces_of_a_few_pixels_in_large_tiles(isa: str) -> None:
-    """Where a tile's side is rounded by much, and the outermost look lies farther out for it."""
+    """Rounding changes the side of their tiles most, which moves the outermost samples outwards."""
     rng = np.random.default_rng(7)
     frame = rng.integers(0, 256, (40, 50, 3), np.uint8)
     for size in (97, 120, 187, 224, 256):
@@ -71,19 +62,18 @@ def test_faces_of_a_few_pixels_in_large_tiles(isa: str) -> None:
         boxes[0] = 17100 / 256 - 60, 1341 / 256, 445 / 256, 221 / 256
         angles = rng.uniform(-3.2, 3.2, 12)
         angles[:3] = np.arctan2(-53, 65536), np.pi / 4, 1e-4
-        expected = reference.pack_faces(frame, boxes, size=size, turns=turns(angles))
+        expected = reference.pack_faces(frame, boxes, size=size, rotations=rotations(angles))
         np.testing.assert_array_equal(pack_faces(frame, boxes, size=size, angles=angles), expected)
 
 
-def test_refuses_turns_of_no_angle() -> None:
-    if backend.PURE:
-        pytest.skip("FASTFER_PURE: the reference itself runs")
+@pytest.mark.skipif(backend.PURE, reason="the reference does not check arguments")
+def test_cosine_and_sine_of_no_angle_are_refused() -> None:
     out = np.empty((1, 48, 48, 1), np.float32)
     frame = np.zeros((60, 60), np.uint8)
-    for turn in ([65536, 65536], [65537, 0], [-65536, 30000]):
+    for rotation in ([65536, 65536], [65537, 0], [-65536, 30000]):
         with pytest.raises(RuntimeError, match="status"):
             backend.pack(frame, np.array([[9.0, 9, 40, 40]]), 48, 1.0, 0.0, out,
-                         np.array([turn], np.int32))  # fmt: skip
+                         np.array([rotation], np.int32))  # fmt: skip
 
 
 def test_large_tiles_and_strided_frames(isa: str) -> None:
@@ -91,7 +81,7 @@ def test_large_tiles_and_strided_frames(isa: str) -> None:
     frame = rng.integers(0, 256, (300, 400, 3), np.uint8)[3:200, 20:333]
     boxes = np.array([[-50.0, -60.0, 300.0, 280.0], [100.2, 40.4, 33.3, 35.0]])
     angles = np.array([0.6, -2.0])
-    expected = reference.pack_faces(frame, boxes, size=256, turns=turns(angles))
+    expected = reference.pack_faces(frame, boxes, size=256, rotations=rotations(angles))
     np.testing.assert_array_equal(pack_faces(frame, boxes, size=256, angles=angles), expected)
 
 
@@ -107,7 +97,7 @@ def test_large_tiles_and_strided_frames(isa: str) -> None:
 def test_any_box_and_angle_stays_inside_the_tile(
     x: float, y: float, w: float, h: float, angle: float, size: int
 ) -> None:
-    """The look never leaves its tile: constant in, constant out, whatever lies around."""
+    """No sample lies outside its tile: a constant frame yields a constant tile."""
     frame = np.full((50, 70), 200, np.uint8)
     try:
         tile = pack_faces(frame, [[x, y, w, h]], size=size, scale=1.0, angles=[angle])
@@ -116,13 +106,13 @@ def test_any_box_and_angle_stays_inside_the_tile(
     np.testing.assert_array_equal(tile, np.full_like(tile, 200.0))
 
 
-def test_turns_a_tilted_picture_upright() -> None:
+def test_a_tilted_picture_becomes_upright() -> None:
     rng = np.random.default_rng(1)
     coarse = rng.integers(0, 256, (12, 12), np.uint8)
     picture: Any = cv2.resize(coarse, (240, 240), interpolation=cv2.INTER_CUBIC)
     upright = pack_faces(picture, [[60, 60, 120, 120]], scale=1.0)
     for degrees in (-90, -30, 10, 30, 45, 135):
-        # OpenCV's positive angles go the other way around.
+        # OpenCV's positive angles are counter-clockwise.
         matrix = cv2.getRotationMatrix2D((119.5, 119.5), -degrees, 1)
         tilted: Any = cv2.warpAffine(picture, matrix, (240, 240), borderMode=cv2.BORDER_REPLICATE)
         back = pack_faces(
@@ -136,31 +126,31 @@ def test_a_quarter_turn_is_nearly_a_rotation_of_the_tile() -> None:
     picture: Any = cv2.GaussianBlur(rng.integers(0, 256, (96, 96), np.uint8), (0, 0), 3)
     boxes = [[24, 24, 48, 48]]
     upright = pack_faces(picture, boxes, scale=1.0)[0, :, :, 0]
-    turned = pack_faces(picture, boxes, scale=1.0, angles=[np.pi / 2])[0, :, :, 0]
-    assert np.abs(turned - np.rot90(upright)).max() < 6
+    rotated = pack_faces(picture, boxes, scale=1.0, angles=[np.pi / 2])[0, :, :, 0]
+    assert np.abs(rotated - np.rot90(upright)).max() < 6
 
 
-def test_upright_and_turned_faces_mix() -> None:
+def test_upright_and_rotated_faces_in_one_call() -> None:
     frame = np.random.default_rng(3).integers(0, 256, (80, 90, 3), np.uint8)
     boxes = np.array([[10, 10, 30, 34], [20, 15, 40, 40], [5, 5, 50, 60]], float)
     mixed = pack_faces(frame, boxes, angles=[0, 0.5, 0])
     np.testing.assert_array_equal(mixed[[0, 2]], pack_faces(frame, boxes[[0, 2]]))
     np.testing.assert_array_equal(mixed[[1]], pack_faces(frame, boxes[[1]], angles=[0.5]))
-    with pytest.raises(BoxError, match=r"boxes\[2\]"):
+    with raises(BoxError, "invalid_box", "boxes[2]"):
         pack_faces(frame, np.vstack([boxes[:2], [[500, 5, 5, 5]]]), angles=[0.1, 0, 0.2])
 
 
 @pytest.mark.parametrize("angles", [[0.1], [0.1, np.nan], [[0.1, 0.2]], 0.1])
-def test_refuses_other_angles(angles: Any) -> None:
-    with pytest.raises(UsageError, match="angles must be 2 finite numbers"):
+def test_invalid_angles_are_refused(angles: Any) -> None:
+    with raises(UsageError, "usage", "angles must be 2 "):
         pack_faces(np.zeros((20, 20), np.uint8), [[1, 1, 5, 5]] * 2, angles=angles)
 
 
-def test_turns_are_those_of_the_reference() -> None:
+def test_rotations_match_the_reference() -> None:
     angles = np.concatenate([np.random.default_rng(4).uniform(-7, 7, 500), [0.0, -0.0, np.pi / 2]])
     both = [np.empty((len(angles), 2), np.int32) for _ in range(2)]
-    assert backend.turns(angles, both[0]) == reference.turns(angles, both[1]) == 501
+    assert backend.rotations(angles, both[0]) == reference.rotations(angles, both[1]) == 501
     np.testing.assert_array_equal(*both)
     for bad in (np.nan, np.inf):
         wrong, out = np.array([0.5, bad]), np.empty((2, 2), np.int32)
-        assert backend.turns(wrong, out) == reference.turns(wrong, out) == -1
+        assert backend.rotations(wrong, out) == reference.rotations(wrong, out) == -1

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from fastfer.detectors import CropCalibration, Detections
 from fastfer.io.frame_source import VideoFrame
-from fastfer.kernels import backend, reference
 from fastfer.tracking import DetectionScheduler, Tracker, backfill, flow
 from fastfer.tracking.association import assign, associate
 from fastfer.tracking.change_detector import LONGEST, ChangeDetector
@@ -92,28 +91,6 @@ def test_assignment_is_the_best_of_all(rows: list[list[float]]) -> None:
         default=0.0,
     )
     assert sum(gain[i, j] for i, j in enumerate(chosen) if j >= 0) == pytest.approx(best)
-
-
-@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 2**32 - 1), st.booleans())
-def test_the_engine_assigns_as_the_reference_does(
-    rows: int, more: int, seed: int, ties: bool
-) -> None:
-    gain = np.random.default_rng(seed).random((rows, rows + more))
-    gain = gain.round(1) if ties else gain
-    column, expected = np.full(rows, -1, np.int64), np.full(rows, -1, np.int64)
-    backend.assign(gain, column)
-    reference.assign(gain, expected)
-    np.testing.assert_array_equal(column, expected)
-
-
-@pytest.mark.parametrize("assigned", [backend.assign, reference.assign])
-def test_what_cannot_be_assigned(assigned: Any) -> None:
-    for gain in (np.ones((3, 2)), np.full((2, 3), np.nan), np.full((2, 3), np.inf)):
-        with pytest.raises(ValueError, match="gain"):
-            assigned(gain, np.zeros(len(gain), np.int64))
-    if assigned is backend.assign and not backend.PURE:
-        with pytest.raises(ValueError, match="column: wrong shape"):
-            assigned(np.ones((2, 2)), np.zeros(3, np.int64))
 
 
 def test_passing_faces_keep_their_numbers() -> None:
