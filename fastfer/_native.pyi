@@ -1,8 +1,8 @@
 """The compiled engine, built from ``cext/``. Private: call it through :mod:`fastfer.kernels`.
 
 Functions check what memory safety needs and raise plain ``ValueError`` with terse messages.
-:mod:`fastfer.kernels.reference` documents and defines what ``pack``, ``rotations``, ``iou``, ``nms``,
-``assign`` and ``decode`` compute; ``cext/ff.h`` documents the C functions behind them.
+:mod:`fastfer.kernels.reference` documents and defines what ``pack``, ``rotations``, ``iou``,
+``nms``, ``assign`` and ``decode`` compute; ``cext/ff.h`` documents the C functions behind them.
 """
 
 import numpy as np
