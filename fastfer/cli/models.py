@@ -11,7 +11,7 @@ from fastfer.errors import ModelError
 from fastfer.models import store
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.models") -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "fastfer models") -> int:
     """Run the command; returns its exit code."""
     return terminal.run(lambda: _run(_parser(prog).parse_args(argv)))
 

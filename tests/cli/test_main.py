@@ -18,7 +18,6 @@ COMMANDS = [
     ["fastfer", "models", "verify"],
     ["fastfer", "models", "--help"],
     ["fastfer", "image", "--help"],
-    ["fastfer.models", "list"],
 ]
 BUFFERED = environment(PYTHONUNBUFFERED="")
 

@@ -211,7 +211,7 @@ def test_bundled_network_finds_a_face_that_fills_the_frame() -> None:
 def test_bundled_network_is_small_and_has_a_card() -> None:
     assert NANO_MODEL.stat().st_size <= 500_000
     card = NANO_MODEL.with_suffix(".md").read_text(encoding="utf-8")
-    assert "## Use and limits" in card
+    assert "## Intended use and limits" in card
 
 
 def test_bundled_network_on_real_photos(shared: Path) -> None:
