@@ -1,45 +1,229 @@
-"""Options that the commands share: which detector, which network."""
+"""Options that the commands share, the parsers of their values, and the engine they configure."""
 
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
+from fastfer import __version__
 from fastfer.errors import UsageError
+from fastfer.inference.onnx_session import THREAD_LIMIT
+from fastfer.labels import NAMES
 
 if TYPE_CHECKING:
     from fastfer.classifiers.custom import ModelSpec
+    from fastfer.engine import Engine
+
+STDOUT: Final = "-"
+
+EXIT_CODES: Final = """\
+exit codes:
+  0    success, also if no face was found
+  1    an output could not be written
+  2    usage error
+  3    an input could not be read; all that could be read was analysed
+  4    a model is missing or cannot be used
+  130  interrupted (Ctrl-C); 143 terminated. Outputs are complete up to that point
+
+Results go to standard output or files, messages to standard error."""
 
 
-def add_detector(group: Any) -> None:
-    """How faces are found."""
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` and where to find help; exit with code 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Add ``--version``."""
+    parser.add_argument("--version", action="version", version=f"fastfer {__version__}")
+
+
+# --- Parsers of values ---------------------------------------------------------------------------
+
+
+def integer(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A parser of integers from ``low`` to ``high``."""
+    limits = f"{low} or more" if high is None else f"{low} to {high:,}"
+
+    def parse(text: str) -> int:
+        value = int(text) if text.isascii() and text.isdecimal() else None
+        if value is None or value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer, {limits}")
+        return value
+
+    return parse
+
+
+def number(low: float = 0.0, high: float = math.inf) -> Callable[[str], float]:
+    """A parser of numbers from ``low`` to ``high``."""
+    limits = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+
+    def parse(text: str) -> float:
+        value = _float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number, {limits}")
+        return value
+
+    return parse
+
+
+def positive(text: str) -> float:
+    """Parse a number above 0; infinity is allowed."""
+    value = _float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def interval(text: str) -> int | str:
+    """Parse a number of frames, or ``auto``."""
+    return text if text == "auto" else integer(1)(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    """Parse width and height, as in ``640x480``."""
+    width, _, height = text.lower().partition("x")
+    return integer(1)(width), integer(1)(height)
+
+
+def _float(text: str) -> float:
+    """``text`` as a number; nan, which no range contains, if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+# --- Options -------------------------------------------------------------------------------------
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of :func:`make_engine`."""
+    group = parser.add_argument_group("analysis")
     group.add_argument(
         "--detector",
         default="auto",
         metavar="NAME|FILE",
-        help="auto, nano, yunet, haar, haar:alt2, none (each picture is one face), FILE.onnx (a "
-        "YOLOv8-style detector) or FILE.py (a detector of yours); options follow a colon, as in "
-        "haar:alt2,scaleFactor=1.1 or FILE.onnx:score=0.5 (default: auto, which is nano, the "
-        "network that comes with fastfer)",
+        help="auto, nano, yunet, haar, none (each picture is one face), FILE.onnx (a YOLOv8-style "
+        "detector), or FILE.py (your own); add options after a colon, as in haar:alt2 or "
+        "FILE.onnx:score=0.5 (default: auto, the bundled nano)",
     )
     group.add_argument(
         "--detect-size",
-        type=_size,
+        type=integer(32),
         metavar="PX",
-        help="long side of the picture that is searched; crops come from the frame itself",
+        help="detect in a copy with this long side (default: set by the detector)",
     )
     group.add_argument(
-        "--yes", action="store_true", help="download a network that --detector names, unasked"
+        "--min-face",
+        type=integer(0),
+        default=0,
+        metavar="PX",
+        help="report faces of this size or larger, and detect down to it (default: 0, set by the "
+        "detector)",
+    )
+    group.add_argument(
+        "--min-quality",
+        type=number(0, 1),
+        default=0.0,
+        metavar="Q",
+        help="set emotion to null below this quality, 0 to 1 (default: 0)",
+    )
+    group.add_argument(
+        "--threads",
+        type=integer(1, THREAD_LIMIT),
+        metavar="N",
+        help="threads of OpenCV and of each network (default: all granted processors; networks at "
+        "most 4)",
+    )
+    group.add_argument(
+        "--head",
+        choices=("ferplus", "fer2013"),
+        help="output head of the expression network: trained on FER+ votes or on FER-2013 labels "
+        "(default: the network's first; ferplus for the bundled one)",
+    )
+    group.add_argument(
+        "--yes",
+        action="store_true",
+        help="download the network that --detector needs, without asking",
+    )
+    model = parser.add_argument_group("another expression network")
+    model.add_argument("--model", type=Path, metavar="FILE", help="an .onnx file")
+    model.add_argument(
+        "--model-labels", metavar="A,B,...", help="its classes in order, unless the file names them"
+    )
+    model.add_argument(
+        "--model-scale",
+        metavar="X",
+        help="factor for pixels of 0 to 255: a number, a fraction such as 1/255, one value per "
+        "channel separated by commas, or imagenet, which sets the bias too",
+    )
+    model.add_argument(
+        "--model-bias", metavar="X", help="added after scaling: a number, or one per channel "
+        "(default: 0)",
+    )  # fmt: skip
+    model.add_argument(
+        "--model-color", choices=("rgb", "bgr"), help="order of its channels (default: rgb)"
     )
 
 
-def obtain_detector(args: argparse.Namespace) -> None:
-    """Fetch the network that ``--detector`` needs, if the user agrees.
+def add_row_options(group: Any) -> None:
+    """Add ``--jsonl``, ``--csv`` and ``--lang`` to a group of output options."""
+    group.add_argument(
+        "--jsonl",
+        metavar="FILE",
+        help="write JSON Lines, one object per photo or frame; - for standard output",
+    )
+    group.add_argument(
+        "--csv", metavar="FILE", help="write CSV, one row per face; - for standard output"
+    )
+    group.add_argument(
+        "--lang", choices=list(NAMES), default="en", help="language of text and pictures "
+        "(default: en)",
+    )  # fmt: skip
+
+
+def make_engine(args: argparse.Namespace) -> Engine:
+    """The engine that the options configure; its classifier loads in the background.
 
     Raises:
-        ModelError: it is not here, and nobody agreed, or it cannot be had.
+        ModelError: the detector's network is not installed, or cannot be used.
+        UsageError: an unknown detector, or values that contradict each other.
     """
+    _obtain_detector(args)
+    from fastfer.engine import Engine
+
+    engine = Engine(
+        args.detector,
+        args.model,
+        spec=model_spec(args),
+        head=args.head,
+        threads=args.threads,
+        min_face=args.min_face,
+        detect_size=args.detect_size,
+        min_quality=args.min_quality,
+        load_in_background=True,
+    )
+    import cv2
+
+    from fastfer.inference import cpus
+
+    cv2.setNumThreads(args.threads or cpus.available())
+    return engine
+
+
+def _obtain_detector(args: argparse.Namespace) -> None:
     from fastfer.detectors.registry import required_download
     from fastfer.models import store
 
@@ -48,74 +232,41 @@ def obtain_detector(args: argparse.Namespace) -> None:
         store.obtain(model, yes=args.yes)
 
 
-def add_model(group: Any) -> None:
-    """Which network reads the faces, and what it is if it was not made for fastfer."""
-    group.add_argument("--model", type=Path, metavar="FILE", help="another network, an .onnx file")
-    group.add_argument(
-        "--head",
-        choices=("ferplus", "fer2013"),
-        help="output of a model with two heads: trained on FER+ votes or on FER-2013's labels "
-        "(default: the model's first, ferplus for the bundled one)",
-    )
-    group.add_argument(
-        "--model-labels",
-        metavar="A,B,...",
-        help="of a --model not made for fastfer: its classes in order",
-    )
-    group.add_argument(
-        "--model-scale",
-        metavar="X",
-        help="what its pixels, 0 to 255, are multiplied with: 1/255, or one per channel with "
-        "commas, or imagenet, which sets the bias too",
-    )
-    group.add_argument("--model-bias", metavar="X", help="what is added to them (default: 0)")
-    group.add_argument(
-        "--model-color", choices=("rgb", "bgr"), help="order of its channels (default: rgb)"
-    )
-
-
 def model_spec(args: argparse.Namespace) -> ModelSpec | None:
-    """What the options say of a foreign network; ``None`` where none was given.
+    """Labels and pixel scale of ``--model``; ``None`` without an option that sets them.
 
     Raises:
-        UsageError: a number that is none, or a bias beside ``imagenet``.
+        UsageError: a value that is not a number, or a bias beside ``imagenet``.
     """
     given = (args.model_labels, args.model_scale, args.model_bias, args.model_color)
     if all(option is None for option in given):
         return None
     from fastfer.classifiers.custom import IMAGENET, ModelSpec
 
+    color: Literal["rgb", "bgr"] = args.model_color or "rgb"
     labels = None if args.model_labels is None else tuple(args.model_labels.split(","))
     if args.model_scale == "imagenet":
         if args.model_bias is not None:
-            raise UsageError(
-                "--model-scale imagenet sets the bias too, of each channel; got --model-bias "
-                f"{args.model_bias} as well. Leave it out, or give the scale in numbers."
-            )
-        # Told in the order of the network's channels, as all numbers are.
-        step = -1 if args.model_color == "bgr" else 1
-        scales, offsets = (row[::step] for row in IMAGENET)
-        return ModelSpec(labels, scales, offsets, args.model_color or "rgb")
-    scale, bias = _numbers(args.model_scale), _numbers(args.model_bias)
-    return ModelSpec(labels, scale, bias, args.model_color or "rgb")
+            raise UsageError("--model-scale imagenet sets the bias too; remove --model-bias")
+        # IMAGENET is in RGB order, a spec in that of the network's channels.
+        scales, offsets = (row[:: -1 if color == "bgr" else 1] for row in IMAGENET)
+        return ModelSpec(labels, scales, offsets, color)
+    return ModelSpec(labels, _fractions(args.model_scale), _fractions(args.model_bias), color)
 
 
-def _numbers(text: str | None) -> tuple[float, ...] | None:
+def _fractions(text: str | None) -> tuple[float, ...] | None:
+    """Numbers or fractions, separated by commas."""
     if text is None:
         return None
     try:
-        return tuple(_number(part) for part in text.split(","))
+        return tuple(_fraction(part) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
-        raise UsageError(f"{text!r} is not a number, nor several with commas between.") from None
+        raise UsageError(
+            f"{text!r} is not a number, a fraction such as 1/255, or several separated by commas",
+            code="out_of_range",
+        ) from None
 
 
-def _number(text: str) -> float:
-    """A number, or a fraction of two."""
+def _fraction(text: str) -> float:
     above, slash, below = text.partition("/")
     return float(above) / float(below) if slash else float(above)
-
-
-def _size(text: str) -> int:
-    if not text.isdecimal() or int(text) < 32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 32 or more")
-    return int(text)

@@ -1,21 +1,19 @@
-"""The command ``fastfer image``: photos in, a table, JSON, CSV or annotated pictures out."""
+"""The command ``fastfer image``: analyse photos."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastfer import __version__
 from fastfer.cli import arguments, terminal
+from fastfer.cli.arguments import STDOUT, integer
 from fastfer.errors import InputError, UsageError
-from fastfer.inference.onnx_session import THREAD_LIMIT
 from fastfer.io.encoded_image import MAX_PIXELS
 from fastfer.io.photos import STDIN, SUFFIXES, LoadedPhoto, Photo, find_photos, read_photos
-from fastfer.labels import NAMES
 from fastfer.results import PhotoResult
 
 if TYPE_CHECKING:
@@ -24,25 +22,23 @@ if TYPE_CHECKING:
     from fastfer.io.encoded_image import Frame
     from fastfer.outputs.base import Output
 
-EPILOG = """\
+EPILOG = f"""\
 examples:
-  fastfer image photo.jpg                        a table of its faces
-  fastfer image photos/ --recursive --save out/  annotated copies of a whole archive
-  fastfer image *.jpg --json > faces.jsonl       one JSON object for each photo
+  fastfer image photo.jpg                        print a table of faces
+  fastfer image photos/ --recursive --save out/  save annotated copies
+  fastfer image *.jpg --json > faces.jsonl       write one JSON object per photo
   curl -s https://example.org/a.jpg | fastfer image -
 
-exit codes: 0 done, also where no face was found; 1 the output could not be written; 2 wrong usage;
-3 some input could not be read (all others were done); 4 the model is missing or was refused;
-130 interrupted. Results go to standard output, all else to standard error."""
+{arguments.EXIT_CODES}"""
 
 
-def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
-    """The options of the command; ends the process on a wrong one, with exit code 2."""
-    parser = argparse.ArgumentParser(
+def make_parser(prog: str = "fastfer image") -> argparse.ArgumentParser:
+    """The parser of the command."""
+    parser = arguments.CommandParser(
         prog=prog,
-        description="Find the faces in photos and say what their expressions read as.",
+        usage="%(prog)s [OPTION ...] [PATH ...]",
+        description="Find faces in photos and classify their expressions.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "paths",
@@ -50,96 +46,56 @@ def parse(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         metavar="PATH",
         help="a picture, a directory, a pattern such as '**/*.jpg', or - for standard input",
     )
-    parser.add_argument("--demo", action="store_true", help="analyse a photo that comes along")
-    parser.add_argument("--version", action="version", version=f"fastfer {__version__}")
+    arguments.add_version(parser)
 
-    search = parser.add_argument_group("what to do")
-    search.add_argument(
-        "--recursive", action="store_true", help="look into the directories of directories too"
+    source = parser.add_argument_group("input")
+    source.add_argument(
+        "--demo", action="store_true", help="analyse a portrait from scikit-image instead of PATH"
     )
-    arguments.add_detector(search)
-    arguments.add_model(search)
-    search.add_argument(
-        "--min-face",
-        type=_number(0),
-        default=0,
-        metavar="PX",
-        help="report no face smaller than this, and search finely enough to see one as small",
+    source.add_argument(
+        "--recursive", action="store_true", help="include the subdirectories of directories"
     )
-    search.add_argument(
-        "--min-quality",
-        type=_share,
-        default=0.0,
-        metavar="Q",
-        help="tell no emotion of faces of lower quality: small, blurred, turned away or cut (0 to "
-        "1; default: 0)",
-    )
-    search.add_argument(
-        "--threads",
-        type=_number(1, THREAD_LIMIT),
-        metavar="N",
-        help="processors to use (default: all granted)",
-    )
-    search.add_argument(
+    source.add_argument(
         "--max-pixels",
-        type=_number(1),
+        type=integer(1),
         default=MAX_PIXELS,
         metavar="N",
-        help=f"refuse larger pictures before decoding them (default: {MAX_PIXELS:,})",
+        help=f"refuse larger pictures before decoding (default: {MAX_PIXELS:,})",
     )
+    arguments.add_engine_options(parser)
 
-    output = parser.add_argument_group("what to give")
+    output = parser.add_argument_group("output")
+    arguments.add_row_options(output)
     output.add_argument(
-        "--json", action="store_true", help="JSON Lines on standard output instead of the table"
+        "--json", action="store_true", help="short for --jsonl -, in place of the table"
     )
+    output.add_argument("--save", type=Path, metavar="DIR", help="save annotated copies")
+    output.add_argument("--show", action="store_true", help="show each photo in a window")
     output.add_argument(
-        "--csv", metavar="FILE", help="also write a CSV file; - for standard output, not the table"
+        "--top",
+        type=integer(1, 7),
+        default=1,
+        metavar="K",
+        help="emotions per face in the table (default: 1)",
     )
-    output.add_argument(
-        "--save", type=Path, metavar="DIR", help="also save annotated copies of the photos"
-    )
-    output.add_argument("--show", action="store_true", help="also show each photo in a window")
-    output.add_argument(
-        "--top", type=_number(1, 7), default=1, metavar="K", help="emotions per face in the table"
-    )
-    output.add_argument(
-        "--lang", choices=list(NAMES), default="en", help="language of table and pictures"
-    )
+    return parser
+
+
+def parse(argv: Sequence[str] | None, prog: str = "fastfer image") -> argparse.Namespace:
+    """Parse and check the options; exits with code 2 on an error."""
+    parser = make_parser(prog)
     args = parser.parse_args(argv)
     if bool(args.paths) == args.demo:
-        parser.error("give one PATH or more, or --demo")
-    if args.json and args.csv == STDIN:
-        parser.error("--json and --csv - both want standard output")
+        parser.error("pass one PATH or more, or --demo")
+    if args.json and args.jsonl:
+        parser.error("--json is --jsonl -; remove one of them")
+    if args.json:
+        args.jsonl = STDOUT
+    if args.jsonl == args.csv == STDOUT:
+        parser.error("only one of --json, --jsonl - and --csv - can use standard output")
     if args.paths.count(STDIN) > 1:
-        parser.error("standard input (-) can be read once only")
+        parser.error("standard input (-) can be read only once")
     return args
-
-
-def _share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return value
-
-
-def _number(low: int, high: int | None = None) -> Callable[[str], int]:
-    """A parser of whole numbers from ``low`` to ``high``."""
-
-    def parse_number(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if value < low or (high is not None and value > high):
-            limits = f"{low} or more" if high is None else f"{low} to {high}"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {limits}")
-        return value
-
-    return parse_number
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.image") -> int:
@@ -148,71 +104,47 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.image
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.max_pixels > MAX_PIXELS:  # OpenCV has a limit too, which it reads when it is loaded.
+    if args.max_pixels > MAX_PIXELS:  # OpenCV has a limit too, which it reads on import.
         os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)
-    engine = _engine(args)
-    photos = (
-        [Photo("astronaut")] if args.demo else find_photos(args.paths, recursive=args.recursive)
-    )
-    if args.csv not in (None, STDIN):
-        _refuse_photo(args.csv, [photo.name for photo in photos])
-    loads = (
-        _demo()
-        if args.demo
-        else read_photos(photos, max_pixels=args.max_pixels, min_side=engine.detection_size)
-    )
+    engine = arguments.make_engine(args)
+    if args.demo:
+        photos = [Photo("astronaut")]
+        loads = _load_demo(photos[0])
+    else:
+        photos = find_photos(args.paths, recursive=args.recursive)
+        loads = read_photos(photos, max_pixels=args.max_pixels, min_side=engine.detection_size)
+    names = [photo.name for photo in photos]
+    for option in ("jsonl", "csv"):
+        _refuse_input(option, getattr(args, option), names)
     failed = False
-    outputs = None
+    outputs: list[Output[PhotoResult]] | None = None
     with ExitStack() as stack:
         progress = stack.enter_context(terminal.Progress(len(photos)))
-        window = _window(args)
+        window = _open_window(args)
         for loaded in loads:
-            photo, frame = _analyze(engine, loaded, args.max_pixels)
+            result, frame = _analyze(engine, loaded, args.max_pixels)
             if outputs is None:
-                # A refused model is an error even where no photo needs it, and must not cost the
-                # file that an earlier run has written.
+                # First the model: a refused one must not truncate the files of an earlier run.
                 engine.classifier  # noqa: B018
-                outputs = _outputs(args, [photo.name for photo in photos], stack)
+                outputs = _open_outputs(args, names, stack)
             with progress.aside():
-                if photo.error is not None:
+                if result.error is not None:
                     failed = True
-                    terminal.say(photo.error)
+                    terminal.say(result.error)
                 for output in outputs:
-                    output.write(photo, frame)
+                    output.write(result, frame)
             if frame is not None and window is not None:
-                window = window if window.show(photo, frame, args.lang) else None
+                window = window if window.show(result, frame, args.lang) else None
             progress.advance()
+        for output in outputs or []:
+            output.finish()
     return InputError.exit_code if failed else 0
-
-
-def _engine(args: argparse.Namespace) -> Engine:
-    from fastfer.engine import Engine
-
-    arguments.obtain_detector(args)
-    # The network loads in the background while OpenCV loads, decodes and searches here.
-    engine = Engine(
-        args.detector,
-        args.model,
-        spec=arguments.model_spec(args),
-        head=args.head,
-        threads=args.threads,
-        min_face=args.min_face,
-        detect_size=args.detect_size,
-        min_quality=args.min_quality,
-        load_in_background=True,
-    )
-    import cv2
-
-    from fastfer.inference import cpus
-
-    cv2.setNumThreads(args.threads or cpus.available())
-    return engine
 
 
 def _analyze(
     engine: Engine, loaded: LoadedPhoto, max_pixels: int
 ) -> tuple[PhotoResult, Frame | None]:
-    """The result of one photo, and its pixels where it could be analysed."""
+    """The result of one photo, and its pixels unless it failed."""
     name, error = loaded.photo.name, loaded.error
     if error is None:
         import cv2
@@ -221,71 +153,76 @@ def _analyze(
             if loaded.encoded is not None:
                 result, frame = engine.analyze_encoded(loaded.encoded, max_pixels=max_pixels)
                 return PhotoResult(name, result), frame
-            if loaded.frame is not None:
-                result = engine.analyze(loaded.frame, reduced=loaded.reduced).with_stage_time(
-                    "read", loaded.read_ms
-                )
-                return PhotoResult(name, result), loaded.frame
+            assert loaded.frame is not None
+            result = engine.analyze(loaded.frame, reduced=loaded.reduced)
+            return PhotoResult(name, result.with_stage_time("read", loaded.read_ms)), loaded.frame
         except InputError as caught:
             error = caught
-        except (MemoryError, cv2.error) as caught:  # Of this photo; the next may be smaller.
+        except (MemoryError, cv2.error) as caught:  # The next photo may be smaller.
             error = InputError(f"{name}: cannot be analysed: {str(caught).strip()}")
-    return PhotoResult(name, None, str(error), error.code if error else None), None
+    return PhotoResult(name, None, str(error), error.code), None
 
 
-def _demo() -> Iterator[LoadedPhoto]:
+def _load_demo(photo: Photo) -> Iterator[LoadedPhoto]:
     """A public-domain portrait by NASA, from scikit-image."""
     try:
         from skimage.data import astronaut
     except ImportError:
-        raise UsageError('--demo needs a photo: pip install "fastfer[demo]"') from None
+        raise UsageError(
+            '--demo needs scikit-image: pip install "fastfer[demo]"', code="missing_package"
+        ) from None
     pixels: Frame = astronaut()[:, :, ::-1].copy()  # type: ignore[no-untyped-call]
-    yield LoadedPhoto(Photo("astronaut"), frame=pixels)
+    yield LoadedPhoto(photo, frame=pixels)
 
 
-def _outputs(
+def _open_outputs(
     args: argparse.Namespace, names: list[str], stack: ExitStack
 ) -> list[Output[PhotoResult]]:
-    """All requested outputs, which ``stack`` closes."""
-    from fastfer.outputs.csv_rows import CsvWriter
-    from fastfer.outputs.jsonl import JsonLinesWriter
-    from fastfer.outputs.table import TableWriter
-
+    """All requested outputs; ``stack`` closes them."""
     outputs: list[Output[PhotoResult]] = []
-    if args.save:  # First, so that a closed pipe costs no pictures.
+    if args.save:  # First: a closed pipe must not lose pictures.
         from fastfer.outputs.annotated_images import AnnotatedImageWriter
 
         outputs.append(AnnotatedImageWriter(args.save, names, lang=args.lang))
-    if args.json:
-        outputs.append(JsonLinesWriter(STDIN))
-    elif args.csv != STDIN:
+    if args.jsonl:
+        from fastfer.outputs.jsonl import JsonLinesWriter
+
+        outputs.append(JsonLinesWriter(args.jsonl))
+    if args.csv:
+        from fastfer.outputs.csv_rows import CsvWriter
+
+        outputs.append(CsvWriter(args.csv))
+    if STDOUT not in (args.jsonl, args.csv):
+        from fastfer.outputs.table import TableWriter
+
         stream = terminal.stdout_for_people()
         outputs.append(TableWriter(stream, names, top=args.top, lang=args.lang))
-    if args.csv:
-        outputs.append(CsvWriter(args.csv))
     for output in outputs:
         stack.callback(output.close)
     return outputs
 
 
-def _refuse_photo(csv: str, names: list[str]) -> None:
-    """Raise :class:`UsageError` where writing ``csv`` would cost a photo, as in ``--csv *.jpg``."""
+def _refuse_input(option: str, path: str | None, names: list[str]) -> None:
+    """Raise :class:`UsageError` if ``path`` would overwrite a photo, as in ``--csv *.jpg``."""
+    if path in (None, STDOUT):
+        return
+    assert path is not None
     photos = {os.path.realpath(name) for name in names if name != STDIN}
-    if Path(csv).suffix.lower() in SUFFIXES or os.path.realpath(csv) in photos:
+    if Path(path).suffix.lower() in SUFFIXES or os.path.realpath(path) in photos:
         raise UsageError(
-            f"--csv {csv}: this is a picture, or one of the files to read, and would be "
-            "overwritten. Name the table first: --csv faces.csv"
+            f"--{option} {path}: would overwrite a picture; name the output file first, as in "
+            f"--{option} faces.{option}"
         )
 
 
-def _window(args: argparse.Namespace) -> Window | None:
+def _open_window(args: argparse.Namespace) -> Window | None:
     if not args.show:
         return None
     from fastfer.display.window import Window
 
     window = Window.open()
     if window is None:
-        terminal.say("--show: there is no display to open a window on; going on without.")
+        terminal.say("--show: no display available; continuing without a window")
     return window
 
 

@@ -1,4 +1,4 @@
-"""``fastfer COMMAND ...``: one command for each kind of input."""
+"""``fastfer COMMAND ...``: dispatch to the module of each command."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from typing import Final
 
 from fastfer import __version__
 from fastfer.cli import terminal
+from fastfer.errors import UsageError
 
 COMMANDS: Final = {
-    "image": "photos in, a table, JSON, CSV or annotated pictures out",
-    "video": "a video, camera or stream in; rows, events, plots or annotated video out",
-    "models": "networks that do not come along: list, download, path, verify",
+    "image": ("image", "analyse photos: table, JSON Lines, CSV or annotated copies"),
+    "video": ("video", "analyse a video, camera or stream: rows, events, plot, annotated video"),
+    "models": ("models", "list, download and verify networks that are not bundled"),
+    "import": ("import_keras", "convert a Keras expression network to ONNX"),
 }
-"""Names of modules with ``main(argv, prog) -> exit code``, and what they do."""
-
-_USAGE: Final = "usage: fastfer COMMAND [OPTION ...]"
+"""Name to module with ``main(argv, prog) -> exit code``, and what the command does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Hand over to the command named first; returns its exit code."""
+    """Run the command named first; returns its exit code."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
     if name in COMMANDS:
-        code: int = importlib.import_module(f"fastfer.cli.{name}").main(rest, f"fastfer {name}")
+        module = importlib.import_module(f"fastfer.cli.{COMMANDS[name][0]}")
+        code: int = module.main(rest, f"fastfer {name}")
         return code
     if name == "--version":
         return terminal.run(_version)
     if name in ("-h", "--help"):
         return terminal.run(_help)
-    problem = f"there is no command {name!r}" if name else "a command is missing"
-    print(f"{_USAGE}\nfastfer: {problem}; there is {', '.join(COMMANDS)}.", file=sys.stderr)
-    return 2
+    problem = f"unknown command {name!r}" if name else "missing command"
+    terminal.say(f"error: {problem}; choose from {', '.join(COMMANDS)} (see fastfer --help)")
+    return UsageError.exit_code
 
 
 def _version() -> int:
@@ -41,10 +42,13 @@ def _version() -> int:
 
 
 def _help() -> int:
-    print(_USAGE, "\nFacial expressions from photos, videos and cameras.\n\ncommands:")
-    for command, what in COMMANDS.items():
-        print(f"  {command:8}{what}")
-    print("\nfastfer COMMAND --help says more.")
+    print(
+        "usage: fastfer COMMAND [OPTION ...]\n\n"
+        "Facial expressions in photos, videos and camera streams.\n\ncommands:"
+    )
+    for name, (_, text) in COMMANDS.items():
+        print(f"  {name:8}{text}")
+    print("\nSee fastfer COMMAND --help for the options of a command.")
     return 0
 
 

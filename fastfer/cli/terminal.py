@@ -1,8 +1,9 @@
-"""What all commands share: exit codes, quiet libraries, pipes that close, bars that step aside."""
+"""Exit codes, signals, standard streams and progress bars of all commands."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,42 +14,71 @@ from fastfer.errors import FastferError, OutputError
 
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
-"""Exit codes after Ctrl-C and SIGTERM, as shells count: 128 and the number of the signal."""
+"""Exit codes after SIGINT and SIGTERM: 128 plus the number of the signal, as in shells."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does."""
+    """SIGTERM, which ends a command as Ctrl-C does: outputs are closed."""
 
 
 def run(command: Callable[[], int]) -> int:
-    """Run ``command`` and turn what stops it into an exit code and one line on standard error."""
-    with quiet_libraries():
+    """Run ``command``; turn an error into an exit code and one line on standard error."""
+    _occupy_closed_descriptors()
+    with quiet_libraries(), _terminable():
         try:
             code = _flushed(command)
         except KeyboardInterrupt as stop:
             code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
             if code == INTERRUPTED:
-                say("interrupted.")
-            if threading.active_count() > 1:  # One may be stuck in a read that never ends.
+                say("interrupted")
+            if threading.active_count() > 1:  # A thread may be blocked in a read.
                 leave(code)
         except BrokenPipeError:
-            # Whoever read our output has seen enough (head, a pager): that is no failure. Python
-            # would still try to flush at exit, so what is left goes nowhere.
+            # The reader (head, a pager) has left, which is no failure. Python flushes at exit, so
+            # what remains goes to the null device.
             discard_stdout()
             code = 0
         except FastferError as error:
             say(str(error))
             code = error.exit_code
-        except OSError as error:  # A full disk, most often; what is read has errors of ours.
+        except OSError as error:  # A full disk, usually; errors of reading are InputErrors.
             discard_stdout()
             where = error.filename or "the output"
-            say(f"cannot write {where}: {error.strerror or error}.")
+            say(f"cannot write {where}: {error.strerror or error}")
             code = OutputError.exit_code
     return code
 
 
+def _occupy_closed_descriptors() -> None:
+    """Open the null device in place of closed standard streams (``>&-``): otherwise the next file
+    takes their number, and receives what libraries print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Raise :class:`Terminated` on SIGTERM, unless the parent process ignores it."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _flushed(command: Callable[[], int]) -> int:
-    """``command()``, once what it has printed is out; also where --help ends it."""
+    """``command()``, then flush standard output; also if --help raises SystemExit."""
     try:
         code = command()
     except SystemExit:
@@ -64,19 +94,19 @@ def _flush_stdout() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with ``code`` once all is written.
+    """Flush the standard streams and end the process with ``code`` at once.
 
-    Taking the libraries apart piece by piece would cost more time than reading a photo.
+    The regular shutdown of the libraries takes longer than the analysis of a photo.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            with suppress(OSError):  # Told before, by run().
+            with suppress(OSError):  # Already reported by run().
                 stream.flush()
     os._exit(code)
 
 
 def say(message: str) -> None:
-    """One line on standard error, in whatever encoding it has."""
+    """Print one line on standard error; escape what its encoding lacks."""
     if sys.stderr is not None:
         encoding = sys.stderr.encoding or "ascii"
         line = f"fastfer: {message}\n".encode(encoding, "backslashreplace").decode(encoding)
@@ -85,26 +115,17 @@ def say(message: str) -> None:
 
 
 def stdout_for_people() -> TextIO:
-    """Standard output in the terminal's encoding; what that lacks is escaped, not fatal."""
-    return _stdout(None)
-
-
-def stdout_for_data() -> TextIO:
-    """Standard output in UTF-8, which JSON and CSV are, whatever the terminal speaks."""
-    return _stdout("utf-8")
-
-
-def _stdout(encoding: str | None) -> TextIO:
+    """Standard output in the terminal's encoding, with escapes for what that lacks."""
     stream: Any = sys.stdout
     if stream is None:  # Closed by the caller: >&-
-        stream = open(os.devnull, "w")  # noqa: PTH123, SIM115 - no path, and open until exit.
-    if hasattr(stream, "reconfigure"):  # Not so where a test has put something else in its place.
-        stream.reconfigure(encoding=encoding, errors="backslashreplace")
+        stream = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until exit.
+    if hasattr(stream, "reconfigure"):  # A replacement, as in tests, may lack it.
+        stream.reconfigure(errors="backslashreplace")
     return stream  # type: ignore[no-any-return]
 
 
 def discard_stdout() -> None:
-    """Send what is still unwritten, or will be, nowhere."""
+    """Redirect standard output to the null device, with what is still buffered."""
     if sys.stdout is None:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -114,11 +135,10 @@ def discard_stdout() -> None:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Let Python alone write to standard error.
+    """Discard what libraries write to standard error.
 
-    The codecs inside OpenCV print warnings of their own past every log level ("Corrupt JPEG
-    data", "libpng error"); what matters of them reaches the user as an error of ours. Setting
-    ``FASTFER_DEBUG=1`` shows them.
+    The codecs inside OpenCV print warnings regardless of its log level ("Corrupt JPEG data",
+    "libpng error"); failures that matter are raised as errors. ``FASTFER_DEBUG=1`` shows them.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     stderr = sys.stderr
@@ -128,7 +148,7 @@ def quiet_libraries() -> Iterator[None]:
     try:
         number = stderr.fileno()
         kept = os.dup(number)
-    except (OSError, ValueError):  # Closed, or no file at all: nothing to keep quiet.
+    except (OSError, ValueError):  # Closed, or not a file.
         yield
         return
     stderr.flush()
@@ -146,10 +166,10 @@ def quiet_libraries() -> Iterator[None]:
 
 
 class Progress:
-    """A progress bar on standard error, if that is a terminal and there is more than one thing."""
+    """A progress bar on standard error, if that is a terminal and there is more than one item."""
 
     def __init__(self, total: int, unit: str = "photo") -> None:
-        """A bar for ``total`` things, each a ``unit``."""
+        """Show a bar for ``total`` items, each a ``unit``."""
         self._bar: Any = None
         if total > 1 and sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm
@@ -164,12 +184,12 @@ class Progress:
             self._bar.close()
 
     def advance(self) -> None:
-        """One thing is done."""
+        """Count one item."""
         if self._bar is not None:
             self._bar.update()
 
     def aside(self) -> AbstractContextManager[object]:
-        """Take the bar off the terminal while something else is written."""
+        """Remove the bar from the terminal while other text is written."""
         if self._bar is None:
             return nullcontext()
         context: AbstractContextManager[object] = self._bar.external_write_mode(file=sys.stderr)

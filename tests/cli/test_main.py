@@ -1,17 +1,18 @@
-"""What ``fastfer`` and ``fastfer models`` write, into pipes that close and disks that are full."""
+"""``fastfer``: dispatch to commands, help and version, closed pipes and full disks."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+import fastfer
+from fastfer.cli.main import COMMANDS, main
 from tests.helpers.commands import environment, python
+from tests.helpers.markers import requires_dev_full, requires_posix
 
-COMMANDS = [
+CALLS = [
     ["fastfer", "--help"],
     ["fastfer", "--version"],
     ["fastfer", "models", "list"],
@@ -22,27 +23,27 @@ COMMANDS = [
 BUFFERED = environment(PYTHONUNBUFFERED="")
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", CALLS, ids=" ".join)
 def test_good_outputs(command: list[str]) -> None:
     done = python("-m", *command)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@requires_dev_full
+@pytest.mark.parametrize("command", CALLS, ids=" ".join)
 def test_a_full_disk(command: list[str]) -> None:
-    # Unbuffered, argparse would meet the error itself, and keeps it to itself.
+    # Unbuffered, argparse would hide the error.
     options = {"capture_output": False, "stderr": subprocess.PIPE, "env": BUFFERED}
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = python("-m", *command, stdout=full, **options)
     assert done.returncode == 1
-    assert done.stderr == "fastfer: cannot write the output: No space left on device.\n"
+    assert done.stderr == "fastfer: cannot write the output: No space left on device\n"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_reader_that_has_seen_enough(command: list[str]) -> None:
+@requires_posix
+@pytest.mark.parametrize("command", CALLS, ids=" ".join)
+def test_a_closed_pipe_is_no_failure(command: list[str]) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", *command],
         env=BUFFERED,
@@ -54,6 +55,31 @@ def test_a_reader_that_has_seen_enough(command: list[str]) -> None:
         running.stdout.close()
         assert running.stderr.read() == b""
     assert running.returncode == 0
+
+
+def test_version_and_help() -> None:
+    for command in (["-m", "fastfer.image"], ["-m", "fastfer"], ["-m", "fastfer", "video"]):
+        done = python(*command, "--version")
+        assert (done.returncode, done.stdout) == (0, f"fastfer {fastfer.__version__}\n")
+    done = python("-m", "fastfer", "--help")
+    assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("args", [[], ["nonsense"]])
+def test_unknown_commands(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert all(name in err for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: fastfer {name} ")
 
 
 def test_wrong_options_of_models() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,23 +39,37 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Download]:
         yield model
 
 
+def row(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line below the heading of a table."""
+    heading, line = capsys.readouterr().out.splitlines()
+    assert heading.startswith("NAME  STATE")
+    return " ".join(line.split())
+
+
 def test_command(net: Download, capsys: pytest.CaptureFixture[str]) -> None:
     assert models.main(["path", "net"]) == 4
     assert "fastfer models download net" in capsys.readouterr().err
     assert models.main(["list"]) == 0
-    assert "net\tnot stored" in capsys.readouterr().out
+    assert row(capsys) == "net not stored 3 kB MIT a test"
     assert models.main(["download", "net"]) == 0
     assert capsys.readouterr().out.strip() == str(store.path_of(net))
     assert models.main(["path", "net"]) == 0
+    assert capsys.readouterr().out.strip() == str(store.path_of(net))
     assert models.main(["verify"]) == 0
-    assert "net\tvalid" in capsys.readouterr().out
+    assert row(capsys) == "net valid"
     assert models.main(["list"]) == 0
-    assert "net\tstored" in capsys.readouterr().out
+    assert row(capsys) == "net stored 3 kB MIT a test"
     store.path_of(net).write_bytes(b"other")
     assert models.main(["list"]) == 0
-    assert "net\tdamaged" in capsys.readouterr().out
+    assert row(capsys) == "net damaged 3 kB MIT a test"
     assert models.main(["verify"]) == 4
-    assert "net\tdamaged" in capsys.readouterr().out
+    assert row(capsys) == "net damaged"
+
+
+def test_json(net: Download, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models.main(["list", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry == dataclasses.asdict(net) | {"state": "not stored"}
 
 
 def test_verify_distinguishes_unreadable_from_missing(
@@ -63,7 +79,7 @@ def test_verify_distinguishes_unreadable_from_missing(
     tmp_path: Path,
 ) -> None:
     assert models.main(["verify"]) == 0
-    assert "net\tnot stored" in capsys.readouterr().out
+    assert row(capsys) == "net not stored"
     store.path_of(net).mkdir(parents=True)
     assert models.main(["verify"]) == 4
     assert "cannot be read" in capsys.readouterr().err

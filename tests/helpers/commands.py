@@ -1,4 +1,4 @@
-"""Runs Python and fastfer's commands as a user does: in a process of their own."""
+"""Run Python and the commands of fastfer in processes of their own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ import cv2
 import fastfer
 
 DETECTOR = "haar" if hasattr(cv2, "CascadeClassifier") else "nano"
-"""What tests of other things find faces with; OpenCV 5 has no cascades."""
+"""A detector that every OpenCV has; haar if possible, which needs no network."""
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment, in which ``fastfer`` is the very package that is tested, and has
-    no networks but the bundled ones."""
+    """This process's environment, with the tested package first and an empty model store."""
     here = {
         "PYTHONPATH": str(Path(fastfer.__file__).parents[1]),
         "PYTHONIOENCODING": "utf-8",
@@ -53,3 +52,10 @@ def python(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str
 def image(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run ``python -m fastfer.image`` with ``args``."""
     return python("-m", "fastfer.image", *args, **options)
+
+
+def xdotool(env: dict[str, str], *args: str) -> str:
+    """Run xdotool on the display of ``env``; returns its output."""
+    return subprocess.run(
+        ["xdotool", *args], env=env, capture_output=True, text=True, check=False
+    ).stdout

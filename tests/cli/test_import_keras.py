@@ -1,0 +1,31 @@
+"""``fastfer import``: dispatch to the training package."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from fastfer.cli import import_keras
+
+CONVERTER = "training.expression.import_keras"
+
+
+def test_arguments_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+    converter = ModuleType(CONVERTER)
+    converter.main = lambda argv: calls.append(argv) or 0  # type: ignore[attr-defined, func-returns-value]
+    monkeypatch.setitem(sys.modules, CONVERTER, converter)
+    assert import_keras.main(["net.h5", "--out", "net.onnx", "--labels", "a,b"]) == 0
+    assert calls == [["net.h5", "--out", "net.onnx", "--labels", "a,b"]]
+
+
+def test_without_the_training_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, CONVERTER, None)
+    assert import_keras.main(["net.h5", "--out", "net.onnx"]) == 2
+    err = capsys.readouterr().err
+    assert ".[train]" in err
+    assert err.count("\n") == 1
