@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Literal
 
 from fastfer.errors import ModelError, UsageError
+from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.labels import EMOTIONS
 
 PREFIX: Final = "fastfer."
@@ -127,8 +128,10 @@ class ModelContract:
         ):
             if have != can:
                 raise ModelError(f"{source}: {what} {have!r} is not supported, only {can!r}")
-        if not 16 <= self.input_size <= 256:
-            raise ModelError(f"{source}: input size must be 16 to 256; got {self.input_size}")
+        if not MIN_SIZE <= self.input_size <= MAX_SIZE:
+            raise ModelError(
+                f"{source}: input size must be {MIN_SIZE} to {MAX_SIZE}; got {self.input_size}"
+            )
         if not self.outputs:
             raise ModelError(f"{source}: metadata {PREFIX}outputs names no output")
 

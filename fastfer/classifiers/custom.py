@@ -105,6 +105,7 @@ class CustomClassifier(Classifier):
         self._planar, size, channels, self._fixed = _find_input(self._session, source)
         self._input = self._session.get_inputs()[0].name
         self._output = _find_output(self._session, len(labels), source)
+        self._classes = len(labels)
         self._columns = _find_columns(labels, source)
         self._order = (2, 1, 0) if spec.color == "rgb" else (0, 1, 2)
         self._scale = _per_channel(scale, channels, "scale", source)
@@ -158,10 +159,9 @@ class CustomClassifier(Classifier):
             feed = {self._input: part}
             (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
             values = values[:count]
-            check_output(values, (count, len(self._columns)), self._output, str(self.path))
-            known = [i for i, column in enumerate(self._columns) if column is not None]
-            columns = [column for column in self._columns if column is not None]
-            result[start : start + count, columns] = _probabilities(values, known)
+            check_output(values, (count, self._classes), self._output, str(self.path))
+            columns = list(self._columns.values())
+            result[start : start + count, columns] = _probabilities(values, list(self._columns))
         return result
 
 
@@ -244,8 +244,8 @@ def _find_output(session: Any, classes: int, source: str) -> str:
     raise ModelError(f"{source}: outputs are {outputs}; expected (N, {classes}) for the labels")
 
 
-def _find_columns(labels: Sequence[str], source: str) -> list[int | None]:
-    """Index in EMOTIONS of each class of the network, or ``None``."""
+def _find_columns(labels: Sequence[str], source: str) -> dict[int, int]:
+    """Index in EMOTIONS by the index of the network's class, for the classes that are emotions."""
     names = [SYNONYMS.get(name.strip().lower(), name.strip().lower()) for name in labels]
     known = [name for name in names if name in EMOTIONS]
     if len(known) < 2 or len(set(known)) < len(known):
@@ -253,7 +253,7 @@ def _find_columns(labels: Sequence[str], source: str) -> list[int | None]:
             f"{source}: labels {', '.join(labels)} must include at least two of "
             f"{', '.join(EMOTIONS)}, none twice"
         )
-    return [EMOTIONS.index(name) if name in EMOTIONS else None for name in names]
+    return {i: EMOTIONS.index(name) for i, name in enumerate(names) if name in EMOTIONS}
 
 
 def _per_channel(

@@ -46,8 +46,6 @@ STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"grid_{stride}" for stride in STRIDES)
 PROPOSAL_THRESHOLD: Final = 0.28
 """First-stage score from which a proposal is passed to the second stage."""
-PLANES: Final = 15
-"""Values per cell, see :func:`fastfer.kernels.reference.decode`."""
 DETECT_SIZE: Final = 384
 """Default long side in pixels of the frame that is searched."""
 _ADVICE: Final = "Export it with python -m training.detector.export."
@@ -128,10 +126,10 @@ class NanoDetector(NetworkDetector):
         """The output maps for ``image`` (1, H, W, channels)."""
         maps = run_session(self._session, OUTPUTS, {self._input: image}, self._source, _ADVICE)
         for name, map in zip(OUTPUTS, maps, strict=True):
-            if map.dtype != np.float32 or map.ndim != 4 or map.shape[:2] != (1, PLANES):
+            if map.dtype != np.float32 or map.ndim != 4 or map.shape[:2] != (1, backend.PLANES):
                 raise ModelError(
                     f"{self._source}: output {name} is {map.dtype} {map.shape}, not float32 "
-                    f"(1, {PLANES}, rows, columns). {_ADVICE}"
+                    f"(1, {backend.PLANES}, rows, columns). {_ADVICE}"
                 )
         return maps
 
@@ -166,12 +164,14 @@ def decode(maps: list[Floats], min_logit: float) -> Detections:
     cells = sum(map.shape[2] * map.shape[3] for map in maps)
     boxes = np.empty((cells, 4), np.float32)
     scores = np.empty(cells, np.float32)
-    points = np.empty((cells, 10), np.float32)
+    points = np.empty((cells, 2 * backend.LANDMARKS), np.float32)
     count = 0
     for map, stride in zip(maps, STRIDES, strict=True):
         count = backend.decode(map[0], stride, min_logit, boxes, scores, points, count)
     probabilities = (1 / (1 + np.exp(-scores[:count]))).astype(np.float32)
-    return Detections(boxes[:count], probabilities, points[:count].reshape(-1, 5, 2))
+    return Detections(
+        boxes[:count], probabilities, points[:count].reshape(-1, backend.LANDMARKS, 2)
+    )
 
 
 def _logit(probability: float) -> float:

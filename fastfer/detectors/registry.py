@@ -34,7 +34,6 @@ so only name files that you trust. Processes that unpickle an Engine execute it 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import re
@@ -43,6 +42,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from fastfer.detectors.base import Detector
@@ -75,6 +75,8 @@ class DetectorEntry:
 
 
 _entries: dict[str, DetectorEntry] = {}
+_files: dict[Path, tuple[bytes, DetectorEntry]] = {}
+"""Source and detector of every Python file that was executed."""
 
 
 def register_detector(
@@ -276,20 +278,21 @@ def _entry_for(path: Path) -> DetectorEntry:
 
 
 def _load_python(path: Path) -> DetectorEntry:
-    """Execute the file at ``path``; returns the one detector that it registers."""
-    module_name = f"fastfer_detector_{path.stem}"
-    module_spec = importlib.util.spec_from_file_location(module_name, path)
-    assert module_spec is not None  # Its suffix is .py.
-    assert module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    before = dict(_entries)
-    sys.modules[module_name] = module  # Dataclasses and pickle look their module up.
+    """Execute the file at ``path``, again only if it changed; returns the detector it registers."""
     try:
-        module_spec.loader.exec_module(module)
-    except FileNotFoundError as error:
-        if Path(str(error.filename)) != path.absolute():
-            raise
-        raise UsageError(f"detector file {path} does not exist", code="not_found") from None
+        source = path.read_bytes()
+    except OSError as error:
+        code = "not_found" if isinstance(error, FileNotFoundError) else None
+        raise UsageError(f"detector file {path}: {error.strerror}", code=code) from None
+    loaded = _files.get(path.absolute())
+    if loaded is not None and loaded[0] == source:
+        return loaded[1]
+    module = ModuleType(f"fastfer_detector_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # For dataclasses and pickle.
+    before = dict(_entries)
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
     except FastferError:
         raise
     except Exception as error:
@@ -297,11 +300,12 @@ def _load_python(path: Path) -> DetectorEntry:
             f"detector file {path} failed: {type(error).__name__}: {error}", code="not_a_detector"
         ) from error
     new = [entry for name, entry in _entries.items() if before.get(name) is not entry]
-    own = [entry for entry in new if entry.factory.__module__ == module_name] or new
+    own = [entry for entry in new if entry.factory.__module__ == module.__name__] or new
     if len(own) != 1:
         raise UsageError(
             f"detector file {path} must register one detector with register_detector(); "
             f"it registered {len(own)}",
             code="not_a_detector",
         )
+    _files[path.absolute()] = source, own[0]
     return own[0]
