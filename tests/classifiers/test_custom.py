@@ -14,8 +14,6 @@ from fastfer import pack_faces
 from fastfer.classifiers.custom import IMAGENET, CustomClassifier, ModelSpec, _probabilities
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.classifiers.opening import open_classifier
-from fastfer.cli.arguments import model_spec
-from fastfer.cli.image import parse
 from fastfer.engine import Engine
 from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
@@ -170,36 +168,18 @@ def test_engine(tmp_path: Path) -> None:
     assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-4)
 
 
-def test_options_of_the_command() -> None:
-    def read(*options: str) -> ModelSpec | None:
-        return model_spec(parse(["a.jpg", *options], "fastfer image"))
-
-    assert read() is None
-    assert read("--model-labels", "angry,sad", "--model-scale", "1/255") == ModelSpec(
-        ("angry", "sad"), (1 / 255,)
-    )
-    spec = read("--model-scale", "imagenet", "--model-color", "bgr")
-    assert spec == ModelSpec(None, *(row[::-1] for row in IMAGENET), "bgr")
-    assert read("--model-color", "bgr") == ModelSpec(color="bgr")
-    assert read("--model-scale", "1,2,3", "--model-bias=-1") == ModelSpec(
-        None, (1.0, 2.0, 3.0), (-1.0,)
-    )
-    with raises(UsageError, "usage", "imagenet", "--model-bias"):
-        read("--model-scale", "imagenet", "--model-bias", "3")
-    for text in ("one", "1/255/2", "1//255", "1/0", ""):
-        with raises(UsageError, "usage", repr(text)):
-            read("--model-scale", text)
-
-
 def test_imagenet_scale_follows_the_channel_order(tmp_path: Path) -> None:
     path = write_custom(tmp_path / "net.onnx", ["N", 3, 32, 32], 7)
     frame = np.full((40, 40, 3), (10, 20, 30), np.uint8)
-    options = ["a.jpg", "--model-labels", ",".join(EMOTIONS), "--model-scale", "imagenet"]
-    batches = []
-    for color in ("rgb", "bgr"):
-        spec = model_spec(parse([*options, "--model-color", color], "fastfer image"))
-        batches.append(CustomClassifier(path, spec=spec).pack(frame, np.float32([[0, 0, 40, 40]])))
-    np.testing.assert_allclose(batches[0], batches[1][..., ::-1], atol=1e-6)
+    specs = (
+        ModelSpec(EMOTIONS, *IMAGENET),
+        ModelSpec(EMOTIONS, *(row[::-1] for row in IMAGENET), "bgr"),
+    )
+    rgb, bgr = (
+        CustomClassifier(path, spec=spec).pack(frame, np.float32([[0, 0, 40, 40]]))
+        for spec in specs
+    )
+    np.testing.assert_allclose(rgb, bgr[..., ::-1], atol=1e-6)
 
 
 @pytest.mark.parametrize(
