@@ -59,7 +59,7 @@ def self_agreement(frames: list[Any], engine: Engine) -> float:
     options = VideoOptions(detect_every=1, classify_every=1)
     results = []
     for detector in (engine.detector, Jittering(engine.detector, 0.25)):
-        loop = VideoPipeline(detector, engine.classifier, options)
+        loop = VideoPipeline(Engine(detector, engine.classifier), options)
         results.append([result for _, result in loop.run(ArraySource(frames, FPS))])
     return compare(*results).label_agreement
 

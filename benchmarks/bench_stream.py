@@ -20,6 +20,7 @@ import pytest
 
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.detectors import Detector, create_detector
+from fastfer.engine import Engine
 from fastfer.errors import FastferError
 from fastfer.io.frame_source import ArraySource
 from fastfer.io.open_source import open_source
@@ -84,7 +85,7 @@ def plain(frames: list[Any], detector: Detector, classifier: EmotionClassifier) 
 def loop(
     frames: list[Any], detector: Detector, classifier: EmotionClassifier, options: VideoOptions
 ) -> int:
-    running = VideoPipeline(detector, classifier, options)
+    running = VideoPipeline(Engine(detector, classifier), options)
     return sum(len(result.faces) for _, result in running.run(ArraySource(frames, 12.5)))
 
 

@@ -1,11 +1,23 @@
-"""Facial expressions from photos, clips and cameras, fast and on an ordinary CPU.
+"""Facial expressions of photos, videos and cameras, on an ordinary CPU.
 
     >>> import fastfer
-    >>> for face in fastfer.analyze("photo.jpg").faces:
+    >>> for face in fastfer.analyze("photo.jpg"):
     ...     print(face.box, face.emotion, face.score)
+    >>> for result in fastfer.stream("clip.mp4"):
+    ...     print(result.pts, [(face.track_id, face.emotion) for face in result])
 
-Importing this package costs next to nothing: OpenCV and ONNX Runtime load with the first name that
-needs them.
+Photos: :func:`analyze`, :class:`Engine`, :func:`read_image`.
+Videos: :func:`stream`, :class:`Tracker`, :class:`VideoOptions`, :class:`CameraOptions`.
+Results: :class:`Face`, :class:`FrameResult`, :class:`PhotoResult`, :class:`VideoFrameResult`,
+:func:`draw_result`, :data:`EMOTIONS`, :data:`CSV_COLUMNS`, :data:`CSV_DTYPES`.
+Detectors: :func:`create_detector`, :func:`available_detectors`, :func:`register_detector`,
+:class:`Detector`, :class:`LowConfidenceDetector`, :class:`Detections`, :class:`CropCalibration`.
+Networks: :class:`EmotionClassifier`, :class:`ModelSpec`, :func:`pack_faces`.
+Boxes: :func:`iou`, :func:`nms`.
+Errors: :class:`FastferError` and its subclasses; each has a ``code``, see :mod:`fastfer.errors`.
+Installation: :func:`build_info`, ``__version__``.
+
+Importing the package is cheap: OpenCV and ONNX Runtime are loaded by the first name that uses them.
 """
 
 from __future__ import annotations
@@ -14,10 +26,16 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from fastfer.classifiers.custom import ModelSpec as ModelSpec
     from fastfer.classifiers.native import EmotionClassifier as EmotionClassifier
+    from fastfer.detections import CropCalibration as CropCalibration
     from fastfer.detections import Detections as Detections
     from fastfer.detectors import Detector as Detector
+    from fastfer.detectors import LowConfidenceDetector as LowConfidenceDetector
+    from fastfer.detectors import available_detectors as available_detectors
     from fastfer.detectors import create_detector as create_detector
+    from fastfer.detectors import register_detector as register_detector
+    from fastfer.diagnostics import build_info as build_info
     from fastfer.display.annotate import draw_result as draw_result
     from fastfer.engine import Engine as Engine
     from fastfer.engine import analyze as analyze
@@ -29,6 +47,7 @@ if TYPE_CHECKING:
     from fastfer.errors import ModelError as ModelError
     from fastfer.errors import OutputError as OutputError
     from fastfer.errors import UsageError as UsageError
+    from fastfer.io.open_source import CameraOptions as CameraOptions
     from fastfer.io.photos import read_image as read_image
     from fastfer.kernels.boxes import iou as iou
     from fastfer.kernels.boxes import nms as nms
@@ -36,51 +55,64 @@ if TYPE_CHECKING:
     from fastfer.labels import EMOTIONS as EMOTIONS
     from fastfer.outputs.columns import CSV_COLUMNS as CSV_COLUMNS
     from fastfer.outputs.columns import CSV_DTYPES as CSV_DTYPES
-    from fastfer.pipeline.video_pipeline import stream as stream
+    from fastfer.pipeline.push_tracker import Tracker as Tracker
+    from fastfer.pipeline.stream import stream as stream
+    from fastfer.pipeline.video_pipeline import VideoOptions as VideoOptions
     from fastfer.results import Face as Face
     from fastfer.results import FrameResult as FrameResult
+    from fastfer.results import PhotoResult as PhotoResult
     from fastfer.results import VideoFrameResult as VideoFrameResult
 
 __version__: Final = "0.1.0"
 
-_HOME: Final = {
-    "CSV_COLUMNS": "outputs.columns",
-    "CSV_DTYPES": "outputs.columns",
-    "EMOTIONS": "labels",
-    "BoxError": "errors",
+_MODULES: Final = {
+    "analyze": "engine",
+    "stream": "pipeline.stream",
+    "Engine": "engine",
+    "Tracker": "pipeline.push_tracker",
+    "EmotionClassifier": "classifiers.native",
+    "ModelSpec": "classifiers.custom",
+    "VideoOptions": "pipeline.video_pipeline",
+    "CameraOptions": "io.open_source",
+    "CropCalibration": "detections",
     "Detections": "detections",
     "Detector": "detectors",
-    "EmotionClassifier": "classifiers.native",
-    "Engine": "engine",
-    "ExtensionMissingError": "errors",
-    "Face": "results",
-    "FastferError": "errors",
-    "FrameError": "errors",
-    "FrameResult": "results",
-    "InputError": "errors",
-    "ModelError": "errors",
-    "OutputError": "errors",
-    "UsageError": "errors",
-    "VideoFrameResult": "results",
-    "analyze": "engine",
+    "LowConfidenceDetector": "detectors",
     "create_detector": "detectors",
+    "register_detector": "detectors",
+    "available_detectors": "detectors",
     "draw_result": "display.annotate",
+    "read_image": "io.photos",
+    "pack_faces": "kernels.pack",
     "iou": "kernels.boxes",
     "nms": "kernels.boxes",
-    "pack_faces": "kernels.pack",
-    "read_image": "io.photos",
-    "stream": "pipeline.video_pipeline",
+    "Face": "results",
+    "FrameResult": "results",
+    "PhotoResult": "results",
+    "VideoFrameResult": "results",
+    "EMOTIONS": "labels",
+    "CSV_COLUMNS": "outputs.columns",
+    "CSV_DTYPES": "outputs.columns",
+    "build_info": "diagnostics",
+    "FastferError": "errors",
+    "UsageError": "errors",
+    "FrameError": "errors",
+    "BoxError": "errors",
+    "InputError": "errors",
+    "OutputError": "errors",
+    "ModelError": "errors",
+    "ExtensionMissingError": "errors",
 }
-"""Public names and the modules they live in."""
+"""Public names and the modules that define them."""
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> object:
-    """Load the module of a public name when it is first asked for."""
-    if name not in _HOME:
+    """Import the module of a public name on first access."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    value: object = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,43 +1,71 @@
-"""From a frame to labelled faces: detect, pack, classify."""
+"""The engine: a face detector and an expression classifier, applied to pictures."""
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from weakref import WeakSet
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastfer.classifiers.base import Classifier
 from fastfer.classifiers.opening import open_classifier
-from fastfer.crops import drop_uncroppable, quality_scores, roll_angles
-from fastfer.detectors import Detections, Detector, create_detector
+from fastfer.crops import drop_uncroppable
+from fastfer.detections import CropCalibration, Detections
+from fastfer.detectors import Detector, create_detector
 from fastfer.errors import UsageError
+from fastfer.face_reader import FaceReader, Stopwatch
+from fastfer.inference.background import in_background, reserve_environment_names
 from fastfer.inference.onnx_session import pick_threads
 from fastfer.io.encoded_image import MAX_PIXELS, EncodedImage
+from fastfer.kernels.boxes import as_boxes
 from fastfer.kernels.pack import check_frame
-from fastfer.labels import EMOTIONS
-from fastfer.results import Face, FrameResult
-from fastfer.validation import check_range, check_unit_interval
+from fastfer.results import FrameResult
+from fastfer.validation import check_choice, check_range, check_unit_interval
 
 if TYPE_CHECKING:
     from fastfer.classifiers.contract import Head
     from fastfer.classifiers.custom import ModelSpec
 
 Frame = NDArray[np.uint8]
-T = TypeVar("T")
+Color = Literal["bgr", "rgb"]
+
+
+class PillowImage(Protocol):
+    """The part of ``PIL.Image.Image`` that :meth:`Engine.analyze` uses; fastfer does not import
+    Pillow."""
+
+    mode: str
+
+    def convert(self, mode: str) -> PillowImage:
+        """The image in another mode."""
+
+    def tobytes(self) -> bytes:
+        """The pixels, row by row."""
+
+
+Picture: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame | PillowImage
+"""What :meth:`Engine.analyze` accepts: a file's path or bytes, an array, or a Pillow image."""
 
 
 class Engine:
-    """A detector and a network, ready for any number of frames, from any number of threads."""
+    """A face detector and an expression classifier, loaded once and used for many pictures.
+
+    Threads may share an engine. It can be pickled, for process pools and spawned processes: the
+    pickle holds the arguments, and the receiving process loads the models again. After a fork, the
+    child process loads its own copies on first use, because the threads of ONNX Runtime do not
+    survive a fork. Both need arguments that name what to load; a detector or classifier object is
+    pickled and used as it is.
+    """
 
     def __init__(
         self,
-        detector: str | Detector = "auto",
+        detector: str | os.PathLike[str] | Detector = "auto",
         model: str | os.PathLike[str] | Classifier | None = None,
         *,
         spec: ModelSpec | None = None,
@@ -48,229 +76,346 @@ class Engine:
         min_quality: float = 0.0,
         load_in_background: bool = False,
     ) -> None:
-        """Load what is needed.
+        """Load the models.
 
         Args:
-            detector: name of a detector, a file, either with options (see
-                :func:`~fastfer.detectors.create_detector`), or one that was made before. ``"auto"``
-                takes the bundled network.
-            model: path of a network, or a classifier that was made before; ``None`` takes the
-                bundled one.
-            spec: what the file of a network that was not made for fastfer does not say.
-            head: output of a model with two, see
-                :class:`~fastfer.classifiers.native.EmotionClassifier`.
-            threads: for the network, see there, and for that of a detector
-                that is asked for by name, unless its options say otherwise.
-            min_face: side in pixels of the smallest face to report; 0 leaves it to the detector.
-            detect_size: long side of the picture that the detector searches, in pixels; ``None``
-                leaves it to the detector. Crops are always cut from the frame itself.
-            min_quality: faces whose :attr:`~fastfer.results.Face.quality` is lower are marked
-                ``low_quality``, 0 to 1.
-            load_in_background: load the network in the background, while the first frame is read and searched.
-                Its errors then come from the first use.
+            detector: name or ``.onnx`` file of a detector, optionally with options (see
+                :func:`~fastfer.detectors.create_detector`), or a detector object. ``"auto"`` is the
+                bundled network.
+            model: ``.onnx`` file of an expression network, or a classifier object; ``None`` is the
+                bundled network.
+            spec: labels and pixel scale of a network that was not made for fastfer.
+            head: which output head of a network with several: ``"ferplus"`` or ``"fer2013"``;
+                ``None`` is the network's default.
+            threads: threads of each network; ``None`` is what the process may use, at most 4. A
+                ``threads`` option of ``detector`` takes precedence.
+            min_face: side in pixels of the smallest face to report; 0 is the detector's limit.
+            detect_size: long side in pixels of the image that the detector searches; ``None`` is
+                the detector's default. Crops always come from the full-size frame.
+            min_quality: faces of lower :attr:`~fastfer.results.Face.quality`, 0 to 1, are marked
+                ``low_quality`` and have no emotion.
+            load_in_background: return before the expression network is loaded. Its errors are then
+                raised on first use.
 
         Raises:
-            ModelError: the network cannot be used (unless ``load_in_background``).
-            UsageError: an unknown detector, a value of another kind or out of its range, or an
-                option that does not go with an object given.
+            ModelError: a network cannot be loaded.
+            UsageError: an unknown detector, a value out of range, or an option of an object that
+                exists already.
         """
-        # Before anything loads, be it in the background, where an error would wait to be found.
         check_unit_interval(min_quality=min_quality)
         check_range(min_face=(min_face, 0))
         pick_threads(threads)
-        if not isinstance(detector, (str, Detector)):
+        if not isinstance(detector, (str, os.PathLike, Detector)):
             raise UsageError(
-                "detector must be a name or a file as a text, or an object with name, crop_calibration and "
-                f"detect(); got {detector!r}."
+                "detector must be a name, a file, or an object with name, crop_calibration and "
+                f"detect(); got {detector!r}",
+                code="not_a_detector",
             )
-        self._classifier = self._provide(model, spec, head, threads, load_in_background)
-        self.min_quality = min_quality
-        size = {} if detect_size is None else {"detect_size": detect_size}
-        if isinstance(detector, str):
-            self.detector = create_detector(detector, threads=threads, min_face=min_face, **size)
-        elif min_face or size:
-            raise UsageError(
-                "min_face and detect_size belong to the detector, which was given ready made."
-            )
-        else:
-            self.detector = detector
+        self._setup(
+            detector=detector,
+            model=model,
+            spec=spec,
+            head=head,
+            threads=threads,
+            min_face=min_face,
+            detect_size=detect_size,
+            min_quality=min_quality,
+            load_in_background=load_in_background,
+        )
 
-    @staticmethod
-    def _provide(
-        model: str | os.PathLike[str] | Classifier | None,
-        spec: ModelSpec | None,
-        head: Head | None,
-        threads: int | None,
-        load_in_background: bool,
-    ) -> Callable[[], Classifier]:
-        if isinstance(model, Classifier):
-            if threads is not None or head is not None:
-                raise UsageError(
-                    "threads and head belong to the classifier, which was given ready made."
-                )
-            classifier = model
-        elif load_in_background:
-            _keep_environment_in_place()
-            return _in_background(
-                "fastfer-load", lambda: open_classifier(model, threads, spec, head)
-            )
-        else:
-            classifier = open_classifier(model, threads, spec, head)
-        return lambda: classifier
+    def _setup(self, **arguments: Any) -> None:
+        self._arguments = arguments
+        self.min_quality: float = arguments["min_quality"]
+        self._models: _Models | None = _Models.load(**arguments)
+        _engines.add(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._arguments | {"min_quality": self.min_quality}
+
+    def __setstate__(self, arguments: dict[str, Any]) -> None:
+        self._setup(**arguments)
+
+    def _loaded(self) -> _Models:
+        if self._models is None:  # In a forked child.
+            self._models = _Models.load(**self._arguments)
+        return self._models
+
+    @property
+    def detector(self) -> Detector:
+        """The face detector."""
+        return self._loaded().detector
 
     @property
     def classifier(self) -> Classifier:
-        """The network; waits for it, and raises its :class:`ModelError`, after ``load_in_background``."""
-        return self._classifier()
+        """The expression classifier. With ``load_in_background``, waits for it.
+
+        Raises:
+            ModelError: it could not be loaded.
+        """
+        return self._loaded().classifier()
 
     @property
     def detection_size(self) -> int:
-        """Long side in pixels of a copy of a larger picture that serves the detector as well as the
-        picture; 0 where it must see all of it."""
+        """Long side in pixels of the reduced copy in which the detector finds the same faces as in
+        a larger picture; 0 if it needs the full picture."""
         return getattr(self.detector, "detection_size", 0)
 
-    def analyze(self, frame: Frame, *, reduced: Frame | None = None) -> FrameResult:
-        """The faces of one frame and what their expressions read as.
+    @property
+    def reader(self) -> FaceReader:
+        """The steps after detection; see :attr:`classifier` for what it may wait for and raise."""
+        return FaceReader(self.classifier, self.detector.crop_calibration, self.min_quality)
+
+    def analyze(
+        self,
+        source: Picture,
+        *,
+        color: Color = "bgr",
+        boxes: ArrayLike | None = None,
+        reduced: Frame | None = None,
+    ) -> FrameResult:
+        """Find the faces of one picture and classify their expressions.
 
         Args:
-            frame: uint8, (H, W, 3) blue-green-red or (H, W) gray, upright. Rows may be any distance
-                apart; the frame is not changed, nor kept.
-            reduced: a smaller copy of it, to search for faces in; crops come from ``frame``.
+            source: path or bytes of an image file, see :func:`fastfer.read_image`; a uint8 array,
+                (H, W, 3) or gray (H, W), with contiguous pixels in each row; or a ``PIL.Image``,
+                converted to RGB without EXIF rotation. Arrays are neither changed nor kept.
+            color: channel order of an array. Files and Pillow images ignore it.
+            boxes: (N, 4) x, y, width, height in pixels of the picture. They replace the detector:
+                each box is cropped as it is, with ``detection_score`` 1.
+            reduced: a smaller copy of an array, which the detector searches in its place.
 
         Raises:
-            FrameError: another dtype, shape or memory layout.
-            ModelError: the network cannot be used (only after ``load_in_background``).
+            InputError: the file cannot be read.
+            FrameError: an array of another dtype, shape or memory layout.
+            BoxError: a box that is not finite, empty, or outside the picture.
+            ModelError: the network cannot be loaded (with ``load_in_background``).
         """
-        if reduced is None:
-            return self.analyze_batch([frame])[0]
-        check_frame(frame)
-        check_frame(reduced)
-        clock = _Clock()
-        found = _enlarged(self.detector.detect(reduced), reduced, frame)
-        return self._read_faces([frame], [found], [{"detect": clock.lap()}], clock)[0]
+        check_choice(color=(color, ("bgr", "rgb")))
+        if isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
+            return self.analyze_encoded(EncodedImage.read(source), boxes=boxes)[0]
+        frame = _as_bgr(source, color)
+        stopwatch = Stopwatch()
+        if boxes is not None:
+            given = _GivenBoxes(boxes)
+            return self._read(given, [frame], [given.detect(frame)], [{}], stopwatch)[0]
+        if reduced is not None:
+            reduced = _as_bgr(reduced, color)
+        detector = self.detector
+        found = _detect(detector, frame, reduced)
+        return self._read(detector, [frame], [found], [{"detect": stopwatch.lap()}], stopwatch)[0]
 
-    def analyze_batch(self, frames: Sequence[Frame]) -> list[FrameResult]:
-        """As :meth:`analyze`, for several frames; all their faces go to the network at once.
+    def analyze_batch(self, frames: Sequence[Frame], *, color: Color = "bgr") -> list[FrameResult]:
+        """As :meth:`analyze` for several arrays, whose faces are classified in one batch.
 
-        ``timings_ms`` of a frame has its share of the common classification, by number of faces.
+        The time of the batch is divided among the frames by number of faces.
         """
-        for frame in frames:
-            check_frame(frame)
-        clock = _Clock()
+        check_choice(color=(color, ("bgr", "rgb")))
+        images = [_as_bgr(frame, color) for frame in frames]
+        detector = self.detector
+        stopwatch = Stopwatch()
         found: list[Detections] = []
         timings: list[dict[str, float]] = []
-        for frame in frames:
-            found.append(self.detector.detect(frame))
-            timings.append({"detect": clock.lap()})
-        return self._read_faces(frames, found, timings, clock)
+        for frame in images:
+            found.append(_detect(detector, frame))
+            timings.append({"detect": stopwatch.lap()})
+        return self._read(detector, images, found, timings, stopwatch)
 
     def analyze_encoded(
-        self, image: EncodedImage, *, max_pixels: int = MAX_PIXELS
+        self,
+        image: EncodedImage,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        boxes: ArrayLike | None = None,
     ) -> tuple[FrameResult, Frame]:
-        """As :meth:`analyze`, of a picture file in memory; also returns its pixels.
+        """As :meth:`analyze` for an image file; also returns its pixels, (H, W, 3) BGR.
 
-        In a large JPEG faces are searched in a reduced copy, while the whole is decoded in another
-        thread. Crops come from the whole.
+        The detector searches a reduced copy of a large JPEG while another thread decodes the whole,
+        from which the crops come.
 
         Raises:
-            InputError: it cannot be decoded.
-            ModelError: the network cannot be used (only after ``load_in_background``).
+            InputError: more than ``max_pixels``, truncated, or not decodable.
         """
-        clock = _Clock()
-        factor = image.reduction(self.detection_size, max_pixels)
+        stopwatch = Stopwatch()
+        factor = 1 if boxes is not None else image.reduction(self.detection_size, max_pixels)
         if factor == 1:
             frame = image.decode(max_pixels)
-            read = clock.lap()
-            return self.analyze(frame).with_stage_time("read", read), frame
-        whole = _in_background("fastfer-read", lambda: image.decode(max_pixels))
-        copy = image.decode_reduced(factor)
-        if copy is None:  # Most likely the whole cannot be decoded either, and says why.
-            copy = whole()
-        read = clock.lap()
-        found = self.detector.detect(copy)
-        timings = {"detect": clock.lap()}
+            read = stopwatch.lap()
+            return self.analyze(frame, boxes=boxes).with_stage_time("read", read), frame
+        whole = in_background("fastfer-read", lambda: image.decode(max_pixels))
+        reduced = image.decode_reduced(factor)
+        if reduced is None:  # Decoding the whole raises the error that explains why.
+            reduced = whole()
+        read = stopwatch.lap()
+        detector = self.detector
+        found = detector.detect(reduced)
+        timings = {"detect": stopwatch.lap()}
         frame = whole()
-        read += clock.lap()
-        found = _enlarged(found, copy, frame)
-        return self._read_faces([frame], [found], [timings], clock)[0].with_stage_time(
-            "read", read
-        ), frame
+        read += stopwatch.lap()
+        found = _croppable(found, detector, frame, reduced)
+        (result,) = self._read(detector, [frame], [found], [timings], stopwatch)
+        return result.with_stage_time("read", read), frame
 
-    def _read_faces(
+    def _read(
         self,
+        detector: Detector,
         frames: Sequence[Frame],
-        found: list[Detections],
-        timings: list[dict[str, float]],
-        clock: _Clock,
+        found: Sequence[Detections],
+        timings: Sequence[dict[str, float]],
+        stopwatch: Stopwatch,
     ) -> list[FrameResult]:
-        """Crop and classify what was found."""
-        classifier = self.classifier
-        waited = clock.lap()
-        found = [
-            drop_uncroppable(faces, self.detector.crop_calibration, frame.shape[1::-1])
-            for frame, faces in zip(frames, found, strict=True)
-        ]
-        ends = np.cumsum([0, *map(len, found)]).tolist()
-        batch = classifier.batch(ends[-1])
-        quality: list[NDArray[np.float64]] = []
-        for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
-            tiles, crops = (
-                batch[ends[i] : ends[i + 1]],
-                self.detector.crop_calibration.crops(faces.boxes),
-            )
-            classifier.pack(frame, crops, roll_angles(faces.landmarks, len(faces)), tiles)
-            quality.append(quality_scores(faces, crops, tiles, frame.shape[1::-1]))
-            timings[i]["pack"] = clock.lap()
-
-        probabilities = classifier.predict(batch)
-        per_face = clock.lap() / max(1, len(batch))
+        """The results of ``frames``, given what ``detector`` found in each and the times so far."""
+        reader = FaceReader(self.classifier, detector.crop_calibration, self.min_quality)
+        waited = stopwatch.lap()
+        faces = reader.read(frames, found, timings, stopwatch)
         results = []
-        for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
-            times = timings[i]
-            times["classify"] = per_face * len(faces)
-            if waited >= 1:  # Only where the network was still loading.
+        for frame, of_frame, times in zip(frames, faces, timings, strict=True):
+            if waited >= 1:  # Only while the network is still loading.
                 times["load"] = waited
             times["total"] = sum(times.values())
             results.append(
                 FrameResult(
-                    faces=_faces(
-                        faces, probabilities[ends[i] : ends[i + 1]], quality[i], self.min_quality
-                    ),
+                    faces=of_frame,
                     width=frame.shape[1],
                     height=frame.shape[0],
                     timings_ms={stage: round(ms, 3) for stage, ms in times.items()},
-                    detector=self.detector.name,
+                    detector=detector.name,
                 )
             )
         return results
 
 
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """What an engine loads, and loads again in another process."""
+
+    detector: Detector
+    classifier: Callable[[], Classifier]
+    """Returns the classifier, once it is loaded."""
+
+    @classmethod
+    def load(cls, **arguments: Any) -> _Models:
+        # The classifier first: with load_in_background the detector loads at the same time.
+        classifier = _load_classifier(**arguments)
+        return cls(_load_detector(**arguments), classifier)
+
+
+def _load_classifier(
+    *,
+    model: str | os.PathLike[str] | Classifier | None,
+    spec: ModelSpec | None,
+    head: Head | None,
+    threads: int | None,
+    load_in_background: bool,
+    **_: Any,
+) -> Callable[[], Classifier]:
+    """A function that returns the classifier, once it is loaded."""
+    if isinstance(model, Classifier):
+        if threads is not None or head is not None or spec is not None:
+            raise UsageError("threads, head and spec do not apply to a classifier object")
+        classifier = model
+    elif load_in_background:
+        reserve_environment_names()
+        return in_background("fastfer-load", lambda: open_classifier(model, threads, spec, head))
+    else:
+        classifier = open_classifier(model, threads, spec, head)
+    return lambda: classifier
+
+
+def _load_detector(
+    *,
+    detector: str | os.PathLike[str] | Detector,
+    threads: int | None,
+    min_face: float,
+    detect_size: int | None,
+    **_: Any,
+) -> Detector:
+    size = {} if detect_size is None else {"detect_size": detect_size}
+    if isinstance(detector, (str, os.PathLike)):
+        return create_detector(os.fspath(detector), threads=threads, min_face=min_face, **size)
+    if min_face or size:
+        raise UsageError("min_face and detect_size do not apply to a detector object")
+    return detector
+
+
+def _before_fork() -> None:
+    """Wait for background loading: the child would inherit half an import."""
+    for engine in list(_engines):
+        if engine._models is not None:
+            with suppress(Exception):
+                engine._models.classifier()
+
+
+def _after_fork_in_child() -> None:
+    """Let each engine load its models again, and never free the inherited ones.
+
+    The destructor of an ONNX Runtime session waits for threads that exist in the parent only.
+    """
+    from ctypes import py_object, pythonapi
+
+    for engine in list(_engines):
+        pythonapi.Py_IncRef(py_object(engine._models))
+        engine._models = None
+
+
+_engines: Final[WeakSet[Engine]] = WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
+
+
+class _GivenBoxes:
+    """A detector that returns the boxes of its caller, to be cropped as they are."""
+
+    name = "boxes"
+    crop_calibration = CropCalibration()
+
+    def __init__(self, boxes: ArrayLike) -> None:
+        rows = as_boxes(boxes).astype(np.float32)
+        self._found = Detections(rows, np.ones(len(rows), np.float32))
+
+    def detect(self, frame: Frame) -> Detections:
+        return self._found
+
+
+def _detect(detector: Detector, frame: Frame, reduced: Frame | None = None) -> Detections:
+    """The croppable faces of ``frame``, found in it or in a reduced copy."""
+    found = detector.detect(frame if reduced is None else reduced)
+    return _croppable(found, detector, frame, reduced)
+
+
+def _croppable(
+    found: Detections, detector: Detector, frame: Frame, reduced: Frame | None
+) -> Detections:
+    height, width = frame.shape[:2]
+    if reduced is not None:
+        found = found.scaled(width / reduced.shape[1], height / reduced.shape[0])
+    return drop_uncroppable(found, detector.crop_calibration, (width, height))
+
+
 def analyze(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame,
+    source: Picture,
     *,
     engine: Engine | None = None,
+    color: Color = "bgr",
+    boxes: ArrayLike | None = None,
 ) -> FrameResult:
-    """The faces of one picture: its path, its bytes as in the file, or its pixels.
+    """Find the faces of one picture and classify their expressions.
+
+        >>> for face in fastfer.analyze("photo.jpg"):
+        ...     print(face.box, face.emotion, face.score)
 
     Args:
-        source: what :func:`fastfer.read_image` or :meth:`Engine.analyze` takes.
-        engine: whose detector and network to use; by default one with default settings, which is
-            made by the first call and kept.
-
-    Raises:
-        InputError: the file cannot be read.
-        FrameError: the array is not a frame.
-        ModelError: the network cannot be used.
+        source: path or bytes of an image file, array or ``PIL.Image``; see :meth:`Engine.analyze`,
+            also for the errors.
+        engine: detector and network to use; by default one with default settings, created by the
+            first call and kept.
+        color: channel order of an array, ``"bgr"`` or ``"rgb"``.
+        boxes: (N, 4) faces to classify in place of detection.
     """
-    engine = engine or default_engine()
-    if not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
-        return engine.analyze(source)
-    result, _ = engine.analyze_encoded(EncodedImage.read(source))
-    return result
+    return (engine or default_engine()).analyze(source, color=color, boxes=boxes)
 
 
 def default_engine() -> Engine:
-    """The engine behind :func:`analyze`, made once for the process."""
+    """The engine of :func:`analyze` and :func:`fastfer.stream`, created once per process."""
     global _default
     with _default_lock:
         if _default is None:
@@ -282,90 +427,13 @@ _default: Engine | None = None
 _default_lock: Final = threading.Lock()
 
 
-def _faces(
-    found: Detections,
-    probabilities: NDArray[np.float32],
-    quality: NDArray[np.float64],
-    min_quality: float,
-) -> tuple[Face, ...]:
-    """Plain Python values, rounded to what is meaningful: 0.01 px, a millionth of certainty."""
-    boxes = found.boxes.astype(np.float64).round(2).tolist()
-    scores = found.scores.astype(np.float64).round(4).tolist()
-    rows = probabilities.astype(np.float64).round(6).tolist()
-    marks: list[Any] = [None] * len(found)
-    if found.landmarks is not None:
-        marks = found.landmarks.astype(np.float64).round(2).tolist()
-    faces = []
-    good = quality.round(3).tolist()
-    for box, score, row, points, share in zip(boxes, scores, rows, marks, good, strict=True):
-        best = max(range(len(row)), key=row.__getitem__)
-        faces.append(
-            Face(
-                box=tuple(box),
-                detection_score=score,
-                emotion=EMOTIONS[best] if share >= min_quality else None,
-                score=row[best] if share >= min_quality else None,
-                probabilities=dict(zip(EMOTIONS, row, strict=True)),
-                landmarks=None if points is None else tuple(map(tuple, points)),
-                quality=share,
-                low_quality=share < min_quality,
-            )
-        )
-    return tuple(faces)
-
-
-def _enlarged(found: Detections, reduced: Frame, frame: Frame) -> Detections:
-    """What was found in a smaller copy, in pixels of ``frame``."""
-    return found.scaled(frame.shape[1] / reduced.shape[1], frame.shape[0] / reduced.shape[0])
-
-
-def _keep_environment_in_place() -> None:
-    """Let the environment hold the names that OpenCV's package sets while it is imported.
-
-    For a new name the C library moves the whole table, under the hands of a thread whose libraries
-    are reading it as they load, which can end in a segmentation fault. The value of a name that is
-    there is exchanged in place.
-    """
-    if "cv2" not in sys.modules:
-        for name in ("LD_LIBRARY_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
-            os.environ.setdefault(name, "")
-
-
-def _in_background(name: str, make: Callable[[], T]) -> Callable[[], T]:
-    """Start ``make`` in a thread; the function returned waits for its result, or its error.
-
-    As an executor would, without the tenth of a start that importing one takes.
-    """
-    made: list[T] = []
-    failed: list[Exception] = []
-
-    def run() -> None:
-        try:
-            made.append(make())
-        except Exception as error:
-            failed.append(error)
-
-    # Not a daemon: one that is cut off inside ONNX Runtime at exit takes the process with it.
-    thread = threading.Thread(target=run, name=name)
-    thread.start()
-
-    def result() -> T:
-        thread.join()
-        if failed:
-            raise failed[0]
-        return made[0]
-
-    return result
-
-
-class _Clock:
-    """Measures laps in milliseconds."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self) -> float:
-        """Milliseconds since the last lap."""
-        now = time.perf_counter()
-        lap, self._last = (now - self._last) * 1e3, now
-        return lap
+def _as_bgr(source: Any, color: Color) -> Frame:
+    """The pixels of an array or Pillow image in the order that the kernels take."""
+    if hasattr(source, "convert") and hasattr(source, "tobytes"):  # PIL.Image
+        source = np.asarray(source if source.mode == "L" else source.convert("RGB"))
+        color = "rgb"
+    check_frame(source)
+    frame: Frame = source
+    if color == "rgb" and frame.ndim == 3:
+        return np.ascontiguousarray(frame[:, :, ::-1])
+    return frame

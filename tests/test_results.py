@@ -40,7 +40,7 @@ def test_results_cannot_be_changed() -> None:
 
 
 def test_a_stage_before_the_others_adds_to_the_total() -> None:
-    later = RESULT.after("read", 2.0004)
+    later = RESULT.with_stage_time("read", 2.0004)
     assert list(later.timings_ms) == ["read", "detect", "total"]
     assert later.timings_ms == {"read": 2.0, "detect": 12.5, "total": 15.0}
     assert RESULT.timings_ms["total"] == 13.0

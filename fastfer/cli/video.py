@@ -197,9 +197,7 @@ def _video_options(args: argparse.Namespace) -> VideoOptions:
     from fastfer.pipeline.video_pipeline import SMOOTH, VideoOptions
 
     smooth = SMOOTH if args.smooth is None else args.smooth
-    return VideoOptions(
-        args.detect_every, args.classify_every, smooth, args.budget_ms, args.min_quality
-    )
+    return VideoOptions(args.detect_every, args.classify_every, smooth, args.budget_ms)
 
 
 def _audit(reopen: Callable[[], FrameSource], engine: Engine, options: VideoOptions) -> None:
@@ -216,8 +214,8 @@ def _analyze(
     from fastfer.outputs.run_stats import RunStats
     from fastfer.pipeline.video_pipeline import VideoPipeline
 
-    # First the model: a refused one must not truncate the files of an earlier run.
-    pipeline = VideoPipeline(engine.detector, engine.classifier, options)
+    engine.classifier  # noqa: B018 - an unusable model must not truncate files of an earlier run.
+    pipeline = VideoPipeline(engine, options)
     stats = RunStats()
     annotator = FrameAnnotator(args.lang)
     with ExitStack() as stack:
@@ -246,7 +244,7 @@ def _analyze(
 
 
 def _report(stats: RunStats, pipeline: VideoPipeline, source: FrameSource) -> None:
-    terminal.say(stats.line(pipeline.counts, source.dropped if source.live else None))
+    terminal.say(stats.line(pipeline.counters, source.dropped if source.live else None))
     if pipeline.budget is not None:
         terminal.say(pipeline.budget.report())
 

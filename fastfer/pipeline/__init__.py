@@ -1,1 +1,1 @@
-"""The video pipeline: detect or track, classify, smooth; streams, budget and audit on top of it."""
+"""Videos: detect or track, classify what changed, smooth; one result per frame, in order."""

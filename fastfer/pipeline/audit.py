@@ -1,4 +1,4 @@
-"""What skipping work has cost: the results of a run against those of looking at everything."""
+"""The cost of skipping work: a run compared with full processing of the same recording."""
 
 from __future__ import annotations
 
@@ -20,55 +20,57 @@ from fastfer.tracking.association import associate
 
 MIN_IOU: Final = 0.5
 """Overlap from which two boxes are the same face."""
+CERTAIN: Final = 0.3
+"""Seconds in view that distinguish a face from a false positive of the detector."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """How a run compares with its reference; shares are 0 to 1, ``nan`` where there was nothing."""
+    """Agreement of a run with its reference; shares are 0 to 1, ``nan`` where nothing was there."""
 
     frames: int
     faces: int
-    """In the reference."""
+    """In the reference, over all frames."""
     recall: float
-    """Share of the reference's faces that the run has too."""
+    """Share of the reference's faces that the run has."""
     recall_certain: float
-    """The same among faces that the reference itself saw for :data:`CERTAIN` seconds or more."""
+    """The same for faces that the reference has for :data:`CERTAIN` seconds or more."""
     extra: float
-    """Faces of the run that the reference does not have, as a share of the reference's faces."""
+    """Faces that only the run has, relative to the number of the reference's faces."""
     mean_iou: float
     label_agreement: float
-    """Among the faces that both have: the same emotion."""
+    """Share of the common faces with the same emotion."""
     raw_agreement: float
-    """The same for the network's readings before smoothing."""
+    """The same before smoothing."""
     probability_difference: float
-    """Mean absolute difference of a smoothed probability."""
+    """Mean absolute difference of smoothed probabilities."""
     identity_switches: int
-    """How often a face of the reference changed its number in the run."""
+    """How often a face of the reference changes its track in the run."""
     flips_per_minute: float
-    """Changes of a face's label, per minute that a face was in view, in the run."""
+    """Changes of a face's label per minute in view, in the run."""
     reference_flips_per_minute: float
     slowest_appearance: float
-    """Seconds at most from a new face's first appearance in the reference to that in the run."""
+    """Longest delay in seconds from a face's first frame in the reference to that in the run."""
     missed_tracks: int
-    """Faces that the reference saw for :data:`CERTAIN` seconds or more and the run never."""
+    """Faces that the reference has for :data:`CERTAIN` seconds or more and the run never."""
     reference_ms: float
-    """Per frame."""
+    """Mean milliseconds per frame of the reference."""
     run_ms: float
-    """Per frame."""
+    """Mean milliseconds per frame of the run."""
 
     @property
     def speed_up(self) -> float:
-        """How many times faster the run was."""
+        """Time of the reference divided by that of the run."""
         return self.reference_ms / self.run_ms if self.run_ms else float("nan")
 
     def table(self) -> str:
-        """All of it, to read."""
+        """All figures as aligned text."""
         lines = {
             "frames": f"{self.frames}",
             "faces in the reference": f"{self.faces}",
             "recall of faces (IoU 0.5)": f"{self.recall:.1%}",
             f"  of faces in view for {CERTAIN} s": f"{self.recall_certain:.1%}",
-            "faces beyond the reference": f"{self.extra:.1%}",
+            "faces not in the reference": f"{self.extra:.1%}",
             "mean IoU": f"{self.mean_iou:.3f}",
             "label agreement": f"{self.label_agreement:.1%}",
             "  before smoothing": f"{self.raw_agreement:.1%}",
@@ -76,32 +78,31 @@ class Audit:
             "identity switches": f"{self.identity_switches}",
             "label flips per minute": f"{self.flips_per_minute:.1f} (reference "
             f"{self.reference_flips_per_minute:.1f})",
-            "slowest new face": f"{self.slowest_appearance:.2f} s",
-            "faces never found": f"{self.missed_tracks}",
+            "longest delay of a new face": f"{self.slowest_appearance:.2f} s",
+            "tracks never found": f"{self.missed_tracks}",
             "ms per frame": f"{self.run_ms:.2f} (reference {self.reference_ms:.2f})",
-            "speed-up": f"{self.speed_up:.1f} times",
+            "speed-up": f"{self.speed_up:.1f}x",
         }
         return "\n".join(f"{name:34}{value}" for name, value in lines.items())
 
 
-CERTAIN: Final = 0.3
-"""Seconds in view that tell a face from a detector's false alarm, in :class:`Audit`."""
-
-
 def audit(reopen: Callable[[], FrameSource], engine: Engine, options: VideoOptions) -> Audit:
-    """Run a recording twice, with everything in every frame and as ``options`` say, and compare.
+    """Process a recording fully and with ``options``, and compare the results.
 
-    The reference has the same smoothing, for that skips nothing. ``reopen`` opens the recording.
+    Args:
+        reopen: opens the recording; called three times, first for a warm-up.
+        engine: detector and network of both runs.
+        options: of the run; the reference has the same smoothing but skips nothing.
     """
     everything = replace(options, detect_every=1, classify_every=1, budget_ms=None)
-    with closing(reopen()) as source:  # Whatever is loaded with the first frame counts in neither.
-        next(VideoPipeline(engine.detector, engine.classifier, options).run(source), None)
+    with closing(reopen()) as source:
+        next(VideoPipeline(engine, options).run(source), None)
     results, seconds = [], []
     for settings in (everything, options):
-        loop = VideoPipeline(engine.detector, engine.classifier, settings)
+        pipeline = VideoPipeline(engine, settings)
         with closing(reopen()) as source:
             start = time.perf_counter()
-            results.append([result for _, result in loop.run(source)])
+            results.append([result for _, result in pipeline.run(source)])
             seconds.append(time.perf_counter() - start)
     return compare(results[0], results[1], reference_seconds=seconds[0], run_seconds=seconds[1])
 
@@ -113,7 +114,8 @@ def compare(
     reference_seconds: float = 0.0,
     run_seconds: float = 0.0,
 ) -> Audit:
-    """Compare two analyses of the same frames; the ``seconds`` are what each of them took."""
+    """Compare two results of the same frames; ``reference_seconds`` and ``run_seconds`` are the
+    total times of both runs."""
     lives = _lives(reference)
     certain = {track for track, times in lives.items() if times[-1] - times[0] >= CERTAIN}
     first_seen: dict[int, float] = {}
@@ -165,7 +167,7 @@ def compare(
 
 
 def _lives(results: Sequence[VideoFrameResult]) -> dict[int, list[float]]:
-    """The times at which each track is in view."""
+    """Times at which each track is in view, in seconds."""
     times: dict[int, list[float]] = {}
     for result in results:
         for track_id in result.tracks:

@@ -1,4 +1,4 @@
-"""Holding a loop within a time per frame, by looking for faces less often."""
+"""Holding a time budget per frame by detecting less often."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import math
 from typing import Final
 
 RATE: Final = 0.1
-"""Weight of the newest frame in the running means."""
+"""Weight of the newest frame in the moving averages."""
 LONGEST: Final = 300
-"""Frames between two looks for faces, at most: a budget that needs more cannot be held."""
+"""Most frames between two detections; a budget that needs more cannot be held."""
 
 
 class Budget:
-    """Measures what frames cost and says how far apart detections have to be."""
+    """Measures the cost of frames and derives the detection interval."""
 
     def __init__(self, ms: float) -> None:
-        """``ms`` milliseconds per frame, in the mean."""
+        """``ms``: mean milliseconds per frame to stay within."""
         self.ms = ms
         self.interval = 1
-        """Frames between detections that keep within the budget now."""
+        """Frames from one detection to the next that currently fit the budget."""
         self.longest = 1
-        """The largest that :attr:`interval` has been."""
+        """The largest :attr:`interval` so far."""
         self.frames = 0
         self._detect = 0.0
         self._rest = 0.0
         self._total = 0.0
 
     def spent(self, detect_ms: float | None, rest_ms: float) -> None:
-        """Take in one frame: its detection, if it had one, and all else."""
+        """Add one frame: the time of its detection, if it had one, and of all other stages."""
         self.frames += 1
         self._total += rest_ms + (detect_ms or 0.0)
         self._rest += (rest_ms - self._rest) * max(RATE, 1 / self.frames)
@@ -38,11 +38,19 @@ class Budget:
         self.interval = min(max(1, needed), LONGEST)
         self.longest = max(self.longest, self.interval)
 
+    @property
+    def mean_ms(self) -> float:
+        """Mean milliseconds per frame so far."""
+        return self._total / max(1, self.frames)
+
+    @property
+    def held(self) -> bool:
+        """Whether the mean is within the budget."""
+        return self.mean_ms <= self.ms
+
     def report(self) -> str:
-        """What was done, in one sentence."""
-        mean = self._total / max(1, self.frames)
-        verdict = "held" if mean <= self.ms else "missed"
+        """The outcome in one line."""
         return (
-            f"budget of {self.ms:g} ms a frame {verdict}: {mean:.1f} ms in the mean, detections up "
-            f"to {self.longest} frames apart"
+            f"budget of {self.ms:g} ms per frame {'held' if self.held else 'missed'}: mean "
+            f"{self.mean_ms:.1f} ms, at most {self.longest} frames between detections"
         )

@@ -92,7 +92,7 @@ def test_an_audit_without_frame_skipping_finds_no_difference(clip: Path, model: 
     assert table["recall of faces (IoU 0.5)"] == "100.0%"
     assert table["label agreement"] == table["before smoothing"] == "100.0%"
     assert table["mean IoU"] == "1.000"
-    assert table["identity switches"] == table["faces never found"] == "0"
+    assert table["identity switches"] == table["tracks never found"] == "0"
 
 
 # --- Interrupted and resumed ---------------------------------------------------------------------

@@ -8,6 +8,7 @@ import zlib
 from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -75,3 +76,12 @@ def tiff16(image: NDArray[np.uint16], orientation: int = 1) -> bytes:
     )
     head = struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + directory + bytes(4)
     return head + struct.pack("<HHH", 16, 16, 16) + image.astype("<u2").tobytes()
+
+
+def large_jpeg(photo: NDArray[np.uint8], side: int) -> bytes:
+    """``photo`` scaled to a long side of ``side`` pixels, as a JPEG."""
+    ratio = side / max(photo.shape)
+    large = cv2.resize(photo, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_CUBIC)
+    good, data = cv2.imencode(".jpg", large)
+    assert good
+    return data.tobytes()

@@ -1,4 +1,4 @@
-"""What the audit says of differences that are known."""
+"""Figures of the audit for known differences."""
 
 from __future__ import annotations
 
@@ -21,11 +21,22 @@ EVEN = dict.fromkeys(EMOTIONS, 1 / 7)
 
 
 def face(track: int, x: float, emotion: str = "happy", **more: Any) -> Face:
-    return Face((x, 0.0, 10.0, 10.0), 1.0, emotion, 1 / 7, EVEN, track_id=track, raw_probabilities=EVEN, **more)
+    return Face(
+        (x, 0.0, 10.0, 10.0),
+        1.0,
+        emotion,
+        1 / 7,
+        EVEN,
+        track_id=track,
+        raw_probabilities=EVEN,
+        **more,
+    )
 
 
 def results(rows: list[list[Face]], fps: float = 10) -> list[VideoFrameResult]:
-    return [VideoFrameResult(tuple(r), 9, 9, frame_index=i, pts=i / fps) for i, r in enumerate(rows)]
+    return [
+        VideoFrameResult(tuple(r), 9, 9, frame_index=i, pts=i / fps) for i, r in enumerate(rows)
+    ]
 
 
 REFERENCE = results([[face(1, 0), face(2, 50)]] * 10)
@@ -36,10 +47,10 @@ def test_a_run_agrees_with_itself() -> None:
     assert (found.recall, found.label_agreement, found.mean_iou) == (1, 1, 1)
     assert (found.extra, found.identity_switches, found.missed_tracks) == (0, 0, 0)
     assert found.speed_up == 4
-    assert "4.0 times" in found.table()
+    assert "4.0x" in found.table()
 
 
-def test_what_is_missing_late_or_too_much() -> None:
+def test_missing_late_and_extra_faces() -> None:
     rows = [list(r.faces) for r in REFERENCE]
     rows[0] = rows[1] = [face(1, 0)]
     rows[5] = [*rows[5], face(7, 200)]
@@ -49,7 +60,7 @@ def test_what_is_missing_late_or_too_much() -> None:
     assert found.slowest_appearance == pytest.approx(0.2)
 
 
-def test_labels_identities_and_boxes() -> None:
+def test_labels_track_ids_and_boxes() -> None:
     rows = [list(r.faces) for r in REFERENCE]
     rows[4] = [face(1, 0, "sad"), face(2, 50)]
     rows[7:] = [[face(1, 0), face(3, 51)]] * 3
@@ -61,7 +72,7 @@ def test_labels_identities_and_boxes() -> None:
     assert found.reference_flips_per_minute == 0
 
 
-def test_a_false_alarm_of_the_reference_does_not_count_among_the_certain() -> None:
+def test_a_false_positive_of_the_reference_is_not_certain() -> None:
     rows = [list(r.faces) for r in REFERENCE]
     reference = results([[*row, face(9, 300)] if i == 3 else row for i, row in enumerate(rows)])
     found = compare(reference, REFERENCE)
@@ -70,15 +81,15 @@ def test_a_false_alarm_of_the_reference_does_not_count_among_the_certain() -> No
     assert found.missed_tracks == 0
 
 
-def test_nothing_to_compare() -> None:
+def test_no_faces() -> None:
     empty = results([[]] * 3)
     found = compare(empty, empty)
     assert found.recall != found.recall
     assert "nan" not in Audit.table(replace(found, recall=1.0)).splitlines()[0]
 
 
-def test_people_in_a_clip(shared: Path, tmp_path: Path) -> None:
-    """The bounds that the defaults must keep, with YuNet, on real people there and back again."""
+def test_default_options_on_people_in_a_clip(shared: Path, tmp_path: Path) -> None:
+    """YuNet, on a clip played forwards and backwards."""
     from fastfer.detectors.yunet import YuNetDetector
 
     yunet = YuNetDetector(shared / "models" / "yunet_n_640_640.onnx")

@@ -1,0 +1,173 @@
+"""From detections to faces: crop, pack, measure quality, classify. Photos and videos share this."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.classifiers.base import Classifier
+from fastfer.crops import roll_angles
+from fastfer.detections import CropCalibration, Detections
+from fastfer.labels import EMOTIONS
+from fastfer.quality import quality_scores
+from fastfer.results import Face
+
+Frame = NDArray[np.uint8]
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFaces:
+    """The N faces of one frame with the tiles that the network takes."""
+
+    crops: NDArray[np.float32]
+    """(N, 4) x, y, width, height in frame pixels."""
+    tiles: NDArray[np.float32]
+    """(N, S, S, C), see :func:`fastfer.kernels.pack.pack_faces`."""
+    landmarks: NDArray[np.float32] | None
+    """(N, 5, 2) in frame pixels."""
+    frame_size: tuple[int, int]
+    """Width and height of the frame in pixels."""
+
+    def quality(self, which: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.float64]:
+        """(K,) quality scores of the faces selected by ``which``; all by default."""
+        marks = None if self.landmarks is None else self.landmarks[which]
+        return quality_scores(self.crops[which], self.tiles[which], marks, self.frame_size)
+
+
+class FaceReader:
+    """Makes faces from detections. It holds no state, so threads may share it."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        crop_calibration: CropCalibration,
+        min_quality: float = 0.0,
+    ) -> None:
+        """Combine the parts.
+
+        Args:
+            classifier: network, with its packing.
+            crop_calibration: maps the detector's boxes to crops.
+            min_quality: faces of lower quality, 0 to 1, have no emotion.
+        """
+        self.classifier = classifier
+        self.crop_calibration = crop_calibration
+        self.min_quality = min_quality
+
+    def pack(
+        self, frame: Frame, found: Detections, out: NDArray[np.float32] | None = None
+    ) -> PackedFaces:
+        """Crop ``found`` from ``frame`` into ``out``, (N, S, S, C), or a new array.
+
+        Raises:
+            BoxError: a face that :func:`fastfer.crops.drop_uncroppable` would drop.
+        """
+        crops = self.crop_calibration.crops(found.boxes)
+        angles = roll_angles(found.landmarks, len(found))
+        tiles = self.classifier.pack(frame, crops, angles, out)
+        return PackedFaces(crops, tiles, found.landmarks, frame.shape[1::-1])
+
+    def read(
+        self,
+        frames: Sequence[Frame],
+        found: Sequence[Detections],
+        timings: Sequence[dict[str, float]],
+        stopwatch: Stopwatch,
+    ) -> list[tuple[Face, ...]]:
+        """The faces of several frames, classified in one batch.
+
+        Args:
+            frames: F images.
+            found: for each frame its croppable faces.
+            timings: for each frame its milliseconds per stage; gains ``pack`` and ``classify``.
+            stopwatch: started when the stage before ended.
+        """
+        ends = np.cumsum([0, *map(len, found)]).tolist()
+        batch = self.classifier.batch(ends[-1])
+        quality = []
+        for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
+            quality.append(self.pack(frame, faces, batch[ends[i] : ends[i + 1]]).quality())
+            timings[i]["pack"] = stopwatch.lap()
+        probabilities = self.classifier.predict(batch)
+        per_face = stopwatch.lap() / max(1, len(batch))
+        results = []
+        for i, faces in enumerate(found):
+            timings[i]["classify"] = per_face * len(faces)
+            rows = probabilities[ends[i] : ends[i + 1]]
+            results.append(self.faces(faces.boxes, faces.scores, faces.landmarks, rows, quality[i]))
+        return results
+
+    def faces(
+        self,
+        boxes: Floats,
+        scores: Floats,
+        landmarks: Floats | None,
+        probabilities: Floats,
+        quality: Floats,
+        *,
+        labels: Sequence[int] | None = None,
+        tracks: Sequence[Mapping[str, Any]] | None = None,
+    ) -> tuple[Face, ...]:
+        """Results of N classified faces, rounded to 0.01 pixels and 1e-6 of probability.
+
+        Args:
+            boxes: (N, 4) in frame pixels.
+            scores: (N,) of the detector.
+            landmarks: (N, 5, 2) in frame pixels.
+            probabilities: (N, 7) in the order of :data:`~fastfer.labels.EMOTIONS`.
+            quality: (N,).
+            labels: index of each face's emotion; by default the most probable one.
+            tracks: for each face the fields that only videos have.
+        """
+        marks = [None] * len(boxes) if landmarks is None else rounded(landmarks, 2)
+        rows = zip(
+            rounded(boxes, 2),
+            rounded(scores, 4),
+            marks,
+            rounded(probabilities, 6),
+            rounded(quality, 3),
+            strict=True,
+        )
+        faces = []
+        for i, (box, score, points, row, share) in enumerate(rows):
+            label = labels[i] if labels else max(range(len(row)), key=row.__getitem__)
+            low = share < self.min_quality
+            faces.append(
+                Face(
+                    box=tuple(box),
+                    detection_score=score,
+                    emotion=None if low else EMOTIONS[label],
+                    score=None if low else row[label],
+                    probabilities=dict(zip(EMOTIONS, row, strict=True)),
+                    landmarks=None if points is None else tuple(map(tuple, points)),
+                    quality=share,
+                    low_quality=low,
+                    **(tracks[i] if tracks else {}),
+                )
+            )
+        return tuple(faces)
+
+
+def rounded(values: Floats, digits: int) -> list[Any]:
+    """``values`` as nested lists of Python floats."""
+    rows: list[Any] = values.astype(np.float64).round(digits).tolist()
+    return rows
+
+
+class Stopwatch:
+    """Measures consecutive stages in milliseconds."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        """Milliseconds since the last lap, or since construction."""
+        now = time.perf_counter()
+        lap, self._last = (now - self._last) * 1e3, now
+        return lap

@@ -1,0 +1,156 @@
+"""``fastfer.stream``: the results of a video, camera or stream as an iterator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from fastfer.engine import Engine, default_engine
+from fastfer.io.frame_source import FrameSource, VideoFrame
+from fastfer.io.open_source import CameraOptions, open_source
+from fastfer.pipeline.video_pipeline import RunCounters, VideoOptions, VideoPipeline
+from fastfer.results import VideoFrameResult
+from fastfer.validation import check_positive
+
+T = TypeVar("T", covariant=True)
+Video = int | str | os.PathLike[str] | Iterable[Any]
+
+
+class VideoStream(Generic[T]):
+    """Iterator over the results of a source; also a context manager that closes the source.
+
+    The source is opened on entry, by the first iteration, or by reading :attr:`source`. It is
+    closed at its end, by an error, and by :meth:`close`.
+    """
+
+    counters: RunCounters
+    """What the run has done so far."""
+
+    def __init__(
+        self,
+        source: Video,
+        engine: Engine,
+        options: VideoOptions,
+        camera: CameraOptions,
+        *,
+        frames: bool,
+    ) -> None:
+        """See :func:`stream`."""
+        self._video = source
+        self._camera = camera
+        self._opened: FrameSource | None = None
+        self._pipeline = VideoPipeline(engine, options)
+        self.counters = self._pipeline.counters
+        self._results: Iterator[Any] = self._run(frames)
+
+    @property
+    def source(self) -> FrameSource:
+        """The opened source, with ``name``, ``fps``, ``count`` and ``live``.
+
+        Raises:
+            InputError: it cannot be opened.
+        """
+        if self._opened is None:
+            self._opened = open_source(self._video, self._camera)
+        return self._opened
+
+    def __iter__(self) -> VideoStream[T]:
+        return self
+
+    def __next__(self) -> T:
+        result: T = next(self._results)
+        return result
+
+    def __enter__(self) -> VideoStream[T]:
+        self.source  # noqa: B018
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iteration and close the source; repeated calls have no effect."""
+        self._results.close()  # type: ignore[attr-defined]
+        if self._opened is not None:
+            self._opened.close()
+
+    def _run(self, frames: bool) -> Iterator[Any]:
+        with closing(self.source) as source:
+            for frame, result in self._pipeline.run(source):
+                yield (frame, result) if frames else result
+
+
+@overload
+def stream(
+    source: Video,
+    *,
+    engine: Engine | None = None,
+    options: VideoOptions | None = None,
+    camera: CameraOptions | None = None,
+    fps: float | None = None,
+    frames: Literal[False] = False,
+    **changes: Any,
+) -> VideoStream[VideoFrameResult]: ...
+
+
+@overload
+def stream(
+    source: Video,
+    *,
+    engine: Engine | None = None,
+    options: VideoOptions | None = None,
+    camera: CameraOptions | None = None,
+    fps: float | None = None,
+    frames: Literal[True],
+    **changes: Any,
+) -> VideoStream[tuple[VideoFrame, VideoFrameResult]]: ...
+
+
+def stream(
+    source: Video,
+    *,
+    engine: Engine | None = None,
+    options: VideoOptions | None = None,
+    camera: CameraOptions | None = None,
+    fps: float | None = None,
+    frames: bool = False,
+    **changes: Any,
+) -> VideoStream[Any]:
+    """Track the faces of a video, camera, stream or sequence of arrays; one result per frame.
+
+        >>> with fastfer.stream("clip.mp4") as results:
+        ...     for result in results:
+        ...         print(result.pts, [(face.track_id, face.emotion) for face in result])
+
+    Args:
+        source: number of a camera, path of a video, GIF or folder of pictures, URL, or an iterable
+            of uint8 frames or (seconds, frame) pairs; see :func:`fastfer.io.open_source`. An
+            iterable is processed as a recording: up to two seconds of frames are read before their
+            first result. For frames that arrive in real time use :class:`fastfer.Tracker`.
+        engine: detector and network to use; by default one with default settings.
+        options: how much work to skip.
+        camera: how to open a camera or network stream.
+        fps: frame rate of arrays and pictures without times, or to request from a camera.
+        frames: yield (:class:`~fastfer.io.frame_source.VideoFrame`, result) pairs.
+        changes: fields of :class:`VideoOptions` that replace those of ``options``.
+
+    Raises:
+        UsageError: an unknown option, or a value out of range.
+        InputError: on opening, the source is unavailable; while iterating, it failed after the
+            results yielded so far.
+    """
+    settings = VideoOptions.merge(options, changes)
+    camera = camera or CameraOptions()
+    if fps is not None:
+        check_positive(fps=fps)
+        camera = replace(camera, fps=fps)
+    return VideoStream(source, engine or default_engine(), settings, camera, frames=frames)

@@ -1,0 +1,135 @@
+"""From tracked faces to results: which crops the network classifies, smoothing, track fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.detections import Detections
+from fastfer.face_reader import FaceReader, PackedFaces, Stopwatch, rounded
+from fastfer.labels import EMOTIONS
+from fastfer.results import Face
+from fastfer.tracking import TrackedFace, TrackedFrame
+from fastfer.tracking.change_detector import ChangeDetector
+from fastfer.tracking.smoothing import Smoother
+
+if TYPE_CHECKING:
+    from fastfer.pipeline.video_pipeline import VideoOptions
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What the network returned for a track, and the quality of the crop that it saw."""
+
+    probabilities: NDArray[np.float32]
+    quality: float
+
+
+class TrackClassifier:
+    """The classification of one video: remembers for each track the last output and its average."""
+
+    def __init__(self, reader: FaceReader, options: VideoOptions) -> None:
+        self._reader = reader
+        scale = reader.classifier.contract.scale
+        self._changes = ChangeDetector(options.classify_every, scale=scale)
+        self._smoother = Smoother(options.smooth)
+        self._latest: dict[int, _Output] = {}
+
+    def read(self, group: Sequence[TrackedFrame]) -> tuple[list[tuple[Face, ...]], int]:
+        """The faces of consecutive frames, and how many of them the network classified.
+
+        All crops that changed go to the network in one batch. Adds ``pack`` and ``classify`` to the
+        frames' timings.
+        """
+        stopwatch = Stopwatch()
+        masks: list[NDArray[np.bool_]] = []
+        tiles: list[NDArray[np.float32]] = []
+        quality: list[float] = []
+        for tracked in group:
+            packed = self._pack(tracked)
+            changed = [
+                self._changes.should_classify(face.track_id, tile, tracked.frame.pts)
+                for face, tile in zip(tracked.faces, packed.tiles, strict=True)
+            ]
+            mask = np.array(changed, np.bool_)
+            if mask.any():
+                quality += packed.quality(mask).tolist()
+                tiles.append(packed.tiles[mask])
+            masks.append(mask)
+            tracked.timings_ms["pack"] = stopwatch.lap()
+
+        classifier = self._reader.classifier
+        probabilities = classifier.predict(np.concatenate(tiles)) if tiles else ()
+        per_face = stopwatch.lap() / max(1, len(probabilities))
+
+        outputs = map(_Output, probabilities, quality)
+        results = []
+        for tracked, mask in zip(group, masks, strict=True):
+            for face, classified in zip(tracked.faces, mask, strict=True):
+                if classified:
+                    self._latest[face.track_id] = next(outputs)
+            tracked.timings_ms["classify"] = per_face * int(mask.sum())
+            results.append(self._faces(tracked, mask))
+        self._forget(group[-1].frame.pts)
+        return results, len(probabilities)
+
+    def _pack(self, tracked: TrackedFrame) -> PackedFaces:
+        faces = tracked.faces
+        found = Detections(
+            _boxes(faces).astype(np.float32),
+            np.array([face.score for face in faces], np.float32),
+            _landmarks(faces, np.float32),
+        )
+        return self._reader.pack(tracked.frame.image, found)
+
+    def _faces(self, tracked: TrackedFrame, classified: NDArray[np.bool_]) -> tuple[Face, ...]:
+        faces = tracked.faces
+        if not faces:
+            return ()
+        outputs = [self._latest[face.track_id] for face in faces]
+        smoothed = [
+            self._smoother.update(face.track_id, output.probabilities, tracked.frame.pts)
+            for face, output in zip(faces, outputs, strict=True)
+        ]
+        raw = rounded(np.stack([output.probabilities for output in outputs]), 6)
+        return self._reader.faces(
+            _boxes(faces),
+            np.array([face.score for face in faces]),
+            _landmarks(faces, np.float64),
+            np.stack([probabilities for probabilities, _ in smoothed]),
+            np.array([output.quality for output in outputs]),
+            labels=[label for _, label in smoothed],
+            tracks=[
+                {
+                    "track_id": face.track_id,
+                    "status": "detected" if face.detected and not face.doubtful else "tracked",
+                    "classified": bool(was_classified),
+                    "confirmed": face.confirmed,
+                    "raw_probabilities": dict(zip(EMOTIONS, row, strict=True)),
+                }
+                for face, was_classified, row in zip(faces, classified, raw, strict=True)
+            ],
+        )
+
+    def _forget(self, pts: float) -> None:
+        """Drop the state of tracks that ended long before ``pts``."""
+        self._changes.forget(pts)
+        self._smoother.forget(pts)
+        for track_id in self._latest.keys() - self._changes.known:
+            del self._latest[track_id]
+
+
+def _boxes(faces: Sequence[TrackedFace]) -> NDArray[np.float64]:
+    return np.array([face.box for face in faces], np.float64).reshape(-1, 4)
+
+
+def _landmarks(
+    faces: Sequence[TrackedFace], dtype: type[np.floating]
+) -> NDArray[np.floating] | None:
+    """(N, 5, 2), or ``None`` unless every face has landmarks."""
+    marks = [face.landmarks for face in faces if face.landmarks is not None]
+    return np.array(marks, dtype) if marks and len(marks) == len(faces) else None
