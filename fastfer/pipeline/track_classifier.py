@@ -106,7 +106,9 @@ class TrackClassifier:
             tracks=[
                 {
                     "track_id": face.track_id,
-                    "status": "detected" if face.detected and not face.doubtful else "tracked",
+                    "status": "detected"
+                    if face.detected and not face.low_confidence
+                    else "tracked",
                     "classified": bool(was_classified),
                     "confirmed": face.confirmed,
                     "raw_probabilities": dict(zip(EMOTIONS, row, strict=True)),

@@ -26,8 +26,8 @@ from fastfer.tracking import (
     AUTO,
     Auto,
     DetectionScheduler,
+    FaceTracker,
     TrackedFrame,
-    Tracker,
     backfill,
 )
 from fastfer.validation import check_integer, check_names, check_positive, check_range
@@ -110,12 +110,12 @@ class VideoPipeline:
         return TrackClassifier(self._engine.reader, self.options)
 
     @cached_property
-    def _live(self) -> tuple[Tracker, DetectionScheduler]:
+    def _live(self) -> tuple[FaceTracker, DetectionScheduler]:
         return self._new_tracker(lookahead=False)
 
-    def _new_tracker(self, *, lookahead: bool) -> tuple[Tracker, DetectionScheduler]:
-        scheduler = DetectionScheduler(self.options.detect_every, ahead=lookahead)
-        return Tracker(self._engine.detector, scheduler), scheduler
+    def _new_tracker(self, *, lookahead: bool) -> tuple[FaceTracker, DetectionScheduler]:
+        scheduler = DetectionScheduler(self.options.detect_every, lookahead=lookahead)
+        return FaceTracker(self._engine.detector, scheduler), scheduler
 
     def run(self, source: FrameSource) -> Iterator[tuple[VideoFrame, VideoFrameResult]]:
         """Every frame of ``source`` with its result.
@@ -144,7 +144,7 @@ class VideoPipeline:
         check_frame(frame.image)
         tracker, scheduler = self._live
         if self.budget is not None:
-            scheduler.at_least = self.budget.interval
+            scheduler.min_frames = self.budget.interval
         group = [tracker.step(frame)]
         backfill(group)
         (result,) = self._results(group)

@@ -1,4 +1,4 @@
-"""Which detection is which track."""
+"""Matching boxes of detections to boxes of tracks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fastfer.kernels.boxes import iou
 def associate(
     tracks: NDArray[np.float64], found: NDArray[np.float64], min_iou: float
 ) -> list[tuple[int, int]]:
-    """Pair ``tracks`` (N, 4) with ``found`` (M, 4) so that the overlaps add up to the most.
+    """Pair ``tracks`` (N, 4) with ``found`` (M, 4) so that the sum of overlaps is maximal.
 
-    Optimal, not greedy: where two faces pass each other, the best pair taken first can leave its
-    neighbours crosswise, and identities swap. No pair overlaps by less than ``min_iou``.
+    Optimal rather than greedy: when faces pass each other, the best pair taken first can swap the
+    identities of its neighbours. No pair overlaps by less than ``min_iou``.
 
     Returns:
-        Pairs (index of a track, index of a found box), by track.
+        Pairs (index into tracks, index into found), in the order of tracks.
     """
     overlap = iou(tracks, found)
     overlap[overlap < min_iou] = 0.0
@@ -27,17 +27,17 @@ def associate(
 
 
 def assign(gain: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The column for each row of ``gain`` (N, M), each used once, so that the gains add up to most.
+    """A different column for each row of ``gain`` (N, M), so that the sum of gains is maximal.
 
     Returns:
-        int64 (N,): column, or -1 for a row that got none because there are fewer columns.
+        int64 (N,): column, or -1 for rows left over if there are fewer columns.
     """
     rows, columns = gain.shape
     result = np.full(rows, -1, np.int64)
     if rows <= columns:
         backend.assign(np.ascontiguousarray(gain), result)
     else:
-        across = np.empty(columns, np.int64)
-        backend.assign(np.ascontiguousarray(gain.T), across)
-        result[across] = np.arange(columns)
+        row_of = np.empty(columns, np.int64)
+        backend.assign(np.ascontiguousarray(gain.T), row_of)
+        result[row_of] = np.arange(columns)
     return result

@@ -1,4 +1,4 @@
-"""Whether a face has changed since the network last saw it."""
+"""Whether a face has changed since it was last classified."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ from numpy.typing import NDArray
 from fastfer.tracking.scheduler import AUTO, Auto
 
 CELLS: Final = 12
-"""A tile's signature is the means of this many cells a side."""
+"""Cells per side of a tile's signature, which holds their means."""
 THRESHOLD: Final = 0.015
-"""Mean change of a cell, as a share of the span from black to white, that is a change."""
-LONGEST: Final = 0.3
-"""Seconds after which a face is read again even if it did not change."""
+"""Mean difference of the cells, from 0 to 1 (black to white), that counts as a change."""
+MAX_AGE: Final = 0.3
+"""Seconds after which an unchanged face is classified again."""
 FORGET: Final = 10.0
-"""Seconds after which a face that was not seen is forgotten."""
+"""Seconds without classification after which a track is forgotten."""
 
 
 @dataclass(slots=True)
-class _Memory:
+class _Classified:
     signature: NDArray[np.float32]
     pts: float
     frames: int
 
 
 class ChangeDetector:
-    """Remembers, for each track, the tile that was last read and what it read as.
+    """Decides which faces the network classifies again.
 
-    Changes are measured against that tile, not against the frame before: many small ones add up.
+    Compares a face with the tile of its track that was last classified, not with the frame before,
+    so that many small changes add up.
     """
 
     def __init__(self, every: int | Auto = AUTO, *, scale: float = 1 / 255) -> None:
-        """``every`` frames, or by need. ``scale`` as in the model's contract."""
+        """Classify every ``every``-th frame, or on change; ``scale`` as in the model's contract."""
         self.every = every
         self._unit = abs(255 * scale)
-        self._memories: dict[int, _Memory] = {}
+        self._last: dict[int, _Classified] = {}
 
     @property
     def known(self) -> Set[int]:
-        """The tracks that are remembered."""
-        return self._memories.keys()
+        """Ids of the tracks that are remembered."""
+        return self._last.keys()
 
-    def should_classify(self, track: int, tile: NDArray[np.float32], pts: float) -> bool:
-        """Whether the face must be read again; if so, ``tile`` (S, S, 1) is remembered."""
+    def should_classify(self, track_id: int, tile: NDArray[np.float32], pts: float) -> bool:
+        """Whether to classify ``tile`` (S, S, 1), which is remembered if so."""
         signature = _signature(tile)
-        memory = self._memories.get(track)
-        if memory is not None and not self._changed(memory, signature, pts):
-            memory.frames += 1
+        last = self._last.get(track_id)
+        if last is not None and not self._changed(last, signature, pts):
+            last.frames += 1
             return False
-        self._memories[track] = _Memory(signature, pts, 1)
+        self._last[track_id] = _Classified(signature, pts, 1)
         return True
 
-    def _changed(self, memory: _Memory, signature: NDArray[np.float32], pts: float) -> bool:
+    def _changed(self, last: _Classified, signature: NDArray[np.float32], pts: float) -> bool:
         if self.every != AUTO:
-            return memory.frames >= self.every
-        change = float(np.abs(signature - memory.signature).mean()) / self._unit
-        return change > THRESHOLD or pts - memory.pts >= LONGEST
+            return last.frames >= self.every
+        change = float(np.abs(signature - last.signature).mean()) / self._unit
+        return change > THRESHOLD or pts - last.pts >= MAX_AGE
 
     def forget(self, pts: float) -> None:
-        """Drop what belongs to faces gone long before ``pts``."""
-        old = [t for t, m in self._memories.items() if pts - m.pts > FORGET]
-        for track in old:
-            del self._memories[track]
+        """Drop tracks last classified more than :data:`FORGET` seconds before ``pts``."""
+        for track_id in [t for t, last in self._last.items() if pts - last.pts > FORGET]:
+            del self._last[track_id]
 
 
 def _signature(tile: NDArray[np.float32]) -> NDArray[np.float32]:

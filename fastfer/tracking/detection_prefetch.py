@@ -1,5 +1,4 @@
-"""Asking the detector, of a recording also ahead of time: in a thread, while frames that need no
-search are followed and read."""
+"""Running the detector, in recordings also ahead of time in a thread."""
 
 from __future__ import annotations
 
@@ -8,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastfer.crops import drop_uncroppable
-from fastfer.detectors import Detections, Detector, LowConfidenceDetector
+from fastfer.detections import Detections
+from fastfer.detectors import Detector, LowConfidenceDetector
 from fastfer.io.frame_source import VideoFrame
 
 if TYPE_CHECKING:
@@ -16,93 +16,98 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
-    """A search in the thread."""
+class _Pending:
+    """A detection in the thread."""
 
     frame: VideoFrame
-    doubt: bool
+    low_confidence: bool
     found: Future[Detections]
 
 
 class DetectionPrefetcher:
-    """DetectionPrefetcher the frames of one source, one at a time, which has all processors and the
-    detector's memory for itself.
+    """Runs a detector on the frames of one source, one at a time: a single detection uses all
+    processors and the detector's memory.
 
-    What a detector finds depends on the frame alone. So a search that was begun early and is needed
-    gives what it would have given later, and one that is not needed is forgotten.
+    Detections depend on the frame alone. So a prefetched result equals the one computed later, and
+    one that is not needed can be dropped.
     """
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self._doubting = detector if isinstance(detector, LowConfidenceDetector) else None
-        # One for all searches: what libraries keep for each thread would add up.
-        self._ahead: ThreadPoolExecutor | None = None
-        self._begun: _Begun | None = None
-        self._searching: int | None = None
-        """The thread in which a search runs."""
+        self._two_threshold = detector if isinstance(detector, LowConfidenceDetector) else None
+        # One thread for all detections: libraries keep memory for each thread.
+        self._pool: ThreadPoolExecutor | None = None
+        self._pending: _Pending | None = None
+        self._detecting_thread: int | None = None
 
     @property
-    def running_ahead(self) -> bool:
-        """Whether a search has begun that was neither asked for nor forgotten."""
-        return self._begun is not None
+    def pending(self) -> bool:
+        """Whether a detection was submitted and neither fetched nor dropped."""
+        return self._pending is not None
 
-    def submit(self, frame: VideoFrame, *, doubt: bool) -> None:
-        """Search ``frame`` in the thread, to be asked for by :meth:`result`."""
-        self.forget()
+    def submit(self, frame: VideoFrame, *, low_confidence: bool) -> None:
+        """Start detection on ``frame`` in the thread, for :meth:`result`."""
+        self._drop()
         try:
-            if self._ahead is None:
-                # Only recordings need it; it takes as long to import as a search.
+            if self._pool is None:
+                # Only recordings need it, and the import takes as long as a detection.
                 from concurrent.futures import ThreadPoolExecutor
 
-                self._ahead = ThreadPoolExecutor(1, thread_name_prefix="fastfer-search")
-            found = self._ahead.submit(self._search, frame, doubt)
-        except RuntimeError:  # The interpreter shuts down: the frame is searched at its turn.
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="fastfer-detect")
+            found = self._pool.submit(self._detect, frame, low_confidence)
+        except (
+            RuntimeError
+        ):  # At interpreter shutdown; result() then detects in the caller's thread.
             return
-        self._begun = _Begun(frame, doubt, found)
+        self._pending = _Pending(frame, low_confidence, found)
 
-    def result(self, frame: VideoFrame, *, doubt: bool) -> tuple[Detections, Detections]:
-        """The faces in ``frame``, and, with ``doubt``, those that the detector is not sure of."""
-        begun = self._begun
-        if begun is not None and begun.frame is frame and begun.doubt == doubt:
-            self._begun = None
-            found = begun.found.result()
+    def result(self, frame: VideoFrame, *, low_confidence: bool) -> tuple[Detections, Detections]:
+        """The faces of ``frame`` above the detector's threshold; with ``low_confidence``, also
+        those below it."""
+        pending = self._pending
+        if (
+            pending is not None
+            and pending.frame is frame
+            and pending.low_confidence == low_confidence
+        ):
+            self._pending = None
+            found = pending.found.result()
         else:
-            self.forget()
-            found = self._search(frame, doubt)
-        if self._doubting is None or not doubt:
+            self._drop()
+            found = self._detect(frame, low_confidence)
+        if self._two_threshold is None or not low_confidence:
             return found, Detections.none()
-        sure = found.scores >= self._doubting.score_threshold
-        return found.take(sure), found.take(~sure)
+        confident = found.scores >= self._two_threshold.score_threshold
+        return found.take(confident), found.take(~confident)
 
     def skip(self, frame: VideoFrame) -> None:
-        """``frame`` went by without a search: one that has begun is not needed."""
-        if self._begun is not None and self._begun.frame is frame:
-            self.forget()
-
-    def forget(self) -> None:
-        """Wait for what has begun, and drop it."""
-        begun, self._begun = self._begun, None
-        if begun is not None and not self._inside():
-            begun.found.exception()
+        """Drop the detection on ``frame``, which turned out not to need one."""
+        if self._pending is not None and self._pending.frame is frame:
+            self._drop()
 
     def close(self) -> None:
-        """Drop what has begun, and end the thread."""
-        self.forget()
-        if self._ahead is not None:
-            self._ahead.shutdown(wait=not self._inside())
+        """Drop a pending detection and end the thread."""
+        self._drop()
+        if self._pool is not None:
+            self._pool.shutdown(wait=not self._in_detecting_thread())
 
-    def _inside(self) -> bool:
-        """Whether this is the very thread that searches: the garbage collector may close there
-        what somebody left open, and would wait for itself."""
-        return self._searching == threading.get_ident()
+    def _drop(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None and not self._in_detecting_thread():
+            pending.found.exception()  # Waits: the detector handles one frame at a time.
 
-    def _search(self, frame: VideoFrame, doubt: bool) -> Detections:
-        self._searching = threading.get_ident()
+    def _in_detecting_thread(self) -> bool:
+        """True if the garbage collector closes an abandoned tracker in the detecting thread, which
+        must not wait for itself."""
+        return self._detecting_thread == threading.get_ident()
+
+    def _detect(self, frame: VideoFrame, low_confidence: bool) -> Detections:
+        self._detecting_thread = threading.get_ident()
         try:
-            if self._doubting is None or not doubt:
+            if self._two_threshold is None or not low_confidence:
                 found = self._detector.detect(frame.image)
             else:
-                found = self._doubting.detect_low_confidence(frame.image)
+                found = self._two_threshold.detect_low_confidence(frame.image)
         finally:
-            self._searching = None
+            self._detecting_thread = None
         return drop_uncroppable(found, self._detector.crop_calibration, frame.image.shape[1::-1])

@@ -1,8 +1,8 @@
-"""Carrying a face from one frame to the next by sparse optical flow.
+"""Carrying faces from one frame to the next by sparse optical flow (Lucas-Kanade).
 
-Each face keeps a small gray patch of its surroundings, cut and reduced by the same kernel that
-packs faces for the network; the next frame is cut at the same place. So the cost depends neither on
-the size of the frame nor on that of the face, and no earlier frame has to be kept.
+Each face keeps a small gray patch of its surroundings, cropped and reduced by the kernel that packs
+faces for the network; the next frame is cropped at the same place. So the cost depends neither on
+the size of the frame nor on that of the face, and earlier frames need not be kept.
 """
 
 from __future__ import annotations
@@ -21,49 +21,49 @@ Patches = NDArray[np.uint8]
 SIDE: Final = 64
 """Pixels of a patch's side."""
 SURROUND: Final = 1.8
-"""Side of the patch over that of the face: how far a face may move between two frames."""
+"""Side of the patch relative to that of the face; limits the motion between two frames."""
 MAX_ERROR: Final = 1.0
-"""Pixels of the patch between a point and where forward and backward flow bring it."""
-STILL: Final = 1.0
-"""Mean change of a patch's pixels, 0 to 255, up to which nothing has moved: noise of the sensor or
+"""Largest distance in patch pixels of a point from where forward and backward flow bring it."""
+NOISE: Final = 1.0
+"""Mean difference of two patches, 0 to 255, up to which nothing has moved: noise of the sensor or
 the codec."""
 MIN_POINTS: Final = 8
-"""Points that must have texture to follow at all."""
+"""Fewest points with texture that can be followed."""
 
 
 class Motion(NamedTuple):
-    """What became of one face."""
+    """The motion of one face."""
 
     box: NDArray[np.float64]
-    """(4,): x, y, width, height in the new frame; only meaningful with some ``inliers``."""
+    """(4,): x, y, width, height in the new frame; meaningless if ``inliers`` is 0."""
     inliers: float
-    """Share of its points, 0 to 1, whose flow is the same forwards and backwards."""
+    """Share of its points, 0 to 1, whose forward and backward flow agree."""
 
 
 def windows(boxes: Boxes) -> Boxes:
-    """The surroundings of ``boxes``, both (N, 4), that patches are cut from."""
+    """The surroundings of ``boxes`` that patches show; both (N, 4)."""
     sides = boxes[:, 2:] * SURROUND
     return np.hstack([boxes[:, :2] + (boxes[:, 2:] - sides) / 2, sides])
 
 
 def cut(frame: NDArray[np.uint8], where: Boxes) -> Patches:
-    """Patches (N, SIDE, SIDE) uint8 of ``frame`` at the windows ``where``, which must touch it."""
+    """Patches (N, SIDE, SIDE) uint8 of ``frame`` at ``where``, windows that overlap it."""
     tiles = pack_faces(frame, where, size=SIDE, scale=1.0, bias=0.5)
     return tiles[..., 0].astype(np.uint8)
 
 
 def carry(before: Patches, after: Patches, boxes: Boxes) -> list[Motion]:
-    """Where the faces ``boxes`` (N, 4) went between two sets of patches of ``windows(boxes)``.
+    """The motion of faces ``boxes`` (N, 4) between two sets of patches of ``windows(boxes)``.
 
-    The motion of a face is the median of its points' shifts and the median of the ratios of their
-    distances: half of the points may go astray without harm.
+    A face moves by the median shift of its points and grows by the ratio of their median distances
+    from their centre, which tolerates outliers.
     """
     return [_carry_one(*each) for each in zip(before, after, boxes, strict=True)]
 
 
 def _carry_one(before: Any, after: Any, box: NDArray[np.float64]) -> Motion:
     flow: Any = cv2.calcOpticalFlowPyrLK
-    if cv2.norm(before, after, cv2.NORM_L1) <= STILL * SIDE * SIDE:
+    if cv2.norm(before, after, cv2.NORM_L1) <= NOISE * SIDE * SIDE:
         return Motion(box, 1.0)
     there, found, _ = flow(before, after, _GRID, None, **_FLOW)
     back, returned, _ = flow(after, before, there, None, **_FLOW)
@@ -79,25 +79,25 @@ def _carry_one(before: Any, after: Any, box: NDArray[np.float64]) -> Motion:
     old, new = _GRID[good, 0].astype(np.float64), there[good, 0].astype(np.float64)
     shift = _median(new - old)
     scale = float(_spread(new) / _spread(old))
-    # From the patch's pixels to the frame's; points move about the patch's middle.
+    # From patch pixels to frame pixels; points move around the patch's centre.
     size = box[2:] * scale
     centre = box[:2] + box[2:] / 2 + shift * box[2:] * (SURROUND / SIDE)
     return Motion(np.concatenate([centre - size / 2, size]), inliers)
 
 
 def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median distance of ``points`` (N, 2) from their middle."""
+    """Median distance of ``points`` (N, 2) from their centre."""
     x, y = (points - _median(points)).T
     return _median(np.hypot(x, y))
 
 
 def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The upper median of the rows; many times faster on few values than NumPy's own."""
+    """The upper median of the rows; on few values many times faster than ``np.median``."""
     return np.asarray(np.sort(values, axis=0)[len(values) // 2])
 
 
 def _grid() -> NDArray[np.float32]:
-    """Points on the face, (N, 1, 2) in pixels of the patch; the corners show background."""
+    """Points on the face, (N, 1, 2) in patch pixels; without the corners, which show background."""
     steps = np.linspace(-0.42, 0.42, 6) * SIDE / SURROUND
     x, y = np.meshgrid(steps, steps)
     inside = np.hypot(x, y) < 0.52 * SIDE / SURROUND

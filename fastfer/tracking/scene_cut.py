@@ -1,4 +1,4 @@
-"""Noticing a cut: the frame shows another scene than the one before."""
+"""Detecting scene cuts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRID: Final = (36, 64)
-"""Rows and columns of samples that are looked at."""
+"""Rows and columns of samples per frame."""
 THRESHOLD: Final = 0.5
-"""Correlation of the samples of two frames below which they count as different scenes."""
+"""Correlation of the samples of two frames below which the scene has changed."""
 MIN_CHANGE: Final = 18.0
-"""Mean change of a sample, 0 to 255, without which there is no cut: dark and even frames correlate
-with nothing."""
+"""Mean difference of the samples, 0 to 255, below which there is no cut: dark and uniform frames
+correlate with nothing."""
 
 
 class CutDetector:
-    """Compares each frame with the one before by a few thousand samples."""
+    """Compares a few thousand samples of each frame with those of the frame before."""
 
     def __init__(self) -> None:
         self._shape: tuple[int, ...] = ()
         self._before: NDArray[np.float32] | None = None
 
     def is_cut(self, frame: NDArray[np.uint8]) -> bool:
-        """Whether a new scene begins with ``frame``; another size of frame is one, too."""
+        """Whether a new scene begins with ``frame``; a change of frame size counts as one."""
         samples = _samples(frame)
         before, shape = self._before, self._shape
         self._before, self._shape = samples, frame.shape[:2]
@@ -41,7 +41,7 @@ class CutDetector:
 
 
 def _samples(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Half the grid in each direction: means of 2 x 2 samples, so that noise counts less."""
+    """Means of 2 x 2 samples, which reduces noise: half the grid in each direction."""
     picked: Any = cv2.resize(frame, GRID[::-1], interpolation=cv2.INTER_NEAREST)
     if picked.ndim == 3:
         picked = cv2.cvtColor(picked, cv2.COLOR_BGR2GRAY)

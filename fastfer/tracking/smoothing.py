@@ -1,4 +1,4 @@
-"""Probabilities that do not flicker: averaged over a span of time, with a label that holds on."""
+"""Smoothing probabilities over time, with hysteresis for the label."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 HYSTERESIS: Final = 0.1
-"""Probability by which another emotion must lead for the label to change at once."""
+"""Lead in probability with which another emotion takes over the label at once."""
 HOLD: Final = 1.0
-"""Seconds for which it must lead by less. So the label never depends on what was long ago."""
+"""Seconds after which a smaller lead takes over, so that old frames cannot hold the label."""
 FORGET: Final = 10.0
-"""Seconds after which a face that was not seen is forgotten."""
+"""Seconds without an update after which a track is forgotten."""
 
 
 @dataclass(slots=True)
@@ -23,33 +23,33 @@ class _State:
     label: int
     pts: float
     rival: int
-    """The emotion that leads by now; the label itself where none other does."""
+    """The emotion with the highest probability; the label itself if no other leads."""
     since: float
     """When it took the lead."""
 
 
 class Smoother:
-    """Exponential averages per track. The time constant is in seconds, so that the frame rate does
-    not matter; 0 passes everything through."""
+    """Exponential moving averages per track, independent of the frame rate."""
 
     def __init__(self, seconds: float) -> None:
+        """``seconds`` is the time constant; 0 turns smoothing and hysteresis off."""
         self._seconds = seconds
         self._states: dict[int, _State] = {}
 
     def update(
-        self, track: int, raw: NDArray[np.float32], pts: float
+        self, track_id: int, raw: NDArray[np.float32], pts: float
     ) -> tuple[NDArray[np.float64], int]:
-        """Smoothed probabilities (7,) and the label's number, for ``raw`` (7,) read at ``pts``."""
+        """Smoothed probabilities (7,) and the label's index, for ``raw`` (7,) at ``pts``."""
         now = raw.astype(np.float64)
         best = int(now.argmax())
-        state = self._states.get(track)
+        state = self._states.get(track_id)
         if self._seconds <= 0:
             return now, best
         if state is None:
-            self._states[track] = _State(now, best, pts, best, pts)
+            self._states[track_id] = _State(now, best, pts, best, pts)
             return now, best
-        share = -math.expm1(-max(0.0, pts - state.pts) / self._seconds)
-        state.probabilities = state.probabilities + share * (now - state.probabilities)
+        weight = -math.expm1(-max(0.0, pts - state.pts) / self._seconds)
+        state.probabilities = state.probabilities + weight * (now - state.probabilities)
         state.pts = pts
         best = int(state.probabilities.argmax())
         if best != state.rival:
@@ -60,6 +60,6 @@ class Smoother:
         return state.probabilities, state.label
 
     def forget(self, pts: float) -> None:
-        """Drop what belongs to faces gone long before ``pts``."""
-        for track in [t for t, s in self._states.items() if pts - s.pts > FORGET]:
-            del self._states[track]
+        """Drop tracks last updated more than :data:`FORGET` seconds before ``pts``."""
+        for track_id in [t for t, s in self._states.items() if pts - s.pts > FORGET]:
+            del self._states[track_id]

@@ -17,7 +17,7 @@ from fastfer.engine import Engine
 from fastfer.errors import InputError
 from fastfer.io.frame_source import ArraySource
 from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
-from fastfer.tracking import Tracker
+from fastfer.tracking import FaceTracker
 from tests.helpers.clips import empty_scene, moving_face
 from tests.helpers.video_runs import analyze, without_times
 
@@ -51,7 +51,7 @@ def test_prefetching_changes_no_result(
     detector = Recording(engine.detector)
     prefetched = analyze(Engine(detector, engine.classifier), clip)
     assert detector.threads.count("fastfer-search_0") >= len(detector.threads) // 2
-    monkeypatch.setattr(Tracker, "prefetch", lambda *_: None)
+    monkeypatch.setattr(FaceTracker, "prefetch", lambda *_: None)
     plain = analyze(Engine(detector, engine.classifier), clip)
     assert without_times(plain) == without_times(prefetched)
 

@@ -1,0 +1,147 @@
+"""The state of one track, and what tracking reports of it in each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.io.frame_source import VideoFrame
+
+Box = NDArray[np.float64]
+"""(4,): x, y, width, height in pixels of the frame."""
+
+MIN_IOU: Final = 0.3
+"""Overlap from which a track and a detection, or two boxes, can be the same face."""
+MIN_INLIERS: Final = 0.5
+"""Share of flow points that must hold; below it the face is lost."""
+MAX_SHIFT: Final = 0.5
+"""Largest plausible motion between two frames, in sides of the face."""
+MAX_SCALE: Final = 1.4
+"""Largest plausible growth between two frames."""
+MIN_SIDE: Final = 4.0
+"""Smallest side of a face in pixels that flow can follow."""
+MIN_HITS: Final = 2
+"""Detections that confirm a face."""
+MAX_MISSES: Final = 3
+"""Consecutive detections that may miss a confirmed face which flow still follows."""
+LOST_TRACK_MAX_AGE: Final = 2.0
+"""Seconds for which a lost face keeps its track id."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFace:
+    """One face in one frame."""
+
+    track_id: int
+    """From 1; the same throughout the recording."""
+    box: Box
+    """(4,) float64: x, y, width, height in pixels of the frame."""
+    score: float
+    """Detection score when the detector last found the face with confidence."""
+    landmarks: NDArray[np.float64] | None
+    """(5, 2) in pixels of the frame; they move with the box."""
+    detected: bool
+    """Found by the detector in this frame; otherwise carried by flow."""
+    confirmed: bool
+    """Detected more than once, as far as is known."""
+    low_confidence: bool = False
+    """``detected``, with a score below the detector's threshold."""
+
+
+@dataclass(slots=True)
+class TrackedFrame:
+    """The faces of one frame."""
+
+    frame: VideoFrame
+    faces: list[TrackedFace]
+    detected: bool
+    """Whether the detector ran on this frame."""
+    cut: bool
+    """Whether a new scene begins here."""
+    opened: list[int] = field(default_factory=list)
+    """Ids of the tracks that begin here."""
+    all_confirmed: bool = True
+    """Whether every track is confirmed or dropped, so that no earlier frame changes any more."""
+    corrections: dict[int, Box] = field(default_factory=dict)
+    """By track id, (4,): the detected box minus the one that flow carried here."""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """A face followed through time; changes from frame to frame."""
+
+    track_id: int
+    box: Box
+    score: float
+    landmarks: NDArray[np.float64] | None
+    last_detected: float
+    """Seconds."""
+    hits: int = 1
+    misses: int = 0
+    """Detections in a row without this face."""
+    velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """Of the centre, in pixels per second."""
+    lost: bool = False
+    """Flow has lost the face: its box is extrapolated with constant velocity."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the detector has found it often enough."""
+        return self.hits >= MIN_HITS
+
+    @property
+    def visible(self) -> bool:
+        """Whether it is reported in frames without a detection of it."""
+        if self.misses == 0:
+            return True
+        return self.confirmed and not self.lost and self.misses <= MAX_MISSES
+
+    def move(self, box: Box, seconds: float) -> None:
+        """Go to ``box``, ``seconds`` after the last one; 0 leaves the velocity as it is."""
+        if self.landmarks is not None:
+            relative = (self.landmarks - self.box[:2]) / self.box[2:]
+            self.landmarks = box[:2] + relative * box[2:]
+        if seconds > 0:
+            velocity = (box[:2] + box[2:] / 2 - self.box[:2] - self.box[2:] / 2) / seconds
+            self.velocity = (self.velocity + velocity) / 2
+        self.box = box
+
+    def extrapolate(self, seconds: float) -> None:
+        """Go on at constant velocity for ``seconds``."""
+        self.move(self.box + np.concatenate([self.velocity * seconds, np.zeros(2)]), 0.0)
+
+    def face(self, *, detected: bool, low_confidence: bool = False) -> TrackedFace:
+        """The track as it is reported for the current frame."""
+        return TrackedFace(
+            self.track_id,
+            self.box,
+            self.score,
+            self.landmarks,
+            detected,
+            self.confirmed,
+            low_confidence,
+        )
+
+
+def boxes_of(faces: Sequence[Track | TrackedFace]) -> NDArray[np.float64]:
+    """The boxes of ``faces``: (N, 4)."""
+    return np.array([face.box for face in faces]).reshape(-1, 4)
+
+
+def is_plausible(old: Box, new: Box) -> bool:
+    """Whether a face can move from ``old`` to ``new`` between two frames."""
+    shift = np.abs(new[:2] + new[2:] / 2 - old[:2] - old[2:] / 2)
+    scale = new[2] / old[2]
+    return bool((shift < MAX_SHIFT * old[2:]).all()) and 1 / MAX_SCALE < scale < MAX_SCALE
+
+
+def is_inside(box: Box, frame: VideoFrame) -> bool:
+    """Whether the centre of ``box`` lies in the frame, and flow can follow a box of its size."""
+    height, width = frame.image.shape[:2]
+    x, y = box[:2] + box[2:] / 2
+    return bool(0 <= x < width and 0 <= y < height and box[2:].min() >= MIN_SIDE)

@@ -1,0 +1,132 @@
+"""Updating tracks with the detections of a frame."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.detections import Detections
+from fastfer.kernels.boxes import iou
+from fastfer.tracking.association import associate
+from fastfer.tracking.track import (
+    LOST_TRACK_MAX_AGE,
+    MAX_MISSES,
+    MIN_HITS,
+    MIN_IOU,
+    Track,
+    TrackedFrame,
+    boxes_of,
+)
+
+GOOD_IOU: Final = 0.6
+"""Overlap with its detection below which a track had drifted, so that detection runs sooner."""
+LOW_CONFIDENCE_MAX_AGE: Final = 5.0
+"""Seconds for which low-confidence detections alone keep a confirmed track alive."""
+
+
+class TrackUpdater:
+    """Matches detections to tracks, opens and drops tracks, and numbers them."""
+
+    def __init__(self, *, every_frame: bool) -> None:
+        """``every_frame``: the detector runs on every frame, and only its faces are reported."""
+        self._every_frame = every_frame
+        self._next_id = 1
+
+    def update(
+        self,
+        tracks: list[Track],
+        found: Detections,
+        low_confidence: Detections,
+        tracked: TrackedFrame,
+        seconds: float,
+    ) -> tuple[list[Track], bool]:
+        """Update ``tracks`` and fill in ``tracked.faces``, ``opened`` and ``corrections``.
+
+        Confident detections match first, as in ByteTrack; low-confidence ones then keep confirmed
+        tracks alive, but open none.
+
+        Args:
+            tracks: where flow carried them.
+            found: faces above the detector's threshold.
+            low_confidence: faces below it.
+            tracked: the frame.
+            seconds: since the frame before.
+
+        Returns:
+            The tracks that live on, and whether anything was unexpected: a track opened or drifted.
+        """
+        pts = tracked.frame.pts
+        boxes = found.boxes.astype(np.float64)
+        pairs = dict(associate(boxes_of(tracks), boxes, MIN_IOU))
+        eventful = False
+        by_detection: dict[int, Track] = {}
+        unmatched: list[Track] = []
+        for i, track in enumerate(tracks):
+            if i in pairs:
+                eventful |= self._correct(track, found, pairs[i], tracked, seconds)
+                track.score, track.last_detected = float(found.scores[pairs[i]]), pts
+                track.hits += 1
+                by_detection[pairs[i]] = track
+            else:
+                unmatched.append(track)
+        for j in range(len(boxes)):
+            if j not in by_detection:
+                by_detection[j] = self._open(found, j, tracked)
+                eventful = True
+        recent = [
+            t for t in unmatched if t.confirmed and pts - t.last_detected <= LOW_CONFIDENCE_MAX_AGE
+        ]
+        weak = dict(associate(boxes_of(recent), low_confidence.boxes.astype(np.float64), MIN_IOU))
+        for i, j in weak.items():
+            eventful |= self._correct(recent[i], low_confidence, j, tracked, seconds)
+        kept = [recent[i] for i in weak]
+        missed = [track for track in unmatched if track not in kept]
+        for track in missed:
+            track.misses += 1
+        missed = [track for track in missed if _is_kept(track, pts, boxes)]
+        # In the detector's order, so that a frame analysed alone has the same rows.
+        matched = [by_detection[j] for j in range(len(boxes))]
+        tracked.faces = [track.face(detected=True) for track in matched]
+        tracked.faces += [track.face(detected=True, low_confidence=True) for track in kept]
+        if not self._every_frame:
+            tracked.faces += [track.face(detected=False) for track in missed if track.visible]
+        return matched + kept + missed, eventful
+
+    def _open(self, found: Detections, j: int, tracked: TrackedFrame) -> Track:
+        landmarks = None if found.landmarks is None else found.landmarks[j].astype(np.float64)
+        box, score = found.boxes[j].astype(np.float64), float(found.scores[j])
+        track = Track(self._next_id, box, score, landmarks, tracked.frame.pts)
+        tracked.opened.append(self._next_id)
+        self._next_id += 1
+        return track
+
+    def _correct(
+        self, track: Track, found: Detections, j: int, tracked: TrackedFrame, seconds: float
+    ) -> bool:
+        """Move ``track`` to detection ``j``; True if it had drifted."""
+        box = found.boxes[j].astype(np.float64)
+        drifted = False
+        if self._every_frame:
+            track.move(box, seconds)
+        else:
+            drifted = float(iou(track.box[None], box[None])[0, 0]) < GOOD_IOU
+            if not drifted:
+                tracked.corrections[track.track_id] = box - track.box
+            track.move(box, 0.0)
+        track.misses, track.lost = 0, False
+        if found.landmarks is not None:
+            track.landmarks = found.landmarks[j].astype(np.float64)
+        return drifted
+
+
+def _is_kept(track: Track, pts: float, boxes: NDArray[np.float64]) -> bool:
+    """Whether a track that the detector has just missed lives on."""
+    if not track.confirmed:
+        return track.misses < MIN_HITS
+    # A detection at the same place has taken over.
+    taken = len(boxes) > 0 and iou(track.box[None], boxes).max() > MIN_IOU
+    # By misses as well: with long intervals, two seconds contain few detections.
+    recent = pts - track.last_detected <= LOST_TRACK_MAX_AGE or track.misses <= MAX_MISSES
+    return recent and not taken
