@@ -42,7 +42,7 @@ class Recording:
 
 
 def search_threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("fastfer-search")]
+    return [t for t in threading.enumerate() if t.name.startswith("fastfer-detect")]
 
 
 def test_prefetching_changes_no_result(
@@ -50,7 +50,7 @@ def test_prefetching_changes_no_result(
 ) -> None:
     detector = Recording(engine.detector)
     prefetched = analyze(Engine(detector, engine.classifier), clip)
-    assert detector.threads.count("fastfer-search_0") >= len(detector.threads) // 2
+    assert detector.threads.count("fastfer-detect_0") >= len(detector.threads) // 2
     monkeypatch.setattr(FaceTracker, "prefetch", lambda *_: None)
     plain = analyze(Engine(detector, engine.classifier), clip)
     assert without_times(plain) == without_times(prefetched)
@@ -142,7 +142,7 @@ def test_closing_a_run_ends_its_thread(engine: Engine) -> None:
         assert not search_threads()
 
 
-def test_a_run_may_be_collected_in_its_own_search_thread(engine: Engine) -> None:
+def test_a_run_may_be_collected_in_its_own_detection_thread(engine: Engine) -> None:
     dropped = threading.Event()
     unraisable: list[Any] = []
 
