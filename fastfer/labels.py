@@ -1,13 +1,14 @@
-"""The seven emotions, in FER-2013's order, and their names in the languages fastfer speaks."""
+"""The seven emotions in the order of FER-2013, and their display names."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
 EMOTIONS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""Class names; the index of a name is its class number in FER-2013 and in every model output."""
+"""Class names. The index of a name is its class in FER-2013 and its column in probabilities."""
 
 Language = Literal["en", "vi"]
+"""Languages of labels in pictures, tables and subtitles."""
 
 NAMES: Final[dict[Language, dict[str, str]]] = {
     "en": {name: name for name in EMOTIONS},
@@ -21,4 +22,4 @@ NAMES: Final[dict[Language, dict[str, str]]] = {
         "neutral": "Bình thường",
     },
 }
-"""Display names by language code. Data outputs (JSON, CSV) always carry the English key."""
+"""Display names by language. JSON and CSV always use :data:`EMOTIONS`."""

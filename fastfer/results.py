@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.labels import EMOTIONS
+from fastfer.errors import UsageError
+from fastfer.labels import EMOTIONS, Language
+
+if TYPE_CHECKING:
+    import pandas
+    import supervision
 
 SCHEMA_VERSION: Final = 2
-"""Version of the dictionaries made by ``to_dict``; it increases when a key changes its meaning."""
+"""Version of the dictionaries of ``to_dict()``; increases when a key changes its meaning."""
 
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
@@ -51,7 +57,7 @@ class Face:
     """The network's last output for this face, before smoothing."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Native JSON types only; the keys of videos are left out for photos."""
+        """Native JSON types only; without the keys of videos for photos."""
         face: dict[str, Any] = {
             "box": list(self.box),
             "detection_score": self.detection_score,
@@ -115,9 +121,8 @@ class FrameResult:
 
     @property
     def track_ids(self) -> NDArray[np.int64] | None:
-        """(N,) int64, or ``None`` for a photo."""
-        numbers = [face.track_id for face in self.faces if face.track_id is not None]
-        return np.array(numbers, np.int64) if len(numbers) == len(self.faces) else None
+        """(N,) int64 in videos, ``None`` for a photo."""
+        return None
 
     def with_stage_time(self, stage: str, ms: float) -> FrameResult:
         """A copy with the time of one more stage, which ran before the others."""
@@ -125,8 +130,9 @@ class FrameResult:
         timings["total"] = round(self.timings_ms.get("total", 0.0) + ms, 3)
         return replace(self, timings_ms=timings)
 
-    def plot(self, frame: NDArray[np.uint8], lang: Literal["en", "vi"] = "en") -> NDArray[np.uint8]:
-        """A copy of ``frame`` with boxes, labels and probability bars drawn on it."""
+    def plot(self, frame: NDArray[np.uint8], lang: Language = "en") -> NDArray[np.uint8]:
+        """A copy of ``frame``, (H, W, 3) BGR or (H, W) gray uint8, with boxes, labels and
+        probability bars drawn on it."""
         from fastfer.display.annotate import draw_result
 
         return draw_result(frame, self, lang=lang)
@@ -142,6 +148,46 @@ class FrameResult:
             "timings_ms": dict(self.timings_ms),
         }
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row per face, with the columns and dtypes of :data:`fastfer.CSV_DTYPES`.
+
+        Integers are ``Int64`` and booleans ``boolean``, so that columns may hold missing values.
+
+        Raises:
+            UsageError: pandas is not installed; code ``missing_package``.
+        """
+        pd = _optional("pandas", "to_pandas()")
+        from fastfer.outputs.columns import CSV_DTYPES, to_rows
+
+        rows = list(to_rows(self)) if self.faces else []
+        return pd.DataFrame(rows, columns=list(CSV_DTYPES)).astype(CSV_DTYPES)
+
+    def to_supervision(self) -> supervision.Detections:
+        """The faces as ``supervision.Detections``, for its annotators, zones and sinks.
+
+        ``class_id`` is the index of the emotion in :data:`~fastfer.labels.EMOTIONS` and
+        ``confidence`` its probability; -1 and 0 for faces of low quality. ``tracker_id`` is set for
+        videos. ``data`` holds ``class_name``, ``probabilities`` (N, 7), ``detection_score`` and
+        ``quality``.
+
+        Raises:
+            UsageError: supervision is not installed; code ``missing_package``.
+        """
+        sv = _optional("supervision", "to_supervision()")
+        names = [face.emotion for face in self.faces]
+        return sv.Detections(
+            xyxy=self.xyxy,
+            confidence=np.array([face.score or 0.0 for face in self.faces], np.float32),
+            class_id=np.array([-1 if n is None else EMOTIONS.index(n) for n in names], np.int64),
+            tracker_id=self.track_ids,
+            data={
+                "class_name": np.array([name or "" for name in names], np.str_),
+                "probabilities": self.probabilities,
+                "detection_score": np.array([f.detection_score for f in self.faces], np.float32),
+                "quality": np.array([f.quality for f in self.faces], np.float32),
+            },
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoResult:
@@ -152,13 +198,13 @@ class PhotoResult:
     result: FrameResult | None
     error: str | None = None
     error_code: str | None = None
-    """``code`` of the error, see :mod:`fastfer.errors`."""
+    """One of :data:`fastfer.errors.CODES`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Native JSON types only; the same keys for every photo.
 
-        If it could not be read, ``error`` and ``error_code`` say why and all else is null: an empty
-        list of faces would look like a photo without any.
+        If it could not be read, ``error`` and ``error_code`` are set and all else is null: an empty
+        list of faces would mean that there are none.
         """
         head = {
             "schema": SCHEMA_VERSION,
@@ -185,6 +231,11 @@ class VideoFrameResult(FrameResult):
     """Whether the detector ran on this frame."""
 
     @property
+    def track_ids(self) -> NDArray[np.int64]:
+        """(N,) int64."""
+        return np.array([face.track_id for face in self.faces], np.int64)
+
+    @property
     def tracks(self) -> dict[int, Face]:
         """The faces by :attr:`Face.track_id`."""
         return {face.track_id: face for face in self.faces if face.track_id is not None}
@@ -198,3 +249,13 @@ class VideoFrameResult(FrameResult):
             "pts": self.pts,
             "detected": self.detected,
         } | FrameResult.to_dict(self)
+
+
+def _optional(package: str, user: str) -> Any:
+    """The module of a package that fastfer does not depend on."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise UsageError(
+            f"{user} needs {package} ({error}): pip install {package}", code="missing_package"
+        ) from None
