@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from fastfer.detectors import registry
 from fastfer.kernels import backend
+
+# Under nohup SIGINT is ignored, also in child processes; tests of interrupts need it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -14,13 +14,13 @@ from fastfer.cli.arguments import STDOUT, integer
 from fastfer.errors import InputError, UsageError
 from fastfer.io.encoded_image import MAX_PIXELS
 from fastfer.io.photos import STDIN, SUFFIXES, LoadedPhoto, Photo, find_photos, read_photos
-from fastfer.results import PhotoResult
 
 if TYPE_CHECKING:
     from fastfer.display.window import Window
     from fastfer.engine import Engine
     from fastfer.io.encoded_image import Frame
     from fastfer.outputs.base import Output
+    from fastfer.results import PhotoResult
 
 EPILOG = f"""\
 examples:
@@ -145,6 +145,8 @@ def _analyze(
     engine: Engine, loaded: LoadedPhoto, max_pixels: int
 ) -> tuple[PhotoResult, Frame | None]:
     """The result of one photo, and its pixels unless it failed."""
+    from fastfer.results import PhotoResult  # Imports NumPy, which --help does not need.
+
     name, error = loaded.photo.name, loaded.error
     if error is None:
         import cv2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ class Terminated(KeyboardInterrupt):
 def run(command: Callable[[], int]) -> int:
     """Run ``command``; turn an error into an exit code and one line on standard error."""
     _occupy_closed_descriptors()
-    with quiet_libraries(), _terminable():
+    with quiet_libraries():
         try:
             code = _flushed(command)
         except KeyboardInterrupt as stop:
@@ -60,8 +59,11 @@ def _occupy_closed_descriptors() -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Raise :class:`Terminated` on SIGTERM, unless the parent process ignores it."""
+def terminable() -> Iterator[None]:
+    """Raise :class:`Terminated` on SIGTERM, for outputs that must be closed; unless the parent
+    process ignores it."""
+    import signal
+
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield

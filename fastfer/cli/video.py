@@ -184,7 +184,7 @@ def _run(args: argparse.Namespace) -> int:
     options = _video_options(args)
     camera = CameraOptions(args.backend, args.size, args.fps, args.stall, args.give_up)
     where = args.source if args.camera is None else args.camera
-    with closing(open_source(where, camera)) as source:
+    with terminal.terminable(), closing(open_source(where, camera)) as source:
         engine = arguments.make_engine(args)
         if args.audit:
             _audit(lambda: open_source(where, camera), engine, options)

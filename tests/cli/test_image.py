@@ -23,7 +23,7 @@ from fastfer.labels import EMOTIONS
 from fastfer.outputs.columns import CSV_COLUMNS
 from fastfer.results import SCHEMA_VERSION
 from tests.cli.conftest import Done, Run
-from tests.helpers.commands import environment, image, python, with_sigint, xdotool
+from tests.helpers.commands import environment, image, python, xdotool
 from tests.helpers.markers import requires_xvfb
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
@@ -369,7 +369,7 @@ def test_show(album: Path, model: str, display: str) -> None:
     env = environment(DISPLAY=display)
     command = [sys.executable, "-m", "fastfer.image", model, "--show", str(album / "ảnh.jpg")]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=env, preexec_fn=with_sigint, **pipes) as running:
+    with subprocess.Popen(command, env=env, **pipes) as running:
         wait_until(lambda: bool(xdotool(env, "search", "--name", "fastfer")))
         assert running.poll() is None, "the window waits for a key"
         running.send_signal(signal.SIGINT)

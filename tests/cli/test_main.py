@@ -89,3 +89,9 @@ def test_wrong_options_of_models() -> None:
     done = python("-m", "fastfer", "models", "path", "yunet")
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith("fastfer: yunet is not in the store")
+
+
+@pytest.mark.parametrize("module", ["image", "video"])
+def test_options_are_parsed_without_numpy(module: str) -> None:
+    code = f"import sys, fastfer.cli.{module}; sys.exit(int('numpy' in sys.modules))"
+    assert python("-c", code).returncode == 0

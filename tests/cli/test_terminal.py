@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Done
-from tests.helpers.commands import environment, image, with_sigint
+from tests.helpers.commands import environment, image
 from tests.helpers.markers import requires_dev_full, requires_posix
 from tests.helpers.pictures import encode, portrait
 
@@ -124,9 +124,7 @@ def test_interrupted(album: Path, model: str, tmp_path: Path, alone: bool) -> No
     photos = [pipe] if alone else [album / "ảnh.jpg", album / "blank.png", pipe, pipe, pipe]
     command = [sys.executable, "-m", "fastfer.image", model, *photos, "--csv", target]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(
-        list(map(str, command)), env=environment(), preexec_fn=with_sigint, **pipes
-    ) as running:
+    with subprocess.Popen(list(map(str, command)), env=environment(), **pipes) as running:
         assert running.stdout is not None
         for _ in range(0 if alone else 3):
             running.stdout.readline()
@@ -153,18 +151,6 @@ def test_sigint_stays_ignored_under_nohup(album: Path, model: str, tmp_path: Pat
             running.send_signal(signal.SIGINT)
             file.write((album / "ảnh.jpg").read_bytes())
         assert running.wait(timeout=60) == 0
-
-
-@requires_posix
-def test_terminated(album: Path, model: str, tmp_path: Path) -> None:
-    pipe = tmp_path / "slow.jpg"
-    os.mkfifo(pipe)
-    command = [sys.executable, "-m", "fastfer.image", model, str(pipe), "--json"]
-    process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE)
-    with process as running, pipe.open("wb"):
-        running.terminate()
-        _, errors = running.communicate(timeout=60)
-    assert (running.returncode, errors) == (143, b"")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from fastfer.cli import video
 from tests.cli.conftest import Done, Run
 from tests.helpers.clips import moving_face, write_video
-from tests.helpers.commands import environment, with_sigint, xdotool
+from tests.helpers.commands import environment, xdotool
 from tests.helpers.markers import requires_dev_full, requires_posix, requires_xvfb
 from tests.helpers.waiting import wait_until
 
@@ -143,7 +143,6 @@ def test_interrupted_outputs_are_complete(
         command(long_clip, *outputs, model=model),
         stderr=subprocess.PIPE,
         env=environment(),
-        preexec_fn=with_sigint,
     )
     wait_until(lambda: rows.exists() and rows.stat().st_size > 50_000)
     process.send_signal(getattr(signal, number))

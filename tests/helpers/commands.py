@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,12 +25,6 @@ def environment(**changes: str) -> dict[str, str]:
         "FASTFER_HOME": str(Path(tempfile.gettempdir()) / "fastfer-tests-have-no-store"),
     }
     return os.environ | here | changes
-
-
-def with_sigint() -> None:
-    """``preexec_fn`` of children that a test interrupts: under nohup they inherit SIGINT ignored,
-    and the commands keep it so."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def python(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from fastfer.errors import InputError
 from fastfer.io.cameras import LatestFrameSlot, LiveSource
 from fastfer.io.open_source import CameraOptions, open_source
 from tests.helpers.cameras import FakeCamera, StallingServer, opener
-from tests.helpers.commands import environment, with_sigint
+from tests.helpers.commands import environment
 from tests.helpers.errors import raises
 from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
@@ -179,7 +179,6 @@ def test_a_signal_ends_a_run_whose_stream_stalls(tmp_path: Path, number: str, co
         [sys.executable, "-m", "fastfer.video", server.url, "--no-display", "--jsonl", rows],
         stderr=subprocess.PIPE,
         env=environment(),
-        preexec_fn=with_sigint,
     )
     try:
         wait_until(
