@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "image": ("image", "analyse photos: table, JSON Lines, CSV or annotated copies"),
     "video": ("video", "analyse a video, camera or stream: rows, events, plot, annotated video"),
     "models": ("models", "list, download and verify networks that are not bundled"),
+    "doctor": ("doctor", "check the installation; print versions for bug reports"),
     "import": ("import_keras", "convert a Keras expression network to ONNX"),
 }
 """Name to module with ``main(argv, prog) -> exit code``, and what the command does."""
