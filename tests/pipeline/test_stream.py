@@ -97,7 +97,7 @@ def test_the_source_is_closed_without_a_context_manager(engine: Engine, end: str
 def test_closing_ends_the_search_thread(engine: Engine) -> None:
     with fastfer.stream(moving_face(30), engine=engine) as results:
         next(results)
-    assert not any(t.name.startswith("fastfer-search") for t in threading.enumerate())
+    assert not any(t.name.startswith("fastfer-detect") for t in threading.enumerate())
 
 
 def test_frames_come_with_their_results(engine: Engine) -> None:
