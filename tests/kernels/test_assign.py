@@ -42,7 +42,7 @@ def test_gains_up_to_the_limit_do_not_overflow(engine: Any, seed: int, size: int
         np.full((2, 3), np.nan),
         np.full((2, 3), np.inf),
         # Finite, but their sums are not.
-        np.array([[1e308, -1e308], [-1e308, 1e308]]),
+        1.7e308 * np.array([[1, 0, -1, 1], [-1, 1, -1, -1], [1, 0, -1, 1], [-1, 1, -1, 0]]),
         np.full((3, 3), -1.7e308),
         np.array([[reference.MAX_GAIN]]),
     ],
