@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastfer.cli import terminal
-from fastfer.cli.arguments import CommandParser
 from fastfer.errors import UsageError
 
 _CONVERTER = "training.expression.import_keras"
@@ -19,15 +18,6 @@ def main(argv: Sequence[str] | None = None, prog: str = "fastfer import") -> int
 
 
 def _run(argv: Sequence[str] | None, prog: str) -> int:
-    parser = CommandParser(
-        prog=prog,
-        description="Convert a Keras expression network (.h5, .hdf5 or .keras) to an ONNX file for "
-        "--model.\nNeeds a clone of the repository with the train extra. Further options are those "
-        f"of\npython -m {_CONVERTER}.",
-    )
-    parser.add_argument("model", metavar="MODEL", help="an .h5, .hdf5 or .keras file")
-    parser.add_argument("--out", required=True, metavar="FILE", help="the .onnx file to write")
-    args, rest = parser.parse_known_args(argv)
     converter: Any
     try:
         converter = importlib.import_module(_CONVERTER)
@@ -37,5 +27,5 @@ def _run(argv: Sequence[str] | None, prog: str) -> int:
             "after: pip install -e '.[train]'",
             code="missing_package",
         ) from None
-    code: int = converter.main([args.model, "--out", args.out, *rest])
+    code: int = converter.main(argv, prog)
     return code

@@ -13,12 +13,13 @@ CONVERTER = "training.expression.import_keras"
 
 
 def test_arguments_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[list[str]] = []
+    calls: list[tuple[list[str], str]] = []
     converter = ModuleType(CONVERTER)
-    converter.main = lambda argv: calls.append(argv) or 0  # type: ignore[attr-defined, func-returns-value]
+    converter.main = lambda *args: calls.append(args) or 0  # type: ignore[attr-defined, func-returns-value]
     monkeypatch.setitem(sys.modules, CONVERTER, converter)
-    assert import_keras.main(["net.h5", "--out", "net.onnx", "--labels", "a,b"]) == 0
-    assert calls == [["net.h5", "--out", "net.onnx", "--labels", "a,b"]]
+    arguments = ["net.h5", "--out", "net.onnx", "--labels", "a,b"]
+    assert import_keras.main(arguments) == 0
+    assert calls == [(arguments, "fastfer import")]
 
 
 def test_without_the_training_package(

@@ -74,7 +74,7 @@ def test_unknown_commands(args: list[str], capsys: pytest.CaptureFixture[str]) -
     assert all(name in err for name in COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"import"}))
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([name, "--help"])
