@@ -6,10 +6,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from fastfer.detectors.nano_refiner import SIZE, decode, proposal_crops
 from fastfer.errors import InputError
 from tests.helpers.drawn_scenes import POINTS as PLACES
 from tests.helpers.drawn_scenes import write_scenes
+from tests.helpers.waiting import wait_until
 from training.common import run_folder
 from training.detector.photos import FaceRegions, Photo, read_photos
 from training.evaluate_detectors import __main__ as evaluate
@@ -244,14 +245,23 @@ def test_what_the_command_refuses(scenes, tmp_path, capsys):
     assert not out.exists()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the state of the process from /proc")
 def test_interrupts_leave_nothing_behind(scenes, tmp_path):
     words = ["--data", scenes, "--out", tmp_path / "out", "--tiles", 100_000, "--workers", 2]
     process = subprocess.Popen(
         [sys.executable, "-m", "training.refiner.crops", *map(str, words)],
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    time.sleep(9)
+    folder = Path(f"/proc/{process.pid}")
+
+    def workers_run() -> bool:
+        """Both workers have started, and SIGINT has its handler back."""
+        lists = (file.read_text().split() for file in folder.glob("task/*/children"))
+        children = sum(map(len, lists))
+        caught = re.search(r"SigCgt:\s*(\w+)", (folder / "status").read_text())[1]
+        return children >= 3 and bool(int(caught, 16) & 1 << signal.SIGINT - 1)
+
+    wait_until(workers_run, limit=60)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
