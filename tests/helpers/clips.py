@@ -1,4 +1,4 @@
-"""Moving pictures for tests, made from one photo that comes inside scikit-image."""
+"""Clips for tests, made from a photo of scikit-image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def portrait() -> Frame:
 
 
 def moving_face(count: int, *, side: int = 288, speed: float = 3.0) -> list[Frame]:
-    """``count`` frames of ``side`` x ``side`` in which the face goes to and fro."""
+    """``count`` frames of ``side`` x ``side`` in which the face moves left and right."""
     frames = []
     for i in range(count):
         x = 80 + round(40 * float(np.sin(i * speed / 40)))
@@ -30,14 +30,14 @@ def moving_face(count: int, *, side: int = 288, speed: float = 3.0) -> list[Fram
 
 
 def empty_scene(count: int, *, side: int = 288) -> list[Frame]:
-    """Frames without a face, of another scene: smooth colours."""
+    """``count`` frames of another scene without a face: smooth colours."""
     y, x = np.mgrid[:side, :side].astype(np.float32)
     picture = np.stack([x / 2, 200 - y / 2, 90 + (x - y) / 4], axis=-1)
     return [picture.clip(0, 255).astype(np.uint8)] * count
 
 
 def write_video(path: Path, frames: Sequence[Frame], fps: float = 12.5) -> Path:
-    """An MP4 or, by its name, an AVI of JPEG pictures."""
+    """Write an MP4, or an AVI of JPEG pictures if ``path`` ends with .avi."""
     code = "MJPG" if path.suffix == ".avi" else "mp4v"
     height, width = frames[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), fps, (width, height))

@@ -1,4 +1,4 @@
-"""A web server on this machine that misbehaves as told, for tests of downloads."""
+"""A local HTTP server with configurable faults, for tests of downloads."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Site:
-    """What the server has, and what it was asked."""
+    """Files and faults of the server, and the requests it received."""
 
     url: str
     files: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, list[int]] = field(default_factory=dict)
-    """Answers to give first, one after another."""
+    """Status codes of the first responses, by path."""
     cut_after: list[int] = field(default_factory=list)
-    """Break off the next answers after so many bytes."""
+    """Number of bytes after which to cut each of the next responses."""
     ranges: bool = True
-    """Whether a part of a file can be asked for."""
+    """Whether range requests are supported."""
     lengths: bool = True
-    """Whether answers tell their length."""
+    """Whether responses have a Content-Length."""
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and range of every request."""
 

@@ -1,4 +1,4 @@
-"""Pictures for tests, encoded in all the ways that users' pictures are."""
+"""Pictures for tests and their encodings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def astronaut() -> NDArray[np.uint8]:
 
 
 def portrait(size: tuple[int, int] = (96, 64)) -> Image.Image:
-    """The middle of the portrait, small, as RGB; ``size`` is width and height."""
+    """The middle of the portrait as RGB; ``size`` is (width, height)."""
     return Image.fromarray(_astronaut()).crop((60, 0, 420, 240)).resize(size)
 
 
@@ -36,7 +36,7 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A whole, valid, black PNG of one bit to the pixel; 30,000 x 30,000 take 100 kB."""
+    """A valid black PNG of one bit per pixel; 30,000 x 30,000 pixels take 100 kB."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
@@ -53,9 +53,9 @@ def png_of_size(width: int, height: int) -> bytes:
 
 
 def tiff16(image: NDArray[np.uint16], orientation: int = 1) -> bytes:
-    """A 16-bit RGB TIFF of ``image`` (H, W, 3) with an orientation, which Pillow cannot write."""
+    """A 16-bit RGB TIFF of ``image``, (H, W, 3), with an orientation; Pillow cannot write it."""
     height, width, _ = image.shape
-    deep, pixels = 134, 140  # Where the values behind the ten entries of the directory lie.
+    deep, pixels = 134, 140  # Offsets of the values behind the ten entries of the directory.
     entries = [
         (256, 4, 1, width),
         (257, 4, 1, height),
