@@ -1,43 +1,109 @@
-"""Fill generated parts of the documentation when MkDocs builds it.
+"""Fills the generated parts of the documentation when MkDocs builds it.
 
-``<!-- cli -->`` becomes the help text of every command, taken from its parser, and
-``<!-- include PATH -->`` the text of a file of the repository, without its first heading.
+==============================  =====================================================
+``<!-- cli -->``                help text of every command, from its parser
+``<!-- csv-columns -->``        the columns of CSV files and their pandas dtypes
+``<!-- error-classes -->``      the classes of :mod:`fastfer.errors`
+``<!-- error-codes -->``        their codes
+``<!-- include PATH -->``       a Markdown file of the repository without its first heading
+``<!-- include-code PATH -->``  a file of the repository, inside a code block
+==============================  =====================================================
 """
 
 from __future__ import annotations
 
+import html
 import io
 import os
 import re
+from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[1]
+_ROLE: Final = re.compile(r":(?:class|func|meth|attr|data|mod|exc|obj):<code>([^<]+)</code>")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called by MkDocs with the text of each page."""
+    for name, generate in GENERATORS.items():
+        marker = f"<!-- {name} -->"
+        if marker in markdown:
+            markdown = markdown.replace(marker, generate())
     markdown = re.sub(r"<!-- include (\S+) -->", lambda m: _include(m[1]), markdown)
-    return markdown.replace("<!-- cli -->", _commands()) if "<!-- cli -->" in markdown else markdown
+    return re.sub(r"<!-- include-code (\S+) -->", lambda m: _read(m[1]).rstrip(), markdown)
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Called by MkDocs with the HTML of each page: links the references of docstrings."""
+    return _ROLE.sub(lambda m: _reference(m[1], content), content)
+
+
+def _reference(target: str, page: str) -> str:
+    """HTML of ``:class:`target```: a link where the page documents the name."""
+    target = html.unescape(target)
+    text = target.removeprefix("~").rsplit(".", 1)[-1] if target.startswith("~") else target
+    name = target.removeprefix("~").rsplit(".", 1)[-1]
+    code = f"<code>{html.escape(text)}</code>"
+    anchor = re.search(rf'id="(fastfer\.(?:\w+\.)?{re.escape(name)})"', page)
+    return f'<a href="#{anchor[1]}">{code}</a>' if anchor else code
+
+
+def _read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def _include(path: str) -> str:
-    text = (ROOT / path).read_text(encoding="utf-8")
-    return re.sub(r"\A# .*\n", "", text)
+    return re.sub(r"\A# .*\n", "", _read(path))
 
 
 def _commands() -> str:
     from fastfer.cli.main import COMMANDS
 
-    os.environ["COLUMNS"] = "88"
-    return "\n\n".join(f"## fastfer {name}\n\n```text\n{_help(name)}```" for name in COMMANDS)
+    names = [name for name in COMMANDS if name != "import"]  # Its parser needs Keras.
+    return "\n\n".join(f"## fastfer {name}\n\n```text\n{_help(name)}```" for name in names)
 
 
 def _help(name: str) -> str:
     from fastfer.cli.main import main
 
+    os.environ["COLUMNS"] = "88"
     text = io.StringIO()
     with redirect_stdout(text), suppress(SystemExit):
         main([name, "--help"])
     return text.getvalue()
+
+
+def _csv_columns() -> str:
+    from fastfer import CSV_DTYPES
+
+    rows = "\n".join(f"| `{name}` | {dtype} |" for name, dtype in CSV_DTYPES.items())
+    return f"| column | pandas dtype |\n| --- | --- |\n{rows}"
+
+
+def _error_classes() -> str:
+    from fastfer import errors
+
+    classes = [c for c in vars(errors).values() if isinstance(c, type)]
+    rows = "\n".join(
+        f"| `{c.__name__}` | `{c.code}` | {c.exit_code} | {(c.__doc__ or '').splitlines()[0]} |"
+        for c in classes
+        if issubclass(c, errors.FastferError)
+    )
+    return f"| class | default code | exit code | meaning |\n| --- | --- | ---: | --- |\n{rows}"
+
+
+def _error_codes() -> str:
+    from fastfer.errors import CODES
+
+    rows = "\n".join(f"| `{code}` | {meaning} |" for code, meaning in CODES.items())
+    return f"| code | meaning |\n| --- | --- |\n{rows}"
+
+
+GENERATORS: Final[dict[str, Callable[[], str]]] = {
+    "cli": _commands,
+    "csv-columns": _csv_columns,
+    "error-classes": _error_classes,
+    "error-codes": _error_codes,
+}

@@ -1,0 +1,176 @@
+"""The code blocks of the documentation, and how a test runs them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(
+    r"(?:^<!-- (?P<mark>skip|options): (?P<reason>.+?) -->\n)?"
+    r"^```(?P<language>\w+)(?P<attributes>.*)\n(?P<code>(?:.*\n)*?)```$",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A fenced code block; an HTML comment before it says how to test it.
+
+    ``<!-- skip: REASON -->``: not at all. ``<!-- options: REASON -->``: parse the command lines
+    without running them.
+    """
+
+    file: Path
+    line: int
+    language: str
+    code: str
+    title: str | None
+    mark: str | None
+    reason: str | None
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(ROOT)}:{self.line}"
+
+
+def documents() -> list[Path]:
+    """All Markdown files with samples."""
+    top = [ROOT / name for name in ("README.md", "README.vi.md")]
+    return [*top, *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def samples(file: Path) -> Iterator[Sample]:
+    """The code blocks of ``file`` in bash and Python."""
+    text = file.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        if match["language"] in ("bash", "python"):
+            title = re.search(r'title="(.+?)"', match["attributes"])
+            yield Sample(
+                file=file,
+                line=text.count("\n", 0, match.start("language")) + 1,
+                language=match["language"],
+                code=match["code"],
+                title=title[1] if title else None,
+                mark=match["mark"],
+                reason=match["reason"],
+            )
+
+
+def command_lines(code: str) -> Iterator[list[str]]:
+    """The commands of a bash block as argument lists: continued lines and ``&&`` are resolved."""
+    for line in code.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        while words:
+            end = words.index("&&") if "&&" in words else len(words)
+            yield words[:end]
+            words = words[end + 1 :]
+
+
+def run_command(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, *, parse_only: bool = False
+) -> None:
+    """Run one command in this process, in the current folder.
+
+    Installation commands are checked against pyproject.toml; commands of training, benchmarks and
+    ``fastfer import`` take too long and are parsed only. A camera is replaced by clip.mp4.
+    """
+    while words and re.fullmatch(r"\w+=\S*", words[0]):
+        monkeypatch.setenv(*words[0].split("=", 1))
+        words = words[1:]
+    match words:
+        case ["pip", "install", *arguments]:
+            check_installation(arguments)
+        case ["mkdocs", "serve"]:
+            assert (ROOT / "mkdocs.yml").is_file()
+        case ["python", "-m", "pytest", *arguments]:
+            for path in arguments:
+                assert (ROOT / path).exists(), path
+        case ["python", "-m", "fastfer.image", *arguments]:
+            run_fastfer(["image", *arguments], monkeypatch, parse_only)
+        case ["python", "-m", "fastfer.video", *arguments]:
+            run_fastfer(["video", *arguments], monkeypatch, parse_only)
+        case ["python", "-m", "fastfer", *arguments] | ["fastfer", *arguments]:
+            run_fastfer(arguments, monkeypatch, parse_only)
+        case ["python", "-m", module, *arguments] if module.startswith(("training", "benchmarks")):
+            parse_module_options(module, arguments, monkeypatch)
+        case _:
+            pytest.fail(f"no rule to test the command {shlex.join(words)}")
+
+
+def check_installation(arguments: list[str]) -> None:
+    """The extras that ``pip install`` names exist."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for argument in arguments:
+        for extra in re.findall(r"[\w-]+", (re.findall(r"\[(.+)\]", argument) or [""])[0]):
+            assert extra in project["optional-dependencies"], argument
+
+
+def run_fastfer(arguments: list[str], monkeypatch: pytest.MonkeyPatch, parse_only: bool) -> None:
+    """Run ``fastfer ARGUMENTS`` in this process; it must succeed."""
+    from fastfer.cli.main import main
+
+    if arguments[0] == "import":
+        pytest.importorskip("training.expression.import_keras")
+        parse_only = True
+    if parse_only:
+        parse_options(lambda: main(arguments), monkeypatch)
+        return
+    if "--camera" in arguments:
+        at = arguments.index("--camera")
+        arguments = [*arguments[:at], "clip.mp4", *arguments[at + 2 :]]
+    assert main(arguments) == 0, shlex.join(["fastfer", *arguments])
+
+
+def parse_module_options(
+    module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the parser of ``python -m MODULE`` accept ``arguments``."""
+    if module.startswith("training"):
+        pytest.importorskip("keras")
+    if (ROOT / module.replace(".", "/") / "__main__.py").is_file():
+        module += ".__main__"
+    main = importlib.import_module(module).main
+    if arguments:  # Otherwise there is nothing to parse, and main() may have no parser.
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", [module, *arguments])
+            parse_options(main, monkeypatch)
+
+
+class _Parsed(Exception):
+    """The parser has accepted the options."""
+
+
+def parse_options(main: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call ``main`` until its parser has accepted the options."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_and_stop(self: argparse.ArgumentParser, *args: Any, **options: Any) -> None:
+        parse(self, *args, **options)
+        raise _Parsed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+        with pytest.raises(_Parsed):
+            main()
+
+
+def run_script(path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Execute a Python file as the main program, in this process."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", [str(path), *arguments])
+        run_python(path.read_text(encoding="utf-8"), str(path))
+
+
+def run_python(code: str, name: str) -> None:
+    """Execute ``code`` as a main program would be, in this process."""
+    exec(compile(code, name, "exec"), {"__name__": "__main__"})

@@ -1,0 +1,105 @@
+"""Every command and Python sample of README and docs runs, and so do the examples."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tests.docs.samples import (
+    ROOT,
+    Sample,
+    command_lines,
+    documents,
+    run_command,
+    run_python,
+    run_script,
+    samples,
+)
+from tests.helpers.clips import moving_face, portrait, write_video
+from tests.helpers.onnx_models import write_model
+
+SAMPLES = [sample for file in documents() for sample in samples(file)]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the samples use."""
+    folder = tmp_path_factory.mktemp("template")
+    cv2.imwrite(str(folder / "photo.jpg"), portrait())
+    (folder / "photos" / "holiday").mkdir(parents=True)
+    for name, size in {"a.jpg": 512, "b.jpg": 300, "holiday/c.jpg": 400}.items():
+        cv2.imwrite(str(folder / "photos" / name), cv2.resize(portrait(), (size, size)))
+    write_video(folder / "clip.mp4", moving_face(24))
+    write_model(folder / "my_model.onnx")
+    write_model(folder / "unlabelled.onnx", metadata={})
+    for sample in SAMPLES:
+        if sample.title is not None:
+            (folder / sample.title).write_text(sample.code, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
+    """One copy of the template for each document, in which its samples run in order."""
+    copies = {file: tmp_path_factory.mktemp("page") / "work" for file in documents()}
+    for folder in copies.values():
+        shutil.copytree(template, folder)
+    return copies
+
+
+@pytest.fixture(autouse=True)
+def no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV's windows do nothing; every key is q."""
+    monkeypatch.setattr(cv2, "imshow", lambda *_: None)
+    monkeypatch.setattr(cv2, "waitKey", lambda *_: ord("q"))
+    monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_sample(sample: Sample, folders: dict[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    if sample.mark == "skip":
+        pytest.skip(str(sample.reason))
+    folder = folders[sample.file]
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("FASTFER_HOME", str(folder / "store"))
+    if sample.language == "python":
+        run_python(sample.code, str(sample))
+    else:
+        for words in command_lines(sample.code):
+            run_command(words, monkeypatch, parse_only=sample.mark == "options")
+    sys.modules.pop("my_detector", None)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("photo.py", ["photo.jpg", "annotated.jpg"]),
+        ("folder_to_pandas.py", ["photos"]),
+        ("webcam.py", ["clip.mp4"]),
+        ("own_detector.py", ["photo.jpg"]),
+        ("own_network.py", ["unlabelled.onnx", "photo.jpg"]),
+    ],
+)
+def test_example(
+    script: str,
+    arguments: list[str],
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    run_script(ROOT / "examples" / script, arguments, monkeypatch)
+    assert capsys.readouterr().out or script == "webcam.py"
+
+
+def test_each_example_is_run() -> None:
+    names = {path.name for path in (ROOT / "examples").iterdir() if path.suffix == ".py"}
+    (mark,) = test_example.pytestmark
+    assert names == {script for script, _ in mark.args[1]}
