@@ -1,6 +1,9 @@
-"""Train, evaluate and export expression networks: Keras 3 in, a checked ONNX file out."""
+"""Train, evaluate and export networks: Keras 3 in, a checked ONNX file out."""
 
 import os
 
-# TensorFlow speaks of its build and of absent GPUs; read when it is first imported.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from training.common import quiet_tensorflow
+
+# Read when TensorFlow is first imported; its errors arrive as Python exceptions all the same.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+quiet_tensorflow.install()

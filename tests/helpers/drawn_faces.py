@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from fastfer.labels import EMOTIONS
-from training.expression.data import FERPLUS_COLUMNS
+from training.expression.ferplus_votes import FERPLUS_COLUMNS
 
 SIDE = 48
 FERPLUS_NAMES = {
@@ -18,7 +18,7 @@ FERPLUS_NAMES = {
 }  # fmt: skip
 # Eye height, brow lift at the outer and the inner end, mouth width, opening, and bend (px); a bend
 # above 0 lifts the corners.
-LOOKS = {
+EXPRESSIONS = {
     "angry": (2, -1, 3, 7, 0, -1), "disgust": (1, 0, 2, 6, 2, -4), "fear": (5, -2, -4, 8, 3, -2),
     "happy": (2, -2, -2, 10, 2, 5), "sad": (2, 1, -3, 7, 0, -5), "surprise": (5, -5, -5, 5, 6, 0),
     "neutral": (3, 0, 0, 7, 0, 0),
@@ -30,7 +30,7 @@ def draw_face(label: int, rng: np.random.Generator) -> np.ndarray:
 
     Drawn at four times the size and shrunk, so that lines are smooth.
     """
-    eye, outer, inner, mouth, opening, bend = LOOKS[EMOTIONS[label]]
+    eye, outer, inner, mouth, opening, bend = EXPRESSIONS[EMOTIONS[label]]
     k = 4
     skin, ground = int(rng.integers(150, 210)), int(rng.integers(30, 110))
     image = np.full((SIDE * k, SIDE * k), ground, np.uint8)

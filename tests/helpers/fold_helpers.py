@@ -1,4 +1,4 @@
-"""Batch normalisation as training leaves it: no statistic at its initial value."""
+"""Batch normalisation as after training: no statistic has its initial value."""
 
 from __future__ import annotations
 

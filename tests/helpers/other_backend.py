@@ -1,4 +1,4 @@
-"""Run by a process of its own under another backend: train, interrupt, resume, evaluate, export.
+"""Run in a separate process under another backend: train, interrupt, resume, evaluate, export.
 
 Arguments: a CSV of faces and an empty folder. The exit code is that of the export.
 """
@@ -19,7 +19,7 @@ from training.expression.train import main as train
 
 
 def run(data: str, folder: Path) -> int:
-    """The whole story; AssertionError where a resumed run differs from an uninterrupted one."""
+    """All commands in order; AssertionError if a resumed run differs from an uninterrupted one."""
     recipe = "--arch tiny --epochs 3 --ema 0.9 --schedule one-cycle --precision float32 --erase 0.3"
     common = ["--data", data, *recipe.split()]
     whole, parts = folder / "whole", folder / "parts"
@@ -38,7 +38,7 @@ def run(data: str, folder: Path) -> int:
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
     assert evaluate.main([str(parts), "--data", data]) == 0
-    return export.main([str(parts), "--out", str(folder / "m.onnx"), "--name", "of another"])
+    return export.main([str(parts), "--out", str(folder / "m.onnx"), "--name", "other"])
 
 
 def variables(path: Path) -> list[np.ndarray]:

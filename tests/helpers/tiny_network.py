@@ -1,4 +1,4 @@
-"""A network that trains in moments, for tests of all that is not about architectures."""
+"""A network that trains in seconds, for tests that do not depend on the architecture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.expression.architectures import ARCHITECTURES, ONE_HEAD, Architect
 
 
 def tiny(classes: int, heads=ONE_HEAD, weights=None) -> keras.Model:
-    """Convolution, normalisation, dropout: one of each kind that a run has to bring back."""
+    """Convolution, normalisation, dropout: one of each kind whose state a resume restores."""
     inputs = keras.Input((48, 48, 1), name="faces")
     x = L.Conv2D(12, 5, strides=3, use_bias=False)(inputs)
     x = L.ReLU()(BatchNormalization(momentum=0.9)(x))
@@ -22,6 +22,11 @@ def tiny(classes: int, heads=ONE_HEAD, weights=None) -> keras.Model:
     return keras.Model(inputs, scores if len(heads) > 1 else scores[heads[0]], name="tiny")
 
 
+# Options of a run of a few seconds that recognises the drawn faces.
+TINY = (
+    "--arch", "tiny", "--epochs", "8", "--precision", "float32", "--schedule", "one-cycle",
+    "--rotation", "3",
+)  # fmt: skip
 ARCHITECTURES["tiny"] = Architecture(tiny, "sgd", 0.05, 32, 4, "for tests")
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""What tests of training share: drawn faces on disk, a cache of their own."""
+"""Shared by the tests of training: drawn faces on disk, a cache folder, runs trained once."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
@@ -16,16 +15,26 @@ import pytest
 from fastfer.labels import EMOTIONS
 from tests.helpers.drawn_faces import FERPLUS_NAMES, csv_text, draw_faces, votes_text
 
+# Without the packages of the extra "train" there is nothing to test.
+collect_ignore_glob = [] if importlib.util.find_spec("keras") else ["*"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ignore a warning of one line of Keras, which converts every TensorFlow variable to NumPy."""
+    config.addinivalue_line(
+        "filterwarnings", "ignore:__array__ implementation doesn't accept:DeprecationWarning:keras"
+    )
+
 
 @pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parsed data goes to a folder of the test session, not to the user's cache."""
     os.environ["FASTFER_HOME"] = str(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(autouse=True)
 def _float32() -> Iterator[None]:
-    """A training run in this process sets Keras's precision, which would round later tests."""
+    """Reset Keras's dtype policy, which a training run in this process sets."""
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
@@ -33,7 +42,7 @@ def _float32() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def parts() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """210 faces to train on and 70 to validate on, as many of each class."""
+    """210 faces to train on and 70 to validate on, with equal numbers of each class."""
     return {"Training": draw_faces(210, 1), "PublicTest": draw_faces(70, 2)}
 
 
@@ -47,8 +56,8 @@ def faces_csv(tmp_path_factory: pytest.TempPathFactory, parts: dict) -> Path:
 
 @pytest.fixture(scope="session")
 def votes_csv(faces_csv: Path, parts: dict) -> Path:
-    """Votes for ``faces_csv``: seven of ten for the label, three for neutral; every ninth face of
-    the last kind, too few usable votes."""
+    """Votes for ``faces_csv``: seven of ten for the label, three for neutral; every ninth face has
+    too few usable votes."""
     usages, counts = [], []
     for usage, (_, labels) in parts.items():
         for i, label in enumerate(labels):
@@ -62,22 +71,64 @@ def votes_csv(faces_csv: Path, parts: dict) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(
-    tmp_path_factory: pytest.TempPathFactory, faces_csv: Path
-) -> Callable[[str], tuple[Path, str]]:
-    """The run of an architecture after one epoch, and what training printed: made once each."""
+def train_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, str]]:
+    """Trains with the given options, once per session: returns the run folder and the output.
+
+    The folder is shared; tests must not write to it.
+    """
     import contextlib
     import io
 
+    import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
     from training.expression.train import main
 
-    folder = tmp_path_factory.mktemp("trained")
-
     @functools.cache
-    def run(arch: str) -> tuple[Path, str]:
-        words = f"--data {faces_csv} --out {folder / arch} --arch {arch} --epochs 1 --batch-size 70"
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            assert main(words.split()) == 0
-        return folder / arch, said.getvalue()
+    def run(*options: object) -> tuple[Path, str]:
+        out = tmp_path_factory.mktemp("runs") / "run"
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            assert main([str(word) for word in (*options, "--out", out)]) == 0
+        return out, output.getvalue()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained_run(train_once: Callable, faces_csv: Path) -> Path:
+    """A run that recognises the drawn faces."""
+    from tests.helpers.tiny_network import TINY
+
+    return train_once("--data", faces_csv, *TINY)[0]
+
+
+@pytest.fixture(scope="session")
+def two_heads(train_once: Callable, faces_csv: Path, votes_csv: Path) -> Path:
+    """A run with the heads fer2013 and ferplus."""
+    from tests.helpers.tiny_network import TINY
+
+    words = ("--data", faces_csv, "--votes", votes_csv, "--targets", "both", "--ema", "0.9")
+    return train_once(*words, *TINY)[0]
+
+
+@pytest.fixture(scope="session")
+def five_classes(train_once: Callable, faces_csv: Path) -> Path:
+    """A run without disgust and fear."""
+    from tests.helpers.tiny_network import TINY
+
+    return train_once("--data", faces_csv, "--classes", 5, *TINY)[0]
+
+
+@pytest.fixture(scope="session")
+def photos_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled photos as ``--photos`` reads them."""
+    path = tmp_path_factory.mktemp("photos") / "photos.npz"
+    images, labels = draw_faces(30, 9)
+    np.savez(path, images=images, images_full=images[:, ::-1], labels=labels.astype(np.uint8))
+    return path
+
+
+@pytest.fixture(scope="session")
+def few_faces_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """42 faces to train on and 14 to validate on, for large networks."""
+    path = tmp_path_factory.mktemp("few") / "fer2013.csv"
+    path.write_text(csv_text({"Training": draw_faces(42, 1), "PublicTest": draw_faces(14, 2)}))
+    return path

@@ -1,7 +1,7 @@
-"""Validate and keep the moving average of the weights, on every backend.
+"""Validate and save the moving average of the weights, on every backend.
 
-Keras's own ``SwapEMAWeights`` loses the raw weights on PyTorch, where the copy it keeps of them
-shares their memory, and swaps by sums, which round, on TensorFlow.
+Keras's ``SwapEMAWeights`` loses the raw weights on PyTorch, where its copy shares their memory, and
+rounds them on TensorFlow, where it swaps by addition.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ import numpy as np
 
 
 class AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
-    """Holds the averaged weights in the model from validation to the end of the epoch.
+    """Swaps the averaged weights into the model from validation to the end of the epoch.
 
-    So checkpoints carry the average in the model and the raw weights in the optimizer, which must
-    have been made with ``use_ema=True``. It stands before callbacks that save.
+    Checkpoints then hold the average in the model and the raw weights in the optimizer, which must
+    have ``use_ema=True``. Must come before callbacks that save.
     """
 
     def __init__(self, averaged: bool = False) -> None:
-        """``averaged``: the model comes from such a checkpoint."""
+        """``averaged``: the model was loaded from such a checkpoint."""
         super().__init__()
         self._averaged = averaged
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._bring(averaged=False)
+        self._swap(averaged=False)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._bring(averaged=True)
+        self._swap(averaged=True)
 
-    def _bring(self, *, averaged: bool) -> None:
+    def _swap(self, *, averaged: bool) -> None:
         if averaged == self._averaged:
             return
-        # Under mixed_float16, the optimizer stands inside one that scales the loss.
+        # Under mixed_float16 a loss-scaling optimizer wraps it.
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         pairs = zip(
             optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True

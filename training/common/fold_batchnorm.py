@@ -1,4 +1,4 @@
-"""The inference twin of a trained network: float32 throughout, batch normalisation folded away."""
+"""Trained networks for inference: float32, with batch normalisation folded into convolutions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Weights = list[NDArray[np.float32]]
 _FOLDABLE = (L.Conv2D, L.DepthwiseConv2D, L.Dense)
 
 
-def inference_twin(model: keras.Model, *, fold: bool = True) -> keras.Model:
-    """A model that computes what ``model`` computes in inference, without mixed precision and,
-    with ``fold``, without batch normalisation where a convolution or dense layer alone feeds it.
+def inference_model(model: keras.Model, *, fold: bool = True) -> keras.Model:
+    """A float32 copy of ``model`` for inference; with ``fold``, each batch normalisation whose only
+    input is a convolution or dense layer is merged into that layer.
     """
     config = _as_float32(model.get_config())
     weights: dict[str, Weights] = {}
     _collect(model, config, weights, fold)
-    twin = type(model).from_config(config)
-    _assign(twin, weights)
-    return twin
+    copied = type(model).from_config(config)
+    _assign(copied, weights)
+    return copied
 
 
 def _as_float32(value: Any) -> Any:
-    """A copy of a Keras configuration whose every precision policy is float32."""
+    """A copy of a Keras configuration with float32 for every dtype policy."""
     if isinstance(value, Mapping):
         if value.get("class_name") == "DTypePolicy":
             return "float32"
@@ -41,7 +41,7 @@ def _as_float32(value: Any) -> Any:
 def _collect(
     model: keras.Model, config: dict[str, Any], weights: dict[str, Weights], fold: bool
 ) -> None:
-    """Gather the weights of every layer by name; folding rewrites ``config`` as well."""
+    """Collect the weights of every layer by name; folding also rewrites ``config``."""
     entries = {entry["config"]["name"]: entry for entry in config["layers"]}
     for layer in model.layers:
         entry = entries[layer.name]
@@ -53,7 +53,8 @@ def _collect(
         if fold and normalises and isinstance(source, _FOLDABLE):
             scale, shift = _affine(layer)
             kernel, *bias = (np.asarray(w) for w in source.get_weights())
-            # A depthwise kernel ends in (channels, 1), the others in the channels they make.
+            # The last axes of a depthwise kernel are (channels, 1); of the others, the output
+            # channels.
             factor = scale[:, None] if isinstance(source, L.DepthwiseConv2D) else scale
             weights[source.name] = [kernel * factor, (bias[0] if bias else 0) * scale + shift]
             entries[source.name]["config"]["use_bias"] = True
@@ -72,7 +73,7 @@ def _collect(
 
 
 def _sole_source(layer: L.Layer) -> L.Layer | None:
-    """The layer that feeds ``layer``, if it is linear and feeds nothing else."""
+    """The only input layer of ``layer``, if it is linear and has no other output."""
     node = layer._inbound_nodes[0]
     if len(layer._inbound_nodes) != 1 or len(node.parent_nodes) != 1:
         return None
@@ -83,7 +84,7 @@ def _sole_source(layer: L.Layer) -> L.Layer | None:
 
 
 def _affine(layer: L.BatchNormalization) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Normalisation in inference is ``x * scale + shift`` for every channel."""
+    """Scale and shift per channel: in inference, normalisation is ``x * scale + shift``."""
     mean = np.asarray(layer.moving_mean, np.float64)
     scale = 1 / np.sqrt(np.asarray(layer.moving_variance, np.float64) + layer.epsilon)
     if layer.scale:

@@ -1,7 +1,7 @@
-"""A Keras network of convolutions as an ONNX graph, written node by node.
+"""Write a Keras network of convolutions as an ONNX graph, node by node.
 
-Keras's own exporter goes through TensorFlow, lays pictures out as that does and closes the input's
-size; the few layers of the detector need none of it, and any backend will do.
+Unlike Keras's own exporter, this needs no TensorFlow, writes channels first and keeps the input
+size variable.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from keras import layers as L
 from onnx import TensorProto, helper, numpy_helper
 
 from fastfer.errors import ModelError
-from training.common.fold_batchnorm import inference_twin
+from training.common.fold_batchnorm import inference_model
 
 OPSET = 17
 PREFIX = "fastfer."
-"""Of the names of metadata."""
+"""Prefix of metadata names."""
 Array = Any
 
 
 class _Writer:
-    """Nodes and numbers, as they come."""
+    """Collects nodes and initialisers in order."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.numbers: list[onnx.TensorProto] = []
         self.scales: dict[str, float] = {}
-        """By name of a value: what the convolution that it feeds has to multiply it with."""
+        """By name of a value: the factor for the kernel of the convolution that reads it."""
 
     def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
     def number(self, value: Array, name: str, *, half: bool = True) -> str:
-        """A constant; weights are stored with half the bytes and widened when they are loaded."""
+        """An initialiser; weights are stored in half precision and cast to float32 by the graph."""
         array = np.asarray(value)
         if array.size < 64 or array.dtype != np.float32 or not half:
             self.numbers.append(numpy_helper.from_array(array, name))
@@ -56,35 +56,40 @@ def write(
     outputs: Sequence[str],
     about: dict[str, Any],
 ) -> keras.Model:
-    """Write ``model`` to ``path``, unchecked, with ``about`` as metadata; returns the folded,
+    """Write ``model`` to ``path``, unchecked, with ``about`` as metadata; returns the folded and
     rounded network that the file holds.
 
-    ``outputs`` are layers and their names in the file; for the rest see :func:`write_graph`.
+    ``outputs`` are names of layers and of their outputs in the file; see :func:`write_graph`.
     """
-    twin = inference_twin(model)
-    file = write_graph(twin, source, dict(zip(outputs, outputs, strict=True)), model.name)
+    folded = inference_model(model)
+    file = write_graph(folded, source, dict(zip(outputs, outputs, strict=True)), model.name)
     known = {"schema": 1, "parameters": model.count_params(), **about}
     helper.set_model_props(file, {PREFIX + k: json.dumps(v) for k, v in known.items()})
     onnx.save(file, path)
-    return halved(twin)
+    return halved(folded)
 
 
 def write_graph(
     model: keras.Model, source: onnx.ValueInfoProto, outputs: dict[str, str], name: str
 ) -> onnx.ModelProto:
-    """``model`` in ONNX: its input is ``source``, (N, H, W, channels) of uint8 or float32; the
-    ``outputs``, by the name of their layer the name in the file, are float32: those of a
-    convolution (N, channels, H, W), those of a Flatten (N, values).
+    """``model`` as an ONNX graph.
+
+    Args:
+        model: a folded network.
+        source: the input, (N, H, W, channels) uint8 or float32.
+        outputs: names in the file by name of the layer; float32, (N, channels, H, W) for a
+            convolution, (N, values) for a Flatten.
+        name: of the graph.
 
     Raises:
-        ModelError: the network has a layer of another kind.
+        ModelError: the network has an unsupported layer.
     """
     writer = _Writer()
     made: dict[str, Any] = {}
     for layer in model.layers:
         feeds = [made.get(t._keras_history.operation.name) for t in _inputs(layer)]
         if None in feeds:
-            continue  # What joins the outputs for training's sake.
+            continue  # Layers that only join the outputs for training.
         if isinstance(layer, L.InputLayer):
             planes = writer.node("Transpose", [source.name], "planes", perm=[0, 3, 1, 2])
             if source.type.tensor_type.elem_type != TensorProto.FLOAT:
@@ -121,7 +126,7 @@ def _shape(layer: L.Layer, label: str) -> list[int | str]:
 
 
 def halved(model: keras.Model) -> keras.Model:
-    """``model`` with its weights rounded to what the file holds; changed in place."""
+    """``model`` with weights rounded to half precision as in the file; changed in place."""
     model.set_weights([
         w.astype(np.float16).astype(np.float32) if w.size >= 64 else w for w in model.get_weights()
     ])  # fmt: skip
@@ -133,10 +138,10 @@ def _inputs(layer: L.Layer) -> list[Any]:
 
 
 def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
-    """The nodes of one layer; returns the name of what they make."""
+    """Write the nodes of one layer; returns the name of their output."""
     match layer:
         case L.Rescaling() if not layer.offset:
-            # A pass over the whole picture that the convolution behind it does as well.
+            # Merged into the next convolution, which saves a pass over the picture.
             writer.scales[feeds[0]] = layer.scale
             return feeds[0]
         case L.DepthwiseConv2D() | L.Conv2D():
@@ -147,7 +152,7 @@ def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
                 kernel, group = kernel.transpose(3, 2, 0, 1), layer.groups
             scale = writer.scales.get(feeds[0])
             if scale is not None:
-                # Rounded as the others are, but then too small to be stored so.
+                # Rounded like the others, but too small after scaling for half precision.
                 kernel = kernel.astype(np.float16).astype(np.float32) * np.float32(scale)
             kernel = np.ascontiguousarray(kernel)
             values = [writer.number(kernel, f"{name}.kernel", half=scale is None)]
@@ -168,7 +173,7 @@ def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
                 "Resize", [*feeds, "", writer.number(scales, f"{name}.scales")], name,
                 mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric",
             )  # fmt: skip
-        case L.Flatten() if tuple(layer.input.shape[1:3]) == (1, 1):  # Else the order differs.
+        case L.Flatten() if tuple(layer.input.shape[1:3]) == (1, 1):  # The order of axes differs.
             return writer.node("Flatten", feeds, name)
         case L.Activation() if layer.activation is keras.activations.linear:
             return feeds[0]
@@ -176,6 +181,6 @@ def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
 
 
 def _pads(kernel: int, stride: int) -> list[int]:
-    """Before and after, as ``padding="same"`` does for sizes that the stride divides."""
+    """Padding before and after, as with ``padding="same"`` for sizes divisible by the stride."""
     total = max(kernel - stride, 0)
     return [total // 2, total - total // 2]

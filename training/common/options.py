@@ -1,5 +1,4 @@
-"""What the commands share: kinds of numbers, so that a wrong one is refused before hours are spent,
-and how an error is told."""
+"""Number types of command-line options, and how a command reports errors and interruptions."""
 
 from __future__ import annotations
 
@@ -13,8 +12,8 @@ from fastfer.errors import FastferError, OutputError, UsageError
 
 
 def run_command(run: Callable[[], int], advice: Callable[[], str] = str) -> int:
-    """The exit code of ``run``; an error is told in one line, and Ctrl-C by what ``advice`` says
-    then, which hangs on how far ``run`` has come."""
+    """Call ``run`` and return its exit code; print an error on one line, and ``advice`` after
+    Ctrl-C."""
     try:
         return run()
     except FastferError as e:
@@ -29,22 +28,23 @@ def run_command(run: Callable[[], int], advice: Callable[[], str] = str) -> int:
 
 
 def resume_command(module: str, out: Path | None) -> str:
-    """The command that goes on with the run in ``out``."""
+    """The command that resumes the run in ``out``."""
     return f"python -m {module} --resume --out {shlex.quote(str(out))}"
 
 
-def how_to_go_on(module: str, out: Path | None) -> str:
-    """What to do after Ctrl-C: a run goes on from its configuration, nothing else does."""
-    # Written by the run, and not to be imported from training.common.run_folder: Keras costs seconds.
+def resume_advice(module: str, out: Path | None) -> str:
+    """What to do after Ctrl-C; a run that has written its configuration can be resumed."""
+    # The name is not imported from training.common.run_folder: that imports Keras, which takes
+    # seconds.
     if out is None or not (out / "config.json").exists():
-        return "\nstopped; nothing was written. Give the same command again"
-    return f"\nstopped; go on with: {resume_command(module, out)}"
+        return "\nstopped; nothing was written, so repeat the command to start again"
+    return f"\nstopped; resume with: {resume_command(module, out)}"
 
 
 def refuse_changes(
     parser: argparse.ArgumentParser, options: argparse.Namespace, allowed: Collection[str]
 ) -> None:
-    """Raise UsageError where a resumed run is given options other than those ``allowed``."""
+    """Raise UsageError if a resumed run gets options other than those ``allowed``."""
     changed = [
         "--" + name.replace("_", "-")
         for name, value in vars(options).items()
@@ -52,21 +52,20 @@ def refuse_changes(
     ]
     if changed:
         raise UsageError(
-            f"a resumed run keeps its own options; leave {', '.join(changed)} out, or start "
-            "another run"
+            f"a resumed run keeps its own options; omit {', '.join(changed)}, or start another run"
         )
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """A whole number, ``least`` or more."""
+def whole(minimum: int) -> Callable[[str], int]:
+    """An integer of ``minimum`` or more."""
 
     def read(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer of {minimum} or more")
         return value
 
     return read
@@ -97,19 +96,19 @@ def amount(text: str) -> float:
 
 
 def finite(text: str) -> float:
-    """Any number but the infinite ones."""
+    """A finite number."""
     value = _number(text)
     if not abs(value) < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
     return value
 
 
-def listed(text: str) -> str:
-    """Names of files separated by commas, without empty ones and the spaces around them."""
-    names = [name for part in text.split(",") if (name := part.strip())]
+def file_list(text: str) -> tuple[str, ...]:
+    """File names separated by commas, stripped, without empty ones."""
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
     if not names:
-        raise argparse.ArgumentTypeError(f"{text!r} names no file; give one or more, by commas")
-    return ",".join(names)
+        raise argparse.ArgumentTypeError(f"{text!r} names no file; separate several with commas")
+    return names
 
 
 def _number(text: str) -> float:

@@ -1,4 +1,4 @@
-"""In which numbers a network is trained: what ``--precision`` means."""
+"""The option ``--precision``: the number format that a network trains in."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
-    """Let ``parser`` take ``--precision``."""
+    """Add ``--precision`` to ``parser``."""
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto",
-        help="auto: bfloat16 where the processor computes in it, else float32",
+        help="auto: bfloat16 if the CPU supports it in hardware, else float32",
     )  # fmt: skip
 
 
 def resolve(wanted: str) -> str:
-    """Keras's policy for one of :data:`PRECISIONS` on this processor."""
+    """The Keras dtype policy for one of :data:`PRECISIONS` on this CPU."""
     if wanted != "auto":
         return wanted
     try:

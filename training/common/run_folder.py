@@ -1,4 +1,4 @@
-"""The run folder: what a training run writes, epoch by epoch, and what a resume reads back."""
+"""The run folder: the files that a training run writes after every epoch and a resume reads."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import keras
 from tqdm import tqdm
 
-# What a checkpoint may hold beside Keras's own classes: loading needs them registered.
+# Imported so that Keras can load their classes from a checkpoint.
+import training.common.layers
+import training.common.schedules  # noqa: F401
 from fastfer.errors import InputError, ModelError, UsageError
 from training.common.stopping import nan_is_worst
 
@@ -29,19 +31,33 @@ CONFIG, LOG = "config.json", "log.csv"
 SKIPPED, DUPLICATES = "skipped.txt", "duplicates.txt"
 LAST, BEST = "last.keras", "best.keras"
 WATCHED = "val_loss"
-# Inside last.keras, which is a zip: weights and state are replaced together or not at all.
+# Inside last.keras, a zip, so that weights and state are replaced together or not at all.
 STATE = "run.json"
+# Least seconds between two drawings of the curves, which epochs of real data exceed.
+CURVES_INTERVAL = 10.0
+
+
+class State(TypedDict):
+    """Progress of a run."""
+
+    epoch: int
+    """Number of finished epochs."""
+    stopped: bool
+    """Whether early stopping has ended the run."""
+    log: list[dict[str, float]]
+    callbacks: dict[str, dict[str, float]]
+    """Counters of early stopping and of the plateau schedule, by class name."""
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Written beside and renamed, so that a reader never sees half a file."""
+    """Write JSON to a temporary name and rename it, so that no reader sees half a file."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
-    """A line each; no file where there are none, also none of an earlier start of the run."""
+    """Write one line each; without lines, delete the file of an earlier start of the run."""
     if lines:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     else:
@@ -55,51 +71,52 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: no such file; is {path.parent} a run folder?") from None
 
 
-def read_state(folder: Path) -> dict[str, Any] | None:
-    """How far the run in ``folder`` has come: epoch, log, callbacks; None before its first save."""
+def read_state(folder: Path) -> State | None:
+    """The progress of the run in ``folder``; None before its first checkpoint."""
     path = folder / LAST
     if not path.exists():
         return None
     try:
         with zipfile.ZipFile(path) as archive:
-            state: dict[str, Any] = json.loads(archive.read(STATE))
+            state: State = json.loads(archive.read(STATE))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
-        raise InputError(f"{path}: not the checkpoint of a run ({e})") from None
+        raise InputError(f"{path}: not the checkpoint of a run ({e})", code="damaged") from None
     return state
 
 
 def checkpoint_of(folder: Path) -> Path:
-    """The Keras file of the run in ``folder``: its best, or its last epoch where none was best,
-    which is told on one line of the error output.
+    """The Keras file of the run in ``folder``: the best epoch, or the last if there is no best,
+    reported in one line on standard error.
 
     Raises:
-        InputError: no epoch of the run has ended, or it is no run folder.
+        InputError: no epoch of the run is finished, or ``folder`` is not a run folder.
     """
     if (folder / BEST).exists():
         return folder / BEST
     state = read_state(folder)
     if state is None:
-        raise InputError(f"{folder}: neither {BEST} nor {LAST} in it; give a run folder or a file")
+        raise InputError(f"{folder}: not a run folder: no {BEST} or {LAST} in it", code="not_found")
     last = folder / LAST
     if not state["epoch"]:
         raise InputError(
-            f"{folder}: stopped before its first epoch ended, so that there is no {BEST}. Go on "
-            f"with it by --resume, or name {last}, the weights that it began with"
+            f"{folder}: stopped during its first epoch, so there is no {BEST}; continue it with "
+            f"--resume, or use {last}, its initial weights",
+            code="not_found",
         )
-    print(f"{folder}: no {BEST}; takes {LAST}, epoch {state['epoch']}", file=sys.stderr)
+    print(f"{folder}: no {BEST}; using {LAST}, epoch {state['epoch']}", file=sys.stderr)
     return last
 
 
 def load_network(path: Path, *, compile: bool = False) -> keras.Model:
-    """A Keras file, or that of a run folder (by :func:`checkpoint_of`); with ``compile``, its
-    optimizer and loss as well.
+    """The network in a Keras file or run folder (see :func:`checkpoint_of`); with ``compile``, its
+    optimizer and loss too.
 
     Raises:
         InputError: there is no such file.
-        ModelError: the file is not a network of Keras 3.
+        ModelError: the file is not a Keras 3 network.
     """
     if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
+        raise InputError(f"{path}: no such file or folder", code="not_found")
     if path.is_dir():
         path = checkpoint_of(path)
     try:
@@ -110,11 +127,11 @@ def load_network(path: Path, *, compile: bool = False) -> keras.Model:
 
 
 def take_weights(model: keras.Model, source: keras.Model, name: str) -> None:
-    """Give ``model`` the weights of those layers of ``source`` that have the same shapes in the
-    same order; ``name`` tells where they come from.
+    """Copy the weights of all layers of ``source`` that have the same shapes in the same order to
+    ``model``; ``name`` names the source in messages.
 
     Raises:
-        UsageError: there are none.
+        UsageError: no layer matches.
     """
     own, given = ([layer for layer in m.layers if layer.weights] for m in (model, source))
     shapes, others = ([_shapes(layer) for layer in net] for net in (own, given))
@@ -124,14 +141,14 @@ def take_weights(model: keras.Model, source: keras.Model, name: str) -> None:
             own[block.a + i].set_weights(given[block.b + i].get_weights())
         taken += block.size
     if not taken:
-        raise UsageError(f"{name}: not the weights of this network: no layer has the same shape")
+        raise UsageError(f"{name}: no layer has the same shapes as in this network")
     if taken < len(own):
-        print(f"{taken} of {len(own)} layers begin with the weights of {name}, the others anew")
+        print(f"loaded {taken} of {len(own)} layers from {name}; the rest are freshly initialised")
 
 
 def _shapes(layer: keras.Layer) -> tuple[tuple[int, ...], ...]:
-    """Of its weights; of a normalisation, which means nothing without what it normalises, also of
-    that layer's."""
+    """Shapes of a layer's weights, for a normalisation also those of the layer before it, whose
+    statistics it holds."""
     shapes = tuple(tuple(w.shape) for w in layer.weights)
     if isinstance(layer, keras.layers.BatchNormalization):
         for node in layer._inbound_nodes[0].parent_nodes:
@@ -140,7 +157,7 @@ def _shapes(layer: keras.Layer) -> tuple[tuple[int, ...], ...]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, backend and git revision, to find out later what a run ran on."""
+    """Versions, backend and git revision of this process."""
     versions = {"python": platform.python_version()}
     for package in ("fastfer", "keras", keras.backend.backend(), "numpy", "opencv-python"):
         try:
@@ -169,26 +186,25 @@ def _git(*arguments: str) -> str:
 
 
 def best_of_finished(folder: Path, epochs: int) -> Path:
-    """The best checkpoint of a run that has ended after ``epochs``.
+    """The best checkpoint of a run that ended after ``epochs``.
 
     Raises:
-        ModelError: there is none, because no epoch had a finite validation loss.
+        ModelError: no epoch had a finite validation loss.
     """
     path = folder / BEST
     if not path.exists():
         raise ModelError(
-            f"{folder}: {WATCHED} was not finite after any of {epochs} epochs, so that there is no "
-            f"{BEST}; {LAST} holds the last epoch. Start again with a lower --learning-rate or "
-            "--precision float32."
+            f"{folder}: {WATCHED} was not finite in any of {epochs} epochs, so there is no {BEST}; "
+            f"{LAST} holds the last epoch. Lower --learning-rate or use --precision float32."
         )
     return path
 
 
 class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes checkpoints, state and log after every epoch, and brings them back on resume.
+    """Writes checkpoint, state, log and curves after every epoch, and restores counters on resume.
 
-    It stands last in the list of callbacks: what it saves includes what the others did, and what it
-    restores is not reset by them.
+    Must be the last callback: it saves what the others changed, and they must not reset what it
+    restores.
     """
 
     def __init__(
@@ -197,24 +213,24 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         epochs: int,
         seed: int,
         stateful: Sequence[keras.callbacks.Callback],
-        state: dict[str, Any] | None = None,
+        state: State | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
-        """``stateful`` are the callbacks whose counters a resumed run needs."""
+        """``stateful`` are the callbacks whose counters a resumed run restores."""
         super().__init__()
         self._folder = folder
         self._epochs = epochs
         self._seed = seed
         self._stateful = stateful
-        self._state: dict[str, Any] = state or {"epoch": 0, "log": [], "callbacks": {}}
+        self._state: State = state or {"epoch": 0, "stopped": False, "log": [], "callbacks": {}}
+        self._drawn = -math.inf
         self._say = say
         self._bar: tqdm[Any] | None = None
 
     @property
     def log(self) -> list[dict[str, float]]:
-        """One row of figures for every finished epoch."""
-        rows: list[dict[str, float]] = self._state["log"]
-        return rows
+        """One row of metrics for every finished epoch."""
+        return self._state["log"]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         for callback in self._stateful:
@@ -226,8 +242,7 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._started = time.perf_counter()
-        # Dropout draws from generators that a checkpoint does not hold: PyTorch's own, or one in
-        # each layer.
+        # Dropout uses generators that a checkpoint does not hold: PyTorch's own, or one per layer.
         keras.utils.set_random_seed((self._seed * 1000 + epoch) % 2**32)
         for number, layer in enumerate(self.model._flatten_layers()):
             generator = getattr(layer, "seed_generator", None)
@@ -247,26 +262,26 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
             self._bar.close()
         seconds = time.perf_counter() - self._started
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
-        if "learning_rate" not in row:  # Keras tells that of the plateau alone.
+        if "learning_rate" not in row:  # Keras logs it for the plateau schedule only.
             row["learning_rate"] = float(
                 keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
             )
         row["seconds"] = round(seconds, 1)
         if not math.isfinite(row["loss"]):
             raise ModelError(
-                f"the loss is {row['loss']} after epoch {epoch + 1}: the network has diverged. "
-                "Start again with a lower --learning-rate or --precision float32."
+                f"the loss is {row['loss']} after epoch {epoch + 1}: training has diverged. Lower "
+                "--learning-rate or use --precision float32."
             )
         best = nan_is_worst(row[WATCHED]) < min(
             (nan_is_worst(r[WATCHED]) for r in self.log), default=math.inf
         )
         self.log.append(row)
-        self._state |= {
-            "epoch": epoch + 1,
-            "stopped": bool(self.model.stop_training),
-            "callbacks": {type(c).__name__: _counters(c) for c in self._stateful},
-        }
+        self._state["epoch"] = epoch + 1
+        self._state["stopped"] = bool(self.model.stop_training)
+        self._state["callbacks"] = {type(c).__name__: _counters(c) for c in self._stateful}
         self._save(best)
+        if time.monotonic() - self._drawn >= CURVES_INTERVAL:
+            self.draw_curves()
         left = seconds * (self._epochs - epoch - 1) / 60
         figures = "  ".join(
             f"{k} {v:.4f}" for k, v in row.items() if k not in ("epoch", "seconds", "learning_rate")
@@ -275,10 +290,17 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
             f"epoch {epoch + 1}/{self._epochs}  {figures}  {seconds:.0f} s, {left:.0f} min left"
         )
         if self._state["stopped"]:
-            self._say(f"stopped early: {WATCHED} has not fallen for long; see --patience")
+            self._say(f"stopped early: {WATCHED} has not improved; see --patience")
+
+    def draw_curves(self) -> None:
+        """Write ``curves.png``."""
+        from training.common import plots
+
+        plots.curves(self.log, self._folder / "curves.png")
+        self._drawn = time.monotonic()
 
     def _save(self, best: bool) -> None:
-        """Every file is written beside and renamed, so that an interruption harms none."""
+        """Write every file to a temporary name first, so that an interruption damages none."""
         part = self._folder / "part.keras"
         self.model.save(part)
         with zipfile.ZipFile(part, "a") as archive:
@@ -289,7 +311,7 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
             copy.replace(self._folder / BEST)
         part.replace(self._folder / LAST)
         if self.log:
-            # A figure may first appear in a later epoch (a schedule's learning rate, say).
+            # A metric may first appear in a later epoch.
             columns = list(dict.fromkeys(k for row in self.log for k in row))
             table = self._folder / (LOG + ".part")
             with table.open("w", newline="", encoding="utf-8") as f:
@@ -300,7 +322,7 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _counters(callback: keras.callbacks.Callback) -> dict[str, float]:
-    """What early stopping and plateau remember from epoch to epoch."""
+    """The counters of early stopping or of the plateau schedule."""
     names = ("wait", "best", "cooldown_counter", "best_epoch")
     found = {name: getattr(callback, name, None) for name in names}
     return {k: v if isinstance(v, int) else float(v) for k, v in found.items() if v is not None}

@@ -1,4 +1,4 @@
-"""Learning rates as functions of the step, so that a resumed run needs only its step number."""
+"""Learning rates as functions of the step, so that a resumed run needs only its step."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SCHEDULES = ("plateau", "cosine", "one-cycle")
 
 @keras.saving.register_keras_serializable(package="fastfer")
 class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Linear rise over ``warmup`` steps, then half a cosine down to nearly nothing.
+    """Linear rise over ``warmup`` steps, then half a cosine down to 0.01 % of ``peak``.
 
-    A long warm-up makes it the one-cycle policy of Smith (2018), a short one plain cosine decay.
+    With a long warm-up, the one-cycle policy of Smith (2018); with a short one, cosine decay.
     """
 
     def __init__(self, peak: float, steps: int, warmup: int) -> None:
@@ -44,4 +44,6 @@ def learning_rate(schedule: str, peak: float, epochs: int, steps_per_epoch: int)
             return WarmCosine(peak, steps, min(steps_per_epoch, steps // 10))
         case "one-cycle":
             return WarmCosine(peak, steps, round(0.25 * steps))
-    raise UsageError(f"no schedule {schedule!r}; there are {', '.join(SCHEDULES)}")
+    raise UsageError(
+        f"unknown schedule {schedule!r}; choose from {', '.join(SCHEDULES)}", code="unknown_option"
+    )

@@ -1,4 +1,4 @@
-"""Keras's callbacks that watch a figure, for figures that may be NaN."""
+"""Early stopping and learning-rate drops that treat NaN as the worst loss."""
 
 from __future__ import annotations
 
@@ -9,32 +9,45 @@ import keras
 
 
 def nan_is_worst(value: float) -> float:
-    """``value``, or infinity for NaN: of two losses, one that is no number is the higher."""
+    """``value``, or infinity for NaN."""
     return math.inf if math.isnan(value) else value
 
 
 class _NanIsWorst:
-    """Tells a callback infinity where the figure is NaN.
+    """Replaces NaN by infinity before the callback compares.
 
-    Nothing is less than NaN: a callback that has once taken it for the best keeps it for ever.
+    Nothing compares less than NaN, so a callback that has stored it as the best keeps it forever.
     """
 
     monitor: str
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
-        told = dict(logs)
-        if self.monitor in told:
-            told[self.monitor] = nan_is_worst(float(told[self.monitor]))
-        super().on_epoch_end(epoch, told)  # type: ignore[misc]
-        # The plateau writes its learning rate into the log.
-        logs.update({k: v for k, v in told.items() if k != self.monitor})
+        finite = dict(logs)
+        if self.monitor in finite:
+            finite[self.monitor] = nan_is_worst(float(finite[self.monitor]))
+        super().on_epoch_end(epoch, finite)  # type: ignore[misc]
+        # The plateau callback adds its learning rate to the logs.
+        logs.update({k: v for k, v in finite.items() if k != self.monitor})
 
 
-# Called as in Keras: a run's state names them so.
+# The state of a run refers to these classes by name.
 class EarlyStopping(_NanIsWorst, keras.callbacks.EarlyStopping):  # type: ignore[misc]
-    """Keras's, NaN counting as worse than anything."""
+    """Keras's callback, with NaN as the worst loss."""
 
 
 class ReduceLROnPlateau(_NanIsWorst, keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc]
-    """Keras's, NaN counting as worse than anything."""
+    """Keras's callback, with NaN as the worst loss; prints each drop."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        before = self._rate()
+        super().on_epoch_end(epoch, logs)
+        if self._rate() < before:
+            print(
+                f"learning rate lowered from {before:.3g} to {self._rate():.3g}: {self.monitor} "
+                f"has not improved for {self.patience} epochs",
+                flush=True,
+            )
+
+    def _rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))

@@ -1,20 +1,21 @@
-"""How a run of the face detector's networks is started, gone on with and trained: AdamW, averaged
-weights, a checkpoint after every epoch."""
+"""The training loop of every network: start or resume a run, compile, fit, keep the best epoch."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fastfer.errors import UsageError
 from training.common import precision
+from training.common.config import TrainingConfig
 from training.common.options import (
     amount,
-    how_to_go_on,
     momentum,
     refuse_changes,
+    resume_advice,
     resume_command,
     run_command,
     whole,
@@ -23,24 +24,103 @@ from training.common.options import (
 if TYPE_CHECKING:
     import keras
 
-Config = dict[str, Any]
-State = dict[str, Any] | None
-# What may be said again on --resume: where things lie now. All else comes from the run itself.
-RESUMED = ("out", "resume", "data")
+    from training.common.run_folder import State
+
+C = TypeVar("C", bound=TrainingConfig)
+
+
+@dataclass(frozen=True)
+class Run(Generic[C]):
+    """A run that starts, or continues from ``state``."""
+
+    folder: Path
+    config: C
+    state: State | None
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return self.state["epoch"] if self.state else 0
+
+
+@dataclass(frozen=True)
+class Training(Generic[C]):
+    """What differs between the training commands."""
+
+    command: str
+    """Module of the command, for messages: ``training.train``."""
+    config: type[C]
+    configure: Callable[[argparse.Namespace], C]
+    """Checks the options of a new run; raises UsageError."""
+    train: Callable[[Run[C]], None]
+    data: str
+    """What ``--data`` names, for a message."""
+    relocatable: tuple[str, ...] = ("data",)
+    """Files that ``--resume`` accepts again, because they may have moved."""
+
+    def main(self, parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+        """Start the run in ``options.out``, or resume it; returns the exit code."""
+        return run_command(
+            lambda: self._resume(parser, options) if options.resume else self._start(options),
+            lambda: resume_advice(self.command, options.out),
+        )
+
+    def _start(self, options: argparse.Namespace) -> int:
+        if options.data is None:
+            raise UsageError(f"--data is needed: {self.data}")
+        if options.out is None:
+            raise UsageError("--out is needed: the folder of the run")
+
+        from training.common.run_folder import CONFIG, LAST, environment, write_json
+
+        folder: Path = options.out
+        if (folder / LAST).exists():
+            raise UsageError(
+                f"{folder} already holds a run; resume it with "
+                f"{resume_command(self.command, folder)}, or choose another --out"
+            )
+        config = self.configure(options)
+        config = replace(config, precision=precision.resolve(config.precision))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / CONFIG, {**asdict(config), "environment": environment()})
+        self.train(Run(folder, config, None))
+        return 0
+
+    def _resume(self, parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+        if options.out is None:
+            raise UsageError("--resume needs --out: the folder of the run")
+        refuse_changes(parser, options, ("out", "resume", *self.relocatable))
+
+        from training.common.run_folder import CONFIG, read_json, read_state
+
+        config = self.config.from_json(read_json(options.out / CONFIG))
+        moved = {k: getattr(options, k) for k in self.relocatable if getattr(options, k)}
+        config = replace(config, **moved)
+        # None if the run was stopped before its first checkpoint.
+        state = read_state(options.out)
+        if state and (state["epoch"] >= config.epochs or state["stopped"]):
+            print(f"{options.out}: finished after {state['epoch']} epochs")
+            return 0
+        self.train(Run(options.out, config, state))
+        return 0
 
 
 def add_run_options(p: argparse.ArgumentParser) -> None:
-    """Those of a run's folder."""
+    """``--out``, ``--resume`` and ``--init``."""
     p.add_argument("--out", type=Path, help="folder of the run")
-    p.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    p.add_argument("--init", metavar="RUN", help="begin with the weights of a run or .keras file")
+    p.add_argument(
+        "--resume", action="store_true", help="continue the run in --out with its own options"
+    )
+    p.add_argument(
+        "--init", metavar="RUN",
+        help="start from the weights of another run (folder or .keras file): of all layers with "
+        "the same shapes in the same order",
+    )  # fmt: skip
 
 
 def add_fit_options(p: argparse.ArgumentParser, *, learning_rate: float) -> None:
-    """Those of the optimizer."""
-    p.add_argument(
-        "--learning-rate", type=amount, default=learning_rate, help="of AdamW, at its peak"
-    )
+    """Options of the optimizer of the face detector's networks."""
+    p.add_argument("--learning-rate", type=amount, default=learning_rate, help="peak, for AdamW")
     p.add_argument("--weight-decay", type=amount, default=0.01, help="decoupled")
     p.add_argument("--schedule", choices=("cosine", "one-cycle"), default="cosine")
     p.add_argument("--ema", type=momentum, default=0.998, help="momentum of averaged weights")
@@ -48,154 +128,112 @@ def add_fit_options(p: argparse.ArgumentParser, *, learning_rate: float) -> None
     precision.add_option(p)
 
 
-def run(
-    module: str,
-    parser: argparse.ArgumentParser,
-    options: argparse.Namespace,
-    data: str,
-    check: Callable[[Config], object],
-    train: Callable[[Path, Config, State], int],
-) -> int:
-    """Start the run that ``options`` ask for, or go on with it; returns the command's exit code.
-
-    Args:
-        module: of the command.
-        parser: of ``options``.
-        options: with those of :func:`add_run_options` and ``data``.
-        data: what ``--data`` is, for a message.
-        check: raises UsageError for what is wrong with a configuration.
-        train: does it, from a state on.
-    """
-
-    def start_or_resume() -> int:
-        if options.out is None:
-            raise UsageError("--out is needed: the folder of the run")
-        if options.resume:
-            return _resume(parser, options, train)
-        if options.data is None:
-            raise UsageError(f"--data is needed: {data}")
-        return _start(module, options, check, train)
-
-    return run_command(start_or_resume, lambda: how_to_go_on(module, options.out))
-
-
-def _start(
-    module: str,
-    options: argparse.Namespace,
-    check: Callable[[Config], object],
-    train: Callable[[Path, Config, State], int],
-) -> int:
-    from training.common.run_folder import CONFIG, LAST, environment, write_json
-
-    if (options.out / LAST).exists():
-        raise UsageError(
-            f"{options.out} holds a run already. Go on with it by "
-            f"{resume_command(module, options.out)}, or choose another --out"
-        )
-    config = {k: v for k, v in vars(options).items() if k not in ("out", "resume")}
-    check(config)
-    config["precision"] = precision.resolve(config["precision"])
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / CONFIG, {**config, "environment": environment()})
-    return train(options.out, config, None)
-
-
-def _resume(
-    parser: argparse.ArgumentParser,
-    options: argparse.Namespace,
-    train: Callable[[Path, Config, State], int],
-) -> int:
-    from training.common.run_folder import CONFIG, read_json, read_state
-
-    refuse_changes(parser, options, RESUMED)
-    config = read_json(options.out / CONFIG)
-    if options.data:
-        config["data"] = options.data
-    state = read_state(options.out)
-    if state and state["epoch"] >= config["epochs"]:
-        print(f"{options.out}: finished after {state['epoch']} epochs")
-        return 0
-    return train(options.out, config, state)
-
-
 def prepare(
-    config: Config,
-    folder: Path,
-    state: State,
+    run: Run[Any],
+    steps: int,
     *,
     build: Callable[[], keras.Model],
-    load: Callable[..., keras.Model],
-    loss: keras.losses.Loss,
-    metrics: list[Callable[..., Any]],
-    steps: int,
+    loss: Any,
+    metrics: Any,
 ) -> keras.Model:
-    """The network of a run, compiled: as its ``state`` left it, else as ``build`` makes it, with
-    the weights of ``--init``. An epoch has ``steps`` steps."""
+    """The compiled network of a run: as its last checkpoint holds it, else as ``build`` returns
+    it, with the weights of ``--init``. An epoch has ``steps`` steps.
+
+    Whatever a checkpoint needs registered with Keras must be imported before.
+    """
     import keras
 
-    from training.common.run_folder import LAST, take_weights
+    from training.common.run_folder import LAST, load_network, take_weights
 
-    if state:
-        model = load(folder / LAST, compile=True)
+    config = run.config
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    if run.state:
+        model = load_network(run.folder / LAST, compile=True)
     else:
         model = build()
-        if config["init"]:
-            begin = Path(config["init"])
-            take_weights(model, load(begin), f"--init {begin}")
-        _compile(model, config, loss, metrics, steps)
+        if config.init:
+            take_weights(model, load_network(Path(config.init)), f"--init {config.init}")
+        model.compile(_optimizer(config, steps), loss=loss, metrics=metrics, jit_compile=_jit())
+        # So that a checkpoint written before the first step holds all variables.
+        model.optimizer.build(model.trainable_variables)
+    parameters = model.count_params()
     print(
-        f"{model.count_params():,} parameters; {keras.backend.backend()}, {config['precision']}",
+        f"{parameters:,} parameters, {parameters * 4 / 1e6:.1f} MB of float32 weights; "
+        f"{keras.backend.backend()}, {config.precision}",
         flush=True,
     )
     return model
 
 
-def _compile(
-    model: keras.Model,
-    config: Config,
-    loss: keras.losses.Loss,
-    metrics: list[Callable[..., Any]],
-    steps: int,
-) -> None:
+def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
     import keras
 
     from training.common.schedules import learning_rate
 
-    average = {"use_ema": True, "ema_momentum": config["ema"]} if config["ema"] else {}
-    model.compile(
-        keras.optimizers.AdamW(
-            learning_rate(config["schedule"], config["learning_rate"], config["epochs"], steps),
-            weight_decay=config["weight_decay"],
-            clipnorm=10.0,
-            **average,
-        ),
-        loss=loss,
-        metrics=metrics,
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
-    # A checkpoint written before the first step holds all the variables, too.
-    model.optimizer.build(model.trainable_variables)
+    rate = learning_rate(config.schedule, config.learning_rate, config.epochs, steps)
+    shared: dict[str, Any] = {"clipnorm": config.clip_norm}
+    decay = config.weight_decay
+    if config.ema:
+        shared |= {"use_ema": True, "ema_momentum": config.ema}
+    match config.optimizer:
+        case "sgd":
+            return keras.optimizers.SGD(
+                rate, momentum=0.9, nesterov=True, weight_decay=decay or None, **shared
+            )
+        case "adam":
+            return keras.optimizers.Adam(rate, weight_decay=decay or None, **shared)
+        case _:
+            return keras.optimizers.AdamW(rate, weight_decay=decay, **shared)
 
 
-def fit(
-    model: keras.Model, config: Config, folder: Path, state: State, batches: Any, validation: Any
-) -> None:
-    """Train from the ``state`` on to the last epoch, and draw the curves, come what may."""
-    from training.common import plots
+def _jit() -> bool | str:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    # XLA slows convolutions down on a CPU.
+    return "auto" if tf.config.list_physical_devices("GPU") else False
+
+
+def fit(run: Run[Any], model: keras.Model, batches: Any, validation: Any) -> Path:
+    """Train to the last epoch, with curves and a checkpoint after each; returns the best one.
+
+    Raises:
+        ModelError: the loss diverged, or the validation loss was never finite.
+    """
+    import keras
+
     from training.common.averaging import AveragedWeights
-    from training.common.run_folder import RunKeeper
+    from training.common.run_folder import WATCHED, RunKeeper, best_of_finished
+    from training.common.stopping import EarlyStopping, ReduceLROnPlateau
 
-    start = state["epoch"] if state else 0
-    keeper = RunKeeper(folder, config["epochs"], config["seed"], [], state)
+    config = run.config
+    stateful: list[keras.callbacks.Callback] = []
+    if config.patience is not None:
+        stateful.append(EarlyStopping(WATCHED, patience=config.patience))
+        if config.schedule == "plateau":
+            patience = max(config.patience // 4, 1)
+            stateful.append(ReduceLROnPlateau(WATCHED, factor=0.1, patience=patience))
+    averaging = [AveragedWeights(averaged=run.epoch > 0)] if config.ema else []
+    if keras.backend.backend() == "jax":
+        # Builds loss and metrics, for which fit() would take the first batches out of their epoch.
+        model.test_on_batch(*validation[0])
+    keeper = RunKeeper(run.folder, config.epochs, config.seed, stateful, run.state)
     try:
         model.fit(
             batches,
             validation_data=validation,
-            initial_epoch=start,
-            epochs=config["epochs"],
+            initial_epoch=run.epoch,
+            epochs=config.epochs,
             shuffle=False,
-            callbacks=[*([AveragedWeights(averaged=start > 0)] if config["ema"] else []), keeper],
+            callbacks=[*averaging, *stateful, keeper],
             verbose=0,
         )
     finally:
-        plots.curves(keeper.log, folder / "curves.png")
+        keeper.draw_curves()
+    best = best_of_finished(run.folder, len(keeper.log))
+    print(f"done: {best}, {best.stat().st_size / 1e6:.1f} MB including the optimizer state")
+    return best

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, fields
 
 import cv2
 
 from training.common import trainer
+from training.common.config import TrainingConfig
 from training.common.options import amount, share, whole
 from training.detector.photos import memory, read_photos
 from training.detector.tiles import TileAugmentation
@@ -19,12 +18,32 @@ from training.detector.tiles import TileAugmentation
 MODULE = "training.detector.train"
 
 
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig(TrainingConfig):
+    """Options of a detector's run; see ``--help`` for each."""
+
+    channels: int
+    longest: int
+    tiles: int
+    sides: tuple[int, ...]
+    faces: float
+    val_side: tuple[int, ...]
+    landmark_weight: float
+    clip_norm: float | None = 10.0
+    augmentation: TileAugmentation
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = _parser()
-    options = parser.parse_args(arguments)
-    data = "the folder with labels.jsonl and images/"
-    return trainer.run(MODULE, parser, options, data, _augmentation, _train)
+    training = trainer.Training(
+        MODULE,
+        DetectorConfig,
+        DetectorConfig.from_options,
+        _train,
+        "the folder with labels.jsonl and images/",
+    )
+    return training.main(parser, parser.parse_args(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,22 +91,15 @@ def _sides(text: str) -> tuple[int, ...]:
     return sides
 
 
-def _augmentation(config: dict[str, Any]) -> TileAugmentation:
-    return TileAugmentation(**{f.name: config[f.name] for f in fields(TileAugmentation)})
-
-
-def _train(folder: Path, config: trainer.Config, state: trainer.State) -> int:
-    import keras
-
+def _train(run: trainer.Run[DetectorConfig]) -> None:
     from training.detector import losses
     from training.detector.batches import PhotoBatches, TileBatches
-    from training.detector.network import build, load
+    from training.detector.network import build
 
     cv2.setNumThreads(1)  # Tiles are small; the network needs the processors.
-    keras.utils.set_random_seed(config["seed"])
-    keras.config.set_dtype_policy(config["precision"])
+    config = run.config
     train, val = (
-        read_photos(config["data"], split, channels=config["channels"], longest=config["longest"])
+        read_photos(config.data, split, channels=config.channels, longest=config.longest)
         for split in ("train", "val")
     )
     faces = sum(len(photo.known.boxes) for photo in train)
@@ -96,20 +108,16 @@ def _train(folder: Path, config: trainer.Config, state: trainer.State) -> int:
         f"{(memory(train) + memory(val)) / 1e6:.0f} MB in memory"
     )
     batches = TileBatches(
-        train, _augmentation(config), tiles=config["tiles"], batch_size=config["batch_size"],
-        sides=config["sides"], faces=config["faces"], seed=config["seed"],
-        epoch=state["epoch"] if state else 0,
+        train, config.augmentation, tiles=config.tiles, batch_size=config.batch_size,
+        sides=config.sides, faces=config.faces, seed=config.seed, epoch=run.epoch,
     )  # fmt: skip
     model = trainer.prepare(
-        config, folder, state, build=lambda: build(config["channels"]), load=load,
-        loss=losses.Detection(config["landmark_weight"]),
-        metrics=[losses.score, losses.box, losses.points], steps=len(batches),
+        run, len(batches), build=lambda: build(config.channels),
+        loss=losses.Detection(config.landmark_weight),
+        metrics=[losses.score, losses.box, losses.points],
     )  # fmt: skip
-    photos = PhotoBatches(val, config["val_side"][0], config["batch_size"])
-    trainer.fit(model, config, folder, state, batches, photos)
-    print(f"done; evaluate with: python -m training.evaluate_detectors {folder} "
-          f"--data {config['data']}")  # fmt: skip
-    return 0
+    trainer.fit(run, model, batches, PhotoBatches(val, config.val_side[0], config.batch_size))
+    print(f"evaluate with: python -m training.evaluate_detectors {run.folder} --data {config.data}")
 
 
 if __name__ == "__main__":

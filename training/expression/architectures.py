@@ -1,7 +1,7 @@
-"""The architectures: each a function from the number of classes to a Keras model of logits.
+"""The architectures: each is a function from the number of classes to a Keras model of logits.
 
-Input is gray (N, 48, 48, 1) in [0, 1]; the output is float32 logits, so that losses, temperature
-and export all start from the same numbers.
+Input is gray (N, 48, 48, 1) in [0, 1]. Output is float32 logits, from which losses, temperature and
+export start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from keras import layers as L
 
 from fastfer.errors import ModelError, UsageError
 from training.common.layers import BatchNormalization, convolution
-from training.expression.data import SIDE
+from training.expression.face_sources import SIDE
 
 Tensor = Any
 Weights = str | None
@@ -30,7 +30,7 @@ IMAGENET_OFFSET = [-103.939, -116.779, -123.68]
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network and the recipe that its authors train it by."""
+    """A network and its default training options."""
 
     build: Callable[[int, Heads, Weights], keras.Model]
     optimizer: str
@@ -51,7 +51,7 @@ def _dense_relu(x: Tensor, units: int) -> Tensor:
 
 
 def _logits(x: Tensor, classes: int, heads: Heads) -> Tensor:
-    """Raw scores: a tensor for one head, a dictionary by name for two."""
+    """Logits: a tensor for one head, a dictionary by name for two."""
     scores = {name: L.Dense(classes, name=name, dtype="float32")(x) for name in heads}
     return scores if len(heads) > 1 else scores[heads[0]]
 
@@ -61,7 +61,7 @@ def _input() -> Tensor:
 
 
 def simple(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> keras.Model:
-    """The CNN of the field's tutorials: pairs of convolutions, then a wide dense layer."""
+    """The CNN of the tutorials: pairs of convolutions, then a wide dense layer."""
     x = inputs = _input()
     for filters in (32, 64, 128):
         x = _conv_relu(_conv_relu(x, filters), filters)
@@ -98,7 +98,7 @@ def se_resnet(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) ->
             x = L.MaxPooling2D()(x)
         x = L.Dropout(dropout)(x)
     x = _residual(x, 512, squeeze=True)
-    # One cell for any size of the last map: adaptive average pooling.
+    # Adaptive average pooling: one cell for any size of the last map.
     x = L.Dropout(0.4)(L.GlobalAveragePooling2D()(x))
     return keras.Model(inputs, _logits(x, classes, heads), name="se_resnet")
 
@@ -106,12 +106,11 @@ def se_resnet(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) ->
 def fastfer(
     classes: int, heads: Heads = ONE_HEAD, weights: Weights = None, width: int = 1
 ) -> keras.Model:
-    """Plain 3x3 convolutions in residual pairs: what ONNX Runtime runs at full INT8 speed.
+    """Plain 3x3 convolutions in residual pairs, which ONNX Runtime runs at full INT8 speed.
 
-    A strided 5x5 stem stands in for a convolution and a pooling at 48x48, whose many small sums
-    cost much time for few multiplications in INT8. The dense layer over nine cells costs little
-    and lets labels hang on where features are and how they meet; 32 channels in the first block
-    fill whole vectors, 40 would not. ``width`` multiplies the channels.
+    A strided 5x5 stem replaces a convolution and a pooling at 48x48, which are slow in INT8 for
+    their few multiplications. The dense layer over nine cells is cheap and sees where features are;
+    32 channels in the first block fill whole vectors, 40 do not. ``width`` multiplies the channels.
     """
     inputs = _input()
     x = L.ReLU()(convolution(inputs, 32 * width, strides=2, kernel=5))
@@ -137,12 +136,13 @@ def _pretrained(application: Callable[..., keras.Model], name: str) -> Any:
             if source is None:
                 raise
             raise ModelError(
-                f"the weights {source!r} of {name} could not be loaded: {e}. Without a network use "
-                "--weights none, or --weights FILE with a file downloaded elsewhere."
+                f"the weights {source!r} of {name} could not be loaded: {e}; offline, use "
+                "--weights none, or --weights FILE with a downloaded file",
+                code="download_failed" if source == "imagenet" else None,
             ) from e
         inputs = _input()
         x = L.Concatenate()([inputs, inputs, inputs])
-        # In float32: bfloat16 would round each gray before its mean is taken off.
+        # In float32: bfloat16 would round the grays before the mean is subtracted.
         x = L.Rescaling(255.0, IMAGENET_OFFSET, dtype="float32")(x)
         x = L.GlobalAveragePooling2D()(backbone(x))
         return keras.Model(inputs, _logits(L.Dropout(0.2)(x), classes, heads), name=name)
@@ -156,7 +156,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         se_resnet, "adam", 1e-3, 64, 45, "residual blocks with squeeze-excitation"
     ),
     "fastfer": Architecture(
-        fastfer, "sgd", 0.1, 128, 60, "residual pairs of plain 3x3 convolutions, made for INT8"
+        fastfer, "sgd", 0.1, 128, 60, "residual pairs of plain 3x3 convolutions, designed for INT8"
     ),
     "fastfer_wide": Architecture(
         partial(fastfer, width=2), "sgd", 0.1, 128, 60, "fastfer with twice the channels: a teacher"
@@ -172,26 +172,36 @@ ARCHITECTURES: dict[str, Architecture] = {
 }  # fmt: skip
 
 
+def architecture(name: str) -> Architecture:
+    """The architecture called ``name``; UsageError lists those that exist."""
+    if name not in ARCHITECTURES:
+        raise UsageError(
+            f"unknown architecture {name!r}; choose from {', '.join(ARCHITECTURES)}",
+            code="unknown_option",
+        )
+    return ARCHITECTURES[name]
+
+
 def check_weights(arch: str, weights: Weights) -> None:
-    """UsageError where ``arch`` takes no pretrained ``weights``, or their file is missing."""
+    """UsageError if ``arch`` takes no pretrained ``weights``, or their file does not exist."""
     if weights in (None, "none"):
         return
-    if not ARCHITECTURES[arch].pretrained:
-        raise UsageError(f"--weights is for vgg16 and resnet50; {arch} starts from scratch")
+    if not architecture(arch).pretrained:
+        raise UsageError(f"--weights applies to vgg16 and resnet50, not to {arch}")
     if weights != "imagenet" and not Path(weights).is_file():
-        raise UsageError(f"--weights {weights}: no such file; use none, imagenet or a file")
+        raise UsageError(
+            f"--weights {weights}: no such file; use none, imagenet or a file", code="not_found"
+        )
 
 
 def build(arch: str, classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> keras.Model:
-    """The network called ``arch``; UsageError names those that exist."""
-    if arch not in ARCHITECTURES:
-        raise UsageError(f"no architecture {arch!r}; there are {', '.join(ARCHITECTURES)}")
+    """The network called ``arch``, freshly initialised or with pretrained ``weights``."""
     check_weights(arch, weights)
-    return ARCHITECTURES[arch].build(classes, heads, weights)
+    return architecture(arch).build(classes, heads, weights)
 
 
 def count_macs(model: keras.Model) -> int:
-    """Multiply-accumulates of one face in convolutions and dense layers."""
+    """Multiply-accumulates per face in convolutions and dense layers."""
     total = 0
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, L.DepthwiseConv2D):

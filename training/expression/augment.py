@@ -1,4 +1,4 @@
-"""Random changes to training faces, outside the graph, the same for the same seed."""
+"""Random augmentation of training faces, outside the graph, repeatable by seed."""
 
 from __future__ import annotations
 
@@ -13,45 +13,48 @@ from fastfer.errors import UsageError
 
 
 def _range(default: float, largest: float, help: str) -> Any:
-    """A number of a recipe from 0 to ``largest``; ``help`` is what the command says of it."""
+    """An option from 0 to ``largest`` with its help text."""
     return field(default=default, metadata={"largest": largest, "help": help})
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a face; the defaults are the field's classic set.
+    """Random changes of a face; the defaults are those of the classic tutorials.
 
     Raises:
         UsageError: a number is negative, too large or not finite.
     """
 
-    rotation: float = _range(10.0, 180, "largest turn in degrees, either way")
-    shift: float = _range(0.10, 1, "largest shift as a share of the side, each axis")
-    zoom: float = _range(0.10, 0.9, "largest change of size as a share, either way")
-    flip: bool = field(default=True, metadata={"help": "mirror every second face"})
-    brightness: float = _range(0.0, 1, "largest offset as a share of full scale")
-    contrast: float = _range(0.0, 1, "largest change of contrast around the face's mean")
+    rotation: float = _range(10.0, 180, "largest rotation in degrees, in both directions")
+    shift: float = _range(0.10, 1, "largest shift on each axis, as a share of the side")
+    zoom: float = _range(0.10, 0.9, "largest change of size, as a share, in both directions")
+    flip: bool = field(default=True, metadata={"help": "mirror each face with probability 0.5"})
+    brightness: float = _range(0.0, 1, "largest brightness offset, as a share of full scale")
+    contrast: float = _range(0.0, 1, "largest change of contrast around the mean of the face")
     blur: float = _range(
-        0.0, 1, "chance of lost resolution: shrunk by up to 2.5 and grown again, or smoothed"
+        0.0, 1, "probability of blur: reduced by up to 2.5 and enlarged again, or Gaussian"
     )
-    erase: float = _range(0.0, 1, "chance of noise over a rectangle of 4 to 25 %% of the area")
-    mixup: float = _range(0.0, 10, "alpha of the Beta distribution that blends pairs; 0 for none")
+    erase: float = _range(0.0, 1, "probability of noise in a rectangle of 4 to 25 %% of the area")
+    mixup: float = _range(
+        0.0, 10, "alpha of the Beta distribution that blends pairs of faces; 0 disables it"
+    )
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
             if not isinstance(value, bool) and not 0 <= value <= f.metadata["largest"]:
                 raise UsageError(
-                    f"--{f.name} must lie between 0 and {f.metadata['largest']}; got {value}"
+                    f"--{f.name} must be between 0 and {f.metadata['largest']}, got {value}",
+                    code="out_of_range",
                 )
 
     @classmethod
     def none(cls) -> Augmentation:
-        """Leave every face as it is."""
+        """No augmentation."""
         return cls(rotation=0, shift=0, zoom=0, flip=False)
 
     def apply(self, faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Changed faces (n, h, w) in [0, 1]; mixup is apart, in :meth:`mix`."""
+        """Augmented faces (n, h, w) float32 in [0, 1]; :meth:`mix` applies mixup."""
         n, height, width = map(int, faces.shape)
         out = np.empty((n, height, width), np.float32)
         angle = rng.uniform(-self.rotation, self.rotation, n)
@@ -71,7 +74,7 @@ class Augmentation:
             )
             matrix[:, 2] += shift[i]
             if flip[i]:
-                # x -> width - 1 - x before the turn.
+                # x -> width - 1 - x before the rotation.
                 matrix[:, 2] += matrix[:, 0] * (width - 1)
                 matrix[:, 0] *= -1
             out[i] = cv2.warpAffine(

@@ -1,7 +1,7 @@
-"""Average the weights of networks: ``python -m training.expression.average_weights A B --shares 0.3 0.7 --out C.keras``.
+"""Average the weights of networks that were fine-tuned from one another:
+``python -m training.expression.average_weights A B --shares 0.3 0.7 --out C.keras``.
 
-Networks of which one began with the weights of another lie in one valley of the loss: their average
-is often better than each, and takes the time of one (Wortsman et al., Model soups, 2022).
+The average is often more accurate than each (Wortsman et al., Model soups, 2022).
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m training.expression.average_weights", description=__doc__
     )
     p.add_argument("networks", type=Path, nargs="+", help="run folders or .keras files")
-    p.add_argument("--shares", type=amount, nargs="+", help="of each network (all the same)")
+    p.add_argument(
+        "--shares", type=amount, nargs="+", help="weight of each network (default: equal)"
+    )
     p.add_argument("--out", type=Path, required=True, help="the .keras file to write")
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options.networks, options.shares, options.out))
@@ -34,21 +36,19 @@ def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) ->
 
     shares = shares or [1.0] * len(networks)
     if len(shares) != len(networks):
-        raise UsageError(f"--shares: {len(shares)} for {len(networks)} networks; give one for each")
+        raise UsageError(f"--shares: {len(shares)} for {len(networks)} networks, expected one each")
     if not sum(shares):
-        raise UsageError("--shares: all are 0; nothing is left to average")
+        raise UsageError("--shares: all are 0")
     if out.suffix != ".keras":
         raise UsageError(f"--out {out}: the name must end in .keras")
     for path in networks:
         if path.is_file() and path.suffix != ".keras":
-            raise UsageError(f"{path}: only Keras networks have an average")
+            raise UsageError(f"{path}: expected a run folder or .keras file")
     models = [load_network(path) for path in networks]
     weights = [model.get_weights() for model in models]
-    for path, own in zip(networks, weights, strict=True):
-        if [w.shape for w in own] != [w.shape for w in weights[0]]:
-            raise UsageError(
-                f"{path}: not a network like {networks[0]}; only those have an average"
-            )
+    for path, arrays in zip(networks, weights, strict=True):
+        if [w.shape for w in arrays] != [w.shape for w in weights[0]]:
+            raise UsageError(f"{path}: the weights have other shapes than those of {networks[0]}")
     parts = np.array(shares) / sum(shares)
     models[0].set_weights(
         [
@@ -58,8 +58,8 @@ def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) ->
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     models[0].save(out)
-    said = ", ".join(f"{part:.3g} of {path}" for part, path in zip(parts, networks, strict=True))
-    print(f"{out}: {said}")
+    shown = ", ".join(f"{part:.3g} of {path}" for part, path in zip(parts, networks, strict=True))
+    print(f"{out}: {shown}")
     return 0
 
 

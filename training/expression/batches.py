@@ -1,4 +1,5 @@
-"""Faces and targets in batches, the same for the same seed and epoch, also after a resume."""
+"""Batches of faces and targets, determined by seed and epoch, so that a resumed run repeats
+them."""
 
 from __future__ import annotations
 
@@ -12,32 +13,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.expression.augment import Augmentation
-from training.expression.data import FaceSource, as_batch
+from training.expression.face_sources import FaceSource, as_batch
 
 Targets = dict[str, NDArray[np.float32]]
 
 FER2013 = "fer2013"
-CROWD = "crowd"
+FERPLUS = "ferplus"
 WEIGHT = "weight"
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Teachers who are asked about each face as it was changed, in every epoch anew."""
+class OnlineDistillation:
+    """Teachers that classify each face in every epoch, as it was augmented."""
 
-    teach: Callable[[NDArray[np.float32]], Targets]
-    """Probabilities (n, classes) by output for faces (n, 48, 48, 1)."""
+    predict: Callable[[NDArray[np.float32]], Targets]
+    """Probabilities (n, classes) by head, for faces (n, 48, 48, 1)."""
     share: float
-    """Of what they say in the targets."""
+    """Weight of the teachers in the targets."""
     weights: NDArray[np.float32]
-    """(N, 1) what each face counts; the targets carry it already."""
+    """(N, 1) weight of each face; the targets already include it."""
 
 
 class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of (faces, targets) for ``Model.fit`` and ``Model.evaluate``.
 
-    The random numbers of a batch depend on seed, epoch and batch number alone, so neither worker
-    threads nor an interruption change what the network sees.
+    The random numbers of a batch depend only on seed, epoch and batch number, not on worker threads
+    or interruptions.
     """
 
     def __init__(
@@ -49,11 +50,11 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
         seed: int = 0,
         epoch: int = 0,
         workers: int = 2,
-        lesson: Lesson | None = None,
+        distillation: OnlineDistillation | None = None,
     ) -> None:
-        """``targets`` maps each output of the network to (N, classes); a source may be larger than
-        memory, ``augmentation`` None means faces in order and unchanged. Cross-entropy is linear in
-        its target, so a scaled row is a weighted face."""
+        """``targets`` maps each head to (N, classes); a scaled row weights its face, because
+        cross-entropy is linear in the target. Without ``augmentation`` faces are unchanged and in
+        order. ``source`` may be larger than memory."""
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
         self._source = source
         self._targets = dict(targets)
@@ -61,10 +62,10 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._augmentation = augmentation
         self._seed = seed
         self._epoch = epoch
-        self._lesson = lesson
-        if lesson:
+        self._distillation = distillation
+        if distillation:
             # Among the targets, so that mixup blends it as it blends them.
-            self._targets[WEIGHT] = lesson.weights
+            self._targets[WEIGHT] = distillation.weights
         self._order = self._shuffled()
 
     def __len__(self) -> int:
@@ -82,10 +83,10 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
                 self._augmentation.apply(images, rng), targets, rng
             )
             faces = changed[..., None]
-        if self._lesson:
-            weights, said = targets.pop(WEIGHT), self._lesson.teach(faces)
+        if self._distillation:
+            weights, taught = targets.pop(WEIGHT), self._distillation.predict(faces)
             targets = {
-                name: blend(rows, said[name] * weights, self._lesson.share)
+                name: blend(rows, taught[name] * weights, self._distillation.share)
                 for name, rows in targets.items()
             }
         return faces, next(iter(targets.values())) if len(targets) == 1 else targets
@@ -105,7 +106,7 @@ def label_targets(
     n_classes: int,
     smoothing: float = 0.0,
 ) -> NDArray[np.float32]:
-    """(N, classes) one-hot rows, smoothed."""
+    """(N, classes) one-hot rows with label smoothing."""
     rows = np.full((len(labels), n_classes), smoothing / n_classes, np.float32)
     rows[np.arange(len(labels)), labels] += 1 - smoothing
     return rows
@@ -114,6 +115,6 @@ def label_targets(
 def blend(
     targets: NDArray[np.float32], teacher: NDArray[np.float32], share: float
 ) -> NDArray[np.float32]:
-    """Targets (N, classes) of distillation: ``share`` of the teacher's probabilities, the rest as
-    labelled."""
+    """Targets (N, classes) of distillation: ``share`` of the teacher's probabilities, the rest of
+    ``targets``."""
     return (1 - share) * targets + share * teacher

@@ -1,15 +1,13 @@
-"""Measure how a detector frames faces, and what its crops are worth to the network.
+"""Measure how a detector crops faces, and the accuracy of its crops:
+``python -m training.expression.calibrate_crops --data fer2013.csv --detector haar --model FILE``.
 
-    python -m training.expression.calibrate_crops --data ../shared/data/fer2013/fer2013.csv.xz \\
-        --detector haar --detector yunet --model model.onnx
-
-1. *CropCalibration.* Every detector is run on training faces of FER-2013, enlarged and padded. The median
-   of its boxes, in units of the 48 px picture, says how to get from its box back to the picture:
-   that is the detector's :class:`~fastfer.detectors.CropCalibration`, printed ready to paste. Landmarks
-   give their places in the picture in the same way.
-2. *Gain.* Validation faces are pasted into larger scenes, tilted if asked, found again, cropped
-   with raw and with calibrated boxes (and, where there are landmarks, turned upright), and
-   classified by ``--model``. The picture itself, untouched, is the bound.
+1. The *crop calibration*: the detector runs on training faces of FER-2013, enlarged and padded. The
+   median of its boxes, in units of the 48 px picture, maps a box back to the picture: the
+   :class:`~fastfer.detectors.CropCalibration` of the detector, printed as Python. Landmarks are
+   measured likewise.
+2. The *gain*: validation faces are pasted into larger scenes, rotated by ``--tilt``, detected,
+   cropped with raw and calibrated boxes (with landmarks also upright), and classified by
+   ``--model``. The accuracy on the original pictures is the upper bound.
 """
 
 from __future__ import annotations
@@ -28,32 +26,40 @@ from fastfer.classifiers.native import EmotionClassifier
 from fastfer.crops import roll_angles
 from fastfer.detectors import CropCalibration, Detections, Detector, create_detector
 from fastfer.kernels.boxes import iou
-from training.expression.data import SIDE, FaceSource, load_dataset
+from training.common.options import run_command
+from training.expression.data import load_dataset
+from training.expression.face_sources import SIDE, FaceSource
 
 Faces = NDArray[np.uint8]
 POINTS = ("right eye", "left eye", "nose", "right mouth corner", "left mouth corner")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m training.expression.calibrate_crops",
-        description=(__doc__ or "").splitlines()[0],
+        description="Measure how a detector crops faces, and the accuracy of its crops.",
     )
     parser.add_argument("--data", required=True, type=Path, help="FER-2013: CSV or folders")
     parser.add_argument("--detector", action="append", required=True, metavar="SPEC")
-    parser.add_argument("--model", type=Path, help="network that judges the crops")
-    parser.add_argument("--faces", type=int, default=600, help="faces for each measurement")
-    parser.add_argument("--enlarge", type=int, default=4, help="pixels for one of FER-2013's")
-    parser.add_argument("--tilt", type=float, action="append", help="degrees; may be repeated")
+    parser.add_argument("--model", type=Path, help="network that classifies the crops")
+    parser.add_argument("--faces", type=int, default=600, help="faces per measurement")
+    parser.add_argument("--enlarge", type=int, default=4, help="enlargement of the faces")
+    parser.add_argument(
+        "--tilt", type=float, action="append", help="rotation in degrees; may be repeated"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options))
 
+
+def _run(options: argparse.Namespace) -> int:
     train, validation = load_dataset(options.data).training_and_validation()
     rng = np.random.default_rng(options.seed)
     faces, _ = draw(train, options.faces, rng)
     detectors = [create_detector(spec) for spec in options.detector]
     for detector in detectors:
-        report_framing(detector, faces, options.enlarge)
+        report_calibration(detector, faces, options.enlarge)
     if options.model is None:
         return 0
     faces, labels = draw(validation, options.faces, rng)
@@ -69,16 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def draw(source: FaceSource, count: int, rng: np.random.Generator) -> tuple[Faces, Any]:
-    """``count`` different faces (n, 48, 48) of ``source``, and their labels."""
+    """Up to ``count`` random faces (n, 48, 48) of ``source``, and their labels."""
     indices = rng.choice(len(source), min(count, len(source)), replace=False)
     return source.load(indices), source.labels[indices]
 
 
-# --- crop_calibration -------------------------------------------------------------------------------------
+# --- crop calibration ----------------------------------------------------------------------------
 
 
-def report_framing(detector: Detector, faces: Faces, enlarge: int) -> None:
-    """Print the median box and landmarks in the 48 px picture, and the crop_calibration that follows."""
+def report_calibration(detector: Detector, faces: Faces, enlarge: int) -> None:
+    """Print the median box and landmarks in the 48 px picture, and the crop calibration."""
     boxes, marks = [], []
     whole = np.array([[0, 0, SIDE, SIDE]])
     for face in faces:
@@ -88,7 +94,7 @@ def report_framing(detector: Detector, faces: Faces, enlarge: int) -> None:
             continue
         overlap = iou(found.boxes, whole)[:, 0]
         best = int(overlap.argmax())
-        if overlap[best] > 0.3:  # Else it saw something in the padding.
+        if overlap[best] > 0.3:  # Otherwise it is a false alarm in the padding.
             boxes.append(found.boxes[best])
             if found.landmarks is not None:
                 marks.append(found.landmarks[best])
@@ -110,7 +116,7 @@ def report_framing(detector: Detector, faces: Faces, enlarge: int) -> None:
 
 
 def pad(face: NDArray[np.uint8], enlarge: int) -> tuple[NDArray[np.uint8], float]:
-    """``face`` enlarged, its edge repeated and fading to gray around it; and where it begins."""
+    """``face`` enlarged, with repeated and blurred edges around it, and its offset in pixels."""
     side, margin = SIDE * enlarge, SIDE * enlarge // 2
     large: Any = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
     framed: Any = cv2.copyMakeBorder(large, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
@@ -132,14 +138,14 @@ def in_picture(found: Detections, offset: float, enlarge: int) -> Detections:
 
 
 class Scene:
-    """A face somewhere in a larger picture."""
+    """A face in a larger picture."""
 
     def __init__(self, frame: NDArray[np.uint8], box: NDArray[np.float64], tilt: float) -> None:
         self.frame, self.box, self.tilt = frame, box, tilt
 
 
 def paste(face: NDArray[np.uint8], enlarge: int, tilt: float, rng: np.random.Generator) -> Scene:
-    """``face`` enlarged, tilted and put somewhere into 640 x 480 pixels of smooth noise."""
+    """``face`` enlarged and rotated at a random place in 640 x 480 pixels of smooth noise."""
     height, width, side = 480, 640, SIDE * enlarge
     coarse = rng.uniform(40, 215, (8, 10)).astype(np.float32)
     scene: Any = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -169,7 +175,7 @@ def report_gain(
     labels: NDArray[np.int64],
     tilt: float,
 ) -> None:
-    """Print the accuracy for raw and calibrated boxes of the faces that ``detector`` finds."""
+    """Print the accuracy with raw and calibrated boxes of the faces that ``detector`` detects."""
     hits: list[int] = []
     tiles: dict[str, list[Any]] = {"raw box": [], "calibrated": [], "turned": [], "true box": []}
     for i, scene in enumerate(scenes):

@@ -1,9 +1,9 @@
-"""A narrower network that begins with the weights of a wider one:
-``python -m training.expression.channel_pruning WIDE --arch fastfer --data fer2013.csv --out NARROW.keras``.
+"""Initialise a network of fewer channels from a larger one:
+``python -m training.expression.channel_pruning LARGE --data FILE --out SMALL.keras``.
 
-Where a layer has fewer channels, those go that cost the layers behind them least, and these are
-fitted anew to what is left, by least squares over the faces (He et al., Channel Pruning, 2017). A
-dense layer that read the mean of all cells reads each cell instead, where the narrow one lets it.
+Of each layer the channels are removed that cost its readers least, and the readers are refitted to
+the remaining ones by least squares over the faces (He et al., Channel Pruning, 2017). A dense layer
+over the mean of all cells becomes one over the cells, if the small network has that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-# Several times as many as any layer here has inputs; one in four is held out.
+# Several times the inputs of the largest layer; one face in four is held out.
 FACES, BATCH, PATCHES = 8000, 250, 8
 SAME = ("kernel_size", "strides", "padding", "dilation_rate", "groups", "activation", "use_bias")
 
@@ -36,11 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(
         prog="python -m training.expression.channel_pruning", description=__doc__
     )
-    p.add_argument("wide", type=Path, help="run folder or .keras file")
-    p.add_argument("--arch", default="fastfer", help="of the narrower network (%(default)s)")
-    p.add_argument("--data", required=True, help="faces to fit to: CSV or folder")
-    p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
-    p.add_argument("--seed", type=whole(0), default=0, help="of the faces that are drawn")
+    p.add_argument("large", type=Path, help="run folder or .keras file")
+    p.add_argument(
+        "--arch", default="fastfer", help="architecture of the small network (default: %(default)s)"
+    )
+    p.add_argument("--data", required=True, help="faces to fit on: CSV or folder")
+    p.add_argument("--skip-bad", action="store_true", help="skip bad rows and images")
+    p.add_argument("--seed", type=whole(0), default=0, help="of the sample of faces")
     p.add_argument("--out", type=Path, required=True, help="the .keras file to write")
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options))
@@ -48,93 +50,94 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from training.expression.architectures import build
-    from training.expression.data import as_batch, load_dataset
+    from training.expression.data import load_dataset
+    from training.expression.face_sources import as_batch
     from training.expression.predictors import KerasPredictor, load_predictor
 
     if options.out.suffix != ".keras":
         raise UsageError(f"--out {options.out}: the name must end in .keras")
-    predictor = load_predictor(options.wide)
+    predictor = load_predictor(options.large)
     if not isinstance(predictor, KerasPredictor):
-        raise UsageError(f"{options.wide}: only a Keras network can be cut")
-    wide = predictor.original
-    model = build(options.arch, len(predictor.classes), tuple(wide.output_names))
+        raise UsageError(f"{options.large}: expected a run folder or a .keras file")
+    large = predictor.original
+    model = build(options.arch, len(predictor.classes), tuple(large.output_names))
     dataset = load_dataset(options.data, skip_bad=options.skip_bad)
     train = dataset.split(dataset.training or "training")
     drawn = np.random.default_rng(options.seed).permutation(len(train))[:FACES]
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    narrow(model, wide, as_batch(train.load(drawn)), f"{options.wide} as {options.arch}")
+    prune(model, large, as_batch(train.load(drawn)), f"{options.large} as {options.arch}")
     model.save(options.out)
     print(f"wrote {options.out}")
     return 0
 
 
-def narrow(model: keras.Model, wide: keras.Model, faces: Floats, name: str) -> None:
-    """Give ``model`` the weights of ``wide`` as far as it has room, and print what is lost.
+def prune(model: keras.Model, large: keras.Model, faces: Floats, name: str) -> None:
+    """Set the weights of ``model`` from those of ``large``, and print the loss of each layer.
 
     Args:
-        model: the layers of ``wide`` but for the number of their channels.
-        wide: in float32, not folded.
-        faces: (N, 48, 48, 1), to which layers are fitted that read fewer channels than before;
-            every fourth is held out, to tell what is lost.
-        name: of both networks in a message.
+        model: has the layers of ``large`` with fewer channels.
+        large: in float32, not folded.
+        faces: (N, 48, 48, 1), on which layers with fewer input channels are refitted; every fourth
+            is held out to measure the loss.
+        name: of both networks, for messages.
 
     Raises:
-        UsageError: they differ in more than that, or in layers whose channels are not known here.
+        UsageError: the networks differ in more than channels, or have unsupported layers.
     """
-    pairs = _pairs(model, wide, name)
+    pairs = _pairs(model, large, name)
     weights = {key: layer.get_weights() for key, (layer, _) in pairs.items()}
-    made, read = _channel_sets(wide, name)
-    # From the end: what reads channels is fitted once, to those of its outputs that are left.
+    made, read = _channel_sets(large, name)
+    # From the end, so that each reader is fitted once, to its remaining outputs.
     for channels in reversed(dict.fromkeys(made[key] for key in pairs)):
         members = [key for key in pairs if made[key] == channels]
         have, keep = (int(layer.weights[0].shape[-1]) for layer in pairs[members[0]])
         if keep == have:
             continue
         if keep > have:
-            raise UsageError(f"{name}: {members[0]} has {have} channels, which is less than {keep}")
+            raise UsageError(f"{name}: {members[0]} has only {have} channels of {keep}")
         readers = [
-            _Reader.of(wide, key, weights, faces, have)
+            _Reader.of(large, key, weights, faces, have)
             for key in pairs
             if read[key] == channels and _is_linear(pairs[key][0])
         ]
         kept = _keep(readers, have, keep)
         lost = ", ".join(f"{reader.fit(kept):.1%}" for reader in readers)
         print(
-            f"{members[0]}: {keep} of {have} channels are kept; the layers that read them lose "
+            f"{members[0]}: kept {keep} of {have} channels; the layers that read them lose "
             f"{lost} of their variance",
             flush=True,
         )
         for key in members:
             weights[key][:] = [w[..., kept] for w in weights[key]]
-    for key, (layer, own) in pairs.items():
-        fitting = _spread(weights[key], layer, own)
-        shapes = [tuple(w.shape) for w in own.weights]
+    for key, (layer, small) in pairs.items():
+        fitting = _per_cell(weights[key], layer, small)
+        shapes = [tuple(w.shape) for w in small.weights]
         if [w.shape for w in fitting] != shapes:
-            raise UsageError(f"{name}: {key} has weights {fitting[0].shape}, the other {shapes[0]}")
-        own.set_weights(fitting)
+            raise UsageError(f"{name}: {key} has weights {fitting[0].shape}, expected {shapes[0]}")
+        small.set_weights(fitting)
 
 
 def _keep(readers: Sequence[_Reader], have: int, keep: int) -> list[int]:
-    """Which channels to keep: one after the other goes that costs ``readers`` least."""
+    """The channels to keep: repeatedly drops the one that costs ``readers`` least."""
     kept = list(range(have))
     eliminations = [_Elimination.of(reader) for reader in readers]
     while len(kept) > keep:
-        least = int(np.argmin(sum(elimination.costs() for elimination in eliminations)))
+        cheapest = int(np.argmin(sum(elimination.costs() for elimination in eliminations)))
         for elimination in eliminations:
-            elimination.drop(least)
-        del kept[least]
+            elimination.drop(cheapest)
+        del kept[cheapest]
     return kept
 
 
 @dataclass
 class _Elimination:
-    """Least squares of a layer over fewer and fewer channels (Hassibi and Stork, Optimal Brain
+    """Least squares of a layer while channels are dropped (Hassibi and Stork, Optimal Brain
     Surgeon, 1993): k channels in each of t taps, f outputs."""
 
     inverse: Doubles
     """(t, k, t, k) of the covariance."""
     kernel: Doubles
-    """(t, k, f), each output in units of what its normalisation makes of it."""
+    """(t, k, f), each output scaled by its normalisation."""
 
     @classmethod
     def of(cls, reader: _Reader) -> _Elimination:
@@ -144,7 +147,7 @@ class _Elimination:
         return cls(np.asarray(inverse), reader.kernel * reader.scale)
 
     def costs(self) -> Doubles:
-        """(k,) the squared error that leaving out each channel adds, the others fitted anew."""
+        """(k,) squared error of dropping each channel, with the others refitted."""
         return np.array(
             [
                 np.sum(w * np.linalg.solve(self.inverse[:, i, :, i], w))
@@ -153,7 +156,7 @@ class _Elimination:
         )
 
     def drop(self, i: int) -> None:
-        """Leave channel ``i`` out and fit the others anew."""
+        """Drop channel ``i`` and refit the others."""
         taps = len(self.kernel)
         column = self.inverse[:, :, :, i].reshape(-1, taps)
         block = self.inverse[:, i, :, i]
@@ -167,30 +170,30 @@ class _Elimination:
 
 @dataclass
 class _Reader:
-    """A convolution or dense layer that is to do with fewer input channels: c of them in each of t
-    taps, f outputs."""
+    """A convolution or dense layer that loses input channels: c of them in each of t taps, f
+    outputs."""
 
     weights: list[Floats]
     """Its kernel (..., c, f) or (t * c, f), and its bias."""
     norm: list[Floats] | None
-    """Of the normalisation behind it: scale, shift, mean, variance."""
+    """Weights of the normalisation after it: scale, shift, mean, variance."""
     scale: Floats | float
-    """(f,) by which that normalisation multiplies."""
+    """(f,) factor of that normalisation."""
     mean: Doubles
-    """(t, c) of what it reads."""
+    """(t, c) of its input."""
     covariance: Doubles
-    """(t, c, t, c), a little widened so that it has an inverse."""
+    """(t, c, t, c), regularised so that it is invertible."""
     held: Doubles
-    """The same of the faces that are held out, as it is."""
+    """The covariance on the held-out faces."""
 
     @classmethod
     def of(
-        cls, wide: keras.Model, key: str, weights: dict[str, list[Floats]], faces: Floats, c: int
+        cls, large: keras.Model, key: str, weights: dict[str, list[Floats]], faces: Floats, c: int
     ) -> _Reader:
-        layer = wide.get_layer(key)
+        layer = large.get_layer(key)
         held = np.arange(len(faces)) % 4 == 3
-        mean, covariance = _moments(wide, layer, faces[~held])
-        _, other = _moments(wide, layer, faces[held])
+        mean, covariance = _moments(large, layer, faces[~held])
+        _, other = _moments(large, layer, faces[held])
         size = len(mean)
         covariance += np.eye(size) * (1e-6 * np.trace(covariance) / size + 1e-12)
         shape = (size // c, c)
@@ -208,8 +211,8 @@ class _Reader:
         return self.weights[0].reshape(*self.mean.shape, -1).astype(np.float64)
 
     def fit(self, kept: list[int]) -> float:
-        """Do with the kept channels; returns the share of the outputs' variance that this loses on
-        the faces held out."""
+        """Refit to the kept channels; returns the lost share of the outputs' variance on the
+        held-out faces."""
         old = self.kernel
         taps, c, f = old.shape
         rows = self.covariance[:, kept].reshape(taps * len(kept), -1)
@@ -232,21 +235,21 @@ class _Reader:
         return lost / whole if whole else 0.0
 
 
-def _pairs(model: keras.Model, wide: keras.Model, name: str) -> dict[str, tuple[Any, Any]]:
-    """The layers with weights, by their name in ``wide``."""
-    own, given = ([layer for layer in net.layers if layer.weights] for net in (model, wide))
+def _pairs(model: keras.Model, large: keras.Model, name: str) -> dict[str, tuple[Any, Any]]:
+    """The layers with weights of both networks, by their name in ``large``."""
+    small, given = ([layer for layer in net.layers if layer.weights] for net in (model, large))
     kinds = [
         [(type(layer).__name__, *map(layer.get_config().get, SAME)) for layer in net]
-        for net in (own, given)
+        for net in (small, given)
     ]
     if kinds[0] != kinds[1]:
-        raise UsageError(f"{name}: other layers, not the same ones with fewer channels")
-    return {layer.name: (layer, other) for layer, other in zip(given, own, strict=True)}
+        raise UsageError(f"{name}: the networks differ in more than their channels")
+    return {layer.name: (layer, other) for layer, other in zip(given, small, strict=True)}
 
 
-def _channel_sets(wide: keras.Model, name: str) -> tuple[dict[str, str], dict[str, str]]:
-    """For each layer, which set its output channels belong to, and which its inputs: what is added
-    or passed on keeps its channels, a convolution or dense layer makes new ones."""
+def _channel_sets(large: keras.Model, name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The set of channels that each layer writes, and that it reads: layers that add or pass on
+    keep their channels, a convolution or dense layer starts a new set."""
     from keras import layers as L
 
     passing = (
@@ -255,10 +258,10 @@ def _channel_sets(wide: keras.Model, name: str) -> tuple[dict[str, str], dict[st
     )  # fmt: skip
     made: dict[str, str] = {}
     read: dict[str, str] = {}
-    for layer in wide.layers:
+    for layer in large.layers:
         if not (_is_linear(layer) or isinstance(layer, passing)):
             raise UsageError(
-                f"{name}: {layer.name} is a {type(layer).__name__}, whose channels cannot be cut"
+                f"{name}: {layer.name} is a {type(layer).__name__}, which cannot be pruned"
             )
         sources = [made[node.operation.name] for node in layer._inbound_nodes[0].parent_nodes]
         read[layer.name] = sources[0] if sources else layer.name
@@ -284,7 +287,7 @@ def _source(layer: Any) -> Any:
 
 
 def _normalisation(layer: Any) -> Any:
-    """The batch normalisation behind ``layer``; None where there is none."""
+    """The batch normalisation after ``layer``, or None."""
     from keras import layers as L
 
     behind = [node.operation for node in layer._outbound_nodes]
@@ -292,11 +295,11 @@ def _normalisation(layer: Any) -> Any:
     return behind[0] if sole else None
 
 
-def _moments(wide: keras.Model, layer: Any, faces: Floats) -> tuple[Doubles, Doubles]:
-    """Mean (t * c,) and covariance of what ``layer`` reads."""
+def _moments(large: keras.Model, layer: Any, faces: Floats) -> tuple[Doubles, Doubles]:
+    """Mean (t * c,) and covariance of the input of ``layer``."""
     import keras
 
-    part = keras.Model(wide.inputs, layer.input)
+    part = keras.Model(large.inputs, layer.input)
     rng = np.random.default_rng(0)
     count, total, squares = 0, np.zeros(()), np.zeros(())
     for start in range(0, len(faces), BATCH):
@@ -310,7 +313,7 @@ def _moments(wide: keras.Model, layer: Any, faces: Floats) -> tuple[Doubles, Dou
 
 
 def _rows(maps: Floats, layer: Any, rng: np.random.Generator) -> Floats:
-    """(n, t * c) patches that ``layer`` reads of ``maps``, some of each face."""
+    """(n, t * c) input patches of ``layer``, several of each face."""
     if maps.ndim == 2:
         return maps
     high, broad = layer.kernel_size
@@ -321,16 +324,17 @@ def _rows(maps: Floats, layer: Any, rng: np.random.Generator) -> Floats:
     return np.moveaxis(windows[face, top, left], 1, -1).reshape(len(face), -1)
 
 
-def _spread(weights: list[Floats], wide: Any, narrow: Any) -> list[Floats]:
-    """Of a dense layer over the mean of t cells (c, f), those of one over the cells (t * c, f)."""
+def _per_cell(weights: list[Floats], large: Any, small: Any) -> list[Floats]:
+    """Weights (c, f) of a dense layer over the mean of t cells as those (t * c, f) over the
+    cells."""
     from keras import layers as L
 
-    rows = narrow.weights[0].shape[0]
+    rows = small.weights[0].shape[0]
     over_cells = (
-        isinstance(narrow, L.Dense)
-        and isinstance(_source(wide), L.GlobalAveragePooling2D)
-        and isinstance(_source(narrow), L.Flatten)
-        and isinstance(_source(_source(narrow)), L.AveragePooling2D)
+        isinstance(small, L.Dense)
+        and isinstance(_source(large), L.GlobalAveragePooling2D)
+        and isinstance(_source(small), L.Flatten)
+        and isinstance(_source(_source(small)), L.AveragePooling2D)
         and rows % len(weights[0]) == 0
     )
     if not over_cells:

@@ -1,4 +1,4 @@
-"""What teachers say about the training faces: the soft targets of distillation."""
+"""Teachers: networks whose averaged probabilities are the soft targets of distillation."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import ModelError
-from training.expression.batches import CROWD, FER2013, Targets
-from training.expression.data import FaceSource, as_batch
-from training.expression.predictors import Predictor, load_predictor, named
+from training.expression.batches import FER2013, FERPLUS, Targets
+from training.expression.face_sources import FaceSource, as_batch
+from training.expression.predictors import Predictor, class_list, load_predictor
 
 CHUNK = 1024
 
 
 class Teachers:
-    """Networks whose answers are averaged.
+    """The mean of several networks.
 
-    A teacher with one output speaks for both heads; the default output of an ONNX file, for the
-    crowd's.
+    A teacher with one head is used for both heads of the student; of an ONNX file with two outputs,
+    the default one is used for the ``ferplus`` head.
     """
 
     def __init__(
@@ -28,19 +28,19 @@ class Teachers:
         """
         Args:
             paths: their files, Keras or ONNX.
-            classes: what the run tells apart.
-            threads: of each ONNX teacher; None takes those of the machine.
+            classes: those of the student.
+            threads: of each ONNX teacher; None uses those of the machine.
 
         Raises:
-            ModelError: a teacher tells other classes apart, or has another order.
+            ModelError: a teacher has other classes, or in another order.
         """
         self._predictors: list[Predictor] = []
         for path in paths:
             predictor = load_predictor(path, threads)
             if predictor.classes != tuple(classes):
                 raise ModelError(
-                    f"{path}: the teacher knows {named(predictor.classes, ' classes')}, the run "
-                    f"{named(classes)}"
+                    f"{path}: the teacher has {class_list(predictor.classes)}, the run "
+                    f"{class_list(classes)}"
                 )
             self._predictors.append(predictor)
 
@@ -50,15 +50,15 @@ class Teachers:
         both = np.concatenate([faces, faces[:, :, ::-1]])
         answers = [predictor.predict_heads(both) for predictor in self._predictors]
         heads = {
-            head: np.mean([said.get(head, next(iter(said.values()))) for said in answers], axis=0)
-            for head in (FER2013, CROWD)
+            head: np.mean([a.get(head, next(iter(a.values()))) for a in answers], axis=0)
+            for head in (FER2013, FERPLUS)
         }
         return {head: (rows[: len(faces)] + rows[len(faces) :]) / 2 for head, rows in heads.items()}
 
     def predict_all(self, source: FaceSource) -> Targets:
-        """The same for every face of ``source``, as it is."""
+        """The same for every face of ``source``."""
         parts = [
             self.predict(as_batch(source.load(np.arange(start, min(start + CHUNK, len(source))))))
             for start in range(0, len(source), CHUNK)
         ]
-        return {head: np.concatenate([part[head] for part in parts]) for head in (FER2013, CROWD)}
+        return {head: np.concatenate([part[head] for part in parts]) for head in (FER2013, FERPLUS)}

@@ -1,4 +1,4 @@
-"""Measure and compare networks: ``python -m training.evaluate MODEL [MODEL ...] --data PATH``."""
+"""Evaluate and compare networks: ``python -m training.evaluate MODEL [MODEL ...] --data PATH``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ from fastfer.labels import EMOTIONS
 from training.common.options import run_command, whole
 from training.common.run_folder import LOG, write_json
 from training.expression import metrics
-from training.expression.data import CLASSES, Dataset, FaceSource, as_batch, load_dataset
+from training.expression.data import CLASSES, Dataset, load_dataset
+from training.expression.face_sources import FaceSource, as_batch
 from training.expression.metrics import Ints
-from training.expression.predictors import Floats, Predictor, load_predictor, named, with_flips
+from training.expression.predictors import (
+    Floats,
+    Predictor,
+    class_list,
+    load_predictor,
+    with_flips,
+)
 
 TIMED_BATCHES = (1, 8, 32)
 TIMED_SECONDS = 1.0
@@ -31,37 +38,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     p.add_argument("models", nargs="+", help="run folders, .keras or .onnx files")
     p.add_argument("--data", required=True, help="CSV or folder, as for training")
-    p.add_argument("--votes", help="FER+ fer2013new.csv: adds the accuracy against its majority")
+    p.add_argument("--votes", help="FER+ votes: also measure against their majority")
     p.add_argument(
         "--split",
-        help="usage of the CSV, or name of a folder (what is there to validate on: PublicTest, or "
+        help="Usage of the CSV or name of a folder (default: the validation split: PublicTest, or "
         "folder validation, val or test)",
     )
     p.add_argument(
         "--val-fraction", type=float, metavar="SHARE",
-        help="measure on the share of the training faces that a run of these --val-fraction and "
-        "--seed held out",
+        help="measure on the training faces that a run of the same seed held out",
     )  # fmt: skip
     p.add_argument("--seed", type=whole(0), default=0, help="of --val-fraction (0)")
     p.add_argument(
-        "--classes", type=int, help="7, or 5 without disgust and fear (what the first model knows)"
+        "--classes", type=int, help="7, or 5 without disgust and fear (default: as the first model)"
     )
-    p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
+    p.add_argument("--skip-bad", action="store_true", help="skip bad rows and images")
     p.add_argument(
         "--tta", choices=("none", "flip"), default="none",
-        help="flip: average the answers to a face and to its mirror image; the report says so",
+        help="flip: average the probabilities of each face and its mirror image",
     )  # fmt: skip
     p.add_argument("--threads", type=whole(1), default=1, help="of ONNX Runtime (1)")
     p.add_argument(
         "--out", type=Path,
-        help="folder of the report (that of a single Keras model, else ./report)",
+        help="folder of the report (default: that of a single Keras model, else ./report)",
     )  # fmt: skip
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.common import plots
+    from training.common.plots import curves
+    from training.expression import plots
 
     predictors = [load_predictor(path, options.threads) for path in options.models]
     known = (len(p.classes) for p in predictors if len(p.classes) in CLASSES)
@@ -72,8 +79,8 @@ def _run(options: argparse.Namespace) -> int:
     for predictor in predictors:
         if predictor.classes != dataset.classes:
             raise UsageError(
-                f"{predictor.path} knows {named(predictor.classes, ' classes')}, the data "
-                f"{named(dataset.classes)}; see --classes"
+                f"{predictor.path} has {class_list(predictor.classes)}, the data "
+                f"{class_list(dataset.classes)}; see --classes"
             )
     source, split = _chosen(dataset, options)
     own = len(predictors) == 1 and predictors[0].path.suffix == ".keras"
@@ -99,17 +106,17 @@ def _run(options: argparse.Namespace) -> int:
         }
         reports[name] = report
         suffix = "" if len(heads) == 1 else f"-{name}"
-        for judged, told, truth in _views(probabilities, source):
-            table = metrics.confusion(told, truth)
-            plots.confusion(table.tolist(), dataset.classes, out / f"confusion{suffix}{judged}.png")
+        for view, predicted, labels in _views(probabilities, source):
+            table = metrics.confusion(predicted, labels)
+            plots.confusion(table.tolist(), dataset.classes, out / f"confusion{suffix}{view}.png")
             plots.reliability(
-                *metrics.reliability(told, truth),
-                metrics.calibration_error(told, truth),
-                out / f"reliability{suffix}{judged}.png",
+                *metrics.reliability(predicted, labels),
+                metrics.calibration_error(predicted, labels),
+                out / f"reliability{suffix}{view}.png",
             )
         log = predictor.path.parent / LOG
         if predictor.path.suffix == ".keras" and log.exists() and head == predictor.heads[0]:
-            plots.curves(_read_log(log), out / f"curves{suffix}.png")
+            curves(_read_log(log), out / f"curves{suffix}.png")
     write_json(out / "report.json", reports)
     text = markdown(reports, dataset.classes)
     (out / "report.md").write_text(text, encoding="utf-8")
@@ -121,20 +128,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _chosen(dataset: Dataset, options: argparse.Namespace) -> tuple[FaceSource, str]:
-    """The faces to measure on, and what the report calls them."""
+    """The faces to measure on, and their name in the report."""
     if options.val_fraction is not None:
         if options.split:
-            raise UsageError(
-                "--split and --val-fraction both say which faces to measure on: leave one of them "
-                "out"
-            )
+            raise UsageError("--split and --val-fraction both choose the faces; omit one of them")
         _, held = dataset.training_and_validation(options.val_fraction, options.seed)
         return held, f"{options.val_fraction:g} of the training faces, held out"
     name = options.split or dataset.validation
     if name is None:
         raise UsageError(
-            f"the data has no validation split; it has {', '.join(dataset.splits)}. Name one with "
-            "--split, or measure on what a run held out with its --val-fraction and --seed"
+            f"the data has no validation split; it has {', '.join(dataset.splits)}; choose one "
+            "with --split, or the faces that a run held out with its --val-fraction and --seed"
         )
     return dataset.split(name), name
 
@@ -156,20 +160,20 @@ def _answer(predictor: Predictor, faces: Floats, head: str | None, flip: bool) -
 
 
 def figures(probabilities: Floats, source: FaceSource, classes: Sequence[str]) -> dict[str, Any]:
-    """Accuracy and its kin; against the crowd's majority too, where votes are known."""
-    (_, told, truth), *more = _views(probabilities, source)
-    report = metrics.summary(told, truth, classes)
-    for _, told, truth in more:
-        crowd = metrics.summary(told, truth, classes)
+    """Accuracy, F1 and calibration error; with votes, also against the FER+ majority."""
+    (_, predicted, labels), *more = _views(probabilities, source)
+    report = metrics.summary(predicted, labels, classes)
+    for _, predicted, labels in more:
+        majority = metrics.summary(predicted, labels, classes)
         report["ferplus"] = {
-            k: crowd[k] for k in ("faces", "accuracy", "macro_f1", "mean_recall", "ece")
+            k: majority[k] for k in ("faces", "accuracy", "macro_f1", "mean_recall", "ece")
         }
     return report
 
 
 def _views(probabilities: Floats, source: FaceSource) -> list[tuple[str, Floats, Ints]]:
-    """What to judge by, as a suffix, with the answers and the truth: the labels, and the crowd's
-    majority where votes are known."""
+    """File suffix, probabilities and labels: of the FER-2013 labels, and with votes also of the
+    FER+ majority."""
     views = [("", probabilities, source.labels)]
     if source.votes is not None:
         voted = source.votes.any(axis=1)
@@ -180,7 +184,7 @@ def _views(probabilities: Floats, source: FaceSource) -> list[tuple[str, Floats,
 def time_per_face(
     predictor: Predictor, source: FaceSource, *, flip: bool = False
 ) -> dict[str, float]:
-    """Median milliseconds a face at batch 1, 8 and 32; with ``flip``, of both its passes."""
+    """Median milliseconds per face at batch 1, 8 and 32; with ``flip``, of both passes."""
     faces = as_batch(source.load(np.arange(min(32, len(source)))))
     result = {}
     for batch in TIMED_BATCHES:
@@ -196,13 +200,13 @@ def time_per_face(
 
 
 def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
-    """A comparison table, and for each model its figures by class."""
+    """A table that compares the models, and one per model by class."""
     voted = all("ferplus" in r for r in reports.values())
-    head = ["model", "accuracy", "macro-F1", "ECE", "ms a face at batch 1 / 8 / 32", "MB"]
+    head = ["model", "accuracy", "macro-F1", "ECE", "ms per face at batch 1 / 8 / 32", "MB"]
     if voted:
         head[4:4] = ["FER+ majority", "FER+ ECE"]
     any_report = next(iter(reports.values()))
-    tta = ", mirrored faces averaged in" if any_report["tta"] == "flip" else ""
+    tta = ", averaged with mirror images" if any_report["tta"] == "flip" else ""
     lines = [
         f"Measured on {any_report['split']} ({any_report['faces']} faces{tta}).",
         "",
@@ -221,7 +225,7 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
         if voted:
             row[4:4] = [f"{r['ferplus']['accuracy']:.2%}", f"{r['ferplus']['ece']:.4f}"]
         lines.append("| " + " | ".join(row) + " |")
-    lines += ["", "MB: size of an ONNX file; of the float32 weights alone in a Keras file."]
+    lines += ["", "MB: size of an ONNX file, or of the float32 weights of a Keras file."]
     for name, r in reports.items():
         lines += ["", f"**{name}**", "", "| emotion | faces | precision | recall | F1 |"]
         lines.append("|" + " --- |" * 5)
@@ -234,7 +238,7 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """Short names, made different where models share one."""
+    """Short, distinct names of the models."""
     names = [Path(p).name if Path(p).is_dir() else Path(p).stem for p in paths]
     if len(set(names)) < len(names):
         names = [f"{Path(p).resolve().parent.name}-{n}" for n, p in zip(names, paths, strict=True)]

@@ -1,4 +1,4 @@
-"""What the crowd's votes say about FER-2013's label of a face."""
+"""FER-2013 labels predicted from FER+ votes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ STEPS = 200
 def label_given_votes(votes: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """(N, classes) probability of each label, given the shares of the votes (N, classes).
 
-    A label is one draw of a noisy annotator; its probability given the votes teaches the same with
-    less noise (Lopez-Paz et al., Unifying distillation and privileged information, 2016).
+    A label is one sample of a noisy annotator; its probability given the votes is the same target
+    with less noise (Lopez-Paz et al., Unifying distillation and privileged information, 2016).
     Multinomial logistic regression on the shares and their square roots, fitted to these faces by
-    steps under a fixed bound of the Hessian (Böhning, 1992), which need no step size. Faces without
-    votes (rows of zeros) get a row of zeros and fit nothing.
+    steps under a fixed bound of the Hessian (Böhning, 1992), which need no step size. Rows without
+    votes (zeros) stay zeros and are not fitted.
     """
     n_classes = votes.shape[1]
     voted = votes.sum(axis=1) > 0
@@ -24,7 +24,7 @@ def label_given_votes(votes: NDArray[np.float32], labels: NDArray[np.int64]) -> 
     shares = votes[voted].astype(np.float64)
     features = np.column_stack([shares, np.sqrt(shares), np.ones(len(shares))])
     wanted = np.eye(n_classes)[labels[voted]]
-    # The shares of a row add up to 1, so the matrix is singular; the pseudo-inverse does not mind.
+    # The shares of a row add up to 1, so the matrix is singular: hence the pseudo-inverse.
     step = 2 * np.linalg.pinv(features.T @ features)
     weights = np.zeros((features.shape[1], n_classes))
     for _ in range(STEPS):

@@ -1,4 +1,4 @@
-"""Figures of merit of a classifier, from probabilities (N, classes) and class numbers (N,)."""
+"""Metrics of a classifier, from probabilities (N, classes) and labels (N,)."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def calibration_error(probabilities: Floats, labels: Ints) -> float:
 
 
 def summary(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> dict[str, Any]:
-    """All figures of one model on one split, as fractions of 1.
+    """All metrics of one model on one split, as fractions of 1.
 
-    ``mean_recall`` is over the classes that have faces; ``macro_f1``, over all.
+    ``mean_recall`` averages the classes that have faces, ``macro_f1`` all classes.
     """
     table = confusion(probabilities, labels)
     hits = np.diag(table).astype(np.float64)
@@ -78,7 +78,7 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
 
 
 def fit_temperature(logits: Floats, targets: Floats) -> float:
-    """The softmax temperature of least cross-entropy against ``targets`` (N, classes).
+    """The softmax temperature with the lowest cross-entropy against ``targets`` (N, classes).
 
     The loss is convex in 1/T, so a golden-section search over log T from 0.2 to 5 finds it.
     """
@@ -101,42 +101,42 @@ def fit_temperature(logits: Floats, targets: Floats) -> float:
 def fit_offsets(
     logits: Floats, labels: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> tuple[float, Floats]:
-    """The temperature T and the offset of each class for which ``softmax(logits / T + offsets)``
-    has the least cross-entropy against ``labels`` (N,): vector scaling with one scale (Guo et al.,
-    On calibration of modern neural networks, 2017).
+    """The temperature T and class offsets with which ``softmax(logits / T + offsets)`` has the
+    lowest cross-entropy against ``labels`` (N,): vector scaling with one scale (Guo et al., On
+    calibration of modern neural networks, 2017).
 
-    The loss is convex in 1/T and the offsets; Newton's steps, halved where they lead too far, find
-    its end. A small penalty keeps the offset of a class that hardly occurs from running away. T
-    stays within 0.2 and 5, as in :func:`fit_temperature`.
+    The loss is convex in 1/T and the offsets; Newton's method with step halving minimises it. A
+    small penalty bounds the offsets of rare classes. T is clipped to 0.2 to 5, as in
+    :func:`fit_temperature`.
 
     Args:
         logits: (N, classes).
-        labels: (N,) class numbers.
-        weights: (N,) of the faces, adding up to 1.
+        labels: (N,) class indices.
+        weights: (N,) weights of the faces, with a sum of 1.
     """
     n, classes = logits.shape
-    # How the scores of a face change with 1/T and the offsets: (N, classes, 1 + classes).
+    # Derivatives of the scores with respect to 1/T and the offsets: (N, classes, 1 + classes).
     change = np.concatenate(
         [logits[:, :, None], np.broadcast_to(np.eye(classes), (n, classes, classes))], axis=2
     ).astype(np.float64)
     wanted = np.eye(classes)[labels]
     penalty = np.diag([1e-9] + [OFFSET_PENALTY] * classes)
 
-    def told(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    def evaluate(x: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         scores = change @ x
         scores -= scores.max(axis=1, keepdims=True)
         logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
         return np.exp(logs), float(x @ penalty @ x / 2 - weights @ (wanted * logs).sum(axis=1))
 
     x = np.array([1.0] + [0.0] * classes)
-    p, loss = told(x)
+    p, loss = evaluate(x)
     for _ in range(NEWTON_STEPS):
         mean = np.einsum("nk,nkj->nj", p, change)
         gradient = weights @ (mean - np.einsum("nk,nkj->nj", wanted, change)) + penalty @ x
         square = np.einsum("nk,nki,nkj->nij", p, change, change) - mean[:, :, None] * mean[:, None]
         step = np.linalg.solve(np.einsum("n,nij->ij", weights, square) + penalty, gradient)
-        while told(x - step)[1] > loss:
+        while evaluate(x - step)[1] > loss:
             step /= 2
         x = x - step
-        p, loss = told(x)
+        p, loss = evaluate(x)
     return float(1 / np.clip(x[0], 0.2, 5)), x[1:].astype(np.float32)

@@ -1,9 +1,9 @@
-"""How much of an accuracy is memory: ``python -m training.expression.near_duplicates MODEL --data fer2013.csv``.
+"""Accuracy by similarity to the training faces:
+``python -m training.expression.near_duplicates MODEL --data fer2013.csv``.
 
-FER-2013 was gathered by searches that found many photos more than once, so a part of the faces that
-a network is measured on stand in training too, framed or scaled a little otherwise. This finds for
-each the training face that is most like it, and prints how often both have the same label and how
-often each output is right, by how alike they are.
+FER-2013 contains many photos more than once, so part of the validation faces are near-duplicates of
+training faces, with another crop or scale. For each validation face this finds the most similar
+training face, and prints how often both have the same label and how often each network is right.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.common.options import run_command
-from training.expression.data import SIDE, as_batch, load_dataset
+from training.expression.data import load_dataset
+from training.expression.face_sources import SIDE, as_batch
 
-# Lower ends of the bands that are printed; from 0.95 on both mostly are the same photo.
+# Lower bounds of the printed bands; above 0.95 both are mostly the same photo.
 BANDS = (0.98, 0.95, 0.9, -1.0)
 GRID = 16
-# Pixels left out at each border of a face, and of the training faces held against it.
+# Pixels cropped at each border of a face, and of the training faces it is compared with.
 CUT, CUTS = 4, (2, 4, 6)
 SHIFTS = (-2, 0, 2)
 
@@ -33,10 +34,10 @@ SHIFTS = (-2, 0, 2)
 def nearest(
     faces: NDArray[np.uint8], others: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """For each of ``faces`` (n, 48, 48) the most similar of ``others`` (m, 48, 48).
+    """The most similar of ``others`` (m, 48, 48) for each of ``faces`` (n, 48, 48).
 
-    Similarity is the correlation of grays on a grid of 16x16, the largest over three scales, nine
-    shifts and both mirror images.
+    Similarity is the largest correlation of 16x16 thumbnails over three scales, nine shifts and
+    mirror images.
 
     Returns:
         (n,) similarities in [-1, 1] and (n,) indices into ``others``.
@@ -47,16 +48,16 @@ def nearest(
     for cut, dy, dx in itertools.product(CUTS, SHIFTS, SHIFTS):
         known = _signatures(np.roll(others, (dy, dx), (1, 2)), cut)
         for signatures in wanted:
-            alike = signatures @ known.T
-            at = alike.argmax(axis=1)
-            value = alike[np.arange(len(faces)), at]
+            similarity = signatures @ known.T
+            at = similarity.argmax(axis=1)
+            value = similarity[np.arange(len(faces)), at]
             better = value > best
             best[better], index[better] = value[better], at[better]
     return best, index
 
 
 def _signatures(faces: NDArray[np.uint8], cut: int) -> NDArray[np.float32]:
-    """Unit rows (n, 256) of the grays ``cut`` pixels inside the border, whose mean is zero."""
+    """Unit rows of mean zero (n, 256): thumbnails of the faces without ``cut`` border pixels."""
     inner = slice(cut, SIDE - cut)
     rows = np.empty((len(faces), GRID * GRID), np.float32)
     for row, face in zip(rows, faces, strict=True):
@@ -72,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(
         prog="python -m training.expression.near_duplicates", description=__doc__
     )
-    p.add_argument("model", type=Path, nargs="+", help="folder of a run, .keras or .onnx file")
-    p.add_argument("--data", required=True, help="FER-2013, as training.expression.train takes it")
+    p.add_argument("model", type=Path, nargs="+", help="run folders, .keras or .onnx files")
+    p.add_argument("--data", required=True, help="CSV or folder, as for training")
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options.model, options.data))
 
@@ -86,18 +87,18 @@ def _run(models: Sequence[Path], data: str) -> int:
     faces = val.load(np.arange(len(val)))
     similarity, index = nearest(faces, train.load(np.arange(len(train))))
     same = train.labels[index] == val.labels
-    columns: dict[str, NDArray[Any]] = {"label of the most similar face": same}
+    columns: dict[str, NDArray[Any]] = {"same label": same}
     for predictor in predictors:
         for head in predictor.heads:
-            answers = predictor.predict(as_batch(faces), head).argmax(axis=1)
-            columns[f"{predictor.path}, {head}"] = answers == val.labels
-    print(f"| most similar face of training | faces | {' | '.join(columns)} |")
+            predicted = predictor.predict(as_batch(faces), head).argmax(axis=1)
+            columns[f"{predictor.path}, {head}"] = predicted == val.labels
+    print(f"| similarity to the nearest training face | faces | {' | '.join(columns)} |")
     print("| --- | ---: |" + " ---: |" * len(columns))
     upper = np.inf
     for lower in BANDS:
         band = (similarity >= lower) & (similarity < upper)
-        name = f"{lower:g} and more" if upper == np.inf else f"{lower:g} to {upper:g}"
-        _print_row(name if lower > 0 else f"under {upper:g}", band, columns)
+        name = f"{lower:g} and above" if upper == np.inf else f"{lower:g} to {upper:g}"
+        _print_row(name if lower > 0 else f"below {upper:g}", band, columns)
         upper = lower
     _print_row("all", np.ones(len(val), bool), columns)
     return 0

@@ -12,26 +12,27 @@ from numpy.typing import NDArray
 
 from fastfer.errors import ModelError
 from training.expression.calibration import INPUT
-from training.expression.data import FaceSource, as_batch
+from training.expression.face_sources import FaceSource, as_batch
 from training.expression.predictors import DEFAULT_OUTPUT, Floats
 from training.expression.space_to_depth import space_to_depth
 
 OPSET = 17
 CALIBRATION_FACES = 1024
-# Softmax and what follows it stay in float32: probabilities in steps of 1/255 would be no use.
+# Softmax and later nodes stay in float32: probabilities in steps of 1/255 are too coarse.
 QUANTISED = [
     "Conv", "MatMul", "Gemm", "Add", "Relu", "MaxPool", "GlobalAveragePool", "ReduceMean",
 ]  # fmt: skip
 
 
 def spread(source: FaceSource, count: int) -> NDArray[np.uint8]:
-    """Up to ``count`` faces (n, 48, 48), taken evenly from all of ``source``."""
+    """Up to ``count`` faces (n, 48, 48), evenly spaced in ``source``."""
     chosen = np.linspace(0, len(source) - 1, min(count, len(source)))
     return source.load(np.unique(chosen.astype(np.int64)))
 
 
 def quantise(plain: Path, path: Path, source: FaceSource) -> None:
-    """Write the INT8 twin of ``plain``: QDQ nodes, weights per channel, ranges of real faces."""
+    """Write the INT8 version of ``plain``: QDQ nodes, scales per channel, ranges from real
+    faces."""
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -60,7 +61,7 @@ def quantise(plain: Path, path: Path, source: FaceSource) -> None:
             ready, path, Faces(), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             op_types_to_quantize=QUANTISED, nodes_to_exclude=_heads(ready),
-            # Seven-bit weights: the 16-bit sums of processors without VNNI cannot overflow then.
+            # Seven-bit weights cannot overflow the 16-bit sums of CPUs without VNNI.
             reduce_range=True,
             extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
         )  # fmt: skip
@@ -68,13 +69,13 @@ def quantise(plain: Path, path: Path, source: FaceSource) -> None:
 
 
 def _heads(path: Path) -> list[str]:
-    """Names of the nodes from the last dense layers on: their few products stay in float32."""
+    """Names of the last dense layers and all nodes after them: few products, kept in float32."""
     nodes = list(onnx.load(path).graph.node)
-    made_by = {name: node for node in nodes for name in node.output}
+    producers = {name: node for node in nodes for name in node.output}
     heads = [node for node in nodes if node.op_type == "Softmax"]
-    for node in heads:  # grows while it is walked: back to the dense layers ...
+    for node in heads:  # The list grows during the loop: back to the dense layers ...
         if node.op_type not in ("MatMul", "Gemm"):
-            heads += [made_by[name] for name in node.input if name in made_by]
+            heads += [producers[name] for name in node.input if name in producers]
     known = {name for node in heads for name in node.output}
     for node in nodes:  # ... and, in the graph's order, on to the outputs.
         if known.intersection(node.input):
@@ -84,7 +85,7 @@ def _heads(path: Path) -> list[str]:
 
 
 def convert(graph: Any, path: Path) -> None:
-    """Keras to ONNX by Keras's own exporter, then names that do not depend on it."""
+    """Write a Keras model by Keras's own exporter, with fixed names of input and outputs."""
     quiet: dict[str, Any] = {"format": "onnx", "verbose": False, "opset_version": OPSET}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -107,7 +108,7 @@ def convert(graph: Any, path: Path) -> None:
 
 
 def save(model: Any, path: Path) -> None:
-    """Check and write, without the operator sets that converters name and no node needs."""
+    """Check and write ``model`` without unused operator sets."""
     used = {node.domain for node in model.graph.node}
     keep = [o for o in model.opset_import if o.domain in used]
     del model.opset_import[:]
@@ -117,7 +118,7 @@ def save(model: Any, path: Path) -> None:
 
 
 def _match_outputs(path: Path, example: dict[str, Floats], names: list[str]) -> dict[str, str]:
-    """Which output of the file is which of the model, told by what they compute."""
+    """Names of the model's outputs by name in the file, matched by their values."""
     if len(names) == 1:
         return {names[0]: next(iter(example))}
     import onnxruntime
@@ -128,7 +129,7 @@ def _match_outputs(path: Path, example: dict[str, Floats], names: list[str]) -> 
     for name, value in zip(names, session.run(names, feed), strict=True):
         found[name] = min(example, key=lambda k: float(np.abs(example[k] - value).max()))
     if len(set(found.values())) != len(names):
-        raise ModelError(f"the outputs {names} of the exported graph cannot be told apart")
+        raise ModelError(f"cannot match the outputs {names} of the exported graph")
     return found
 
 

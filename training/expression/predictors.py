@@ -1,4 +1,4 @@
-"""Trained networks of any file kind behind one interface: faces in, probabilities out."""
+"""Keras and ONNX networks behind one interface: faces in, probabilities out."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from numpy.typing import NDArray
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.errors import InputError, ModelError
 from fastfer.labels import EMOTIONS
+from training.common.fold_batchnorm import inference_model
 from training.common.run_folder import checkpoint_of, load_network
-from training.expression.batches import CROWD, FER2013
+from training.expression.batches import FER2013, FERPLUS
 from training.expression.data import CLASSES
 from training.expression.metrics import softmax
 
 Floats = NDArray[np.float32]
 BATCH = 256
+# Name of the ferplus head in files of earlier versions.
+OLD_FERPLUS = "crowd"
 DEFAULT_OUTPUT = "probabilities"
 
 
 class Predictor(Protocol):
-    """A network that can be asked."""
+    """A network that classifies faces."""
 
     @property
     def path(self) -> Path:
-        """The file it came from."""
+        """Its file."""
         ...
 
     @property
@@ -38,13 +41,13 @@ class Predictor(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of what it tells apart, in the order of its answers."""
+        """Names of its classes, in the order of the probabilities."""
         ...
 
     @property
     def bytes(self) -> int:
-        """What has to be kept of it: the size of an ONNX file, of the float32 weights alone in a
-        Keras file, which holds the optimizer's state as well."""
+        """Size of an ONNX file, or of the float32 weights of a Keras file, without its optimizer
+        state."""
         ...
 
     def predict(self, faces: Floats, head: str | None = None) -> Floats:
@@ -52,23 +55,23 @@ class Predictor(Protocol):
         ...
 
     def predict_heads(self, faces: Floats) -> dict[str, Floats]:
-        """The same of every head, in one pass."""
+        """The same for every head, in one pass."""
         ...
 
 
 @dataclass(frozen=True)
 class KerasPredictor:
-    """A Keras file, computed in float32 without batch normalisation."""
+    """A Keras file, computed in float32 with batch normalisation folded."""
 
     path: Path
     model: Any
     original: Any
-    """The network as it was trained, in float32 but not folded: what an export is held against."""
+    """The trained network in float32, not folded: the reference of an export."""
 
     @property
     def heads(self) -> tuple[str, ...]:
         names = tuple(self.model.output_names)
-        return (FER2013, CROWD) if set(names) == {FER2013, CROWD} else (DEFAULT_OUTPUT,)
+        return (FER2013, FERPLUS) if set(names) == {FER2013, FERPLUS} else (DEFAULT_OUTPUT,)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -80,7 +83,7 @@ class KerasPredictor:
         return int(self.original.count_params()) * 4
 
     def logits(self, faces: Floats, head: str | None = None) -> Floats:
-        """Raw scores (N, classes) before softmax."""
+        """(N, classes) before softmax."""
         return self._all_logits(faces)[head or self.heads[0]]
 
     def predict(self, faces: Floats, head: str | None = None) -> Floats:
@@ -92,7 +95,7 @@ class KerasPredictor:
     def _all_logits(self, faces: Floats) -> dict[str, Floats]:
         parts = []
         for start in range(0, max(len(faces), 1), BATCH):
-            # One call for each batch: predict() would add tenths of a second to every timing.
+            # predict() would add tenths of a second to every timing.
             out = self.model.predict_on_batch(faces[start : start + BATCH])
             parts.append(out if isinstance(out, dict) else {self.heads[0]: out})
         return {
@@ -103,7 +106,7 @@ class KerasPredictor:
 
 @dataclass(frozen=True)
 class OnnxPredictor:
-    """An ONNX file, through the classifier that serves users; one of them for each output."""
+    """An ONNX file, run by the classifier of fastfer; one for each output."""
 
     path: Path
     classifiers: dict[str, EmotionClassifier]
@@ -124,12 +127,11 @@ class OnnxPredictor:
         return self._known(self.classifiers[head or self.heads[0]].predict(faces))
 
     def predict_heads(self, faces: Floats) -> dict[str, Floats]:
-        said = self.classifiers[DEFAULT_OUTPUT].predict_heads(faces)
-        return {name: self._known(rows) for name, rows in said.items()}
+        heads = self.classifiers[DEFAULT_OUTPUT].predict_heads(faces)
+        return {name: self._known(rows) for name, rows in heads.items()}
 
     def _known(self, rows: Floats) -> Floats:
-        """Seven columns without those where the classifier puts 0, for the network does not know
-        them."""
+        """The columns of the network's own classes; the classifier sets the others to 0."""
         return rows[:, [EMOTIONS.index(name) for name in self.classes]]
 
 
@@ -137,31 +139,48 @@ def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
     """Open a run folder (by :func:`checkpoint_of`), a ``.keras`` file or an ``.onnx`` file.
 
     Raises:
-        InputError: there is no such file.
-        ModelError: it is not a network that this project can read.
+        InputError: the file does not exist or is of another kind.
+        ModelError: it is not an expression network.
     """
     path = Path(path)
     if path.is_dir():
         path = checkpoint_of(path)
     if not path.exists():
-        raise InputError(f"{path}: no such file; give a run folder, a .keras or an .onnx file")
+        raise InputError(f"{path}: no such file", code="not_found")
     return _load_onnx(path, threads) if path.suffix == ".onnx" else _load_keras(path)
 
 
-def named(classes: Sequence[str], noun: str = "") -> str:
-    """Number and names of classes, as a message says them."""
-    return f"{len(classes)}{noun} ({', '.join(classes)})"
+def class_list(classes: Sequence[str]) -> str:
+    """Number and names of classes, for a message."""
+    return f"{len(classes)} classes ({', '.join(classes)})"
 
 
 def _load_keras(path: Path) -> KerasPredictor:
-    from training.common.fold_batchnorm import inference_twin
-
     if path.suffix != ".keras":
-        raise InputError(f"{path}: neither a run folder nor a .keras nor an .onnx file")
-    model = load_network(path)
+        raise InputError(
+            f"{path}: expected a run folder, a .keras or an .onnx file", code="unsupported_format"
+        )
+    model = _with_current_heads(load_network(path))
     if model.input_shape[1:] != (48, 48, 1):
-        raise ModelError(f"{path}: input {model.input_shape}; (N, 48, 48, 1) is needed")
-    return KerasPredictor(path, inference_twin(model), inference_twin(model, fold=False))
+        raise ModelError(f"{path}: input {model.input_shape}, expected (N, 48, 48, 1)")
+    return KerasPredictor(path, inference_model(model), inference_model(model, fold=False))
+
+
+def _with_current_heads(model: Any) -> Any:
+    """``model`` with its ferplus head called so, which earlier versions called otherwise."""
+    if OLD_FERPLUS not in getattr(model, "output_names", ()):
+        return model
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {renamed(k): renamed(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(renamed, value))
+        return FERPLUS if value == OLD_FERPLUS else value
+
+    current = type(model).from_config(renamed(model.get_config()))
+    current.set_weights(model.get_weights())
+    return current
 
 
 def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
@@ -173,6 +192,6 @@ def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
 
 
 def with_flips(predictor: Predictor, faces: Floats, head: str | None = None) -> Floats:
-    """Mean of the probabilities of each face and of its mirror image."""
+    """Mean probabilities (N, classes) of each face and its mirror image."""
     mirrored = np.ascontiguousarray(faces[:, :, ::-1])
     return (predictor.predict(faces, head) + predictor.predict(mirrored, head)) / np.float32(2)

@@ -1,7 +1,7 @@
-"""How a network fares on faces as users have them: ``python -m training.expression.robustness MODEL``.
+"""Accuracy on altered faces: ``python -m training.expression.robustness MODEL --data PATH``.
 
-FER-2013's faces are cut and lit as its makers chose. Here the same faces come with the box off,
-turned, brighter, blurred, compressed; and, with ``--wild``, faces of press photos are asked about.
+The faces of FER-2013 are moved in their box, rotated, brightened, blurred, compressed and reduced.
+``--photos`` also measures on labelled photos.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from training.common.options import run_command, whole
 from training.common.run_folder import write_json
 from training.expression import evaluate, metrics
 from training.expression.batches import FER2013
-from training.expression.data import SIDE, FaceSource, as_batch, load_dataset
+from training.expression.data import load_dataset
+from training.expression.face_sources import SIDE, FaceSource, as_batch
 from training.expression.predictors import Floats, Predictor, load_predictor
 
 Face = NDArray[np.uint8]
@@ -33,7 +34,7 @@ KEPT = 0.90
 
 LABELS, MAJORITY = "FER-2013 labels", "FER+ majority"
 
-WILD_CROPS = {
+PHOTO_CROPS = {
     "images": "YuNet's box, widened to 1.15",
     "images_full": "the whole tight portrait",
 }
@@ -79,7 +80,7 @@ def _from_24(face: Face, rng: np.random.Generator) -> Face:
 
 
 def _pack(frame: Face, box: tuple[float, float, float, float]) -> Face:
-    """The box as fastfer cuts it in use: its resize filter, its repeated edges."""
+    """The box, cropped as in inference: the same resize filter and repeated edges."""
     packed = pack_faces(frame, [box], size=SIDE, scale=1.0)
     return np.asarray(np.rint(packed[0, :, :, 0]), np.uint8)
 
@@ -95,7 +96,7 @@ CHANGES: dict[str, Callable[[Face, np.random.Generator], Face]] = {
     "JPEG quality 30": _compressed,
     "up-sampled from 24 px": _from_24,
 }
-"""What may happen to a face (48, 48) on its way to the network; the last is the hardest."""
+"""Changes of a face (48, 48) uint8, by name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,10 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     p.add_argument("model", help="run folder, .keras or .onnx file of seven classes")
     p.add_argument("--data", required=True, help="CSV or folder, as for training")
-    p.add_argument("--votes", help="FER+ votes: judge every output but fer2013 by their majority")
+    p.add_argument(
+        "--votes", help="FER+ votes: measure every output except fer2013 against their majority"
+    )
     p.add_argument("--split", default="PublicTest", help="usage or folder name (PublicTest)")
-    p.add_argument("--wild", type=Path, help="lfw_expressions_dev.npz: also measure on photos")
-    p.add_argument("--skip-bad", action="store_true", help="leave bad rows out, do not stop")
+    p.add_argument(
+        "--photos", type=Path, metavar="FILE.npz",
+        help="also measure on photos: images and images_full, uint8 (N, 48, 48), and labels (N,)",
+    )  # fmt: skip
+    p.add_argument("--skip-bad", action="store_true", help="skip bad rows and images")
     p.add_argument("--threads", type=whole(1), default=1, help="of ONNX Runtime (1)")
     p.add_argument("--seed", type=whole(0), default=0, help="of the random changes (0)")
     p.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (report)")
@@ -117,12 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.common import plots
+    from training.expression import plots
 
     dataset = load_dataset(options.data, votes=options.votes, skip_bad=options.skip_bad)
     source = dataset.split(options.split)
     predictor = load_predictor(options.model, options.threads)
-    photos = None if options.wild is None else read_wild(options.wild)
+    photos = None if options.photos is None else read_photos(options.photos)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {
@@ -138,15 +144,19 @@ def _run(options: argparse.Namespace) -> int:
         }
         plots.kept_shares(found["changes"], KEPT, out / f"robustness{suffix}.png")
         if photos is not None:
-            found["wild"] = {}
-            for crop in WILD_CROPS:
-                said = predictor.predict(photos[crop], head)
-                found["wild"][crop] = metrics.summary(said, photos["labels"], EMOTIONS)
-                table = found["wild"][crop]["confusion"]
-                plots.confusion(table, EMOTIONS, out / f"wild-{crop}{suffix}.png")
-            said = predictor.predict(photos["images"], head)
+            found["photos"] = {}
+            for crop in PHOTO_CROPS:
+                probabilities = predictor.predict(photos[crop], head)
+                found["photos"][crop] = metrics.summary(probabilities, photos["labels"], EMOTIONS)
+                table = found["photos"][crop]["confusion"]
+                plots.confusion(table, EMOTIONS, out / f"photos-{crop}{suffix}.png")
+            probabilities = predictor.predict(photos["images"], head)
             plots.mistakes(
-                photos["images"], said, photos["labels"], EMOTIONS, out / f"mistakes{suffix}.png"
+                photos["images"],
+                probabilities,
+                photos["labels"],
+                EMOTIONS,
+                out / f"mistakes{suffix}.png",
             )
         report["outputs"][head] = found
     plots.changed_faces(_samples(source, options.seed), out / "changes.png")
@@ -171,15 +181,15 @@ def changed(faces: Face, name: str, seed: int, start: int = 0) -> Floats:
 
 
 def judge(head: str, source: FaceSource) -> str:
-    """What an output is held against: the votes' majority where votes are known, but for
-    ``fer2013``, and else the labels."""
+    """The reference of an output: the FER-2013 labels for ``fer2013`` and without votes, else the
+    FER+ majority."""
     return LABELS if source.votes is None or head == FER2013 else MAJORITY
 
 
 def measure(
     predictor: Predictor, head: str, source: FaceSource, seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """Accuracy on clean and on changed faces by :func:`judge`, and the share that is kept."""
+    """Accuracy on clean and changed faces against :func:`judge`, and its share of the clean one."""
     if source.votes is None or judge(head, source) == LABELS:
         judged, truth = np.arange(len(source)), source.labels
     else:
@@ -191,38 +201,45 @@ def measure(
         faces = source.load(part)
         for name in hits:
             batch = as_batch(faces) if name == "clean" else changed(faces, name, seed, start)
-            said = predictor.predict(batch, head)
-            if said.shape[1] != len(EMOTIONS):
+            probabilities = predictor.predict(batch, head)
+            if probabilities.shape[1] != len(EMOTIONS):
                 raise UsageError(
-                    f"{predictor.path} knows {said.shape[1]} classes; seven are needed"
+                    f"{predictor.path} has {probabilities.shape[1]} classes, expected seven"
                 )
-            hits[name] += int((said.argmax(axis=1) == truth[start : start + len(part)]).sum())
+            hits[name] += int(
+                (probabilities.argmax(axis=1) == truth[start : start + len(part)]).sum()
+            )
     clean = max(hits["clean"], 1)
     return {
         name: {"accuracy": n / max(len(judged), 1), "kept": n / clean} for name, n in hits.items()
     }
 
 
-def read_wild(path: Path) -> dict[str, Any]:
-    """Both crops as batches (N, 48, 48, 1) in [0, 1], and labels (N,)."""
+def read_photos(path: Path) -> dict[str, Any]:
+    """Labelled photos: both crops as batches (N, 48, 48, 1) in [0, 1], and ``labels`` (N,).
+
+    Raises:
+        InputError: the file is not such an archive.
+    """
     try:
         with np.load(path) as file:
             labels = file["labels"].astype(np.int64)
-            crops = {name: file[name] for name in WILD_CROPS}
+            crops = {name: file[name] for name in PHOTO_CROPS}
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as e:
-        raise InputError(f"{path}: not the labelled photos this command reads ({e})") from e
+        raise InputError(f"{path}: not an archive of labelled photos: {e}", code="damaged") from e
     for name, faces in crops.items():
         if faces.shape != (len(labels), SIDE, SIDE) or faces.dtype != np.uint8:
             raise InputError(
-                f"{path}: {name} is {faces.dtype} {faces.shape}; uint8 ({len(labels)}, 48, 48) is "
-                "needed"
+                f"{path}: {name} is {faces.dtype} {faces.shape}, expected uint8 ({len(labels)}, "
+                "48, 48)",
+                code="unsupported_format",
             )
     return {"labels": labels} | {name: as_batch(faces) for name, faces in crops.items()}
 
 
 def markdown(report: dict[str, Any]) -> str:
     """A table of changes for every output, and one of the photos."""
-    lines = [f"{report['model']} on {report['split']}, as users' faces are seen.", ""]
+    lines = [f"{report['model']} on {report['split']}, altered faces.", ""]
     heads = report["outputs"]
     lines.append(
         "| faces | " + " | ".join(f"{h}, {f['judged_by']} | kept" for h, f in heads.items()) + " |"
@@ -239,12 +256,12 @@ def markdown(report: dict[str, Any]) -> str:
         if cell["kept"] < KEPT
     ]
     lines += ["", f"Below {KEPT:.0%} of the clean accuracy: {', '.join(low) or 'none'}."]
-    if any("wild" in found for found in heads.values()):
+    if any("photos" in found for found in heads.values()):
         lines += ["", "| photos | output | accuracy | mean recall |", "| --- | --- | ---: | ---: |"]
         lines += [
-            f"| {WILD_CROPS[crop]} | {head} | {w['accuracy']:.2%} | {w['mean_recall']:.3f} |"
+            f"| {PHOTO_CROPS[crop]} | {head} | {w['accuracy']:.2%} | {w['mean_recall']:.3f} |"
             for head, found in heads.items()
-            for crop, w in found["wild"].items()
+            for crop, w in found["photos"].items()
         ]
     return "\n".join(lines) + "\n"
 

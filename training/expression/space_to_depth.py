@@ -1,4 +1,4 @@
-"""A strided first convolution as INT8 likes it: fewer, wider gathers for the same sums."""
+"""Rewrite a strided first convolution so that INT8 kernels gather fewer, wider values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ BLOCK = 2
 
 
 def space_to_depth(model: Any) -> bool:
-    """Rewrite the first convolution of an ONNX model, if it has one channel, stride 2 and a picture
-    of even sides: blocks of 2x2 pixels become four channels, over which the same kernel has stride
-    1. Returns whether it did.
+    """Rewrite the first convolution of an ONNX model, if it has one input channel, stride 2 and an
+    input of even sides: blocks of 2x2 pixels become four channels, which a 3x3 kernel of stride 1
+    reads in place of the 5x5 kernel of stride 2. Returns whether it did.
 
-    The sums stay the same but for their order. ONNX Runtime gathers the 25 bytes of a 5x5 kernel
-    one by one, those of the 3x3 kernel over blocks by fours: the stem then takes half the time.
+    The sums are the same except for their order. ONNX Runtime gathers the 25 bytes of a 5x5 kernel
+    one by one, those of the blocks in fours, which halves the time of the convolution.
     """
     graph = model.graph
     place, conv = next(

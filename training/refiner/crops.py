@@ -32,7 +32,7 @@ from fastfer.detectors.nano_refiner import SIZE, encode, proposal_crops
 from fastfer.detectors.resize import shrink
 from fastfer.errors import FastferError, InputError
 from fastfer.kernels.boxes import iou
-from training.common.options import how_to_go_on, run_command, share, whole
+from training.common.options import resume_advice, run_command, share, whole
 from training.detector.photos import FaceRegions, Floats, Photo, read_photos
 from training.detector.tiles import Pixels, TileAugmentation, draw
 
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--seed", type=whole(0), default=0, help="of the tiles")
     p.add_argument("--workers", type=whole(1), default=os.cpu_count(), help="processes")
     options = p.parse_args(arguments)
-    return run_command(lambda: _run(options), lambda: how_to_go_on("", None))
+    return run_command(lambda: _run(options), lambda: resume_advice("", None))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -5,21 +5,36 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from training.common import trainer
+from training.common.config import TrainingConfig
 from training.common.options import whole
 from training.refiner.crops import FILES, Crops
 
 MODULE = "training.refiner.train"
 
 
+@dataclass(frozen=True, kw_only=True)
+class RefinerConfig(TrainingConfig):
+    """Options of a refiner's run; see ``--help`` for each."""
+
+    steps: int
+    clip_norm: float | None = 10.0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     parser = _parser()
-    options = parser.parse_args(arguments)
-    data = "the folder that python -m training.refiner.crops has written"
-    return trainer.run(MODULE, parser, options, data, lambda config: None, _train)
+    training = trainer.Training(
+        MODULE,
+        RefinerConfig,
+        RefinerConfig.from_options,
+        _train,
+        "the folder that python -m training.refiner.crops has written",
+    )
+    return training.main(parser, parser.parse_args(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,31 +52,26 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
-def _train(folder: Path, config: trainer.Config, state: trainer.State) -> int:
-    import keras
-
+def _train(run: trainer.Run[RefinerConfig]) -> None:
     from training.refiner import losses
     from training.refiner.batches import AllCrops, CropBatches
-    from training.refiner.network import build, load
+    from training.refiner.network import build
 
-    keras.utils.set_random_seed(config["seed"])
-    keras.config.set_dtype_policy(config["precision"])
-    train, val = (Crops.read(Path(config["data"]) / FILES[split]) for split in ("train", "val"))
+    config = run.config
+    train, val = (Crops.read(Path(config.data) / FILES[split]) for split in ("train", "val"))
     print(f"{len(train.pixels)} crops to train, {len(val.pixels)} to validate")
     batches = CropBatches(
-        train, steps=config["steps"], batch_size=config["batch_size"], seed=config["seed"],
-        epoch=state["epoch"] if state else 0,
-    )  # fmt: skip
-    model = trainer.prepare(
-        config, folder, state, build=build, load=load, loss=losses.Refinement(),
-        metrics=[losses.score, losses.box, losses.points], steps=len(batches),
-    )  # fmt: skip
-    trainer.fit(model, config, folder, state, batches, AllCrops(val, config["batch_size"]))
-    print(
-        f"done; evaluate with: python -m training.evaluate_detectors nano --refiner {folder} "
-        "--data FOLDER"
+        train, steps=config.steps, batch_size=config.batch_size, seed=config.seed, epoch=run.epoch
     )
-    return 0
+    model = trainer.prepare(
+        run, len(batches), build=build, loss=losses.Refinement(),
+        metrics=[losses.score, losses.box, losses.points],
+    )  # fmt: skip
+    trainer.fit(run, model, batches, AllCrops(val, config.batch_size))
+    print(
+        "evaluate with: python -m training.evaluate_detectors nano "
+        f"--refiner {run.folder} --data FOLDER"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Augmentation: repeatable, within its ranges, and nothing at all when nothing is asked for."""
+"""Augmentation: repeatable, within its ranges, and the identity when it is off."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def only(**what: float) -> Augmentation:
     return dataclasses.replace(Augmentation.none(), **what)
 
 
-def test_the_same_seed_gives_the_same_faces(faces):
+def test_the_same_seed_repeats_the_faces(faces):
     first = EVERYTHING.apply(faces, rng(5))
     np.testing.assert_array_equal(first, EVERYTHING.apply(faces, rng(5)))
     assert not np.array_equal(first, EVERYTHING.apply(faces, rng(6)))
 
 
 @given(seed=st.integers(0, 2**32))
-def test_values_stay_in_range_and_faces_unchanged(seed):
+def test_values_stay_in_range_and_inputs_unchanged(seed):
     faces = draw_faces(7)[0]
     before = faces.copy()
     out = EVERYTHING.apply(faces, rng(seed))
@@ -65,7 +65,7 @@ def test_flip_mirrors_about_half_of_the_faces(faces):
     assert 0.4 < mirrored.mean() < 0.6
 
 
-def test_a_shift_moves_by_no_more_than_asked():
+def test_a_shift_stays_within_its_range():
     face = np.zeros((1, 48, 48), np.uint8)
     face[0, 24, 24] = 255
     moves = []
@@ -80,8 +80,8 @@ def test_a_shift_moves_by_no_more_than_asked():
 
 
 @pytest.mark.parametrize(("what", "largest"), [({"rotation": 30}, 30), ({"zoom": 0.3}, 0.3)])
-def test_a_turn_and_a_zoom_stay_within_what_was_asked(what, largest):
-    """Two dots tell how far the face was turned and how much it grew."""
+def test_rotation_and_zoom_stay_within_their_ranges(what, largest):
+    """Two dots show the angle and the size."""
     face = np.zeros((1, 48, 48), np.uint8)
     for x in (13, 34):
         cv2.circle(face[0], (x, 24), 2, 255, -1)
@@ -103,7 +103,7 @@ def test_a_turn_and_a_zoom_stay_within_what_was_asked(what, largest):
     assert max(found) > 0.9 * largest
 
 
-def test_brightness_and_contrast_change_by_no_more_than_asked():
+def test_brightness_and_contrast_stay_within_their_ranges():
     face = np.full((400, 48, 48), 128, np.uint8)
     face[:, :24] = 64
     plain = face.astype(np.float32) / 255
@@ -129,7 +129,7 @@ def test_erasing_covers_4_to_25_per_cent_of_the_area():
     assert 0.2 < hit < 0.4
 
 
-def test_blur_takes_detail_away(faces):
+def test_blur_removes_detail(faces):
     def detail(images: np.ndarray) -> float:
         return float(np.abs(np.diff(images, axis=2)).mean())
 
@@ -153,87 +153,7 @@ def test_mixup_blends_faces_and_targets_by_the_same_share():
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
-def test_numbers_out_of_range_are_refused(name, value):
-    with pytest.raises(UsageError, match=f"--{name} must lie between 0 and"):
+def test_numbers_out_of_range_are_rejected(name, value):
+    with pytest.raises(UsageError, match=f"--{name} ") as caught:
         Augmentation(**{name: value})
-
-
-def test_batches_are_the_same_for_the_same_seed_and_epoch(parts):
-    pytest.importorskip("keras")
-    from pathlib import Path
-
-    from training.expression.batches import FaceBatches, label_targets
-    from training.expression.data import ArraySource
-
-    faces, labels = parts["PublicTest"]
-    source = ArraySource(faces, labels, None, np.arange(len(labels)), Path("x"))
-    targets = {"logits": label_targets(labels, 7)}
-
-    def batches(seed: int, epoch: int) -> FaceBatches:
-        return FaceBatches(source, targets, 32, EVERYTHING, seed, epoch)
-
-    one, later = batches(3, 0), batches(3, 1)
-    assert len(one) == 3
-    first = one[1]
-    one.on_epoch_end()
-    for index in (2, 0, 1):  # in whatever order threads ask
-        np.testing.assert_array_equal(one[index][0], later[index][0])
-        np.testing.assert_array_equal(one[index][1], later[index][1])
-    assert not np.array_equal(first[0], one[1][0])
-    assert not np.array_equal(first[0], batches(4, 0)[1][0])
-    assert one[2][0].shape == (70 - 64, 48, 48, 1)
-
-    in_order = FaceBatches(source, targets, 32)
-    np.testing.assert_array_equal(in_order[0][0][..., 0], faces[:32].astype(np.float32) / 255)
-    np.testing.assert_array_equal(in_order[2][1].argmax(axis=1), labels[64:])
-
-
-@pytest.mark.parametrize("mixup", [0.0, 0.5])
-def test_a_lesson_is_about_the_changed_faces_and_weighs_what_they_weigh(parts, mixup):
-    pytest.importorskip("keras")
-    from pathlib import Path
-
-    from training.expression.batches import FaceBatches, Lesson, label_targets
-    from training.expression.data import ArraySource
-
-    faces, labels = parts["PublicTest"]
-    source = ArraySource(faces, labels, None, np.arange(len(labels)), Path("x"))
-    weights = np.where(labels == 3, 0.25, 2).astype(np.float32)[:, None]
-    own = label_targets(labels, 7) * weights
-    asked = []
-
-    def teach(seen):
-        """Surer of the first class the brighter a face is."""
-        asked.append(seen)
-        bright = seen.mean(axis=(1, 2, 3))
-        rows = np.stack([bright, *[(1 - bright) / 6] * 6], axis=1)
-        return {"a": rows, "b": rows[:, ::-1]}
-
-    changes = dataclasses.replace(EVERYTHING, mixup=mixup)
-    plain = FaceBatches(source, {"a": own, "b": own, "w": weights}, 32, changes, 5)
-    lesson = Lesson(teach, 0.4, weights)
-    taught = FaceBatches(source, {"a": own, "b": own}, 32, changes, 5, lesson=lesson)
-    for index in (1, 0):
-        seen, rows = plain[index]
-        same, blended = taught[index]
-        np.testing.assert_array_equal(seen, same)
-        np.testing.assert_array_equal(asked[-1], same)
-        assert sorted(blended) == ["a", "b"]
-        for name, said in teach(same).items():
-            np.testing.assert_allclose(
-                blended[name], 0.6 * rows[name] + 0.4 * said * rows["w"], rtol=1e-5
-            )
-
-
-def test_label_targets_by_hand():
-    pytest.importorskip("keras")
-    from training.expression.batches import blend, label_targets
-
-    labels = np.array([1, 0])
-    np.testing.assert_allclose(
-        label_targets(labels, 4, 0.1), [[0.025, 0.925, 0.025, 0.025], [0.925, 0.025, 0.025, 0.025]]
-    )
-    np.testing.assert_array_equal(label_targets(labels, 2), [[0, 1], [1, 0]])
-    np.testing.assert_allclose(
-        blend(np.float32([[1, 0]]), np.float32([[0.2, 0.8]]), 0.75), [[0.4, 0.6]], rtol=1e-6
-    )
+    assert caught.value.code == "out_of_range"

@@ -1,12 +1,9 @@
 """The loss teaches in proportion to what a row of targets adds up to."""
-# ruff: noqa: E402  (what needs Keras comes after the skip)
 
 from __future__ import annotations
 
+import keras
 import numpy as np
-import pytest
-
-keras = pytest.importorskip("keras")
 
 from training.expression.losses import soft_cross_entropy
 

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("keras")
-
 from fastfer.classifiers.native import FLOAT32_MODEL, INT8_MODEL, EmotionClassifier
 from fastfer.detectors import create_detector
 from fastfer.detectors.nano import NANO_MODEL as NANO
@@ -115,7 +113,9 @@ def test_the_recipe_bundles_a_network(tmp_path, faces_csv):
     before = [path.read_bytes() for path in (INT8_MODEL, FLOAT32_MODEL)]
     clone, called = run_recipe(tmp_path, RECIPE, "archive.zip")
     models = clone / "fastfer" / "models"
-    for path, old, quantisation in zip((INT8_MODEL, FLOAT32_MODEL), before, ("int8", "none"), strict=True):
+    for path, old, quantisation in zip(
+        (INT8_MODEL, FLOAT32_MODEL), before, ("int8", "none"), strict=True
+    ):
         assert (models / path.name).read_bytes() != old
         contract = EmotionClassifier(models / path.name).contract
         assert (contract.name, contract.quantisation) == ("fer2013_simple", quantisation)

@@ -1,4 +1,4 @@
-"""The robustness report: what each change does, and what the command writes."""
+"""Robustness: the changes of the faces, and the report."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ import numpy as np
 import pytest
 
 from tests.helpers.drawn_faces import draw_faces
-
-pytest.importorskip("keras")
-
-import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
 from training.expression import robustness
-from training.expression.data import ArraySource
+from training.expression.face_sources import ArraySource
 from training.expression.robustness import CHANGES, changed, main, measure
-from training.expression.train import main as train
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +21,16 @@ def faces() -> np.ndarray:
 
 
 class Mean:
-    """A network that says "happy" to bright faces and "sad" to dark ones."""
+    """A network that classifies bright faces as happy and dark ones as sad."""
 
     path = Path("mean.onnx")
     heads = ("probabilities", "fer2013")
 
     def predict(self, batch, head=None):
-        said = np.zeros((len(batch), 7), np.float32)
+        probabilities = np.zeros((len(batch), 7), np.float32)
         bright = batch.mean(axis=(1, 2, 3)) > 0.3
-        said[bright, 3] = said[~bright, 4] = 1
-        return said
+        probabilities[bright, 3] = probabilities[~bright, 4] = 1
+        return probabilities
 
 
 @pytest.mark.parametrize("name", list(CHANGES))
@@ -46,10 +41,10 @@ def test_changes_are_repeatable_and_in_range(faces, name):
     assert out.min() >= 0
     assert out.max() <= 1
     plain = faces.astype(np.float32)[..., None] / 255
-    assert np.abs(out - plain).mean() > 0.005, "something changes"
-    assert np.corrcoef(out.ravel(), plain.ravel())[0, 1] > 0.5, "but it is the same face"
+    assert np.abs(out - plain).mean() > 0.005
+    assert np.corrcoef(out.ravel(), plain.ravel())[0, 1] > 0.5
     np.testing.assert_array_equal(out, changed(faces, name, 3))
-    # In parts as in one go.
+    # In chunks as in one call.
     np.testing.assert_array_equal(out[20:], changed(faces[20:], name, 3, start=20))
 
 
@@ -72,8 +67,8 @@ def test_light_by_hand(faces):
         ("box off by 10 % in both", 4.8, 0.1),
     ],
 )
-def test_boxes_are_off_by_no_more_than_said(name, place, scale):
-    """Two dots on the middle row tell where the box went and how large it was."""
+def test_boxes_move_within_their_range(name, place, scale):
+    """Two dots on the middle row show the position and size of the box."""
     face = np.zeros((48, 48), np.uint8)
     for x in (16, 31):
         cv2.circle(face, (x, 24), 2, 255, -1)
@@ -101,7 +96,7 @@ def test_shares_by_hand(faces, monkeypatch):
     images[:4] = 100  # 0.39: bright, but not when darkened to a half
     labels = np.array([3] * 6 + [4] * 6)
     votes = np.zeros((12, 7), np.float32)
-    votes[:3, 4] = 1  # the crowd finds three sad; of the others it says nothing
+    votes[:3, 4] = 1  # three faces are sad by majority, the others have no votes
     source = ArraySource(images, labels, votes, np.arange(12), Path("x"))
     by_labels = measure(Mean(), "fer2013", source)
     assert by_labels["clean"] == {"accuracy": 0.5, "kept": 1.0}
@@ -115,33 +110,23 @@ def test_shares_by_hand(faces, monkeypatch):
     assert list(by_votes) == ["clean", *CHANGES]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, faces_csv) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "one"
-    words = f"--data {faces_csv} --out {out} --arch tiny --epochs 6 --precision float32"
-    assert train(words.split()) == 0
-    return out
-
-
-def test_the_command_writes_its_report(run, faces_csv, tmp_path, capsys):
-    images, labels = draw_faces(30, 9)
-    wild = tmp_path / "wild.npz"
-    np.savez(wild, images=images, images_full=images[:, ::-1], labels=labels.astype(np.uint8))
+def test_the_command_writes_its_report(trained_run, faces_csv, photos_npz, tmp_path, capsys):
     out = tmp_path / "report"
-    assert main([str(w) for w in (run, "--data", faces_csv, "--wild", wild, "--out", out)]) == 0
+    words = (trained_run, "--data", faces_csv, "--photos", photos_npz, "--out", out)
+    assert main([str(w) for w in words]) == 0
     report = json.loads((out / "robustness.json").read_text())
-    assert report["model"] == "one"
+    assert report["model"] == trained_run.name
     found = report["outputs"]["probabilities"]
     assert found["judged_by"] == "FER-2013 labels"
     assert list(found["changes"]) == ["clean", *CHANGES]
-    assert found["wild"]["images"]["accuracy"] > found["wild"]["images_full"]["accuracy"]
-    assert found["wild"]["images"]["faces"] == 30
+    assert found["photos"]["images"]["accuracy"] > found["photos"]["images_full"]["accuracy"]
+    assert found["photos"]["images"]["faces"] == 30
     text = (out / "robustness.md").read_text()
     assert text in capsys.readouterr().out
     for name in CHANGES:
         assert f"| {name} | " in text
     assert "YuNet's box, widened to 1.15 | probabilities |" in text
-    pictures = ("robustness", "changes", "mistakes", "wild-images", "wild-images_full")
+    pictures = ("robustness", "changes", "mistakes", "photos-images", "photos-images_full")
     for name in pictures:
         image = cv2.imread(str(out / f"{name}.png"))
         assert min(image.shape[:2]) > 150, name
@@ -149,18 +134,18 @@ def test_the_command_writes_its_report(run, faces_csv, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an archive", "wrong"])
-def test_photos_that_cannot_be_read_are_told(run, faces_csv, tmp_path, capsys, content):
-    wild = tmp_path / "wild.npz"
+def test_photos_that_cannot_be_read_are_rejected(trained_run, faces_csv, tmp_path, capsys, content):
+    photos = tmp_path / "photos.npz"
     if content == "wrong":
-        np.savez(wild, images=np.zeros((3, 9, 9), np.uint8), images_full=0, labels=np.zeros(3))
+        np.savez(photos, images=np.zeros((3, 9, 9), np.uint8), images_full=0, labels=np.zeros(3))
     elif content is not None:
-        wild.write_bytes(content)
-    assert main([str(w) for w in (run, "--data", faces_csv, "--wild", wild)]) == 3
-    assert str(wild) in capsys.readouterr().err
+        photos.write_bytes(content)
+    assert main([str(w) for w in (trained_run, "--data", faces_csv, "--photos", photos)]) == 3
+    assert str(photos) in capsys.readouterr().err
 
 
 def test_the_photos_of_the_development_set(shared):
-    photos = robustness.read_wild(shared / "data" / "wild" / "lfw_expressions_dev.npz")
+    photos = robustness.read_photos(shared / "data" / "wild" / "lfw_expressions_dev.npz")
     assert photos["images"].shape == photos["images_full"].shape == (774, 48, 48, 1)
     assert photos["images"].max() <= 1
     assert set(photos["labels"].tolist()) <= set(range(7))

@@ -1,0 +1,44 @@
+"""Configurations: from options to JSON and back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass, field
+
+import pytest
+
+from fastfer.errors import UsageError
+from training.common.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Group:
+    width: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    sides: tuple[int, ...] = ()
+    group: Group = field(default_factory=Group)
+
+
+OPTIONS = argparse.Namespace(
+    data="x", init=None, epochs=3, batch_size=4, learning_rate=0.1, sides=(32, 64), width=7,
+    resume=False,
+)  # fmt: skip
+
+
+def test_a_configuration_survives_json():
+    config = Config.from_options(OPTIONS)
+    assert config.group == Group(7)
+    values = json.loads(json.dumps({**asdict(config), "environment": {}}))
+    assert Config.from_json(values) == config
+
+
+def test_a_configuration_of_another_version_is_rejected():
+    values = {**asdict(Config.from_options(OPTIONS)), "old_option": 1}
+    with pytest.raises(UsageError, match="old_option") as caught:
+        Config.from_json(values)
+    assert caught.value.code == "unknown_option"
+    assert Config.from_json(values, strict=False).group == Group(7)

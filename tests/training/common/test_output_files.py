@@ -1,0 +1,53 @@
+"""Output files appear complete and together, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fastfer.errors import OutputError
+from training.common import output_files
+from training.common.output_files import check_output, put_in_place, temporary_files
+
+
+def test_paths_that_cannot_hold_a_file_are_rejected(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path / "folder", tmp_path / "file" / "m.onnx"):
+        with pytest.raises(OutputError, match=str(path)):
+            check_output("--out", path)
+    check_output("--out", tmp_path / "new" / "m.onnx")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_without_permission_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr(output_files.os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(OutputError, match=str(tmp_path)):
+        check_output("--out", tmp_path / "new" / "m.onnx")
+
+
+def test_temporary_files_lie_beside_their_targets_and_vanish(tmp_path):
+    with temporary_files([tmp_path / "new" / "a.onnx"]) as (file,):
+        assert file.parent.parent == tmp_path / "new"
+        file.write_bytes(b"x")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("before", [b"old content", None])
+def test_files_are_moved_all_or_none(tmp_path, before):
+    made = [tmp_path / "made" / name for name in ("a.onnx", "b.onnx")]
+    first, second = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    made[0].parent.mkdir()
+    for path in made:
+        path.write_bytes(b"new")
+    if before:
+        first.write_bytes(before)
+    second.mkdir()
+    with pytest.raises(OSError, match=r"b\.onnx"):
+        put_in_place(made, [first, second])
+    assert (first.read_bytes() if before else first.exists()) == (before or False)
+    made[0].write_bytes(b"new")
+    second.rmdir()
+    put_in_place(made, [first, second])
+    assert first.read_bytes() == second.read_bytes() == b"new"

@@ -1,0 +1,75 @@
+"""Predictors: Keras and ONNX files behind one interface."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
+from fastfer.classifiers.native import FLOAT32_MODEL
+from fastfer.errors import FastferError
+from training.expression.architectures import build
+from training.expression.metrics import softmax
+from training.expression.predictors import load_predictor, with_flips
+
+
+@pytest.fixture
+def images(parts) -> np.ndarray:
+    return parts["PublicTest"][0].astype(np.float32)[..., None] / 255
+
+
+def test_probabilities_are_the_softmax_of_the_logits(trained_run, images):
+    predictor = load_predictor(trained_run)
+    np.testing.assert_allclose(predictor.predict(images), softmax(predictor.logits(images)))
+
+
+def test_all_heads_in_one_pass(two_heads, images):
+    for predictor in (load_predictor(two_heads), load_predictor(FLOAT32_MODEL)):
+        once = predictor.predict_heads(images)
+        assert tuple(once) == predictor.heads
+        for head, probabilities in once.items():
+            np.testing.assert_allclose(probabilities, predictor.predict(images, head), atol=1e-6)
+
+
+def test_files_of_earlier_versions_have_the_current_head_names(tmp_path, images):
+    old = build("tiny", 7, ("fer2013", "crowd"))
+    old.save(tmp_path / "old.keras")
+    predictor = load_predictor(tmp_path / "old.keras")
+    assert predictor.heads == ("fer2013", "ferplus")
+    logits = old(images, training=False)["crowd"]
+    np.testing.assert_allclose(predictor.logits(images, "ferplus"), logits, atol=1e-4)
+
+
+def test_mirror_images_are_averaged(trained_run, images):
+    predictor = load_predictor(trained_run)
+    expected = (predictor.predict(images) + predictor.predict(images[:, :, ::-1].copy())) / 2
+    np.testing.assert_allclose(with_flips(predictor, images), expected)
+    np.testing.assert_allclose(
+        with_flips(predictor, images), with_flips(predictor, images[:, :, ::-1].copy()), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("none.onnx", None, "not_found"),
+        ("model.txt", b"x", "unsupported_format"),
+        ("a.keras", b"not a model", "invalid_model"),
+        ("a.onnx", b"not a model", "invalid_model"),
+    ],
+)
+def test_other_files_are_rejected(tmp_path, name, content, code):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(FastferError, match=name) as caught:
+        load_predictor(tmp_path / name)
+    assert caught.value.code == code
+
+
+def test_a_network_of_another_input_is_rejected(tmp_path):
+    path = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((8,)), keras.layers.Dense(7)]).save(path)
+    with pytest.raises(FastferError) as caught:
+        load_predictor(path)
+    assert caught.value.code == "invalid_model"

@@ -1,0 +1,48 @@
+"""Output files that appear complete and all together, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from fastfer.errors import OutputError
+
+
+def check_output(option: str, path: Path) -> None:
+    """OutputError unless a file can be written to ``path``, whose folders need not exist yet."""
+    if path.is_dir():
+        raise OutputError(f"{option} {path}: is a folder, expected a file name")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise OutputError(f"{option} {path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{option} {path}: no permission to write to {folder}")
+
+
+@contextmanager
+def temporary_files(targets: Sequence[Path]) -> Iterator[list[Path]]:
+    """Temporary paths beside ``targets``, whose folders are created."""
+    with ExitStack() as stack:
+        paths = []
+        for target in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=target.parent))
+            paths.append(Path(folder) / target.name)
+        yield paths
+
+
+def put_in_place(files: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Move each of ``files`` to its target; if one move fails, restore all targets."""
+    with ExitStack() as undo:
+        for file, target in zip(files, targets, strict=True):
+            backup = file.with_name(file.name + ".backup")
+            if target.is_file():
+                # A copy, so that the target exists at every moment.
+                shutil.copy2(target, backup)
+            file.replace(target)
+            undo.callback(*((backup.replace, target) if backup.exists() else (target.unlink,)))
+        undo.pop_all()

@@ -1,0 +1,82 @@
+"""Targets of training and validation: labels, votes, smoothing, distillation, class weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.errors import UsageError
+from training.expression.batches import (
+    FER2013,
+    FERPLUS,
+    OnlineDistillation,
+    Targets,
+    blend,
+    label_targets,
+)
+from training.expression.config import ExpressionConfig
+from training.expression.data import balanced_weights
+from training.expression.distill import Teachers
+from training.expression.face_sources import FaceSource
+from training.expression.ferplus_targets import label_given_votes
+
+
+def make_targets(
+    config: ExpressionConfig, train: FaceSource, val: FaceSource, classes: Sequence[str]
+) -> tuple[Targets, Targets]:
+    """Targets (N, classes) of each head, for the faces of ``train`` and of ``val``.
+
+    Smoothing, teachers and class weights change those of ``train`` only.
+    """
+    n = len(classes)
+    targets: Targets = {}
+    val_targets: Targets = {}
+    if config.targets in ("labels", "both"):
+        targets[FER2013] = label_targets(train.labels, n, config.label_smoothing)
+        if config.vote_smoothing:
+            targets[FER2013] = _smooth_by_votes(targets[FER2013], train, config.vote_smoothing)
+        val_targets[FER2013] = label_targets(val.labels, n)
+    if config.targets in ("votes", "both"):
+        if train.votes is None or val.votes is None:
+            raise UsageError(f"--targets {config.targets}: the data has no votes")
+        # A row of zeros (too few usable votes) adds nothing to the loss.
+        targets[FERPLUS] = train.votes
+        val_targets[FERPLUS] = val.votes
+    if config.distill and not config.online_distillation:
+        taught = Teachers(config.distill, classes).predict_all(train)
+        targets = {
+            name: blend(rows, taught[name], config.distill_share) for name, rows in targets.items()
+        }
+    weights = _face_weights(config, train, n)
+    return {name: rows * weights for name, rows in targets.items()}, val_targets
+
+
+def online_distillation(
+    config: ExpressionConfig, train: FaceSource, classes: Sequence[str]
+) -> OnlineDistillation | None:
+    """The teachers that run in every epoch, if the run has them."""
+    if not config.online_distillation:
+        return None
+    # One thread each: the workers of the batches call them while the network trains.
+    teachers = Teachers(config.distill, classes, threads=1)
+    weights = _face_weights(config, train, len(classes))
+    return OnlineDistillation(teachers.predict, config.distill_share, weights)
+
+
+def _face_weights(config: ExpressionConfig, train: FaceSource, classes: int) -> NDArray[np.float32]:
+    """(N, 1) weight of each training face."""
+    if config.class_weight == "none":
+        return np.ones((len(train), 1), np.float32)
+    return balanced_weights(train, classes)[train.labels][:, None]
+
+
+def _smooth_by_votes(
+    targets: NDArray[np.float32], train: FaceSource, amount: float
+) -> NDArray[np.float32]:
+    """Label rows, blended with the label distribution that the votes of each face predict."""
+    if train.votes is None:
+        raise UsageError("--vote-smoothing: the data has no votes")
+    mixed = blend(targets, label_given_votes(train.votes, train.labels), amount)
+    return np.where(train.votes.any(axis=1, keepdims=True), mixed, targets)
