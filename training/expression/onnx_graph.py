@@ -90,7 +90,7 @@ def convert(graph: Any, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Called once, so that every layer is built.
-        called = graph(np.zeros((2, 48, 48, 1), np.float32), training=False)
+        called = graph(np.zeros((2, *graph.input_shape[1:]), np.float32), training=False)
         example = {name: np.asarray(value) for name, value in called.items()}
         graph.export(path, **quiet)
     model = onnx.load(path)

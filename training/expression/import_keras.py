@@ -1,0 +1,238 @@
+"""Convert a Keras classifier: ``fastfer import model.h5 --labels ... --scale ... --out m.onnx``.
+
+Reads ``.h5`` and ``.hdf5`` files, also those that Keras 2 wrote, and ``.keras`` files; writes ONNX
+and compares both on random faces. A file of input (N, 48, 48, 1) also gets the metadata with which
+``fastfer image --model`` loads it without further options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.classifiers.contract import ModelContract
+from fastfer.classifiers.custom import SYNONYMS
+from fastfer.errors import InputError, ModelError, UsageError
+from fastfer.labels import EMOTIONS
+from training.common.options import finite, run_command
+from training.common.output_files import check_output, put_in_place, temporary_files
+
+if TYPE_CHECKING:
+    import keras
+
+SUFFIXES = (".h5", ".hdf5", ".keras")
+FACES = 64
+PARITY = 1e-4
+# The input with which a file needs no options at inference.
+NATIVE_INPUT = (48, 48, 1)
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "fastfer import") -> int:
+    """Run the command; returns its exit code."""
+    p = argparse.ArgumentParser(prog=prog, description="Convert a Keras classifier to ONNX.")
+    p.add_argument("model", type=Path, help="a .h5, .hdf5 or .keras file")
+    p.add_argument("--out", required=True, type=Path, help="the .onnx file to write")
+    p.add_argument(
+        "--labels", required=True, type=_labels, metavar="A,B,...",
+        help="emotions in the order of the outputs, for example "
+        "angry,disgust,fear,happy,sad,surprise,neutral (the CSV of FER-2013) or "
+        "angry,disgust,fear,happy,neutral,sad,surprise (folders in alphabetical order)",
+    )  # fmt: skip
+    p.add_argument(
+        "--scale", required=True, type=_ratio, metavar="X",
+        help="factor of the pixels 0 to 255 in training: 1/255 or 1",
+    )  # fmt: skip
+    p.add_argument("--bias", type=finite, default=0.0, help="added after --scale (default: 0)")
+    p.add_argument("--softmax", action="store_true", help="apply softmax: the outputs are logits")
+    p.add_argument("--name", help="name in the metadata (default: that of the file)")
+    options = p.parse_args(arguments)
+    return run_command(lambda: _run(options))
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    """Emotions by their names in fastfer."""
+    names = tuple(SYNONYMS.get(n, n) for n in (part.strip().lower() for part in text.split(",")))
+    unknown = [name for name in names if name not in EMOTIONS]
+    if unknown or len(set(names)) != len(names) or len(names) < 2:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected two or more of {', '.join(EMOTIONS)}, each once"
+        )
+    return names
+
+
+def _ratio(text: str) -> float:
+    """A number or a fraction such as 1/255."""
+    try:
+        value = float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        value = 0.0
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number or fraction other than 0")
+    return value
+
+
+def _run(options: argparse.Namespace) -> int:
+    from training.expression.export import check_packages
+
+    if options.out.suffix != ".onnx":
+        raise UsageError(f"--out {options.out}: the name must end in .onnx")
+    check_output("--out", options.out)
+    check_packages()
+    with temporary_files([options.out]) as files:
+        report = import_keras(options, files[0])
+        put_in_place(files, [options.out])
+    print(f"{report}\nwrote {options.out}, {options.out.stat().st_size:,} bytes")
+    return 0
+
+
+def import_keras(options: argparse.Namespace, path: Path) -> str:
+    """Write and verify ``path``; returns a report.
+
+    Raises:
+        InputError: the file does not exist or is of another kind.
+        ModelError: it is not a classifier of as many classes as ``--labels``, its outputs are not
+            probabilities, or ONNX Runtime computes something else.
+    """
+    from training.expression.export import write_metadata
+    from training.expression.onnx_graph import convert
+
+    network = load_keras(options.model)
+    side = tuple(network.input_shape[1:])
+    labels = tuple(name for name in EMOTIONS if name in options.labels)
+    model = _with_labels(network, options.labels, labels, options.softmax)
+    faces = _random_faces(side, options.scale, options.bias)
+    expected = np.asarray(model.predict(faces, verbose=0)["probabilities"])
+    if expected.min() < 0 or np.abs(expected.sum(axis=1) - 1).max() > 1e-3:
+        raise ModelError(
+            f"{options.model}: the outputs are not probabilities; if they are logits, use --softmax",
+            code="not_probabilities",
+        )
+    convert(model, path)
+    difference = float(np.abs(_run_onnx(path, faces) - expected).max())
+    lines = [f"ONNX against Keras on {FACES} random faces: largest difference {difference:.1e}"]
+    if not difference <= PARITY:
+        raise ModelError(f"{lines[0]}, above {PARITY:.0e}; nothing was written")
+    if side == NATIVE_INPUT:
+        contract = ModelContract(
+            name=options.name or options.out.stem,
+            labels=labels,
+            scale=options.scale,
+            bias=options.bias,
+            outputs={"probabilities": "softmax"},
+            trained_on=f"imported from {options.model.name}",
+        )
+        write_metadata(path, contract)
+        lines.append(f"use it with: fastfer image --model {options.out} PHOTO")
+    else:
+        lines.append(
+            f"use it with: fastfer image --model {options.out} --model-labels {','.join(labels)} "
+            f"--model-scale {options.scale!r} --model-bias {options.bias!r} PHOTO"
+        )
+    return "\n".join(lines)
+
+
+def load_keras(path: Path) -> keras.Model:
+    """The network in a Keras file, with float32 input (N, H, W, channels) and one output.
+
+    Raises:
+        InputError: the file does not exist or is of another kind.
+        ModelError: it is not such a network.
+    """
+    import keras
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{path}: expected a file that ends in {', '.join(SUFFIXES)}",
+            code="unsupported_format",
+        )
+    if not path.exists():
+        raise InputError(f"{path}: no such file", code="not_found")
+    keras.config.set_dtype_policy("float32")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            legacy = path.suffix.lower() != ".keras"
+            file = _with_input_layer(path, Path(folder)) if legacy else path
+            model = keras.saving.load_model(file, compile=False)
+    except (ValueError, OSError, TypeError, KeyError, AttributeError) as e:
+        reason = (str(e).strip().splitlines() or [type(e).__name__])[0]
+        raise ModelError(
+            f"{path}: Keras cannot load it: {reason}; a file of weights alone (save_weights) needs "
+            "the code of its network"
+        ) from e
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ModelError(f"{path}: expected one input and one output")
+    shape = tuple(model.inputs[0].shape)
+    if len(shape) != 4 or None in shape[1:] or shape[3] not in (1, 3):
+        raise ModelError(f"{path}: input {shape}, expected (N, H, W, 1 or 3)")
+    return model
+
+
+def _with_input_layer(path: Path, folder: Path) -> Path:
+    """A copy of an HDF5 file in ``folder`` whose Sequential model begins with an input layer.
+
+    Keras 2 stored the input shape in the first other layer, where Keras 3 misreads it.
+    """
+    import h5py
+
+    copy = folder / "model.h5"
+    shutil.copyfile(path, copy)
+    with h5py.File(copy, "r+") as file:
+        if "model_config" not in file.attrs:
+            raise ValueError("it holds no network configuration")
+        config = json.loads(file.attrs["model_config"])
+        layers = config["config"]["layers"] if config["class_name"] == "Sequential" else []
+        if layers and layers[0]["class_name"] != "InputLayer":
+            shape = layers[0]["config"].pop("batch_input_shape", None)
+            if shape is not None:
+                entry = {"batch_input_shape": shape, "dtype": "float32", "name": "faces"}
+                layers.insert(0, {"class_name": "InputLayer", "config": entry})
+                file.attrs["model_config"] = json.dumps(config)
+    return copy
+
+
+def _with_labels(
+    network: keras.Model, order: Sequence[str], labels: Sequence[str], softmax: bool
+) -> keras.Model:
+    """``network`` with the output ``probabilities`` in the order of ``labels``."""
+    import keras
+
+    classes = int(network.outputs[0].shape[-1])
+    if classes != len(order):
+        raise ModelError(f"the network has {classes} outputs, --labels names {len(order)}")
+    inputs = keras.Input(network.input_shape[1:], name="faces")
+    outputs = network(inputs)
+    columns = [list(order).index(name) for name in labels]
+    if columns != sorted(columns):
+        outputs = keras.ops.take(outputs, np.array(columns), axis=-1)
+    last = keras.layers.Softmax(name="probabilities") if softmax else keras.layers.Identity()
+    return keras.Model(inputs, {"probabilities": last(outputs)})
+
+
+def _random_faces(shape: tuple[int, ...], scale: float, bias: float) -> NDArray[np.float32]:
+    """Network inputs (FACES, H, W, channels): smooth noise over the whole range of grays."""
+    rng = np.random.default_rng(0)
+    pixels = np.cumsum(rng.normal(0, 12, (FACES, *shape)), axis=2) + rng.uniform(
+        0, 255, (FACES, 1, 1, 1)
+    )
+    return (np.clip(pixels, 0, 255) * scale + bias).astype(np.float32)
+
+
+def _run_onnx(path: Path, faces: NDArray[np.float32]) -> NDArray[Any]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: faces})[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
