@@ -114,7 +114,7 @@ def import_keras(options: argparse.Namespace, path: Path) -> str:
     expected = np.asarray(model.predict(faces, verbose=0)["probabilities"])
     if expected.min() < 0 or np.abs(expected.sum(axis=1) - 1).max() > 1e-3:
         raise ModelError(
-            f"{options.model}: the outputs are not probabilities; if they are logits, use --softmax",
+            f"{options.model}: the outputs are not probabilities; use --softmax for logits",
             code="not_probabilities",
         )
     convert(model, path)

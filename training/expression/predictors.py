@@ -179,7 +179,9 @@ def _with_current_heads(model: Any) -> Any:
         return FERPLUS if value == OLD_FERPLUS else value
 
     current = type(model).from_config(renamed(model.get_config()))
-    current.set_weights(model.get_weights())
+    # By name: the order of layers of the same depth follows their names.
+    for layer in model.layers:
+        current.get_layer(renamed(layer.name)).set_weights(layer.get_weights())
     return current
 
 
