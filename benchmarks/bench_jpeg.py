@@ -44,5 +44,5 @@ def test_twelve_megapixels(benchmark: Any, jpeg: bytes, what: str) -> None:
     if what == "haar" and not hasattr(cv2, "CascadeClassifier"):
         pytest.skip("OpenCV 5 has no cascades")
     engine = Engine(str(YUNET) if what == "yunet" else what)
-    result, _ = benchmark(lambda: engine.analyze_encoded(EncodedImage.from_bytes(jpeg)))
+    result, _ = benchmark(lambda: engine.analyze_encoded(EncodedImage(jpeg)))
     assert result.faces

@@ -59,7 +59,7 @@ def encode(picture: NDArray[np.uint8], side: int) -> bytes:
 
 def middle_label(engine: Engine, data: bytes, side: int) -> str | None:
     """The emotion of the face nearest to the middle; ``None`` where there is none."""
-    result, _ = engine.analyze_encoded(EncodedImage.from_bytes(data))
+    result, _ = engine.analyze_encoded(EncodedImage(data))
 
     def off(face: object) -> float:
         x, y, w, h = face.box  # type: ignore[attr-defined]
@@ -104,7 +104,7 @@ def main() -> None:
         pixels = np.frombuffer(first, np.uint8)
 
         def analyse(data: bytes = first) -> object:
-            return engine.analyze_encoded(EncodedImage.from_bytes(data))
+            return engine.analyze_encoded(EncodedImage(data))
 
         def decode(data: NDArray[np.uint8] = pixels) -> object:
             return cv2.imdecode(data, cv2.IMREAD_COLOR)

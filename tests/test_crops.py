@@ -81,7 +81,7 @@ def test_labels_do_not_depend_on_the_size_of_the_picture(shared: Path) -> None:
         photo = np.asarray(cv2.imread(str(shared / "media" / "faces" / f"{name}.jpg")))
         labels = []
         for side in (500, 1000, 2000, 4000):
-            image = EncodedImage.from_bytes(large_jpeg(photo, side))
+            image = EncodedImage(large_jpeg(photo, side))
             labels.append([face.emotion for face in engine.analyze_encoded(image)[0]])
         for others in labels[1:]:
             assert len(others) == len(labels[0])

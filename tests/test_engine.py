@@ -245,7 +245,7 @@ def test_large_jpegs_are_searched_reduced_and_cropped_whole(model: Path) -> None
             return Detections(self._boxes * frame.shape[0] / 512, np.ones(1, np.float32))
 
     engine = Engine(Recording(BOX), model)
-    image = EncodedImage.from_bytes(large_jpeg(astronaut(), 4000))
+    image = EncodedImage(large_jpeg(astronaut(), 4000))
     result, frame = engine.analyze_encoded(image)
     assert frame.shape == (4000, 4000, 3)
     assert sizes == [(1000, 1000, 3)], "a quarter is the smallest copy of 640 px or more"
@@ -255,7 +255,7 @@ def test_large_jpegs_are_searched_reduced_and_cropped_whole(model: Path) -> None
     want = engine.analyze(frame, boxes=np.array([BOX]) * 4000 / 512)
     np.testing.assert_allclose(result.probabilities, want.probabilities, atol=1e-6)
     sizes.clear()
-    engine.analyze_encoded(EncodedImage.from_bytes(large_jpeg(astronaut(), 1500)))
+    engine.analyze_encoded(EncodedImage(large_jpeg(astronaut(), 1500)))
     engine.analyze(frame, reduced=frame[::4, :1000].copy())
     assert sizes == [(1500, 1500, 3), (1000, 1000, 3)]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from fastfer.errors import InputError
-from fastfer.io.image_headers import SNIFF, ImageHeader, read_header, sniff
+from fastfer.io.image_headers import SNIFF, read_header, sniff
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,44 +25,41 @@ IN_MEMORY: Final = "picture in memory"
 """Name of a picture that came as bytes."""
 
 
-@dataclass(frozen=True, slots=True)
 class EncodedImage:
     """A picture file in memory. Its header is parsed once, before any pixel is decoded."""
 
-    data: bytes
-    name: str
-    """Path or description of the picture, for messages."""
-    header: ImageHeader
+    __slots__ = ("data", "header", "name")
 
-    @classmethod
-    def from_bytes(cls, data: bytes, name: str = IN_MEMORY) -> EncodedImage:
-        """Parse the header of ``data``.
+    def __init__(self, data: bytes, name: str = IN_MEMORY) -> None:
+        """Parse the header of ``data``; ``name`` is the path or description, for messages.
 
         Raises:
             InputError: empty, damaged, truncated inside its header, or an unsupported format.
         """
-        return cls(data, name, read_header(data, name))
+        self.data = data
+        self.name = name
+        self.header = read_header(data, name)
 
     @classmethod
     def from_stream(cls, file: BinaryIO, name: str) -> EncodedImage:
         """Read ``file`` to its end, provided that it begins like a picture.
 
         Raises:
-            InputError: as :meth:`from_bytes`.
+            InputError: as the constructor.
         """
         head = file.read(SNIFF)
-        sniff(head, name)
-        return cls.from_bytes(head + file.read(), name)
+        sniff(head, name)  # Before a large file of another kind is read.
+        return cls(head + file.read(), name)
 
     @classmethod
     def read(cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> EncodedImage:
         """Read the file at path ``source``, or take ``source`` as the bytes of one.
 
         Raises:
-            InputError: the file cannot be read, or as :meth:`from_bytes`.
+            InputError: the file cannot be read, or as the constructor.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
-            return cls.from_bytes(bytes(source))
+            return cls(bytes(source))
         name = os.fspath(source)
         try:
             with Path(name).open("rb") as file:

@@ -33,7 +33,7 @@ FORMATS = {
 
 
 def decode(data: bytes, name: str = "test", max_pixels: int = MAX_PIXELS) -> Any:
-    return EncodedImage.from_bytes(data, name).decode(max_pixels)
+    return EncodedImage(data, name).decode(max_pixels)
 
 
 def bgr(image: Image.Image) -> Any:
@@ -79,7 +79,7 @@ KINDS: dict[str, Callable[[], bytes]] = {
 def test_reads_every_colour_model(kind: str) -> None:
     if kind == "animated WebP" and cv2.__version__ < "4.11":
         pytest.skip("OpenCV 4.10 reads no animations, and fastfer says so")
-    image = EncodedImage.from_bytes(KINDS[kind]())
+    image = EncodedImage(KINDS[kind]())
     frame, header, data = image.decode(), image.header, image.data
     assert (header.width, header.height) == portrait().size
     assert difference(frame, bgr(Image.open(io.BytesIO(data)))) < 6
@@ -266,7 +266,7 @@ def test_permission_denied(tmp_path: Path) -> None:
 
 
 def reduction(data: bytes, min_side: int, max_pixels: int = MAX_PIXELS) -> int:
-    return EncodedImage.from_bytes(data).reduction(min_side, max_pixels)
+    return EncodedImage(data).reduction(min_side, max_pixels)
 
 
 def test_only_large_jpegs_within_the_limit_are_reduced() -> None:
@@ -285,7 +285,7 @@ def test_only_large_jpegs_within_the_limit_are_reduced() -> None:
 def test_reduced_copies_are_upright(factor: int) -> None:
     exif = Image.Exif()
     exif[274] = 6
-    image = EncodedImage.from_bytes(encode(portrait((2400, 1600)), "JPEG", exif=exif.tobytes()))
+    image = EncodedImage(encode(portrait((2400, 1600)), "JPEG", exif=exif.tobytes()))
     copy = image.decode_reduced(factor)
     assert copy is not None
     assert copy.shape == (2400 // factor, 1600 // factor, 3)
@@ -301,7 +301,7 @@ def test_a_header_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "read_header",
         lambda data, name: parsed.append(name) or read_header(data, name),
     )
-    image = EncodedImage.from_bytes(encode(portrait((2400, 1600)), "JPEG"), "large")
+    image = EncodedImage(encode(portrait((2400, 1600)), "JPEG"), "large")
     assert image.reduction(640) == 2
     assert image.decode_reduced(2) is not None
     assert image.decode().shape == (1600, 2400, 3)
