@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
@@ -51,6 +50,10 @@ class PillowImage(Protocol):
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame | PillowImage
 """What :meth:`Engine.analyze` accepts: a file's path or bytes, an array, or a Pillow image."""
+
+
+_Models: TypeAlias = tuple[Detector, Callable[[], Classifier]]
+"""The detector, and a function that returns the classifier once it is loaded."""
 
 
 class Engine:
@@ -126,7 +129,7 @@ class Engine:
     def _setup(self, **arguments: Any) -> None:
         self._arguments = arguments
         self.min_quality: float = arguments["min_quality"]
-        self._models: _Models | None = _Models.load(**arguments)
+        self._models: _Models | None = _load(**arguments)
         _engines.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -137,13 +140,13 @@ class Engine:
 
     def _loaded(self) -> _Models:
         if self._models is None:  # In a forked child.
-            self._models = _Models.load(**self._arguments)
+            self._models = _load(**self._arguments)
         return self._models
 
     @property
     def detector(self) -> Detector:
         """The face detector."""
-        return self._loaded().detector
+        return self._loaded()[0]
 
     @property
     def classifier(self) -> Classifier:
@@ -152,7 +155,7 @@ class Engine:
         Raises:
             ModelError: it could not be loaded.
         """
-        return self._loaded().classifier()
+        return self._loaded()[1]()
 
     @property
     def detection_size(self) -> int:
@@ -284,19 +287,11 @@ class Engine:
         return results
 
 
-@dataclass(frozen=True, slots=True)
-class _Models:
+def _load(**arguments: Any) -> _Models:
     """What an engine loads, and loads again in another process."""
-
-    detector: Detector
-    classifier: Callable[[], Classifier]
-    """Returns the classifier, once it is loaded."""
-
-    @classmethod
-    def load(cls, **arguments: Any) -> _Models:
-        # The classifier first: with load_in_background the detector loads at the same time.
-        classifier = _load_classifier(**arguments)
-        return cls(_load_detector(**arguments), classifier)
+    # The classifier first: with load_in_background the detector loads at the same time.
+    classifier = _load_classifier(**arguments)
+    return _load_detector(**arguments), classifier
 
 
 def _load_classifier(
@@ -342,7 +337,7 @@ def _before_fork() -> None:
     for engine in list(_engines):
         if engine._models is not None:
             with suppress(Exception):
-                engine._models.classifier()
+                engine._models[1]()
 
 
 def _after_fork_in_child() -> None:

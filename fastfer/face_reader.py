@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,18 +20,28 @@ Frame = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True, slots=True)
 class PackedFaces:
     """The N faces of one frame with the tiles that the network takes."""
 
-    crops: NDArray[np.float32]
-    """(N, 4) x, y, width, height in frame pixels."""
-    tiles: NDArray[np.float32]
-    """(N, S, S, C), see :func:`fastfer.kernels.pack.pack_faces`."""
-    landmarks: NDArray[np.float32] | None
-    """(N, 5, 2) in frame pixels."""
-    frame_size: tuple[int, int]
-    """Width and height of the frame in pixels."""
+    def __init__(
+        self,
+        crops: NDArray[np.float32],
+        tiles: NDArray[np.float32],
+        landmarks: NDArray[np.float32] | None,
+        frame_size: tuple[int, int],
+    ) -> None:
+        """Combine the arrays.
+
+        Args:
+            crops: (N, 4) x, y, width, height in frame pixels.
+            tiles: (N, S, S, C), see :func:`fastfer.kernels.pack.pack_faces`.
+            landmarks: (N, 5, 2) in frame pixels.
+            frame_size: width and height of the frame in pixels.
+        """
+        self.crops = crops
+        self.tiles = tiles
+        self.landmarks = landmarks
+        self.frame_size = frame_size
 
     def quality(self, which: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.float64]:
         """(K,) quality scores of the faces selected by ``which``; all by default."""

@@ -1,0 +1,79 @@
+"""Which crops of tracks are classified, and what a track keeps between classifications."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastfer.engine import Engine
+from fastfer.io.frame_source import VideoFrame
+from fastfer.pipeline.track_classifier import TrackClassifier
+from fastfer.pipeline.video_pipeline import VideoOptions
+from fastfer.tracking import TrackedFace, TrackedFrame
+from tests.helpers.clips import moving_face
+
+BOX = np.array([90.0, 40.0, 100.0, 100.0])
+
+
+def tracked(index: int, *track_ids: int, pts: float | None = None) -> TrackedFrame:
+    """The same picture every time, with a face of each track at the same place."""
+    (image,) = moving_face(1)
+    frame = VideoFrame(image, index, index / 25 if pts is None else pts)
+    faces = [
+        TrackedFace(track_id, BOX, 0.9, None, detected=True, confirmed=True)
+        for track_id in track_ids
+    ]
+    return TrackedFrame(frame, faces, True, False, [], all_confirmed=True)
+
+
+def classifier(engine: Engine, **options: Any) -> TrackClassifier:
+    return TrackClassifier(engine.reader, VideoOptions(**options))
+
+
+def test_only_changed_crops_are_classified(engine: Engine) -> None:
+    reader = classifier(engine)
+    frames, classified = reader.read([tracked(0, 1), tracked(1, 1, 2), tracked(2, 1, 2)])
+    assert classified == 2
+    assert [[f.classified for f in faces] for faces in frames] == [
+        [True],
+        [False, True],
+        [False, False],
+    ]
+    assert frames[0][0].raw_probabilities == frames[2][0].raw_probabilities
+    again, classified = reader.read([tracked(3, 2, 1)])
+    assert classified == 0
+    assert [face.track_id for face in again[0]] == [2, 1]
+
+
+def test_a_fixed_interval(engine: Engine) -> None:
+    reader = classifier(engine, classify_every=3)
+    frames, classified = reader.read([tracked(i, 1) for i in range(7)])
+    assert classified == 3
+    assert [faces[0].classified for faces in frames] == [True, False, False] * 2 + [True]
+
+
+def test_ended_tracks_are_forgotten(engine: Engine) -> None:
+    reader = classifier(engine)
+    reader.read([tracked(0, 1, 2)])
+    reader.read([tracked(1, 2, pts=9.0), tracked(2, 2, pts=20.0)])
+    assert set(reader._latest) == {2}
+    (faces,), classified = reader.read([tracked(3, 1, pts=20.1)])
+    assert classified == 1
+    assert faces[0].classified
+
+
+def test_frames_without_faces(engine: Engine) -> None:
+    group = [tracked(0), tracked(1)]
+    assert classifier(engine).read(group) == ([(), ()], 0)
+    assert all(frame.timings_ms["classify"] == 0 for frame in group)
+
+
+@pytest.mark.parametrize("low_confidence", [False, True])
+def test_low_confidence_detections_count_as_tracked(engine: Engine, low_confidence: bool) -> None:
+    frame = tracked(0, 1)
+    frame.faces = [replace(frame.faces[0], low_confidence=low_confidence)]
+    (((face,),), _) = classifier(engine).read([frame])
+    assert face.status == ("tracked" if low_confidence else "detected")
