@@ -1,8 +1,10 @@
-"""Builds the one extension module; everything else is in pyproject.toml.
+"""Builds the extension module and selects what depends on the machine; the rest is in pyproject.toml.
 
 There is no -m or /arch flag: the kernels of each instruction set carry their own target, and one
-build runs on every processor of its architecture. FASTFER_ABI3=1 builds one wheel for Python 3.11
-and later.
+build runs on every processor of its architecture.
+
+Environment variables: ``FASTFER_ABI3=1`` builds one wheel for Python 3.11 and later;
+``FASTFER_HEADLESS=1`` requires opencv-python-headless in place of opencv-python.
 """
 
 import os
@@ -10,8 +12,16 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
-ABI3 = os.environ.get("FASTFER_ABI3", "0") not in ("", "0")
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "0") not in ("", "0")
+
+
+ABI3 = _is_set("FASTFER_ABI3")
+OPENCV = "opencv-python-headless" if _is_set("FASTFER_HEADLESS") else "opencv-python"
+FLOAT32_MODEL = "expression_float32.onnx"
 MSVC_FLAGS = ["/std:c11", "/O2", "/fp:precise", "/W3"]
 # Python's own flags have -fwrapv, with which the compiler vectorises half as well.
 UNIX_FLAGS = [
@@ -32,6 +42,17 @@ class BuildExt(build_ext):
                 for stale in target.parent.glob("_native.cp*"):
                     stale.unlink()
         super().build_extensions()
+
+
+class BuildPy(build_py):
+    """Leaves the float32 network out of packages for x86-64, which run the INT8 network."""
+
+    def find_data_files(self, package: str, src_dir: str) -> list[str]:
+        files: list[str] = super().find_data_files(package, src_dir)
+        platform = self.get_finalized_command("build").plat_name
+        if platform.endswith(("x86_64", "amd64")):
+            files = [file for file in files if Path(file).name != FLOAT32_MODEL]
+        return files
 
 
 native = Extension(
@@ -57,6 +78,13 @@ native = Extension(
 
 setup(
     ext_modules=[native],
-    cmdclass={"build_ext": BuildExt},
+    cmdclass={"build_ext": BuildExt, "build_py": BuildPy},
+    install_requires=[
+        "numpy>=1.26",
+        f"{OPENCV}>=4.10",
+        "onnxruntime>=1.18",
+        "pooch>=1.8",
+        "tqdm>=4.66",
+    ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
 )

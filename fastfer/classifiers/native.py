@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 INT8_MODEL: Final = Path(__file__).parents[1] / "models" / "expression.onnx"
 """The bundled model, quantised to INT8."""
 FLOAT32_MODEL: Final = INT8_MODEL.with_name("expression_float32.onnx")
-"""The bundled model in float32."""
+"""The bundled model in float32, which packages for x86-64 and source distributions lack."""
 
 CHUNK: Final = 64
 """Faces per run: beyond 8 the time per face no longer falls, and memory grows by 1 MB per face."""
@@ -68,6 +68,8 @@ class EmotionClassifier(Classifier):
         self.threads = pick_threads(threads)
         source = str(self.path)
         advice = "Reinstall fastfer." if model is None else _ADVICE
+        if self.path == FLOAT32_MODEL:
+            advice = "Packages for x86-64 hold expression.onnx alone; a clone has both."
         self._session = open_session(read_model(self.path, advice), source, self.threads, advice)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.contract = ModelContract.from_metadata(metadata, source)
@@ -153,9 +155,11 @@ def bundled() -> Path:
     """The bundled model in the precision that is faster on this machine.
 
     On x86-64 with VNNI, INT8 takes about 0.3 of the time of float32
-    (``benchmarks/bench_network.py``). Other architectures have not been measured and use float32.
+    (``benchmarks/bench_network.py``), and packages hold INT8 alone. Other architectures have not
+    been measured and use float32 if it is installed; source distributions lack it.
     """
-    return INT8_MODEL if platform.machine().lower() in ("x86_64", "amd64") else FLOAT32_MODEL
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return INT8_MODEL if x86 or not FLOAT32_MODEL.is_file() else FLOAT32_MODEL
 
 
 def _check_graph(

@@ -27,6 +27,7 @@ from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
 from tests.helpers.commands import image, python
 from tests.helpers.errors import raises
+from tests.helpers.markers import requires_float32_model
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
 
@@ -280,11 +281,25 @@ def test_bundled_model() -> None:
 def test_precision_of_the_bundled_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for machine, path in (("x86_64", INT8_MODEL), ("AMD64", INT8_MODEL), ("arm64", FLOAT32_MODEL)):
+    other = FLOAT32_MODEL if FLOAT32_MODEL.is_file() else INT8_MODEL
+    for machine, path in (("x86_64", INT8_MODEL), ("AMD64", INT8_MODEL), ("arm64", other)):
         monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
         assert EmotionClassifier().path == path
 
 
+def test_other_processors_use_int8_if_float32_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / FLOAT32_MODEL.name
+    monkeypatch.setattr("fastfer.classifiers.native.FLOAT32_MODEL", missing)
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert EmotionClassifier().path == INT8_MODEL
+    with pytest.raises(ModelError) as raised:
+        EmotionClassifier(missing)
+    assert raised.value.code == "not_found"
+
+
+@requires_float32_model
 def test_both_precisions_agree() -> None:
     tiles = pack_faces(astronaut(), [(177, 66, 95, 95), (170, 60, 110, 110), (190, 80, 70, 70)])
     heads: tuple[Head, ...] = ("ferplus", "fer2013")
