@@ -1,4 +1,6 @@
-"""Builds the extension module and selects what depends on the machine; the rest is in pyproject.toml.
+"""Builds the extension module and selects what depends on the machine.
+
+Everything else is in pyproject.toml.
 
 There is no -m or /arch flag: the kernels of each instruction set carry their own target, and one
 build runs on every processor of its architecture.

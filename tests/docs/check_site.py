@@ -1,4 +1,4 @@
-"""Check that a built site loads nothing from other hosts: ``python tests/docs/check_site.py SITE``."""
+"""Check that a built site loads nothing from other hosts: ``check_site.py SITE``."""
 
 from __future__ import annotations
 
