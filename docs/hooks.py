@@ -68,7 +68,7 @@ def _commands() -> str:
 def _help(name: str) -> str:
     from fastfer.cli.main import main
 
-    os.environ["COLUMNS"] = "88"
+    os.environ["COLUMNS"] = "80"
     text = io.StringIO()
     with redirect_stdout(text), suppress(SystemExit):
         main([name, "--help"])
