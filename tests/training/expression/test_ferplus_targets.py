@@ -1,4 +1,4 @@
-"""The label that votes make likely."""
+"""Label distributions predicted from votes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from training.expression.ferplus_targets import label_given_votes
 
 
-def test_faces_of_one_mind_get_the_share_of_their_labels() -> None:
+def test_unanimous_votes_predict_the_share_of_their_labels() -> None:
     # All votes for class 0: three in four were labelled so. All for class 1: every one.
     votes = np.repeat(np.eye(3, dtype=np.float32)[:2], [400, 100], axis=0)
     labels = np.array([0, 0, 0, 2] * 100 + [1] * 100)
@@ -18,7 +18,7 @@ def test_faces_of_one_mind_get_the_share_of_their_labels() -> None:
     np.testing.assert_allclose(likely[-1], [0, 1, 0], atol=0.01)
 
 
-def test_divided_votes_are_learnt_from_the_labels_not_copied() -> None:
+def test_divided_votes_are_fitted_to_the_labels() -> None:
     rng = np.random.default_rng(3)
     share = rng.integers(0, 11, 20_000) / 10
     votes = np.column_stack([share, 1 - share]).astype(np.float32)
@@ -32,7 +32,7 @@ def test_divided_votes_are_learnt_from_the_labels_not_copied() -> None:
         np.testing.assert_allclose(rows, 0.2 + 0.8 * value, atol=0.05)
 
 
-def test_faces_without_votes_teach_and_get_nothing() -> None:
+def test_faces_without_votes_are_ignored() -> None:
     votes = np.repeat(np.eye(2, dtype=np.float32), 50, axis=0)
     labels = np.repeat([0, 1], 50)
     silent = np.zeros((30, 2), np.float32)

@@ -1,4 +1,4 @@
-"""The loss teaches in proportion to what a row of targets adds up to."""
+"""The loss: gradients scale with the sum of a target row."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ FACES = np.eye(2, dtype=np.float32)
 
 
 def step(targets):
-    """What one step of gradient descent makes of a layer of zeros."""
+    """The weights of a zero layer after one step of gradient descent."""
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, kernel_initializer="zeros")])
     model.compile(keras.optimizers.SGD(1.0), soft_cross_entropy)
     model.train_on_batch(FACES, np.asarray(targets, np.float32))
     return [np.asarray(w) for w in model.get_weights()]
 
 
-def test_a_row_of_zeros_teaches_nothing():
+def test_a_row_of_zeros_has_no_gradient():
     for weights in step([[0, 0, 0], [0, 0, 0]]):
         np.testing.assert_array_equal(weights, 0)
 
 
-def test_a_scaled_row_weighs_as_much():
+def test_a_scaled_row_scales_the_gradient():
     whole, half = step([[1, 0, 0], [0, 0, 0]]), step([[0.5, 0, 0], [0, 0, 0]])
     assert np.abs(whole[0]).max() > 0.1
     for a, b in zip(whole, half, strict=True):
         np.testing.assert_allclose(a, 2 * b, rtol=1e-6)
 
 
-def test_rows_that_add_up_to_one_lose_as_keras_says():
+def test_rows_that_sum_to_one_have_the_loss_of_keras():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(9, 7)).astype(np.float32)
     targets = rng.dirichlet(np.ones(7), 9).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Figures of merit against values worked out by hand."""
+"""Metrics against values computed by hand."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_summary_by_hand():
     }  # fmt: skip
 
 
-def test_a_class_that_is_never_seen_nor_said_counts_as_nothing():
+def test_a_class_without_faces_and_predictions_scores_zero():
     report = metrics.summary(PROBABILITIES[:, [0, 1]], np.array([0, 0, 1, 1, 1, 0]), ("a", "b"))
     assert np.isfinite(report["macro_f1"])
     never = np.pad(PROBABILITIES, ((0, 0), (0, 1)))

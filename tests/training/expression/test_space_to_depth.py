@@ -1,4 +1,4 @@
-"""The stem over blocks of pixels computes what the strided stem computes."""
+"""The rewritten convolution computes the same sums."""
 
 from __future__ import annotations
 
