@@ -30,6 +30,7 @@ from fastfer.validation import check_choice, check_range, check_unit_interval
 if TYPE_CHECKING:
     from fastfer.classifiers.contract import Head
     from fastfer.classifiers.custom import ModelSpec
+    from fastfer.priors import Prior
 
 Frame = NDArray[np.uint8]
 Color = Literal["bgr", "rgb"]
@@ -73,6 +74,7 @@ class Engine:
         *,
         spec: ModelSpec | None = None,
         head: Head | None = None,
+        prior: Prior | None = None,
         threads: int | None = None,
         min_face: float = 0.0,
         detect_size: int | None = None,
@@ -90,6 +92,9 @@ class Engine:
             spec: labels and pixel scale of a network that was not made for fastfer.
             head: which output head of a network with several: ``"ferplus"`` or ``"fer2013"``;
                 ``None`` is the network's default.
+            prior: how frequent each emotion is among the faces, for a network that states the prior
+                of its probabilities: ``"level"``, ``"uniform"``, ``"fer2013"``, ``"photos"`` or a
+                mapping, see :data:`fastfer.priors.Prior`. ``None`` keeps the network's own.
             threads: threads of each network; ``None`` is what the process may use, at most 4. A
                 ``threads`` option of ``detector`` takes precedence.
             min_face: side in pixels of the smallest face to report; 0 is the detector's limit.
@@ -119,6 +124,7 @@ class Engine:
             model=model,
             spec=spec,
             head=head,
+            prior=prior,
             threads=threads,
             min_face=min_face,
             detect_size=detect_size,
@@ -299,20 +305,23 @@ def _load_classifier(
     model: str | os.PathLike[str] | Classifier | None,
     spec: ModelSpec | None,
     head: Head | None,
+    prior: Prior | None,
     threads: int | None,
     load_in_background: bool,
     **_: Any,
 ) -> Callable[[], Classifier]:
     """A function that returns the classifier, once it is loaded."""
     if isinstance(model, Classifier):
-        if threads is not None or head is not None or spec is not None:
-            raise UsageError("threads, head and spec do not apply to a classifier object")
+        if any(option is not None for option in (threads, head, spec, prior)):
+            raise UsageError("threads, head, spec and prior do not apply to a classifier object")
         classifier = model
     elif load_in_background:
         reserve_environment_names()
-        return in_background("fastfer-load", lambda: open_classifier(model, threads, spec, head))
+        return in_background(
+            "fastfer-load", lambda: open_classifier(model, threads, spec, head, prior)
+        )
     else:
-        classifier = open_classifier(model, threads, spec, head)
+        classifier = open_classifier(model, threads, spec, head, prior)
     return lambda: classifier
 
 

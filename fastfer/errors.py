@@ -23,6 +23,7 @@ CODES: Final[dict[str, str]] = {
     "unknown_option": "an option name that does not exist",
     "unknown_detector": "a detector name that is not registered",
     "unknown_head": "an output head that does not exist, or that the model lacks",
+    "unknown_prior": "a class prior that does not exist, or a model that states none",
     "out_of_range": "an argument of wrong type or outside its range",
     "missing_package": "an optional package that is not installed",
     "not_a_detector": "an object without name, crop_calibration and detect()",

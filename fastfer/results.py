@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
-from fastfer.labels import EMOTIONS, Language
+from fastfer.labels import CIRCUMPLEX, EMOTIONS, Language
 
 if TYPE_CHECKING:
     import pandas
@@ -45,6 +45,9 @@ class Face:
     """Image quality of the face, 0 to 1: see :func:`fastfer.quality.quality_scores`."""
     low_quality: bool = False
     """Whether :attr:`quality` is below the requested minimum."""
+    uncertain: bool = False
+    """Whether the two highest probabilities are close, or the network finds the crop unlike a face:
+    see :data:`fastfer.face_reader.UNCERTAIN_MARGIN`."""
     track_id: int | None = None
     """Number of the face, from 1; the same in all frames of a video."""
     status: Status | None = None
@@ -56,6 +59,21 @@ class Face:
     raw_probabilities: dict[str, float] | None = None
     """The network's last output for this face, before smoothing."""
 
+    @property
+    def valence(self) -> float:
+        """From unpleasant, -1, to pleasant, 1: the mean of :data:`fastfer.labels.CIRCUMPLEX` under
+        :attr:`probabilities`."""
+        return self._on_circumplex(0)
+
+    @property
+    def arousal(self) -> float:
+        """From calm, -1, to excited, 1: as :attr:`valence`. It is hardly ever below 0, because of
+        the seven emotions only *sad* is."""
+        return self._on_circumplex(1)
+
+    def _on_circumplex(self, axis: int) -> float:
+        return round(sum(p * CIRCUMPLEX[name][axis] for name, p in self.probabilities.items()), 4)
+
     def to_dict(self) -> dict[str, Any]:
         """Native JSON types only; without the keys of videos for photos."""
         face: dict[str, Any] = {
@@ -65,6 +83,9 @@ class Face:
             "low_quality": self.low_quality,
             "emotion": self.emotion,
             "score": self.score,
+            "uncertain": self.uncertain,
+            "valence": self.valence,
+            "arousal": self.arousal,
             "probabilities": dict(self.probabilities),
             "landmarks": None if self.landmarks is None else [list(p) for p in self.landmarks],
         }

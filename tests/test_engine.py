@@ -215,9 +215,9 @@ def test_the_faces_of_a_batch_are_classified_together(model: Path) -> None:
     sizes = []
 
     class Counting(EmotionClassifier):
-        def predict(self, batch: Any) -> Any:
+        def classify(self, batch: Any) -> Any:
             sizes.append(len(batch))
-            return super().predict(batch)
+            return super().classify(batch)
 
     two = FixedBoxes((10, 10, 50, 50), (80, 80, 60, 60))
     Engine(two, Counting(model)).analyze_batch([astronaut()] * 3)

@@ -55,6 +55,26 @@ def test_labels_and_track_fields(classifier: EmotionClassifier) -> None:
     assert [(face.track_id, face.classified) for face in faces] == [(7, False), (8, True)]
 
 
+def test_uncertain_faces(classifier: EmotionClassifier) -> None:
+    reader = FaceReader(classifier, CropCalibration(), min_quality=0.5)
+    tie, clear, close = (
+        np.array([first, second, *[(1 - first - second) / 5] * 5])
+        for first, second in ((0.4, 0.4), (0.4, 0.25), (0.4, 0.26))
+    )
+    for row, likeness, uncertain in (
+        (tie, None, True),
+        (tie, 5.0, True),
+        (close, 5.0, True),
+        (clear, None, False),
+        (clear, 0.0, False),
+        (clear, -0.01, True),
+    ):
+        odds = None if likeness is None else np.array([likeness])
+        (face,) = reader.faces(BOXES[:1], np.ones(1), None, row[None], np.zeros(1), likeness=odds)
+        assert face.uncertain is uncertain, (row, likeness)
+        assert face.emotion is None, "low quality"
+
+
 def test_packing_rotates_and_measures_quality(classifier: EmotionClassifier) -> None:
     reader = FaceReader(classifier, CropCalibration(square=True))
     marks = np.stack([rolled(30) * 2 + 170, LEVEL_FACE + 10]).astype(np.float32)

@@ -11,7 +11,7 @@ import pytest
 
 import fastfer
 from fastfer.errors import UsageError
-from fastfer.labels import EMOTIONS, NAMES
+from fastfer.labels import CIRCUMPLEX, EMOTIONS, NAMES
 from fastfer.results import SCHEMA_VERSION, Face, FrameResult, PhotoResult, VideoFrameResult
 from tests.helpers.errors import raises
 
@@ -161,3 +161,15 @@ def test_every_language_names_every_emotion() -> None:
     for names in NAMES.values():
         assert tuple(names) == EMOTIONS
     assert NAMES["vi"]["surprise"] == "Ngạc nhiên"
+
+
+def test_valence_and_arousal_of_certain_emotions() -> None:
+    for name, axes in CIRCUMPLEX.items():
+        one = {other: float(other == name) for other in EMOTIONS}
+        assert (replace(face(name), probabilities=one).valence, axes[1]) == axes
+        assert (axes[0], replace(face(name), probabilities=one).arousal) == axes
+    assert set(CIRCUMPLEX) == set(EMOTIONS)
+    half = dict.fromkeys(EMOTIONS, 0.0) | {"happy": 0.5, "sad": 0.5}
+    mixed = replace(face("sad"), probabilities=half)
+    assert (mixed.valence, mixed.arousal) == (0.09, 0.12)
+    assert mixed.to_dict()["valence"] == 0.09

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastfer.classifiers.contract import ModelContract
 from fastfer.errors import FrameError, ModelError
+
+
+class Predictions(NamedTuple):
+    """What a network returns for N faces."""
+
+    probabilities: NDArray[np.float32]
+    """(N, 7) in the order of :data:`fastfer.labels.EMOTIONS`; rows sum to 1."""
+    likeness: NDArray[np.float32] | None = None
+    """(N,) log odds that the crop shows a face; ``None`` for networks without such an output."""
 
 
 class Classifier(ABC):
@@ -67,6 +77,10 @@ class Classifier(ABC):
             FrameError: ``batch`` has another shape or dtype, or is not finite.
             ModelError: the network fails, or its output is not a probability distribution.
         """
+
+    def classify(self, batch: ArrayLike) -> Predictions:
+        """As :meth:`predict`, with the likeness of networks that have that output."""
+        return Predictions(self.predict(batch))
 
 
 def check_batch(batch: ArrayLike, contract: ModelContract) -> NDArray[np.float32]:

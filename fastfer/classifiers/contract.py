@@ -15,6 +15,8 @@ from typing import Any, Final, Literal
 from fastfer.errors import ModelError, UsageError
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.labels import EMOTIONS
+from fastfer.priors import MIN_SHARE
+from fastfer.validation import is_number
 
 PREFIX: Final = "fastfer."
 SCHEMA: Final = 1
@@ -52,11 +54,18 @@ class ModelContract:
     """Metrics by name, for instance ``accuracy/PublicTest``, as fractions."""
     outputs: dict[str, str] = field(default_factory=lambda: {"probabilities": "softmax"})
     """Output names of the graph with their training targets; the first is the default."""
+    priors: dict[str, list[float]] = field(default_factory=dict)
+    """The class prior for which each output holds, in the order of labels, by output name."""
+    level_prior: list[float] | None = None
+    """The prior ``"level"`` of :data:`fastfer.priors.Prior`, in the order of labels."""
+    likeness: str = ""
+    """Name of an output (N, 1), the log odds that the crop shows a face; empty if there is none."""
     schema: int = SCHEMA
 
     def to_metadata(self) -> dict[str, str]:
         """Keys and values for ``onnx.ModelProto.metadata_props``."""
-        return {PREFIX + key: json.dumps(value) for key, value in asdict(self).items()}
+        values = {key: value for key, value in asdict(self).items() if value is not None}
+        return {PREFIX + key: json.dumps(value) for key, value in values.items()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], source: str) -> ModelContract:
@@ -134,12 +143,26 @@ class ModelContract:
             )
         if not self.outputs:
             raise ModelError(f"{source}: metadata {PREFIX}outputs names no output")
+        priors = {f"priors[{name!r}]": shares for name, shares in self.priors.items()}
+        if self.level_prior is not None:
+            priors["level_prior"] = self.level_prior
+        for name, shares in priors.items():
+            numbers = isinstance(shares, list) and all(map(is_number, shares))
+            if not numbers or len(shares) != len(known) or not _is_distribution(shares):
+                raise ModelError(
+                    f"{source}: metadata {PREFIX}{name} must be {len(known)} shares above 0 that "
+                    f"sum to 1; got {shares!r}"
+                )
 
 
 _REQUIRED: Final = frozenset(
     ("name", "labels", "input_size", "channels", "scale", "bias", "gray", "resize")
 )
 """Metadata without defaults: a wrong guess would change results without an error."""
+
+
+def _is_distribution(shares: list[float]) -> bool:
+    return min(shares) >= MIN_SHARE and abs(sum(shares) - 1) <= 1e-3
 
 
 def _check_types(values: Mapping[str, Any], source: str) -> None:
@@ -163,9 +186,12 @@ def _check_types(values: Mapping[str, Any], source: str) -> None:
                     and not isinstance(value, bool)
                     and abs(value) < FLOAT32_MAX
                 )
-            case "metrics" | "outputs":
+            case "metrics" | "outputs" | "priors":
                 wanted = "an object"
                 good = isinstance(value, dict)
+            case "level_prior":
+                wanted = "a list of numbers"
+                good = isinstance(value, list)
             case _:
                 wanted = "a string"
                 good = isinstance(value, str)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastfer.classifiers.base import Classifier, check_batch, check_output
+from fastfer.classifiers.base import Classifier, Predictions, check_batch, check_output
 from fastfer.classifiers.contract import Head, ModelContract
-from fastfer.errors import ModelError
+from fastfer.errors import ModelError, UsageError
 from fastfer.inference.onnx_session import (
     describe,
     open_session,
@@ -22,6 +22,7 @@ from fastfer.inference.onnx_session import (
 )
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
+from fastfer.priors import Prior, prior_shares, reweighted
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -47,6 +48,7 @@ class EmotionClassifier(Classifier):
         model: str | os.PathLike[str] | None = None,
         threads: int | None = None,
         head: Head | None = None,
+        prior: Prior | None = None,
     ) -> None:
         """Load an ONNX file with the metadata of :mod:`fastfer.classifiers.contract`.
 
@@ -58,11 +60,14 @@ class EmotionClassifier(Classifier):
             head: output of a model with two heads: ``"ferplus"``, trained on FER+ votes, or
                 ``"fer2013"``, trained on FER-2013's labels, for comparison with the literature;
                 ``None`` for the model's default.
+            prior: how frequent each emotion is among the faces: see :data:`fastfer.priors.Prior`.
+                ``None`` keeps the prior of the file.
 
         Raises:
             ModelError: the file is missing, not ONNX, or violates the contract.
-            UsageError: ``threads`` is out of range, or the model has no output ``head`` (code
-                ``unknown_head``).
+            UsageError: ``threads`` or a share of ``prior`` is out of range; the model has no output
+                ``head`` (code ``unknown_head``), or does not state its prior, or the given one does
+                not exist (code ``unknown_prior``).
         """
         self.path = bundled() if model is None else Path(model)
         self.threads = pick_threads(threads)
@@ -76,6 +81,7 @@ class EmotionClassifier(Classifier):
         self._output = self.contract.output_for(head, source)
         self._input = _check_graph(self._session, self.contract, self._output, source)
         self._columns = [EMOTIONS.index(name) for name in self.contract.labels]
+        self._ratios = {} if prior is None else self._find_ratios(prior)
 
     def pack(
         self,
@@ -96,21 +102,52 @@ class EmotionClassifier(Classifier):
         )
 
     def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
-        return self._predict(batch, [self._output])[self._output]
+        return self._predict(batch, [self._output])[0][self._output]
+
+    def classify(self, batch: ArrayLike) -> Predictions:
+        heads, likeness = self._predict(batch, [self._output], self.contract.likeness)
+        return Predictions(heads[self._output], likeness)
 
     def predict_heads(self, batch: ArrayLike) -> dict[str, NDArray[np.float32]]:
         """As :meth:`predict` for every output in ``contract.outputs``, by name, in a single run."""
-        return self._predict(batch, list(self.contract.outputs))
+        return self._predict(batch, list(self.contract.outputs))[0]
 
-    def _predict(self, batch: ArrayLike, names: list[str]) -> dict[str, NDArray[np.float32]]:
+    def _find_ratios(self, prior: Prior) -> dict[str, NDArray[np.float32]]:
+        """For each output the ratio of ``prior`` to its own prior, (len(labels),)."""
+        contract = self.contract
+        if self._output not in contract.priors:
+            raise UsageError(
+                f"{self.path}: a prior was given, but the file does not state that of its output "
+                f"{self._output!r}. Export the network again with python -m training.export.",
+                code="unknown_prior",
+            )
+        level = None if contract.level_prior is None else tuple(contract.level_prior)
+        wanted = prior_shares(prior, contract.labels, level)
+        return {
+            name: (wanted / np.array(own)).astype(np.float32)
+            for name, own in contract.priors.items()
+        }
+
+    def _predict(
+        self, batch: ArrayLike, names: list[str], likeness: str = ""
+    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32] | None]:
+        """Probabilities (N, 7) of the outputs ``names``, and (N,) of the output ``likeness``."""
         faces = check_batch(batch, self.contract)
         rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+        wanted = [*names, likeness] if likeness else names
+        odds: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
         for start in range(0, len(faces), CHUNK):
             feed = {self._input: np.ascontiguousarray(faces[start : start + CHUNK])}
-            outputs = run_session(self._session, names, feed, str(self.path), _ADVICE)
+            count = len(feed[self._input])
+            outputs = run_session(self._session, wanted, feed, str(self.path), _ADVICE)
+            if likeness:
+                values = outputs.pop()
+                check_output(values, (count, 1), likeness, str(self.path))
+                odds.append(values[:, 0])
             for name, values in zip(names, outputs, strict=True):
-                rows[name].append(self._probabilities(values, len(feed[self._input]), name))
-        return {name: self._all_emotions(parts) for name, parts in rows.items()}
+                rows[name].append(self._probabilities(values, count, name))
+        heads = {name: self._all_emotions(parts) for name, parts in rows.items()}
+        return heads, np.concatenate(odds) if likeness else None
 
     def _all_emotions(self, parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         """(N, 7) from chunks with the columns of the model's labels."""
@@ -138,7 +175,10 @@ class EmotionClassifier(Classifier):
                 and sums.min() >= 1 - PROBABILITY_TOLERANCE
                 and sums.max() <= 1 + PROBABILITY_TOLERANCE
             ):
-                return values if low >= 0 and high <= 1 else np.clip(values, 0, 1)
+                if low < 0 or high > 1:
+                    values = np.clip(values, 0, 1)
+                ratio = self._ratios.get(name)
+                return values if ratio is None else reweighted(values, ratio)
         check_output(values, (count, len(self.contract.labels)), name, str(self.path))
         if low < -PROBABILITY_TOLERANCE or high > 1 + PROBABILITY_TOLERANCE:
             found = f"has values from {low:.3g} to {high:.3g}, probably logits"
@@ -182,6 +222,12 @@ def _check_graph(
         raise ModelError(
             f"{source}: outputs are {describe(outputs.values())}; expected a float32 output "
             f"{output!r} (N, {classes}) with free N. {_ADVICE}"
+        )
+    likeness = contract.likeness
+    if likeness and (likeness not in outputs or not _fits(outputs[likeness], (None, 1))):
+        raise ModelError(
+            f"{source}: outputs are {describe(outputs.values())}; expected a float32 output "
+            f"{likeness!r} (N, 1) with free N, as metadata says. {_ADVICE}"
         )
     return str(inputs[0].name)
 

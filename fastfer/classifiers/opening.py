@@ -15,6 +15,7 @@ from fastfer.inference.onnx_session import read_model
 
 if TYPE_CHECKING:
     from fastfer.classifiers.custom import ModelSpec
+    from fastfer.priors import Prior
 
 
 def open_classifier(
@@ -22,6 +23,7 @@ def open_classifier(
     threads: int | None = None,
     spec: ModelSpec | None = None,
     head: Head | None = None,
+    prior: Prior | None = None,
 ) -> Classifier:
     """The bundled model, a model exported by fastfer's training, or any other expression network.
 
@@ -30,23 +32,29 @@ def open_classifier(
         threads: see :class:`EmotionClassifier`.
         spec: labels and pixel scaling of a model that has none in its metadata.
         head: see :class:`EmotionClassifier`.
+        prior: see :class:`EmotionClassifier`.
 
     Raises:
         ModelError: the file cannot be used.
-        UsageError: ``threads`` out of range, ``spec`` without ``model``, or a ``head`` that the
-            model lacks.
+        UsageError: ``threads`` out of range, ``spec`` without ``model``, a ``head`` that the model
+            lacks, or a ``prior`` that it cannot be reweighted to.
     """
     if model is None:
         if spec is not None:
             raise UsageError("a model spec needs a model file; the bundled model has metadata")
-        return EmotionClassifier(None, threads, head)
+        return EmotionClassifier(None, threads, head, prior)
     if spec is None and PREFIX + "input_size" in metadata(read_model(Path(model))):
-        return EmotionClassifier(model, threads, head)
+        return EmotionClassifier(model, threads, head, prior)
     if head is not None:
         raise UsageError(
             f"{model}: head={head!r} selects an output of a model exported by fastfer's training; "
             "this model has a single output",
             code="unknown_head",
+        )
+    if prior is not None:
+        raise UsageError(
+            f"{model}: a prior was given, but a model from elsewhere does not state its own",
+            code="unknown_prior",
         )
     from fastfer.classifiers.custom import CustomClassifier
 

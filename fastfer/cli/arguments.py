@@ -16,6 +16,7 @@ from fastfer.labels import NAMES
 if TYPE_CHECKING:
     from fastfer.classifiers.custom import ModelSpec
     from fastfer.engine import Engine
+    from fastfer.priors import Prior
 
 STDOUT: Final = "-"
 
@@ -154,6 +155,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "(default: the network's first; ferplus for the bundled one)",
     )
     group.add_argument(
+        "--prior",
+        metavar="NAME|FILE",
+        help="how frequent each emotion is among the faces: level (the bundled network's, nearly "
+        "uniform), uniform, fer2013, photos (press photos), or a JSON file with a share of each "
+        "emotion (default: the network's own)",
+    )
+    group.add_argument(
         "--yes",
         action="store_true",
         help="download the network that --detector needs, without asking",
@@ -209,6 +217,7 @@ def make_engine(args: argparse.Namespace) -> Engine:
         args.model,
         spec=model_spec(args),
         head=args.head,
+        prior=_prior(args.prior),
         threads=args.threads,
         min_face=args.min_face,
         detect_size=args.detect_size,
@@ -221,6 +230,14 @@ def make_engine(args: argparse.Namespace) -> Engine:
 
     cv2.setNumThreads(args.threads or cpus.available())
     return engine
+
+
+def _prior(text: str | None) -> Prior | None:
+    if text is None:
+        return None
+    from fastfer.priors import read_prior
+
+    return read_prior(text)
 
 
 def _obtain_detector(args: argparse.Namespace) -> None:

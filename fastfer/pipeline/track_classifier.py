@@ -27,6 +27,7 @@ class _Output:
 
     probabilities: NDArray[np.float32]
     quality: float
+    likeness: float | None
 
 
 class TrackClassifier:
@@ -63,19 +64,23 @@ class TrackClassifier:
             tracked.timings_ms["pack"] = stopwatch.lap()
 
         classifier = self._reader.classifier
-        probabilities = classifier.predict(np.concatenate(tiles)) if tiles else ()
-        per_face = stopwatch.lap() / max(1, len(probabilities))
+        outputs: list[_Output] = []
+        if tiles:
+            probabilities, likeness = classifier.classify(np.concatenate(tiles))
+            odds = [None] * len(quality) if likeness is None else likeness.tolist()
+            outputs = list(map(_Output, probabilities, quality, odds))
+        per_face = stopwatch.lap() / max(1, len(outputs))
 
-        outputs = map(_Output, probabilities, quality)
+        latest = iter(outputs)
         results = []
         for tracked, mask in zip(group, masks, strict=True):
             for face, classified in zip(tracked.faces, mask, strict=True):
                 if classified:
-                    self._latest[face.track_id] = next(outputs)
+                    self._latest[face.track_id] = next(latest)
             tracked.timings_ms["classify"] = per_face * int(mask.sum())
             results.append(self._faces(tracked, mask))
         self._forget(group[-1].frame.pts)
-        return results, len(probabilities)
+        return results, len(outputs)
 
     def _pack(self, tracked: TrackedFrame) -> PackedFaces:
         faces = tracked.faces
@@ -102,6 +107,7 @@ class TrackClassifier:
             _landmarks(faces, np.float64),
             np.stack([probabilities for probabilities, _ in smoothed]),
             np.array([output.quality for output in outputs]),
+            likeness=_likeness(outputs),
             labels=[label for _, label in smoothed],
             tracks=[
                 {
@@ -123,6 +129,12 @@ class TrackClassifier:
         self._smoother.forget(pts)
         for track_id in self._latest.keys() - self._changes.known:
             del self._latest[track_id]
+
+
+def _likeness(outputs: Sequence[_Output]) -> NDArray[np.float64] | None:
+    """(N,), or ``None`` if the network has no such output."""
+    odds = [output.likeness for output in outputs if output.likeness is not None]
+    return np.array(odds) if odds else None
 
 
 def _boxes(faces: Sequence[TrackedFace]) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ def test_columns_of_schema_2() -> None:
     assert (
         *("source", "frame_index", "pts", "width", "height", "face_index", "track_id"),
         *("box_x", "box_y", "box_width", "box_height", "detection_score"),
-        *("quality", "low_quality", "emotion", "score"),
+        *("quality", "low_quality", "emotion", "score", "uncertain", "valence", "arousal"),
         *EMOTIONS,
         *(f"raw_{name}" for name in EMOTIONS),
         *("status", "classified", "confirmed", "error", "error_code"),
@@ -88,6 +88,7 @@ def test_rows_of_a_photo() -> None:
     assert (first["box_width"], first["sad"], first["raw_sad"]) == (30.0, 0.7, None)
     assert (second["emotion"], second["score"], second["low_quality"]) == (None, None, True)
     assert second["neutral"] == 0.7
+    assert (first["uncertain"], first["valence"], first["arousal"]) == (False, -0.468, -0.053)
     (empty,) = to_rows(PHOTOS[1])
     filled = {key for key, value in empty.items() if value is not None}
     assert filled == {"source", "width", "height"}

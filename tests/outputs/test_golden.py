@@ -28,3 +28,5 @@ def test_the_result_of_a_known_photo() -> None:
     assert face["probabilities"] == pytest.approx(known["probabilities"], abs=0.02)
     assert face["quality"] == pytest.approx(known["quality"], abs=0.05)
     assert face["low_quality"] is known["low_quality"] is False
+    assert face["uncertain"] is known["uncertain"] is False
+    assert (face["valence"], face["arousal"]) == pytest.approx((0.81, 0.51), abs=0.02)

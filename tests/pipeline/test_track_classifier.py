@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastfer.classifiers.base import Predictions
+from fastfer.classifiers.native import EmotionClassifier
+from fastfer.detections import CropCalibration
 from fastfer.engine import Engine
+from fastfer.face_reader import FaceReader
 from fastfer.io.frame_source import VideoFrame
+from fastfer.labels import EMOTIONS
 from fastfer.pipeline.track_classifier import TrackClassifier
 from fastfer.pipeline.video_pipeline import VideoOptions
 from fastfer.tracking import TrackedFace, TrackedFrame
@@ -77,3 +82,24 @@ def test_low_confidence_detections_count_as_tracked(engine: Engine, low_confiden
     frame.faces = [replace(frame.faces[0], low_confidence=low_confidence)]
     (((face,),), _) = classifier(engine).read([frame])
     assert face.status == ("tracked" if low_confidence else "detected")
+
+
+def test_uncertain_is_decided_on_smoothed_probabilities(engine: Engine) -> None:
+    happy, tie = np.eye(7)[3], np.eye(7)[[3, 4]].mean(axis=0)
+    outputs = iter([(happy, 1.0), (tie, 1.0), (happy, -1.0)])
+    network = engine.classifier
+
+    class Scripted(EmotionClassifier):
+        def __init__(self) -> None:
+            self.contract = network.contract
+
+        def classify(self, batch: Any) -> Predictions:
+            row, likeness = next(outputs)
+            return Predictions(row[None].astype(np.float32), np.array([likeness], np.float32))
+
+    reader = FaceReader(Scripted(), CropCalibration())
+    video = TrackClassifier(reader, VideoOptions(classify_every=1, smooth=1.0))
+    found = [video.read([tracked(i, 1)])[0][0][0] for i in range(3)]
+    assert [face.uncertain for face in found] == [False, False, True]
+    assert found[1].raw_probabilities == dict(zip(EMOTIONS, tie.tolist(), strict=True))
+    assert found[1].valence == pytest.approx(0.81, abs=0.05), "smoothed"

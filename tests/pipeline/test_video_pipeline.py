@@ -84,9 +84,9 @@ def test_changed_faces_of_a_group_form_one_batch(engine: Engine) -> None:
         def __init__(self) -> None:
             super().__init__(engine.classifier.path)
 
-        def predict(self, batch: Any) -> Any:
+        def classify(self, batch: Any) -> Any:
             sizes.append(len(batch))
-            return super().predict(batch)
+            return super().classify(batch)
 
     analyze(Engine(engine.detector, Spy()), moving_face(40), classify_every=1)
     assert sum(sizes) == 40
