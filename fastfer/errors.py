@@ -28,6 +28,7 @@ CODES: Final[dict[str, str]] = {
     "missing_package": "an optional package that is not installed",
     "not_a_detector": "an object without name, crop_calibration and detect()",
     "cannot_resume": "an output file that cannot be continued",
+    "would_overwrite": "an output that names an input, another output, or rows of an earlier run",
     # InputError
     "not_found": "a path that does not exist",
     "is_directory": "a directory where a file is required",

@@ -187,7 +187,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_row_options(group: Any) -> None:
-    """Add ``--jsonl``, ``--csv`` and ``--lang`` to a group of output options."""
+    """Add ``--jsonl``, ``--csv``, ``--overwrite`` and ``--lang`` to a group of output options."""
     group.add_argument(
         "--jsonl",
         metavar="FILE",
@@ -195,6 +195,9 @@ def add_row_options(group: Any) -> None:
     )
     group.add_argument(
         "--csv", metavar="FILE", help="write CSV, one row per face; - for standard output"
+    )
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace files of rows that hold data"
     )
     group.add_argument(
         "--lang", choices=list(NAMES), default="en", help="language of text and pictures "

@@ -106,16 +106,17 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.image
 def _run(args: argparse.Namespace) -> int:
     if args.max_pixels > MAX_PIXELS:  # OpenCV has a limit too, which it reads on import.
         os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)
-    engine = arguments.make_engine(args)
     if args.demo:
         photos = [Photo("astronaut")]
-        loads = _load_demo(photos[0])
     else:
         photos = find_photos(args.paths, recursive=args.recursive)
-        loads = read_photos(photos, max_pixels=args.max_pixels, min_side=engine.detection_size)
     names = [photo.name for photo in photos]
-    for option in ("jsonl", "csv"):
-        _refuse_input(option, getattr(args, option), names)
+    _check_outputs(args, names)
+    engine = arguments.make_engine(args)
+    if args.demo:
+        loads = _load_demo(photos[0])
+    else:
+        loads = read_photos(photos, max_pixels=args.max_pixels, min_side=engine.detection_size)
     failed = False
     outputs: list[Output[PhotoResult]] | None = None
     with ExitStack() as stack:
@@ -204,17 +205,22 @@ def _open_outputs(
     return outputs
 
 
-def _refuse_input(option: str, path: str | None, names: list[str]) -> None:
-    """Raise :class:`UsageError` if ``path`` would overwrite a photo, as in ``--csv *.jpg``."""
-    if path in (None, STDOUT):
-        return
-    assert path is not None
-    photos = {os.path.realpath(name) for name in names if name != STDIN}
-    if Path(path).suffix.lower() in SUFFIXES or os.path.realpath(path) in photos:
-        raise UsageError(
-            f"--{option} {path}: would overwrite a picture; name the output file first, as in "
-            f"--{option} faces.{option}"
-        )
+def _check_outputs(args: argparse.Namespace, names: list[str]) -> None:
+    """Refuse rows that would overwrite a photo, as in ``--csv *.jpg``, or each other."""
+    from fastfer.outputs.paths import check_new, check_outputs
+
+    rows = {"--jsonl": args.jsonl, "--csv": args.csv}
+    for option, path in rows.items():
+        if path is not None and Path(path).suffix.lower() in SUFFIXES:
+            raise UsageError(
+                f"{option} {path}: would overwrite a picture; name the output file first, as in "
+                f"{option} faces{option.replace('--', '.')}",
+                code="would_overwrite",
+            )
+    inputs = [name for name in names if name != STDIN]
+    check_outputs(rows, [*inputs, *filter(None, [args.model])])
+    if not args.overwrite:
+        check_new(rows)
 
 
 def _open_window(args: argparse.Namespace) -> Window | None:

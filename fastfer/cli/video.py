@@ -70,6 +70,8 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
         parser.error("only one of --jsonl, --csv and --events can use standard output")
     if args.resume and args.budget_ms is not None:
         parser.error("--resume needs deterministic results; remove --budget-ms")
+    if args.resume and args.overwrite:
+        parser.error("--resume continues files that --overwrite replaces; remove one of them")
     if args.audit and args.camera is not None:
         parser.error("--audit needs a recording, which it runs twice")
     return args
@@ -184,6 +186,7 @@ def _run(args: argparse.Namespace) -> int:
     options = _video_options(args)
     camera = CameraOptions(args.backend, args.size, args.fps, args.stall, args.give_up)
     where = args.source if args.camera is None else args.camera
+    _check_outputs(args)
     with terminal.terminable(), closing(open_source(where, camera)) as source:
         engine = arguments.make_engine(args)
         if args.audit:
@@ -191,6 +194,19 @@ def _run(args: argparse.Namespace) -> int:
         else:
             _analyze(args, source, engine, options)
     return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse outputs that would overwrite the source, each other, or rows of an earlier run."""
+    from fastfer.io.video_files import files_of
+    from fastfer.outputs.paths import check_new, check_outputs
+
+    rows = {"--jsonl": args.jsonl, "--csv": args.csv, "--events": args.events}
+    inputs = [] if args.source is None else files_of(args.source)
+    others = {"--save": args.save, "--plot": args.plot}
+    check_outputs(rows | others, [*inputs, *filter(None, [args.model])])
+    if not (args.resume or args.overwrite):
+        check_new(rows)
 
 
 def _video_options(args: argparse.Namespace) -> VideoOptions:

@@ -124,7 +124,7 @@ class PictureSequence:
         self.name = path
         self.fps = fps or DEFAULT_FPS
         self.notes: list[str] = []
-        self._pictures = _numbered(path) if "%" in Path(path).name else _in_folder(path)
+        self._pictures = _pictures(path)
         self.count: int | None = len(self._pictures)
 
     def __iter__(self) -> Iterator[VideoFrame]:
@@ -154,8 +154,24 @@ class PictureSequence:
 
 
 def is_sequence(path: str) -> bool:
-    """Whether ``path`` is a directory or a numbered pattern."""
-    return bool(re.search(r"%0?\d*d", Path(path).name)) or Path(path).is_dir()
+    """Whether ``path`` is a directory or a numbered pattern; a file that exists is a file."""
+    file = Path(path)
+    return file.is_dir() or (bool(re.search(r"%0?\d*d", file.name)) and not file.exists())
+
+
+def files_of(path: str) -> list[str]:
+    """The files that ``path`` names: the pictures of a sequence, or the video itself."""
+    if not is_sequence(path):
+        return [path]
+    try:
+        return [file for _, file in _pictures(path)]
+    except InputError:
+        return []
+
+
+def _pictures(path: str) -> list[tuple[int, str]]:
+    """Number and path of each picture of a sequence."""
+    return _in_folder(path) if Path(path).is_dir() else _numbered(path)
 
 
 def _check_file(path: str) -> None:

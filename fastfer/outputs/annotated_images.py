@@ -12,6 +12,7 @@ from fastfer.display.annotate import annotate_photo
 from fastfer.errors import OutputError
 from fastfer.labels import Language
 from fastfer.outputs.base import Frame, Output, write_error
+from fastfer.outputs.paths import write_whole
 from fastfer.results import PhotoResult
 
 SUFFIXES: Final = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
@@ -51,9 +52,8 @@ class AnnotatedImageWriter(Output[PhotoResult]):
         picture = annotate_photo(image, result.result, lang=self._lang)
         try:
             _, data = cv2.imencode(target.suffix.lower(), picture)
-            target.write_bytes(data.tobytes())
+            write_whole(target, data.tobytes())
         except OSError as error:
-            target.unlink(missing_ok=True)  # Leave no partial picture behind.
             raise write_error(target, error) from None
         except cv2.error as error:
             raise OutputError(f"cannot write {target}: {error}") from None

@@ -10,7 +10,8 @@ import numpy as np
 
 from fastfer.display.annotate import FrameAnnotator
 from fastfer.errors import OutputError, UsageError
-from fastfer.outputs.base import Frame, Output
+from fastfer.outputs.base import Frame, Output, write_error
+from fastfer.outputs.paths import WholeFile
 from fastfer.results import VideoFrameResult
 
 CODECS: Final = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
@@ -43,6 +44,7 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
             )
         self._annotator = annotator or FrameAnnotator()
         self._path = path
+        self._file = WholeFile(path)
         self._fps = min(max(fps, 1.0), 240.0)
         self._writer: Any = None
         self._size = (0, 0)
@@ -62,7 +64,7 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         self._last = self._fit(picture)
 
     def close(self) -> None:
-        """Write the last frame and close the file.
+        """Write the last frame and put the file in place; an earlier file stays until then.
 
         Raises:
             OutputError: the file is incomplete.
@@ -73,22 +75,29 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         self._writer.release()
         self._writer = None
         # OpenCV does not report a full disk: check that the file has its full length.
-        check: Any = cv2.VideoCapture(str(self._path))
+        check: Any = cv2.VideoCapture(str(self._file.temporary))
         complete = check.isOpened() and check.get(cv2.CAP_PROP_FRAME_COUNT) >= self._written
         check.release()
         if not complete:
+            self._file.discard()
             raise OutputError(
                 f"cannot write {self._path}: the video is incomplete, the disk may be full",
                 code="disk_full",
             )
+        try:
+            self._file.commit()
+        except OSError as error:
+            self._file.discard()
+            raise write_error(self._path, error) from None
 
     def _open(self, picture: Frame) -> None:
         height, width = picture.shape[:2]
         # Chroma subsampling requires even sides.
         self._size = (width - width % 2 or 2, height - height % 2 or 2)
         code = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(self._path), code, self._fps, self._size)
+        self._writer = cv2.VideoWriter(str(self._file.temporary), code, self._fps, self._size)
         if not self._writer.isOpened():
+            self._file.discard()
             raise OutputError(
                 f"cannot write {self._path}: the folder is missing or not writable, or this OpenCV "
                 "has no video encoder; try a name that ends in .avi"

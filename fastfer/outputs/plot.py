@@ -14,6 +14,7 @@ from fastfer.display.canvas import COLORS, Color, Rect, fill, write
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS, NAMES, Language
 from fastfer.outputs.base import Frame, Output, write_error
+from fastfer.outputs.paths import write_whole
 from fastfer.results import VideoFrameResult
 
 MAX_BINS: Final = 1024
@@ -83,7 +84,7 @@ class PlotWriter(Output[VideoFrameResult]):
         """
         try:
             _, data = cv2.imencode(self._path.suffix.lower(), self.draw())
-            self._path.write_bytes(data.tobytes())
+            write_whole(self._path, data.tobytes())
         except OSError as error:
             raise write_error(self._path, error) from None
 

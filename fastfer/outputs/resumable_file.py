@@ -54,7 +54,7 @@ class ResumableFile:
         if data[: len(existing)] != existing:
             raise UsageError(
                 f"cannot resume {self._name}: {what} differs; the file belongs to another video, "
-                "model, version or set of options. Run without --resume to overwrite it",
+                "model, version or set of options. To replace it, pass --overwrite",
                 code="cannot_resume",
             )
         self._resume = len(existing) == len(data)
@@ -65,7 +65,7 @@ class ResumableFile:
         if self._resume and self._file.read(1):
             raise UsageError(
                 f"cannot resume {self._name}: it is longer than this analysis; it belongs to "
-                "another video or set of options. Run without --resume to overwrite it",
+                "another video or set of options. To replace it, pass --overwrite",
                 code="cannot_resume",
             )
 

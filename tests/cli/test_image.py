@@ -226,12 +226,25 @@ def test_fastfer_image_is_the_same_command(album: Path, model: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["--csv", "--jsonl"])
+def test_rows_of_an_earlier_run_are_kept(
+    album: Path, run_image: Run, tmp_path: Path, option: str
+) -> None:
+    old = tmp_path / "rows"
+    old.write_text("from an earlier run")
+    assert run_image(album / "blank.png", option, old).returncode == 2
+    assert old.read_text() == "from an earlier run"
+    assert run_image(album / "blank.png", option, old, "--overwrite").returncode == 0
+    assert "blank.png" in old.read_text()
+
+
+@pytest.mark.parametrize("option", ["--csv", "--jsonl"])
 def test_an_output_never_overwrites_a_photo(
     option: str, tmp_path: Path, face: bytes, run_image: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("1.jpg", "2.jpg", "no-suffix"):
         (tmp_path / name).write_bytes(face)
     (tmp_path / "link.csv").symlink_to("2.jpg")
+    (tmp_path / "hard.csv").hardlink_to(tmp_path / "2.jpg")
     monkeypatch.chdir(tmp_path)
     for target, *photos in (
         ("1.jpg", "2.jpg"),
@@ -239,6 +252,7 @@ def test_an_output_never_overwrites_a_photo(
         ("new.PNG", "1.jpg"),
         ("no-suffix", "./no-suffix"),
         ("link.csv", "*.jpg"),
+        ("hard.csv", "*.jpg"),
     ):
         done = run_image(option, target, *photos)
         assert (done.returncode, done.stdout) == (2, "")
@@ -307,7 +321,9 @@ def test_a_missing_model_leaves_earlier_files(album: Path, tmp_path: Path) -> No
     old = tmp_path / "old.csv"
     old.write_text("from an earlier run")
     for photo in ("ảnh.jpg", "empty.jpg"):
-        done = image(album / photo, "--csv", old, "--model", tmp_path / "none.onnx")
+        done = image(
+            *(album / photo, "--csv", old, "--overwrite"), "--model", tmp_path / "none.onnx"
+        )
         assert (done.returncode, done.stdout) == (4, "")
         assert old.read_text() == "from an earlier run"
 

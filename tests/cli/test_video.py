@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,8 +117,8 @@ def test_a_resumed_file_equals_that_of_one_run(
 def test_a_missing_model_leaves_earlier_files(clip: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.csv"
     old.write_text("from an earlier run")
-    code = video.main([str(clip), "--csv", str(old), "--model", str(tmp_path / "none.onnx")])
-    assert code == 4
+    missing = ("--model", str(tmp_path / "none.onnx"))
+    assert video.main([str(clip), "--csv", str(old), "--overwrite", *missing]) == 4
     assert old.read_text() == "from an earlier run"
 
 
@@ -130,6 +131,53 @@ def test_min_quality(clip: Path, run_video: Run, tmp_path: Path) -> None:
     for face in faces:
         assert face["low_quality"] is (face["quality"] < 1)
         assert (face["emotion"] is None) is face["low_quality"]
+
+
+@pytest.mark.parametrize("option", ["--save", "--jsonl", "--csv", "--plot", "--events"])
+@pytest.mark.parametrize("link", ["same", "symlink", "hard link"])
+def test_an_output_never_overwrites_the_source(
+    clip: Path, run_video: Run, tmp_path: Path, option: str, link: str
+) -> None:
+    source = tmp_path / "source.mp4"
+    shutil.copy(clip, source)
+    target = source
+    if link != "same":
+        target = tmp_path / {"--plot": "out.png", "--events": "out.srt"}.get(option, "out.mp4")
+        (target.symlink_to if link == "symlink" else target.hardlink_to)(source)
+    done = run_video(source, option, target, "--overwrite")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{option} {target}: " in done.stderr
+    assert source.read_bytes() == clip.read_bytes()
+
+
+def test_an_output_never_overwrites_a_picture_of_the_source(run_video: Run, tmp_path: Path) -> None:
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), moving_face(1)[0])
+    before = (tmp_path / "1.png").read_bytes()
+    for source in (tmp_path, tmp_path / "%d.png"):
+        assert run_video(source, "--plot", tmp_path / "1.png").returncode == 2
+    assert (tmp_path / "1.png").read_bytes() == before
+
+
+def test_two_outputs_of_one_name_are_refused(clip: Path, run_video: Run, tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "rows.csv")
+    for second in ("rows.csv", "./rows.csv", "link.csv"):
+        done = run_video(clip, "--jsonl", tmp_path / "rows.csv", "--csv", f"{tmp_path}/{second}")
+        assert done.returncode == 2
+        assert second in done.stderr
+    assert not (tmp_path / "rows.csv").exists()
+
+
+@pytest.mark.parametrize("option", ["--jsonl", "--csv", "--events"])
+def test_rows_of_an_earlier_run_are_kept(
+    clip: Path, run_video: Run, tmp_path: Path, option: str
+) -> None:
+    old = tmp_path / "old.jsonl"
+    old.write_text("from an earlier run")
+    assert run_video(clip, option, old).returncode == 2
+    assert old.read_text() == "from an earlier run"
+    assert run_video(clip, option, old, "--overwrite").returncode == 0
+    assert old.read_text() != "from an earlier run"
 
 
 @requires_posix
@@ -205,9 +253,13 @@ def test_a_disk_that_fills_up_during_an_annotated_video(
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
-    done = run(clip, "--save", tmp_path / "out.mp4", model=model, preexec_fn=limit)
+    earlier = tmp_path / "out.mp4"
+    earlier.write_bytes(b"an earlier video")
+    done = run(clip, "--save", earlier, model=model, preexec_fn=limit)
     assert done.returncode == 1, done.stderr
     assert "the video is incomplete" in done.stderr
+    assert earlier.read_bytes() == b"an earlier video"
+    assert list(tmp_path.iterdir()) == [earlier]
 
 
 def test_outputs_of_unknown_kind_are_refused(clip: Path, run_video: Run, tmp_path: Path) -> None:

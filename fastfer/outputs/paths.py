@@ -1,0 +1,119 @@
+"""Output paths: none may name an input or another output, and files appear when they are whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from itertools import combinations, count
+from pathlib import Path
+from typing import Final
+
+from fastfer.errors import UsageError
+from fastfer.outputs.resumable_file import STDOUT
+
+_Path = str | os.PathLike[str]
+_numbers: Final = count()
+
+
+def check_outputs(outputs: Mapping[str, _Path | None], inputs: Iterable[_Path]) -> None:
+    """Check all output paths of a command before any file is opened.
+
+    Args:
+        outputs: path by option, such as ``--csv``; ``-`` and ``None`` are no files.
+        inputs: files that the command reads.
+
+    Raises:
+        UsageError: code ``would_overwrite``, an output is an input or another output, also by a
+            symbolic or hard link.
+    """
+    files = {o: p for o, p in outputs.items() if p is not None and os.fspath(p) != STDOUT}
+    read = list(inputs)
+    names = {os.path.realpath(path) for path in read}
+    numbers = {_inode(path) for path in read} - {None}
+    for option, path in files.items():
+        if os.path.realpath(path) in names or _inode(path) in numbers:
+            raise UsageError(
+                f"{option} {path}: would overwrite an input; choose another name",
+                code="would_overwrite",
+            )
+    for (option, path), (other, second) in combinations(files.items(), 2):
+        if os.fspath(path) != os.devnull and _same(path, second):
+            raise UsageError(
+                f"{option} {path} and {other} {second} are the same file; choose two names",
+                code="would_overwrite",
+            )
+
+
+def check_new(outputs: Mapping[str, _Path | None]) -> None:
+    """Refuse files that hold data; rows are written as they come, so opening would empty them.
+
+    Raises:
+        UsageError: code ``would_overwrite``.
+    """
+    for option, path in outputs.items():
+        if path is not None and Path(path).is_file() and Path(path).stat().st_size:
+            raise UsageError(
+                f"{option} {path}: exists and holds data; choose another name, or pass --overwrite "
+                "(videos: --resume continues an interrupted run)",
+                code="would_overwrite",
+            )
+
+
+def _same(path: _Path, other: _Path) -> bool:
+    inode = _inode(path)
+    return os.path.realpath(path) == os.path.realpath(other) or (
+        inode is not None and inode == _inode(other)
+    )
+
+
+def _inode(path: _Path) -> tuple[int, int] | None:
+    """Device and number of the file that ``path`` leads to; ``None`` if there is none."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+class WholeFile:
+    """A temporary path beside an output, which replaces the output when it is whole.
+
+    A symbolic link is replaced, not followed. Devices and pipes are written directly.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Choose the temporary path; no file is created."""
+        special = path.exists() and not path.is_file()
+        name = f".fastfer-{os.getpid()}-{next(_numbers)}{path.suffix}"
+        self.path = path
+        self.temporary = path if special else path.with_name(name)
+        """Where to write; it has the suffix of the output."""
+
+    def commit(self) -> None:
+        """Rename the temporary file.
+
+        Raises:
+            OSError: it cannot be renamed.
+        """
+        if self.temporary != self.path:
+            self.temporary.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove the temporary file if it exists; the output stays as it was."""
+        if self.temporary != self.path:
+            self.temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, which keeps its content until all is written.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    file = WholeFile(path)
+    try:
+        file.temporary.write_bytes(data)
+        file.commit()
+    except BaseException:
+        file.discard()
+        raise

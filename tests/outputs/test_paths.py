@@ -1,0 +1,43 @@
+"""Output paths: checks before a run, and files that appear when they are whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fastfer.errors import UsageError
+from fastfer.outputs.paths import WholeFile, check_new, check_outputs, write_whole
+from tests.helpers.errors import raises
+
+
+def test_standard_output_and_the_null_device_are_no_files() -> None:
+    check_outputs({"--csv": "-", "--jsonl": "-", "--plot": None}, ["a.jpg", ""])
+    check_outputs({"--csv": "/dev/null", "--jsonl": "/dev/null"}, [])
+
+
+def test_an_empty_file_is_new(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    check_new({"--csv": tmp_path / "empty", "--jsonl": tmp_path / "none", "--events": None})
+    (tmp_path / "empty").write_text("a row")
+    with raises(UsageError, "would_overwrite", "--csv", "empty"):
+        check_new({"--csv": tmp_path / "empty"})
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "original.jpg").write_bytes(b"original")
+    (tmp_path / "copy.jpg").symlink_to("original.jpg")
+    write_whole(tmp_path / "copy.jpg", b"new")
+    assert (tmp_path / "original.jpg").read_bytes() == b"original"
+    assert (tmp_path / "copy.jpg").read_bytes() == b"new"
+
+
+def test_a_failure_leaves_the_earlier_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_whole(tmp_path / "folder", b"data")
+    file = WholeFile(tmp_path / "a.png")
+    assert file.temporary.suffix == ".png"
+    file.temporary.write_bytes(b"half")
+    file.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
