@@ -135,9 +135,9 @@ def test_stage_pack(stage: Any, frames: list[Any], classifier: EmotionClassifier
     stage(classifier.pack, frames[0], BOXES)
 
 
-def test_stage_reuse(stage: Any, frames: list[Any], classifier: EmotionClassifier) -> None:
-    tiles, reuse = classifier.pack(frames[0], BOXES), ChangeDetector()
-    stage(lambda: [reuse.needs(i, tile, 0.0) for i, tile in enumerate(tiles)])
+def test_stage_change(stage: Any, frames: list[Any], classifier: EmotionClassifier) -> None:
+    tiles, changes = classifier.pack(frames[0], BOXES), ChangeDetector()
+    stage(lambda: [changes.should_classify(i, tile, 0.0) for i, tile in enumerate(tiles)])
 
 
 def test_stage_classify(stage: Any, frames: list[Any], classifier: EmotionClassifier) -> None:
