@@ -1,14 +1,15 @@
-"""The bundled network, in INT8 and float32, against the CNN of the field's tutorials, one thread.
+"""The bundled network, in INT8 and float32, beside the CNN of common tutorials, on one thread.
 
-    python -m pytest benchmarks/bench_network.py --benchmark-group-by=group
+    python -m benchmarks.bench_network
 
 Times are of a batch of 1, 8 or 32 faces. The tutorials' network (pairs of 3x3 convolutions of 32,
-64 and 128 channels, dense 512, dense 7; 88 M multiply-accumulates a face) has random weights here,
-batch normalisation folded: its time does not depend on them.
+64 and 128 channels, dense 512, dense 7; 88 M multiply-accumulates a face) has random weights, on
+which its time does not depend, and batch normalisation folded.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ Network = Callable[[NDArray[np.float32]], Any]
 
 
 def tutorial_network() -> onnxruntime.InferenceSession:
-    """The tutorials' network as ONNX Runtime likes it best, channels first."""
+    """The tutorials' network with channels first, the faster order in ONNX Runtime."""
     rng = np.random.default_rng(0)
     nodes, weights = [], []
 
@@ -77,3 +78,7 @@ def test_network(benchmark: Any, network: Network, count: int) -> None:
     benchmark.group = f"network-{count}"
     batch = np.random.default_rng(0).random((count, 48, 48, 1)).astype(np.float32)
     benchmark(network, batch)
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,14 @@
-"""pack_faces against five other ways, and per instruction set.
+"""pack_faces on every instruction set, beside other implementations of the same step.
 
-    python -m pytest benchmarks/bench_pack.py -o python_files='bench_*.py'
+    python -m benchmarks.bench_pack
 
-``python -m benchmarks.report`` runs this file and prints the tables of the README. What belongs to
-one cell (faces x pixels) runs in a row, so that its ratios come from the same moments.
+``python -m benchmarks.report`` runs this file and prints its figures as tables. All methods of one
+cell (faces x pixels) run one after another, so that their ratios are measured under the same load.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import rivals
+from benchmarks import alternatives
 from fastfer.kernels import backend
 from fastfer.kernels.pack import pack_faces
 
@@ -31,26 +32,26 @@ def fastfer(isa: str) -> Callable[..., Any]:
     return run
 
 
-def rival(chain: rivals.Chain) -> Callable[..., Any]:
-    return lambda boxes: chain(FRAME, boxes)
+def alternative(method: alternatives.Method) -> Callable[..., Any]:
+    return lambda boxes: method(FRAME, boxes)
 
 
 METHODS: dict[str, Callable[[Any], Any]] = {
     **{f"fastfer-{isa}": fastfer(isa) for isa in backend.available()},
-    "opencv": rival(rivals.opencv),
-    "opencv-threads": rival(rivals.opencv),
-    "tutorial": rival(rivals.tutorial),
-    "pillow": rival(rivals.pillow),
-    "numpy": rival(rivals.numpy_vectorised),
-    "read": lambda boxes: rivals.read_pixels(FRAME, boxes),
-    "python": rival(rivals.pure_python),
+    "opencv": alternative(alternatives.opencv),
+    "opencv-threads": alternative(alternatives.opencv),
+    "tutorial": alternative(alternatives.tutorial),
+    "pillow": alternative(alternatives.pillow),
+    "numpy": alternative(alternatives.numpy_vectorised),
+    "read": lambda boxes: alternatives.read_pixels(FRAME, boxes),
+    "python": alternative(alternatives.pure_python),
 }
 EXACT = {"opencv", "opencv-threads", "numpy", "python"}
-"""These average areas, as fastfer does; Pillow's box filter takes whole pixels only."""
+"""These average areas as fastfer does; Pillow's box filter takes whole pixels only."""
 
 
 def face_boxes(count: int, side: int) -> np.ndarray:
-    """Squares anywhere in the frame; int64 (N, 4)."""
+    """Random squares inside the frame; int64 (N, 4)."""
     rng = np.random.default_rng(side + count)
     corners = rng.integers(0, (1920 - side, 1080 - side), (count, 2), endpoint=True)
     return np.concatenate([corners, np.full((count, 2), side)], axis=1)
@@ -58,7 +59,7 @@ def face_boxes(count: int, side: int) -> np.ndarray:
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One thread for OpenCV, unless its own choice is what is measured; the instruction set."""
+    """Set OpenCV's threads and the instruction set for a method."""
     method = request.getfixturevalue("method")
     threads = cv2.getNumThreads()
     cv2.setNumThreads(-1 if method == "opencv-threads" else 1)
@@ -78,11 +79,15 @@ def settings(request: pytest.FixtureRequest) -> Iterator[None]:
 def test_pack(benchmark: Any, settings: None, count: int, side: int, method: str) -> None:
     benchmark.group = f"{count} x {side} px"
     boxes = face_boxes(count, side)
-    # Each way gets the boxes in the form it likes best.
-    given = boxes if method.startswith("fastfer-") else [tuple(b) for b in boxes.tolist()]
+    # The alternatives index frames with Python integers.
+    arguments = boxes if method.startswith("fastfer-") else [tuple(b) for b in boxes.tolist()]
     if method == "python":
-        batch = benchmark.pedantic(METHODS[method], (given,), rounds=1)
+        batch = benchmark.pedantic(METHODS[method], (arguments,), rounds=1)
     else:
-        batch = benchmark(METHODS[method], given)
+        batch = benchmark(METHODS[method], arguments)
     if method in EXACT:
         assert np.abs(batch - pack_faces(FRAME, boxes)).max() < 2.5 / 255
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

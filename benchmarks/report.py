@@ -1,10 +1,10 @@
-"""The README's tables of speed, measured now.
+"""Tables of packing speed and start-up time.
 
     python -m benchmarks.report [PHOTO]
 
-Runs ``bench_pack.py`` and times the start of the command on PHOTO (without it, on scikit-image's
-astronaut). All ratios are taken within this run, from the fastest of many repetitions of each: what
-a busy machine adds is not the code's. Takes some minutes.
+Runs ``bench_pack.py`` and times the whole command on PHOTO (default: a portrait of scikit-image).
+All ratios are taken within this run, from the fastest of many repetitions each, so that the load of
+other programs counts little. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import cv2
+
+from benchmarks.inputs import astronaut
+
 ROOT = Path(__file__).resolve().parents[1]
-RIVALS = {
+ALTERNATIVES = {
     "opencv": "OpenCV, one thread",
     "opencv-threads": "OpenCV, its threads",
-    "tutorial": "tutorials' chain",
+    "tutorial": "tutorials",
     "pillow": "Pillow",
     "numpy": "NumPy",
     "python": "pure Python",
@@ -34,6 +39,8 @@ START = "import cv2, onnxruntime"
 
 
 def main() -> None:
+    if find_spec("pytest_benchmark") is None:
+        sys.exit("the benchmarks need pytest-benchmark: pip install -e '.[bench]'")
     data = measure_packing()
     seconds: dict[tuple[int, int], dict[str, float]] = defaultdict(dict)
     for bench in data["benchmarks"]:
@@ -47,15 +54,15 @@ def main() -> None:
         f"Measured on {cpu['brand_raw']}, {cpu['count']} cores, {platform.system()}, "
         f"Python {platform.python_version()}, with `python -m benchmarks.report`.\n"
     )
-    print(f"Packing faces of a 1920x1080 frame ({isas[0]}); how many times longer others take:\n")
+    print(f"Packing faces of a 1920x1080 frame ({isas[0]}); time over fastfer's:\n")
     table(
-        ["faces", "fastfer", *RIVALS.values()],
+        ["faces", "fastfer", *ALTERNATIVES.values()],
         [
-            [cell(key), micro(t[best]), *(times(t[method] / t[best]) for method in RIVALS)]
+            [cell(key), micro(t[best]), *(times(t[method] / t[best]) for method in ALTERNATIVES)]
             for key, t in seconds.items()
         ],
     )
-    print("\nThe same per instruction set, each with its lead over OpenCV on one thread:\n")
+    print("\nTime per instruction set, and that of OpenCV on one thread over it:\n")
     table(
         ["faces", *isas],
         [
@@ -64,15 +71,15 @@ def main() -> None:
             for key, t in seconds.items()
         ],
     )
-    print("\nBytes of faces per second, and those of only reading them (NumPy's `max`):\n")
+    print("\nBytes of faces per second, and the same for only reading them (NumPy's `max`):\n")
     table(
-        ["faces", "fastfer", "reading"],
+        ["faces", "fastfer", "read only"],
         [[cell(key), rate(*key, t[best]), rate(*key, t["read"])] for key, t in seconds.items()],
     )
-    print("\nStart, the best of many runs, taken in turns:\n")
+    print("\nStart-up, the best of many alternating runs:\n")
     command, imports = measure_start()
     table(
-        ["what", "time", "ratio"],
+        ["command", "time", "ratio"],
         [
             [f'`python -c "{START}"`', f"{imports * 1e3:.0f} ms", "1"],
             [
@@ -85,14 +92,14 @@ def main() -> None:
 
 
 def measure_packing() -> dict[str, Any]:
-    """Run bench_pack.py; its results as pytest-benchmark writes them."""
+    """Results of bench_pack.py as pytest-benchmark writes them; exits if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
         command = [sys.executable, "-m", "pytest", "benchmarks/bench_pack.py", "-q"]
         command += ["-o", "python_files=bench_*.py", f"--benchmark-json={file}"]
         command += ["--benchmark-min-rounds=30", "--benchmark-max-time=0.6"]
         command += ["--benchmark-warmup=on", "--benchmark-warmup-iterations=100"]
-        # NumPy's matrix products are small: threads make them slower, and spin through the others.
+        # NumPy's matrix products are small: threads slow them down and spin while others run.
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         if result.returncode:
@@ -102,9 +109,9 @@ def measure_packing() -> dict[str, Any]:
 
 
 def measure_start(rounds: int = 12) -> tuple[float, float]:
-    """Seconds of the command on a photo, and of importing what it needs."""
+    """Seconds of the command on a photo, and of importing OpenCV and ONNX Runtime."""
     with tempfile.TemporaryDirectory() as folder:
-        photo = sys.argv[1] if len(sys.argv) > 1 else str(astronaut(Path(folder)))
+        photo = sys.argv[1] if len(sys.argv) > 1 else str(write_portrait(Path(folder)))
         commands = (["-m", "fastfer.image", photo], ["-c", START])
         best = [float("inf")] * 2
         for _ in range(rounds):
@@ -115,12 +122,9 @@ def measure_start(rounds: int = 12) -> tuple[float, float]:
     return best[0], best[1]
 
 
-def astronaut(folder: Path) -> Path:
-    import cv2
-    from skimage.data import astronaut as picture
-
-    file = folder / "astronaut.jpg"
-    cv2.imwrite(str(file), picture()[:, :, ::-1])
+def write_portrait(folder: Path) -> Path:
+    file = folder / "portrait.jpg"
+    cv2.imwrite(str(file), astronaut())
     return file
 
 

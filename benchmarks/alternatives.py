@@ -1,4 +1,4 @@
-"""Five other ways to turn faces of a frame into a batch, as people write them.
+"""Other implementations of :func:`fastfer.pack_faces`, as programs commonly contain them.
 
 All take a frame (H, W, 3) uint8 blue-green-red and boxes as a list of integer (x, y, w, h) inside
 it, and return float32 (N, 48, 48, 1), 0 to 1.
@@ -16,25 +16,25 @@ from PIL import Image
 Frame = NDArray[np.uint8]
 Batch = NDArray[np.float32]
 Box = tuple[int, int, int, int]
-Chain = Callable[[Frame, Sequence[Box]], Batch]
+Method = Callable[[Frame, Sequence[Box]], Batch]
 
 SIZE = 48
 
 
 def pure_python(frame: Frame, boxes: Sequence[Box]) -> Batch:
-    """Loops over pixels, as one would without any library. Whole area only: no box below 48 px."""
+    """Loops over pixels, without any library, for boxes of 48 px or more."""
     tiles = []
     for x, y, w, h in boxes:
         rows = frame[y : y + h, x : x + w].tolist()
         gray = [[0.114 * b + 0.587 * g + 0.299 * r for b, g, r in row] for row in rows]
-        narrow = [_means(row, w) for row in gray]
-        tall = [_means(column, h) for column in zip(*narrow, strict=True)]
-        tiles.append([[[value / 255] for value in line] for line in zip(*tall, strict=True)])
+        reduced = [_means(row, w) for row in gray]
+        columns = [_means(column, h) for column in zip(*reduced, strict=True)]
+        tiles.append([[[value / 255] for value in line] for line in zip(*columns, strict=True)])
     return np.array(tiles, np.float32)
 
 
 def _means(values: Sequence[float], side: int) -> list[float]:
-    """SIZE means of parts of ``values``, of equal length and not ending on whole pixels."""
+    """Means over SIZE parts of ``values``, of equal and fractional length."""
     means = []
     for j in range(SIZE):
         begin, end = j * side / SIZE, (j + 1) * side / SIZE
@@ -46,7 +46,7 @@ def _means(values: Sequence[float], side: int) -> list[float]:
 
 
 def numpy_vectorised(frame: Frame, boxes: Sequence[Box]) -> Batch:
-    """Gray and both directions of the resize as matrix products."""
+    """Gray conversion and both directions of the resize as matrix products."""
     tiles = np.empty((len(boxes), SIZE, SIZE, 1), np.float32)
     weights = np.array([0.114, 0.587, 0.299], np.float32)
     for tile, (x, y, w, h) in zip(tiles, boxes, strict=True):
@@ -63,7 +63,7 @@ def _area_matrix(side: int) -> NDArray[np.float32]:
 
 
 def opencv(frame: Frame, boxes: Sequence[Box]) -> Batch:
-    """OpenCV, face by face, with the filter that averages areas."""
+    """OpenCV, face by face, with its area filter."""
     tiles = []
     for x, y, w, h in boxes:
         gray = cv2.cvtColor(frame[y : y + h, x : x + w], cv2.COLOR_BGR2GRAY)
@@ -83,8 +83,8 @@ def pillow(frame: Frame, boxes: Sequence[Box]) -> Batch:
 
 
 def tutorial(frame: Frame, boxes: Sequence[Box]) -> Batch:
-    """What tutorials do: the whole frame to gray, then OpenCV's default filter, which reads only
-    four pixels for each it writes and so skips most of a large face."""
+    """As in tutorials: the whole frame to gray, then OpenCV's bilinear filter, which reads four
+    pixels for each one it writes and so skips most of a large face."""
     gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
     tiles = []
     for x, y, w, h in boxes:
@@ -94,6 +94,6 @@ def tutorial(frame: Frame, boxes: Sequence[Box]) -> Batch:
 
 
 def read_pixels(frame: Frame, boxes: Iterable[Box]) -> int:
-    """No work at all: look at every byte of every face once, as fast as NumPy does."""
+    """Only reads every byte of every face once: the limit that memory sets."""
     rows = frame.reshape(len(frame), -1)
     return max(int(rows[y : y + h, 3 * x : 3 * (x + w)].max()) for x, y, w, h in boxes)
