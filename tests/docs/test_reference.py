@@ -54,7 +54,7 @@ def test_contributing_shows_the_layers_of_the_contract() -> None:
     assert [match and match[0] for match in shown] == layers
 
 
-@pytest.mark.parametrize("heading", ["The way of a photo", "The way of a frame"])
+@pytest.mark.parametrize("heading", ["Life of a photo", "Life of a frame"])
 def test_the_files_of_a_walk_exist(heading: str) -> None:
     walk = CONTRIBUTING.split(f"## {heading}")[1].split("\n## ")[0]
     folder = ROOT
