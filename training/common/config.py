@@ -31,7 +31,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     schedule: str = "cosine"
     ema: float = 0.0
-    """Momentum of the averaged weights; 0 trains without."""
+    """Momentum of the averaged weights; 0 disables averaging."""
     patience: int | None = None
     """Epochs without a lower validation loss before training stops; None never stops early."""
     seed: int = 0
@@ -50,7 +50,7 @@ class TrainingConfig:
 
     @staticmethod
     def group(options: argparse.Namespace, kind: type[G]) -> G:
-        """The dataclass ``kind`` from the options that are called like its fields."""
+        """The dataclass ``kind`` from the options that are named like its fields."""
         return kind(**{f.name: getattr(options, f.name) for f in fields(cast(Any, kind))})
 
     @classmethod

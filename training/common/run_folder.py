@@ -33,7 +33,7 @@ LAST, BEST = "last.keras", "best.keras"
 WATCHED = "val_loss"
 # Inside last.keras, a zip, so that weights and state are replaced together or not at all.
 STATE = "run.json"
-# Least seconds between two drawings of the curves, which epochs of real data exceed.
+# Seconds between two updates of curves.png at least; epochs of real data take longer.
 CURVES_INTERVAL = 10.0
 
 

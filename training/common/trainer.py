@@ -124,7 +124,7 @@ def add_fit_options(p: argparse.ArgumentParser, *, learning_rate: float) -> None
     p.add_argument("--weight-decay", type=amount, default=0.01, help="decoupled")
     p.add_argument("--schedule", choices=("cosine", "one-cycle"), default="cosine")
     p.add_argument("--ema", type=momentum, default=0.998, help="momentum of averaged weights")
-    p.add_argument("--seed", type=whole(0), default=0, help="of weights and samples")
+    p.add_argument("--seed", type=whole(0), default=0, help="random seed of weights and samples")
     precision.add_option(p)
 
 

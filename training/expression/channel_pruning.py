@@ -1,9 +1,10 @@
 """Initialise a network of fewer channels from a larger one:
 ``python -m training.expression.channel_pruning LARGE --data FILE --out SMALL.keras``.
 
-Of each layer the channels are removed that cost its readers least, and the readers are refitted to
-the remaining ones by least squares over the faces (He et al., Channel Pruning, 2017). A dense layer
-over the mean of all cells becomes one over the cells, if the small network has that.
+Removes from each layer the channels whose removal increases the error of the following layers
+least, and refits those layers to the remaining channels by least squares over the faces (He et al.,
+Channel Pruning, 2017). A dense layer over the mean of all cells becomes one over the cells if the
+small network has such a layer.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     p.add_argument("--data", required=True, help="faces to fit on: CSV or folder")
     p.add_argument("--skip-bad", action="store_true", help="skip bad rows and images")
-    p.add_argument("--seed", type=whole(0), default=0, help="of the sample of faces")
+    p.add_argument("--seed", type=whole(0), default=0, help="random seed of the sampled faces")
     p.add_argument("--out", type=Path, required=True, help="the .keras file to write")
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options))

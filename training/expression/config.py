@@ -78,7 +78,9 @@ def parser() -> argparse.ArgumentParser:
         "--class-weight", choices=("none", "balanced"), default="none",
         help="balanced: weight each face by the inverse frequency of its class",
     )  # fmt: skip
-    p.add_argument("--seed", type=whole(0), default=0, help="of weights, order and augmentation")
+    p.add_argument(
+        "--seed", type=whole(0), default=0, help="seed of weights, order and augmentation"
+    )
     precision.add_option(p)
     _add_optimisation(p.add_argument_group("optimisation"))
     _add_augmentation(p.add_argument_group("augmentation"))

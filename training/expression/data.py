@@ -79,7 +79,7 @@ class Dataset:
             )
         return take(train, rest), take(train, val)
 
-    def judges(self, held_out: FaceSource | None) -> dict[str, FaceSource]:
+    def evaluated_splits(self, held_out: FaceSource | None) -> dict[str, FaceSource]:
         """Every split that a network may be measured on: all but training, and the held-out
         faces."""
         other = {n: source for n, source in self.splits.items() if n not in TRAIN_SPLITS}

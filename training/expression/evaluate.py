@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--val-fraction", type=float, metavar="SHARE",
         help="measure on the training faces that a run of the same seed held out",
     )  # fmt: skip
-    p.add_argument("--seed", type=whole(0), default=0, help="of --val-fraction (0)")
+    p.add_argument("--seed", type=whole(0), default=0, help="random seed of --val-fraction (0)")
     p.add_argument(
         "--classes", type=int, help="7, or 5 without disgust and fear (default: as the first model)"
     )
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--tta", choices=("none", "flip"), default="none",
         help="flip: average the probabilities of each face and its mirror image",
     )  # fmt: skip
-    p.add_argument("--threads", type=whole(1), default=1, help="of ONNX Runtime (1)")
+    p.add_argument("--threads", type=whole(1), default=1, help="threads of ONNX Runtime (1)")
     p.add_argument(
         "--out", type=Path,
         help="folder of the report (default: that of a single Keras model, else ./report)",

@@ -1,7 +1,7 @@
 """Accuracy on altered faces: ``python -m training.expression.robustness MODEL --data PATH``.
 
-The faces of FER-2013 are moved in their box, rotated, brightened, blurred, compressed and reduced.
-``--photos`` also measures on labelled photos.
+The faces of FER-2013 are shifted, scaled, rotated, brightened, darkened, blurred, compressed and
+reduced. ``--photos`` also measures on labelled photos.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _box_off(place: float, scale: float) -> Callable[[Face, np.random.Generator]
     return change
 
 
-def _turned(face: Face, rng: np.random.Generator) -> Face:
+def _rotated(face: Face, rng: np.random.Generator) -> Face:
     centre = ((SIDE - 1) / 2, (SIDE - 1) / 2)
     matrix = cv2.getRotationMatrix2D(centre, rng.uniform(-20, 20), 1.0)
     turned = cv2.warpAffine(
@@ -86,15 +86,15 @@ def _pack(frame: Face, box: tuple[float, float, float, float]) -> Face:
 
 
 CHANGES: dict[str, Callable[[Face, np.random.Generator], Face]] = {
-    "box off by 10 % in place": _box_off(0.10, 0),
-    "box off by 10 % in scale": _box_off(0, 0.10),
-    "box off by 10 % in both": _box_off(0.10, 0.10),
-    "turned up to 20 degrees": _turned,
+    "box shifted by 10 %": _box_off(0.10, 0),
+    "box scaled by 10 %": _box_off(0, 0.10),
+    "box shifted and scaled by 10 %": _box_off(0.10, 0.10),
+    "rotated by up to 20 degrees": _rotated,
     "brightened by 1.5": _lit(1.5),
     "darkened to 0.5": _lit(0.5),
     "blurred, sigma 1 px": _blurred,
     "JPEG quality 30": _compressed,
-    "up-sampled from 24 px": _from_24,
+    "upsampled from 24 px": _from_24,
 }
 """Changes of a face (48, 48) uint8, by name."""
 
@@ -115,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="also measure on photos: images and images_full, uint8 (N, 48, 48), and labels (N,)",
     )  # fmt: skip
     p.add_argument("--skip-bad", action="store_true", help="skip bad rows and images")
-    p.add_argument("--threads", type=whole(1), default=1, help="of ONNX Runtime (1)")
-    p.add_argument("--seed", type=whole(0), default=0, help="of the random changes (0)")
+    p.add_argument("--threads", type=whole(1), default=1, help="threads of ONNX Runtime (1)")
+    p.add_argument("--seed", type=whole(0), default=0, help="random seed of the changes (0)")
     p.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (report)")
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options))
@@ -171,8 +171,8 @@ def _run(options: argparse.Namespace) -> int:
 def changed(faces: Face, name: str, seed: int, start: int = 0) -> Floats:
     """Faces (n, 48, 48) under the change ``name``, as a batch (n, 48, 48, 1) in [0, 1].
 
-    The random numbers of a face hang on ``seed`` and its place (``start`` is that of the first)
-    alone, so that every network sees the same.
+    The random numbers of a face depend only on ``seed`` and its index (``start`` is that of the
+    first), so that every network is measured on the same faces.
     """
     change = CHANGES[name]
     rngs = (np.random.default_rng([seed, start + i]) for i in range(len(faces)))

@@ -63,7 +63,7 @@ def space_to_depth(model: Any) -> bool:
 
 
 def _side(model: Any, name: str) -> int | None:
-    """Rows and columns of the picture ``name`` (n, 1, side, side); None if it is no such one."""
+    """The side of the picture ``name`` (n, 1, side, side); ``None`` if it has another shape."""
     from onnx import shape_inference
 
     for value in shape_inference.infer_shapes(model).graph.value_info:

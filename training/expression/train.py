@@ -73,7 +73,9 @@ def _train(run: Run[ExpressionConfig]) -> None:
     train, val = dataset.training_and_validation(config.val_fraction, config.seed)
     where = "held-out faces" if config.val_fraction else f"faces of {dataset.validation}"
     print(f"training on {len(train)} faces, validating on {len(val)} {where}")
-    _report_duplicates(run.folder, train, dataset.judges(val if config.val_fraction else None))
+    _report_duplicates(
+        run.folder, train, dataset.evaluated_splits(val if config.val_fraction else None)
+    )
     plots.class_counts(
         {"training": train, "validation": val}, dataset.classes, run.folder / "classes.png"
     )
@@ -112,17 +114,19 @@ def _report_skipped(folder: Path, dataset: Dataset) -> None:
         print(f"all skipped rows: {folder / SKIPPED}")
 
 
-def _report_duplicates(folder: Path, train: FaceSource, judges: Mapping[str, FaceSource]) -> None:
+def _report_duplicates(
+    folder: Path, train: FaceSource, evaluated: Mapping[str, FaceSource]
+) -> None:
     """Print and list the training faces that are also in a split that the network is measured
     on."""
     from training.common.run_folder import DUPLICATES, write_lines
 
-    groups = straddling_duplicates(train, judges)
+    groups = straddling_duplicates(train, evaluated)
     write_lines(
         folder / DUPLICATES,
         [" = ".join(f"{n}: {', '.join(places)}" for n, places in g.items()) for g in groups],
     )
-    for name in judges:
+    for name in evaluated:
         shared = [group for group in groups if name in group]
         if shared:
             print(

@@ -4,7 +4,7 @@
 #
 #     bash training/recipes/facedet_nano.sh ../shared/data/facedet
 #
-# Interrupted, it goes on where it was.
+# Repeat the command to resume after an interruption.
 set -euo pipefail
 
 data=$(cd "${1:?folder with labels.jsonl and images/}" && pwd)

@@ -52,7 +52,7 @@ def test_weights_are_averaged(networks, capsys, shares, expected):
         (("a.keras", __file__), UsageError.exit_code, __file__),
     ],
 )
-def test_what_has_no_average_is_rejected(networks, monkeypatch, capsys, words, code, named):
+def test_invalid_averages_are_rejected(networks, monkeypatch, capsys, words, code, named):
     monkeypatch.chdir(networks)
     assert average(networks, *words) == (code, None)
     assert named in capsys.readouterr().err

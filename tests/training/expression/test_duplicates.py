@@ -17,7 +17,7 @@ def test_duplicates_that_straddle_the_split_are_found(tmp_path):
     path.write_text(csv_text({"Training": (a, ka), "PublicTest": (b, kb)}))
     dataset = load_dataset(path)
     train = dataset.split("Training")
-    assert straddling_duplicates(train, dataset.judges(None)) == [
+    assert straddling_duplicates(train, dataset.evaluated_splits(None)) == [
         {"training": [f"{path}:7"], "PublicTest": [f"{path}:19"]}
     ]
 
@@ -38,8 +38,8 @@ def test_duplicates_are_searched_in_all_evaluation_splits(tmp_path):
     )
     dataset = load_dataset(path)
     train, val = dataset.training_and_validation(0.5)
-    judges = dataset.judges(val)
-    assert list(judges) == ["the held-out faces", "PublicTest", "PrivateTest"]
-    groups = straddling_duplicates(train, judges)
+    evaluated = dataset.evaluated_splits(val)
+    assert list(evaluated) == ["the held-out faces", "PublicTest", "PrivateTest"]
+    groups = straddling_duplicates(train, evaluated)
     assert len(groups) == len(train)
     assert all(set(group) == {"training", "PublicTest"} for group in groups)

@@ -48,7 +48,7 @@ def test_changes_are_repeatable_and_in_range(faces, name):
     np.testing.assert_array_equal(out[20:], changed(faces[20:], name, 3, start=20))
 
 
-def test_light_by_hand(faces):
+def test_brightness_by_hand(faces):
     np.testing.assert_allclose(
         changed(faces, "darkened to 0.5", 0)[..., 0] * 255, np.rint(faces * 0.5), atol=1e-4
     )
@@ -62,9 +62,9 @@ def test_light_by_hand(faces):
 @pytest.mark.parametrize(
     ("name", "place", "scale"),
     [
-        ("box off by 10 % in place", 4.8, 0),
-        ("box off by 10 % in scale", 0, 0.1),
-        ("box off by 10 % in both", 4.8, 0.1),
+        ("box shifted by 10 %", 4.8, 0),
+        ("box scaled by 10 %", 0, 0.1),
+        ("box shifted and scaled by 10 %", 4.8, 0.1),
     ],
 )
 def test_boxes_move_within_their_range(name, place, scale):

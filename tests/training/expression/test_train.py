@@ -65,7 +65,7 @@ def test_a_few_epochs_recognise_the_drawn_faces(trained_run):
         assert min(cv2.imread(str(trained_run / name)).shape[:2]) > 200
 
 
-def test_two_heads_have_losses_of_their_own(two_heads):
+def test_each_head_has_its_own_loss(two_heads):
     model = keras.saving.load_model(two_heads / BEST)
     assert sorted(model.output_names) == ["fer2013", "ferplus"]
     assert {"fer2013_loss", "val_ferplus_loss"} <= set(log_rows(two_heads)[0])
