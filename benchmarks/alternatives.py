@@ -1,6 +1,6 @@
 """Other implementations of :func:`fastfer.pack_faces`, as programs commonly contain them.
 
-All take a frame (H, W, 3) uint8 blue-green-red and boxes as a list of integer (x, y, w, h) inside
+All take a frame (H, W, 3) uint8 BGR and boxes as a list of integer (x, y, w, h) inside
 it, and return float32 (N, 48, 48, 1), 0 to 1.
 """
 

@@ -111,7 +111,7 @@ def _check_kernels() -> Iterator[_Result]:
         advice = "Unset FASTFER_PURE for full speed"
         yield "note", "the NumPy reference is in use", advice
     else:
-        yield "ok", f"{backend.isa()} equals the NumPy reference"
+        yield "ok", f"{backend.isa()} matches the NumPy reference"
 
 
 def _check_models() -> Iterator[_Result]:
@@ -149,7 +149,7 @@ def _check_threads() -> Iterator[_Result]:
     from fastfer.inference import cpus
 
     granted, count = cpus.available(), os.cpu_count() or 1
-    yield "ok", f"{granted} of {count} processors may be used"
+    yield "ok", f"{granted} of {count} processors are available"
 
 
 def _is_installed(package: str) -> bool:

@@ -15,9 +15,9 @@ CODES: Final[dict[str, str]] = {
     "usage": "arguments that contradict each other or cannot be used",
     "invalid_frame": "a frame of unsupported dtype, shape or memory layout",
     "invalid_box": "a box that is not finite, has no area, or lies outside its frame",
-    "unreadable_input": "an input that cannot be read for another reason than those below",
-    "output_failed": "an output that cannot be written for another reason than those below",
-    "invalid_model": "a model file that cannot be used for another reason than those below",
+    "unreadable_input": "an input that cannot be read, for a reason without its own code",
+    "output_failed": "an output that cannot be written, for a reason without its own code",
+    "invalid_model": "a model file that cannot be used, for a reason without its own code",
     "extension_missing": "the compiled module fastfer._native cannot be loaded",
     # UsageError
     "unknown_option": "an option name that does not exist",

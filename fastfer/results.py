@@ -36,7 +36,7 @@ class Face:
     emotion: str | None
     """Most probable of :data:`fastfer.labels.EMOTIONS`; ``None`` if the quality is too low."""
     score: float | None
-    """Probability of :attr:`emotion`, 0 to 1; ``None`` with it."""
+    """Probability of :attr:`emotion`, 0 to 1; ``None`` if that is ``None``."""
     probabilities: dict[str, float]
     """Probability of each emotion, in label order; they sum to 1. Smoothed over time in videos."""
     landmarks: tuple[Point, ...] | None = None

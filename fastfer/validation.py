@@ -14,7 +14,7 @@ from typing import Any, Final
 from fastfer.errors import UsageError
 
 HIGHEST: Final = 1_000_000
-"""Default upper limit of counts and of sizes in pixels; larger values are typing errors."""
+"""Default upper limit of counts and of sizes in pixels; larger values are typos."""
 
 
 def check_range(**values: tuple[Any, float] | tuple[Any, float, float]) -> None:

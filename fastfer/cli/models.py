@@ -80,7 +80,7 @@ def _verify(args: argparse.Namespace) -> int:
     code = 0
     table = [("NAME", "STATE")]
     for name, model in downloads().items():
-        state = "not stored"
+        state = "not downloaded"
         if not store.is_absent(model):
             try:
                 store.load(model)

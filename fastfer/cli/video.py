@@ -94,7 +94,7 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
         "--fps",
         type=positive,
         metavar="RATE",
-        help="request this rate from the camera; for pictures, their rate (default: 25)",
+        help="frame rate: requested from a camera, or that of pictures (default: 25)",
     )
     group.add_argument(
         "--stall",

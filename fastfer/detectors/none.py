@@ -1,4 +1,4 @@
-"""No search: the whole frame is one face, for pictures that are face crops already."""
+"""No detection: the whole frame is one face, for pictures that are already face crops."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ class WholeFrame:
         return Detections(np.array([[0, 0, width, height]], np.float32), np.ones(1, np.float32))
 
 
-register_detector("none", WholeFrame, help="no search: the whole frame is one face")
+register_detector("none", WholeFrame, help="no detection: the whole frame is one face")

@@ -1,7 +1,7 @@
-"""YOLOv8-style face detectors from ONNX files of the user.
+"""YOLOv8-style face detectors from user-supplied ONNX files.
 
 fastfer neither bundles nor downloads such weights: published ones derive from Ultralytics' code and
-are licensed under AGPL-3.0 or commercially, which is for the user to settle.
+are licensed under AGPL-3.0 or commercially; the user is responsible for the licence.
 
 Exports come in two kinds, distinguished by the shapes of their outputs:
 
@@ -98,7 +98,7 @@ class YoloDetector(NetworkDetector):
     """A YOLOv8-style face detector from an ONNX file."""
 
     name = "yolo"
-    # YuNet's: such detectors, too, are trained on WIDER FACE. Not measured, for want of weights.
+    # YuNet's values: these detectors are also trained on WIDER FACE. Not measured: no free weights.
     crop_calibration = CropCalibration(
         width=1.255, height=0.964, shift_x=0.004, shift_y=-0.008, square=True
     )
@@ -306,6 +306,6 @@ def _expected(logits: Floats) -> Floats:
 register_detector(
     "yolo",
     YoloDetector,
-    help="a YOLOv8-style face detector of yours: yolo:FILE.onnx or FILE.onnx",
+    help="your own YOLOv8-style face detector: yolo:FILE.onnx or FILE.onnx",
     main_option="file",
 )

@@ -43,7 +43,7 @@ def draw_result(
     Faces of low quality have a question mark and no probabilities.
 
     Args:
-        frame: uint8 (H, W, 3) blue-green-red or (H, W) gray; not modified.
+        frame: uint8 (H, W, 3) BGR or (H, W) gray; not modified.
         result: of this frame.
         lang: language of the emotion names.
         bars: draw the probabilities.

@@ -1,4 +1,4 @@
-"""Drawing primitives on blue-green-red pictures: filled rectangles and text."""
+"""Drawing primitives on BGR pictures: filled rectangles and text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol of frame sources, and frames made by a program."""
+"""The protocol of frame sources, and a source of arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class VideoFrame:
     """One frame of a video and its time."""
 
     image: Frame
-    """uint8 (H, W, 3) blue-green-red or (H, W) gray, upright."""
+    """uint8 (H, W, 3) BGR or (H, W) gray, upright."""
     index: int
     """Number of the frame in its source, from 0; a live source counts dropped frames too."""
     pts: float

@@ -12,7 +12,7 @@ from fastfer.errors import ExtensionMissingError, UsageError
 
 
 def _flag(name: str) -> bool:
-    """The environment variable ``name`` as a boolean; a typing error must not enable it."""
+    """The environment variable ``name`` as a boolean; a misspelt value is an error."""
     text = os.environ.get(name, "")
     if text.lower() in ("", "0", "false", "no", "off"):
         return False

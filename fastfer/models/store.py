@@ -74,10 +74,10 @@ def is_absent(model: Download) -> bool:
     return False
 
 
-def state(model: Download) -> Literal["stored", "not stored", "damaged"]:
+def state(model: Download) -> Literal["stored", "not downloaded", "damaged"]:
     """The state by the size of the file alone; :func:`load` checks the hash."""
     if not is_stored(model):
-        return "not stored"
+        return "not downloaded"
     return "stored" if path_of(model).stat().st_size == model.size else "damaged"
 
 

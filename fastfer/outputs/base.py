@@ -28,7 +28,7 @@ class Output(Protocol[R]):
 
         Args:
             result: of this photo or frame; a photo may have failed.
-            image: its pixels, uint8 (H, W, 3) blue-green-red or (H, W) gray. Formats without
+            image: its pixels, uint8 (H, W, 3) BGR or (H, W) gray. Formats without
                 pictures ignore it.
 
         Raises:

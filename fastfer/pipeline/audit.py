@@ -26,17 +26,17 @@ CERTAIN: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Agreement of a run with its reference; shares are 0 to 1, ``nan`` where nothing was there."""
+    """Agreement of a run with its reference. Shares are 0 to 1, or ``nan`` without faces."""
 
     frames: int
     faces: int
     """In the reference, over all frames."""
     recall: float
-    """Share of the reference's faces that the run has."""
+    """Share of the reference's faces that the run found."""
     recall_certain: float
-    """The same for faces that the reference has for :data:`CERTAIN` seconds or more."""
+    """The same for faces that are in view for :data:`CERTAIN` seconds or more in the reference."""
     extra: float
-    """Faces that only the run has, relative to the number of the reference's faces."""
+    """Faces that only the run found, relative to the number of the reference's faces."""
     mean_iou: float
     label_agreement: float
     """Share of the common faces with the same emotion."""
@@ -52,7 +52,7 @@ class Audit:
     slowest_appearance: float
     """Longest delay in seconds from a face's first frame in the reference to that in the run."""
     missed_tracks: int
-    """Faces that the reference has for :data:`CERTAIN` seconds or more and the run never."""
+    """Faces in view for :data:`CERTAIN` seconds or more in the reference and never in the run."""
     reference_ms: float
     """Mean milliseconds per frame of the reference."""
     run_ms: float

@@ -1,4 +1,4 @@
-"""``fastfer.Tracker``: frames pushed one by one, for programs with a loop of their own."""
+"""``fastfer.Tracker``: frames pushed one by one, for programs that have their own frame loop."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Tracker:
         >>> while True:
         ...     result = tracker.update(camera.read()[1])
 
-    Each result depends on this and earlier frames only, so the first frames of a face are not
-    traced back as in :func:`fastfer.stream`.
+    Each result depends on this and earlier frames only, so a new face is not
+    backfilled to earlier frames as in :func:`fastfer.stream`.
     """
 
     counters: RunCounters
@@ -54,7 +54,7 @@ class Tracker:
         """The faces of the next frame.
 
         Args:
-            frame: uint8, (H, W, 3) blue-green-red or (H, W) gray. Neither changed nor kept.
+            frame: uint8, (H, W, 3) BGR or (H, W) gray. Neither changed nor kept.
             pts: seconds since the first frame, increasing; ``None`` measures them by the clock.
 
         Raises:

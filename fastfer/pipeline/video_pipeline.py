@@ -45,7 +45,7 @@ MAX_HELD: Final = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class VideoOptions:
-    """How much work a video skips, and how much its results are smoothed."""
+    """How often to detect and classify in a video, and how much to smooth the results."""
 
     detect_every: int | Auto = AUTO
     """Frames from one detection to the next. 1 detects in every frame and does not track; ``auto``
@@ -56,8 +56,8 @@ class VideoOptions:
     smooth: float = SMOOTH
     """Time constant in seconds of the average over time; 0 disables smoothing and hysteresis."""
     budget_ms: float | None = None
-    """Mean milliseconds per frame to keep within, by detecting less often. Results then depend on
-    the speed of the machine."""
+    """Limit of the mean milliseconds per frame, held by detecting less often. Results then depend
+    on the speed of the machine."""
 
     def __post_init__(self) -> None:
         if self.detect_every != AUTO:

@@ -1,4 +1,4 @@
-"""Carrying faces from one frame to the next by sparse optical flow (Lucas-Kanade).
+"""Moving faces from one frame to the next by sparse optical flow (Lucas-Kanade).
 
 Each face keeps a small gray patch of its surroundings, cropped and reduced by the kernel that packs
 faces for the network; the next frame is cropped at the same place. So the cost depends neither on
@@ -23,12 +23,12 @@ SIDE: Final = 64
 SURROUND: Final = 1.8
 """Side of the patch relative to that of the face; limits the motion between two frames."""
 MAX_ERROR: Final = 1.0
-"""Largest distance in patch pixels of a point from where forward and backward flow bring it."""
+"""Largest forward-backward error of a point, in patch pixels."""
 NOISE: Final = 1.0
 """Mean difference of two patches, 0 to 255, up to which nothing has moved: noise of the sensor or
 the codec."""
 MIN_POINTS: Final = 8
-"""Fewest points with texture that can be followed."""
+"""Smallest number of points with texture that can be followed."""
 
 
 class Motion(NamedTuple):
@@ -53,7 +53,7 @@ def cut(frame: NDArray[np.uint8], where: Boxes) -> Patches:
 
 
 def carry(before: Patches, after: Patches, boxes: Boxes) -> list[Motion]:
-    """The motion of faces ``boxes`` (N, 4) between two sets of patches of ``windows(boxes)``.
+    """The motion of ``boxes`` (N, 4) between two sets of patches of ``windows(boxes)``.
 
     A face moves by the median shift of its points and grows by the ratio of their median distances
     from their centre, which tolerates outliers.

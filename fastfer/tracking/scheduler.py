@@ -15,7 +15,7 @@ MAX_INTERVAL_LOOKAHEAD: Final = 0.9
 """Longest interval in seconds if frames can be held back: a new face is then tracked backwards to
 where it appeared."""
 MAX_INTERVAL_LIVE: Final = 0.4
-"""Longest interval in seconds if every frame is answered at once: the delay of a new face."""
+"""Longest interval in seconds if results are returned at once: the delay of a new face."""
 GROWTH: Final = 1.5
 """Growth of the interval with each detection without an event."""
 
@@ -31,7 +31,7 @@ class DetectionScheduler:
         back."""
         self.every = every
         self.min_frames = 1
-        """Fewest frames between detections that a budget allows."""
+        """Smallest number of frames between detections that a budget allows."""
         self._max_interval = MAX_INTERVAL_LOOKAHEAD if lookahead else MAX_INTERVAL_LIVE
         self._interval = INITIAL_INTERVAL
         self._frames = 0

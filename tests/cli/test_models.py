@@ -50,7 +50,7 @@ def test_command(net: Download, capsys: pytest.CaptureFixture[str]) -> None:
     assert models.main(["path", "net"]) == 4
     assert "fastfer models download net" in capsys.readouterr().err
     assert models.main(["list"]) == 0
-    assert row(capsys) == "net not stored 3 kB MIT a test"
+    assert row(capsys) == "net not downloaded 3 kB MIT a test"
     assert models.main(["download", "net"]) == 0
     assert capsys.readouterr().out.strip() == str(store.path_of(net))
     assert models.main(["path", "net"]) == 0
@@ -69,7 +69,7 @@ def test_command(net: Download, capsys: pytest.CaptureFixture[str]) -> None:
 def test_json(net: Download, capsys: pytest.CaptureFixture[str]) -> None:
     assert models.main(["list", "--json"]) == 0
     (entry,) = json.loads(capsys.readouterr().out)
-    assert entry == dataclasses.asdict(net) | {"state": "not stored"}
+    assert entry == dataclasses.asdict(net) | {"state": "not downloaded"}
 
 
 def test_verify_distinguishes_unreadable_from_missing(
@@ -79,7 +79,7 @@ def test_verify_distinguishes_unreadable_from_missing(
     tmp_path: Path,
 ) -> None:
     assert models.main(["verify"]) == 0
-    assert row(capsys) == "net not stored"
+    assert row(capsys) == "net not downloaded"
     store.path_of(net).mkdir(parents=True)
     assert models.main(["verify"]) == 4
     assert "cannot be read" in capsys.readouterr().err

@@ -30,7 +30,7 @@ ALPHABET = "".join(
             *(0x1A0, 0x1A1, 0x1AF, 0x1B0),  # breves, bars, tildes, horns,
             *range(0x1EA0, 0x1EFA),  # and all its tones
             *(0x2013, 0x2014, 0x2018, 0x2019, 0x201C, 0x201D, 0x2026),  # dashes, quotes, ellipsis
-            0xFFFD,  # stands for whatever is not here
+            0xFFFD,  # shown for characters that the font lacks
         ],
     )
 )
