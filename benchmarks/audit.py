@@ -2,7 +2,7 @@
 
     python -m benchmarks.audit [--frames 300]
 
-Runs with every detector that is there. Frames are in memory before the time is taken. The label
+Runs with every available detector. Frames are in memory before the time is taken. The label
 noise floor is the agreement of full processing with itself when each box is moved by up to a
 quarter of a pixel.
 """

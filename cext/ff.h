@@ -30,7 +30,7 @@
  * ff_box counts in 1/FF_SUBPIXEL px; cosines and sines count in 1/FF_ROTATION_ONE.
  *
  * THREADS. There is no mutable state: any number of threads may call any function at once, with
- * workspaces and outputs of their own. No function starts a thread.
+ * separate workspaces and outputs. No function starts a thread.
  *
  * DETERMINISM. Every instruction set and compiler writes the same bytes, those of
  * fastfer/kernels/reference.py, which defines what is computed. The arithmetic is integer up to one

@@ -1,4 +1,4 @@
-"""Use an expression network of your own: python own_network.py model.onnx photo.jpg
+"""Use your own expression network: python own_network.py model.onnx photo.jpg
 
 These labels are those of a Keras network trained on FER-2013's image folders, which Keras sorts by
 name. Change labels and scale to match your network.

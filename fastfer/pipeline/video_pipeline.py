@@ -166,8 +166,8 @@ class VideoPipeline:
                     group.append(tracker.step(frame))
                     held += frame.image.nbytes
                     tracker.prefetch(_searchable(frames, MAX_HELD - held))
-                    settled = group[-1].detected and group[-1].all_confirmed
-                    if settled or len(group) >= MAX_GROUP or held >= MAX_HELD:
+                    complete = group[-1].detected and group[-1].all_confirmed
+                    if complete or len(group) >= MAX_GROUP or held >= MAX_HELD:
                         yield group
                         group, held = [], 0
             except Exception:

@@ -47,10 +47,10 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 def test_a_clip_with_all_outputs(clip: Path, model: str, tmp_path: Path) -> None:
     names = ("a.jsonl", "a.csv", "a.vtt", "a.png", "a.mp4")
-    rows, table, events, plot, movie = (tmp_path / name for name in names)
+    rows, table, events, plot, saved = (tmp_path / name for name in names)
     done = run(
         *(clip, "--jsonl", rows, "--csv", table, "--events", events, "--plot", plot),
-        *("--save", movie, "--summary", "--no-display"),
+        *("--save", saved, "--summary", "--no-display"),
         model=model,
     )
     assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_a_clip_with_all_outputs(clip: Path, model: str, tmp_path: Path) -> None
     assert len(table.read_text().splitlines()) == faces + 1
     assert events.read_text().startswith("WEBVTT")
     assert cv2.imread(str(plot)) is not None
-    capture: Any = cv2.VideoCapture(str(movie))
+    capture: Any = cv2.VideoCapture(str(saved))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 40
 
 
@@ -185,8 +185,8 @@ def test_rows_of_an_earlier_run_are_kept(
 def test_interrupted_outputs_are_complete(
     long_clip: Path, model: str, run_video: Run, tmp_path: Path, number: str, code: int
 ) -> None:
-    rows, table, events, movie = (tmp_path / f"a.{s}" for s in ("jsonl", "csv", "srt", "mp4"))
-    outputs = ("--jsonl", rows, "--csv", table, "--events", events, "--save", movie)
+    rows, table, events, saved = (tmp_path / f"a.{s}" for s in ("jsonl", "csv", "srt", "mp4"))
+    outputs = ("--jsonl", rows, "--csv", table, "--events", events, "--save", saved)
     process = subprocess.Popen(
         command(long_clip, *outputs, model=model),
         stderr=subprocess.PIPE,
@@ -202,7 +202,7 @@ def test_interrupted_outputs_are_complete(
     if number != "SIGKILL":
         assert b" frames, " in stderr
         assert events.read_text().endswith("\n\n")
-        capture: Any = cv2.VideoCapture(str(movie))
+        capture: Any = cv2.VideoCapture(str(saved))
         assert capture.read()[0]
     assert run_video(long_clip, "--jsonl", rows, "--resume").returncode == 0
     assert rows_of(rows)[: len(read)] == read

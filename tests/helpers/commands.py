@@ -1,4 +1,4 @@
-"""Run Python and the commands of fastfer in processes of their own."""
+"""Run Python and the commands of fastfer in separate processes."""
 
 from __future__ import annotations
 

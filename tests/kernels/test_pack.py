@@ -192,7 +192,7 @@ def test_close_to_the_exact_means(channels: int) -> None:
 
 
 def opencv(frame: Frame, box: tuple[int, int, int, int], size: int) -> Frame:
-    """OpenCV's chain, in two steps because INTER_AREA enlarges with a filter of its own."""
+    """OpenCV's chain, in two steps because INTER_AREA enlarges with another filter."""
     x, y, w, h = box
     gray = frame[y : y + h, x : x + w]
     if gray.ndim == 3:

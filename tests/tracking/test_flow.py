@@ -1,4 +1,4 @@
-"""Sparse optical flow: shift, scale, and faces that are gone."""
+"""Sparse optical flow: shift, scale, and faces that have left."""
 
 from __future__ import annotations
 

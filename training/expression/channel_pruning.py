@@ -111,11 +111,11 @@ def prune(model: keras.Model, large: keras.Model, faces: Floats, name: str) -> N
         for key in members:
             weights[key][:] = [w[..., kept] for w in weights[key]]
     for key, (layer, small) in pairs.items():
-        fitting = _per_cell(weights[key], layer, small)
+        reshaped = _per_cell(weights[key], layer, small)
         shapes = [tuple(w.shape) for w in small.weights]
-        if [w.shape for w in fitting] != shapes:
-            raise UsageError(f"{name}: {key} has weights {fitting[0].shape}, expected {shapes[0]}")
-        small.set_weights(fitting)
+        if [w.shape for w in reshaped] != shapes:
+            raise UsageError(f"{name}: {key} has weights {reshaped[0].shape}, expected {shapes[0]}")
+        small.set_weights(reshaped)
 
 
 def _keep(readers: Sequence[_Reader], have: int, keep: int) -> list[int]:

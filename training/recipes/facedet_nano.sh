@@ -23,12 +23,12 @@ train() {  # detector or refiner, folder of the run, then its options
 }
 
 train detector runs/nano "${first[@]}" --epochs 80 --seed 5
-# Heads tilted further and more often, so that the landmarks follow.
+# Larger and more frequent rotations, so that the landmarks follow tilted heads.
 train detector runs/nano-2 "${first[@]}" --init runs/nano --epochs 150 --rotate 0.4 --angle 40 --seed 6
 python -m training.detector.export runs/nano-2 --data "$data" --out fastfer/models/nano.onnx --name nano \
     --trained-on "$(basename "$data")"
 
-# The second look, at what the first one proposes.
+# The second stage, trained on proposals of the first.
 [ -e runs/crops/val.npz ] || python -m training.refiner.crops --data "$data" \
     --out runs/crops --tiles 90000 --seed 1
 train refiner runs/refiner --data runs/crops --epochs 150 --steps 200 --learning-rate 0.003 \

@@ -130,7 +130,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, faces_csv, monkeypa
 def test_early_stopping_and_plateau_continue_across_a_resume(
     tmp_path, faces_csv, monkeypatch, capsys
 ):
-    """At this rate nothing is learnt, so that only the counters decide."""
+    """The learning rate is too low to improve anything, so only the counters decide."""
     common = [
         "--data", faces_csv, *SMALL, "--epochs", 12, "--patience", 4, "--optimizer", "sgd",
         "--learning-rate", "30",
