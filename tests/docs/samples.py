@@ -95,6 +95,8 @@ def run_command(
         case ["python", "-m", "pytest", *arguments]:
             for path in arguments:
                 assert (ROOT / path).exists(), path
+        case ["python", "-m", module] if module.startswith("benchmarks.bench_"):  # Runs pytest.
+            assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file(), module
         case ["python", "-m", "fastfer.image", *arguments]:
             run_fastfer(["image", *arguments], monkeypatch, parse_only)
         case ["python", "-m", "fastfer.video", *arguments]:
