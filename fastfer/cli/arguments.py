@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 from fastfer import __version__
 from fastfer.errors import UsageError
 from fastfer.inference.onnx_session import THREAD_LIMIT
+from fastfer.io.addresses import hide_passwords
 from fastfer.labels import NAMES
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and where to find help; exit with code 2."""
+        message = hide_passwords(message)
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, integer
 from fastfer.errors import InputError, UsageError
+from fastfer.io.addresses import hide_passwords
 from fastfer.io.encoded_image import MAX_PIXELS
 from fastfer.io.photos import STDIN, SUFFIXES, LoadedPhoto, Photo, find_photos, read_photos
 
@@ -148,7 +149,7 @@ def _analyze(
     """The result of one photo, and its pixels unless it failed."""
     from fastfer.results import PhotoResult  # Imports NumPy, which --help does not need.
 
-    name, error = loaded.photo.name, loaded.error
+    name, error = hide_passwords(loaded.photo.name), loaded.error
     if error is None:
         import cv2
 
@@ -163,7 +164,7 @@ def _analyze(
             error = caught
         except (MemoryError, cv2.error) as caught:  # The next photo may be smaller.
             error = InputError(f"{name}: cannot be analysed: {str(caught).strip()}")
-    return PhotoResult(name, None, str(error), error.code), None
+    return PhotoResult(name, None, hide_passwords(str(error)), error.code), None
 
 
 def _load_demo(photo: Photo) -> Iterator[LoadedPhoto]:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import Any, Final, NoReturn, TextIO
 
 from fastfer.errors import FastferError, OutputError
+from fastfer.io.addresses import hide_passwords
 
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
@@ -108,10 +109,12 @@ def leave(code: int) -> NoReturn:
 
 
 def say(message: str) -> None:
-    """Print one line on standard error; escape what its encoding lacks."""
+    """Print one line on standard error, without passwords; escape what its encoding lacks."""
     if sys.stderr is not None:
         encoding = sys.stderr.encoding or "ascii"
-        line = f"fastfer: {message}\n".encode(encoding, "backslashreplace").decode(encoding)
+        line = f"fastfer: {hide_passwords(message)}\n".encode(encoding, "backslashreplace").decode(
+            encoding
+        )
         sys.stderr.write(line)
         sys.stderr.flush()
 

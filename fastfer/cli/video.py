@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, integer, interval, number, positive, size
+from fastfer.io.addresses import scheme
 
 if TYPE_CHECKING:
     from fastfer.display.annotate import FrameAnnotator
@@ -61,7 +62,7 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
     args = parser.parse_args(argv)
     if (args.source is None) == (args.camera is None):
         parser.error("pass one SOURCE, or --camera N")
-    live = args.camera is not None or "://" in (args.source or "")
+    live = args.camera is not None or bool(scheme(args.source or ""))
     if args.resume and (live or not (args.jsonl or args.csv)):
         parser.error("--resume needs a recording, and --jsonl or --csv")
     if args.resume and STDOUT in (args.jsonl, args.csv):

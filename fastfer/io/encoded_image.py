@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from fastfer.errors import InputError
+from fastfer.io.addresses import hide_passwords
 from fastfer.io.image_headers import SNIFF, read_header, sniff
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class EncodedImage:
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
             return cls(bytes(source))
-        name = os.fspath(source)
+        name = hide_passwords(os.fspath(source))
         try:
-            with Path(name).open("rb") as file:
+            with Path(source).open("rb") as file:
                 return cls.from_stream(file, name)
         except FileNotFoundError:
             raise InputError(f"{name or repr(name)}: no such file", code="not_found") from None

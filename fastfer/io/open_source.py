@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import cv2
 
 from fastfer.errors import InputError, UsageError
+from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
 from fastfer.io.frame_source import ArraySource, FrameSource
 from fastfer.io.prefetch import PrefetchSource
@@ -85,7 +85,7 @@ def open_source(
             raise InputError(
                 "'': the path is empty; name a video, or a camera by its number", code="not_found"
             )
-        if urlsplit(path).scheme in STREAMS and "://" in path:
+        if scheme(path) in STREAMS:
             return _open_url(path, options)
         if is_sequence(path):
             return PrefetchSource(PictureSequence(path, fps=options.fps))
@@ -116,8 +116,8 @@ def _open_camera(number: int, options: CameraOptions) -> FrameSource:
 
 
 def _open_url(url: str, options: CameraOptions) -> FrameSource:
-    name = _without_password(url)
-    if urlsplit(url).scheme.startswith("rtsp"):
+    name = hide_passwords(url)
+    if scheme(url).startswith("rtsp"):
         # UDP loses packets, and every lost packet smears the picture until the next key frame.
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
     milliseconds = max(1, round(min(options.stall, 3600) * 1e3))
@@ -142,12 +142,3 @@ def _open_url(url: str, options: CameraOptions) -> FrameSource:
         return opened.pop() if opened else cv2.VideoCapture(url, cv2.CAP_FFMPEG, params)
 
     return LiveSource(device, name, stall=options.stall, give_up=options.give_up)
-
-
-def _without_password(url: str) -> str:
-    """``url`` as it may be shown and logged."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))

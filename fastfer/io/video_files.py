@@ -11,6 +11,7 @@ from typing import Any, Final
 import cv2
 
 from fastfer.errors import InputError
+from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.frame_source import VideoFrame
 from fastfer.io.photos import find_photos, read_image
 
@@ -37,9 +38,9 @@ class VideoFile:
         Raises:
             InputError: missing, empty, or not playable.
         """
-        self.name = name or path
+        self.name = name or hide_passwords(path)
         self.notes: list[str] = []
-        is_url = "://" in path
+        is_url = bool(scheme(path))
         if not is_url:
             _check_file(path)
         self._capture: Any = cv2.VideoCapture(path, cv2.CAP_FFMPEG, open_params)

@@ -288,6 +288,14 @@ def test_unreadable_input(album: Path, run_image: Run, name: str, code: str) -> 
     assert row["faces"] is None
 
 
+def test_passwords_are_in_no_message_and_no_row(run_image: Run) -> None:
+    for url in ("http://me:secret@host/a.jpg", "http://me:secret@host/*.jpg"):
+        done = run_image(url, "--json")
+        assert done.returncode == 3
+        assert "secret" not in done.stdout + done.stderr
+        assert rows(done)[0]["source"] == url.replace("secret", "***")
+
+
 def test_an_empty_path_is_named(album: Path, run_image: Run) -> None:
     done = run_image("", album / "blank.png", "--json")
     assert done.returncode == 3

@@ -235,6 +235,14 @@ def test_unreadable_sources(model: str, run_video: Run, tmp_path: Path) -> None:
     assert "camera 97" in done.stderr
 
 
+def test_passwords_are_in_no_message(run_video: Run) -> None:
+    for args in (["ftp://me:se/cret@127.0.0.1:9/x.mp4"], ["a.mp4", "rtsp://me:se#cret@host"]):
+        done = run_video(*args)
+        assert done.returncode in (2, 3)
+        assert "me:***@" in done.stderr
+        assert "cret" not in done.stderr
+
+
 @requires_dev_full
 def test_a_full_disk(clip: Path, run_video: Run, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"

@@ -42,11 +42,14 @@ def test_a_pattern_or_directory_without_pictures(tmp_path: Path) -> None:
         open_source(tmp_path)
 
 
-def test_passwords_are_hidden_in_messages() -> None:
+@pytest.mark.parametrize("password", ["secret", "se#cret", "se/cret", "se?cret", "se[cret"])
+@pytest.mark.parametrize("kind", ["http", "ftp"])
+def test_passwords_are_hidden_in_messages(kind: str, password: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with raises(InputError, "source_unavailable", f"http://me:***@127.0.0.1:{port}/x"):
-        open_source(f"http://me:secret@127.0.0.1:{port}/x")
+    with raises(InputError, "source_unavailable", f"{kind}://me:***@127.0.0.1:{port}/x") as caught:
+        open_source(f"{kind}://me:{password}@127.0.0.1:{port}/x")
+    assert "cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
