@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import sys
 import time
 from collections import deque
@@ -92,7 +93,7 @@ def read_image(
 
 
 def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]:
-    """The pictures that ``paths`` name, in order; those of a directory by name.
+    """The pictures that ``paths`` name, in order; those of a directory in natural order.
 
     A path is a file, a directory (its files with one of :data:`SUFFIXES`; with ``recursive`` also
     those of its subdirectories), a pattern such as ``*.jpg`` or ``**/*.png``, or ``-``. A path that
@@ -107,7 +108,7 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
             matches = [path]
         else:
             # Path.glob refuses absolute patterns and ignores case on some systems.
-            matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+            matches = sorted(glob.glob(path, recursive=True), key=natural_order)  # noqa: PTH207
             if not matches:
                 error = InputError(f"{path}: no file matches this pattern", code="no_match")
                 photos.append(Photo(path, error))
@@ -117,6 +118,14 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
             else:
                 photos.append(Photo(match))
     return photos
+
+
+def natural_order(path: str) -> tuple[list[list[str | int]], str]:
+    """Sort key of paths by which 2 comes before 10, and ``b`` between ``a`` and ``C``."""
+    names = Path(path.casefold()).parts
+    # Text and numbers alternate, so that text is only compared with text.
+    parts = [[int(p) if i % 2 else p for i, p in enumerate(re.split(r"(\d+)", n))] for n in names]
+    return parts, path
 
 
 def read_photos(
@@ -180,9 +189,13 @@ def _photos_in(folder: str, recursive: bool) -> list[Photo]:
     has_folders = False
     problems: list[OSError] = []
     for root, folders, files in os.walk(folder, onerror=problems.append):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        folders[:] = sorted((f for f in folders if not f.startswith(".")), key=natural_order)
         # A leading dot hides files, among them the "._photo.jpg" that macOS leaves behind.
-        paths = [Path(root, file) for file in sorted(files) if not file.startswith(".")]
+        paths = [
+            Path(root, file)
+            for file in sorted(files, key=natural_order)
+            if not file.startswith(".")
+        ]
         found += [Photo(str(path)) for path in paths if path.suffix.lower() in SUFFIXES]
         if not recursive:
             has_folders = bool(folders)

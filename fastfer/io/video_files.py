@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -43,7 +44,9 @@ class VideoFile:
         is_url = bool(scheme(path))
         if not is_url:
             _check_file(path)
-        self._capture: Any = cv2.VideoCapture(path, cv2.CAP_FFMPEG, open_params)
+        # FFmpeg takes "12:30.mp4" for a URL, but no absolute path.
+        address = path if is_url else os.path.abspath(path)  # noqa: PTH100 - keeps "..".
+        self._capture: Any = cv2.VideoCapture(address, cv2.CAP_FFMPEG, open_params)
         if not self._capture.isOpened():
             if is_url:
                 raise InputError(
@@ -115,7 +118,7 @@ class PictureSequence:
         """List the pictures of ``path``.
 
         Args:
-            path: a directory, whose pictures follow by name; or a path whose file name holds one
+            path: a directory, whose pictures follow in natural order; or a path whose file name holds one
                 ``%d`` or ``%04d``. Missing numbers leave a gap in time.
             fps: numbers, or pictures, per second.
 

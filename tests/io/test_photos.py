@@ -39,6 +39,15 @@ def test_find_by_pattern(archive: Path) -> None:
     assert nothing.error.code == "no_match"
 
 
+def test_natural_order(tmp_path: Path) -> None:
+    wanted = ["1.jpg", "2.jpg", "10.jpg", "a1/x.jpg", "a2/x.jpg", "a10/x.jpg", "a10/Y.jpg"]
+    for name in reversed(wanted):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert names(find_photos([str(tmp_path)], recursive=True), tmp_path) == wanted
+    assert names(find_photos([str(tmp_path / "**" / "*.jpg")]), tmp_path) == wanted
+
+
 def test_a_name_that_looks_like_a_pattern_is_a_name_first(tmp_path: Path) -> None:
     (tmp_path / "me [1].jpg").touch()
     (tmp_path / "me 1.jpg").touch()

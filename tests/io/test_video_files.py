@@ -76,6 +76,27 @@ def test_two_pictures_of_one_number_are_refused(tmp_path: Path) -> None:
         open_source(tmp_path / "f_%d.png")
 
 
+@pytest.mark.parametrize("name", ["my%20dance.mp4", "clip%03d.mp4", "12:30.mp4", "file:x.mp4"])
+def test_a_file_that_exists_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_video(tmp_path / "clip.mp4", moving_face(3, side=64)).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert [frame.index for frame in open_source(name)] == [0, 1, 2]
+
+
+def test_a_directory_whose_name_is_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "run%d").mkdir()
+    cv2.imwrite(str(tmp_path / "run%d" / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    assert open_source(tmp_path / "run%d").count == 1
+
+
+def test_a_directory_is_in_natural_order(tmp_path: Path) -> None:
+    for number in (1, 2, 10, 11):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), number, np.uint8))
+    assert [f.image[0, 0, 0] for f in open_source(tmp_path)] == [1, 2, 10, 11]
+
+
 def test_a_directory_is_a_sequence_by_name(tmp_path: Path) -> None:
     for name in ("b.png", "a.png"):
         cv2.imwrite(str(tmp_path / name), np.full((8, 8, 3), ord(name[0]), np.uint8))
