@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, integer, interval, number, positive, size
-from fastfer.io.addresses import scheme
+from fastfer.io.addresses import is_camera, scheme
 
 if TYPE_CHECKING:
     from fastfer.display.annotate import FrameAnnotator
@@ -46,7 +46,7 @@ def make_parser(prog: str = "fastfer video") -> argparse.ArgumentParser:
         nargs="?",
         metavar="SOURCE",
         help="a video, an animated GIF, a directory of pictures, a pattern such as "
-        "frame_%%04d.png, or the URL of a stream",
+        "frame_%%04d.png, the URL of a stream, or a camera such as /dev/video0",
     )
     arguments.add_version(parser)
     _add_input_options(parser)
@@ -62,7 +62,8 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
     args = parser.parse_args(argv)
     if (args.source is None) == (args.camera is None):
         parser.error("pass one SOURCE, or --camera N")
-    live = args.camera is not None or bool(scheme(args.source or ""))
+    camera = args.camera is not None or is_camera(args.source)
+    live = camera or bool(scheme(args.source))
     if args.resume and (live or not (args.jsonl or args.csv)):
         parser.error("--resume needs a recording, and --jsonl or --csv")
     if args.resume and STDOUT in (args.jsonl, args.csv):
@@ -73,7 +74,7 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
         parser.error("--resume needs deterministic results; remove --budget-ms")
     if args.resume and args.overwrite:
         parser.error("--resume continues files that --overwrite replaces; remove one of them")
-    if args.audit and args.camera is not None:
+    if args.audit and camera:
         parser.error("--audit needs a recording, which it runs twice")
     return args
 
@@ -90,6 +91,12 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--size", type=size, metavar="WxH", help="request this frame size from the camera"
+    )
+    group.add_argument(
+        "--fourcc",
+        metavar="CODE",
+        help="request this pixel format from the camera, such as MJPG, with which many USB cameras "
+        "reach their full rate",
     )
     group.add_argument(
         "--fps",
@@ -185,7 +192,7 @@ def _run(args: argparse.Namespace) -> int:
     from fastfer.io.open_source import CameraOptions, open_source
 
     options = _video_options(args)
-    camera = CameraOptions(args.backend, args.size, args.fps, args.stall, args.give_up)
+    camera = CameraOptions(args.backend, args.size, args.fps, args.stall, args.give_up, args.fourcc)
     where = args.source if args.camera is None else args.camera
     _check_outputs(args)
     with terminal.terminable(), closing(open_source(where, camera)) as source:

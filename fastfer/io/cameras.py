@@ -184,7 +184,8 @@ class LatestFrameSlot:
         with self._ready:
             self._busy += 0.3 * (time.monotonic() - self._taken - self._busy) if self._taken else 0
             self._wanted = True
-            self._ready.wait_for(lambda: self._frame or self._owner is None, timeout)
+            limit = min(timeout, threading.TIMEOUT_MAX)  # No lock can wait for infinity.
+            self._ready.wait_for(lambda: self._frame or self._owner is None, limit)
             self._wanted = False
             self._taken = time.monotonic()
             frame, self._frame = self._frame, None

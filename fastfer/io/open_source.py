@@ -10,12 +10,12 @@ from typing import Any, Final
 import cv2
 
 from fastfer.errors import InputError, UsageError
-from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.io.addresses import hide_passwords, is_camera, scheme
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
 from fastfer.io.frame_source import ArraySource, FrameSource
 from fastfer.io.prefetch import PrefetchSource
 from fastfer.io.video_files import DEFAULT_FPS, PictureSequence, VideoFile, is_sequence
-from fastfer.validation import check_choice, check_integer, check_positive
+from fastfer.validation import check_choice, check_integer, check_positive, check_range
 
 BACKENDS: Final = {
     "auto": cv2.CAP_ANY,
@@ -50,15 +50,24 @@ class CameraOptions:
     """Seconds without a frame after which a stream is reopened."""
     give_up: float = GIVE_UP
     """Seconds of an outage after which reading ends with an error; ``inf`` never gives up."""
+    fourcc: str | None = None
+    """Four characters of the pixel format to request from a camera: many USB cameras reach their
+    full rate only with ``MJPG``."""
 
     def __post_init__(self) -> None:
         check_choice(backend=(self.backend, BACKENDS))
         check_positive(stall=self.stall, give_up=self.give_up)
         if self.fps is not None:
             check_positive(fps=self.fps)
+            check_range(fps=(self.fps, 0))
         if self.size is not None:
             width, height = self.size
             check_integer(width=(width, 1), height=(height, 1))
+        if self.fourcc is not None and not (len(self.fourcc) == 4 and self.fourcc.isascii()):
+            raise UsageError(
+                f"fourcc must be 4 characters, such as 'MJPG'; got {self.fourcc!r}",
+                code="out_of_range",
+            )
 
 
 def open_source(
@@ -67,9 +76,10 @@ def open_source(
     """Open ``source``.
 
     Args:
-        source: number of a camera; path of a video, an animated GIF or a directory of pictures; a
-            pattern such as ``frame_%04d.png``; URL of a stream; or an iterable of uint8 frames or
-            of pairs (seconds, frame). A :class:`FrameSource` is returned as it is.
+        source: number of a camera, or its path such as ``/dev/video0``; path of a video, an
+            animated GIF or a directory of pictures; a pattern such as ``frame_%04d.png``; URL of a
+            stream; or an iterable of uint8 frames or of pairs (seconds, frame).
+            A :class:`FrameSource` is returned as it is.
         options: how to open it.
 
     Raises:
@@ -85,6 +95,8 @@ def open_source(
             raise InputError(
                 "'': the path is empty; name a video, or a camera by its number", code="not_found"
             )
+        if is_camera(path):
+            return _open_camera(path, options)
         if scheme(path) in STREAMS:
             return _open_url(path, options)
         if is_sequence(path):
@@ -101,9 +113,16 @@ def open_source(
     return ArraySource(frames, options.fps or DEFAULT_FPS)
 
 
-def _open_camera(number: int, options: CameraOptions) -> FrameSource:
+def _open_camera(which: int | str, options: CameraOptions) -> FrameSource:
+    """Open a camera by number, or by path on Linux."""
+    backend = options.backend
+    if isinstance(which, str) and backend == "auto":
+        backend = "v4l2"  # OpenCV would take the path for that of a video.
+
     def device() -> CaptureDevice:
-        camera = cv2.VideoCapture(number, BACKENDS[options.backend])
+        camera = cv2.VideoCapture(which, BACKENDS[backend])
+        if options.fourcc is not None:  # First: it decides which sizes and rates there are.
+            camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*options.fourcc))
         if options.size is not None:
             camera.set(cv2.CAP_PROP_FRAME_WIDTH, options.size[0])
             camera.set(cv2.CAP_PROP_FRAME_HEIGHT, options.size[1])
@@ -112,7 +131,7 @@ def _open_camera(number: int, options: CameraOptions) -> FrameSource:
         camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         return camera
 
-    return LiveSource(device, f"camera {number}", stall=options.stall, give_up=options.give_up)
+    return LiveSource(device, f"camera {which}", stall=options.stall, give_up=options.give_up)
 
 
 def _open_url(url: str, options: CameraOptions) -> FrameSource:

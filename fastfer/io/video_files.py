@@ -118,8 +118,8 @@ class PictureSequence:
         """List the pictures of ``path``.
 
         Args:
-            path: a directory, whose pictures follow in natural order; or a path whose file name holds one
-                ``%d`` or ``%04d``. Missing numbers leave a gap in time.
+            path: a directory, whose pictures follow in natural order; or a path whose file name
+                holds one ``%d`` or ``%04d``. Missing numbers leave a gap in time.
             fps: numbers, or pictures, per second.
 
         Raises:

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -149,6 +150,41 @@ def test_two_cameras_in_two_threads() -> None:
 def test_an_absent_camera() -> None:
     with raises(InputError, "source_unavailable", "camera 97"):
         open_source(97)
+
+
+def test_a_camera_by_path() -> None:
+    for path in ("/dev/video97", "/dev/v4l/by-id/usb-none-video-index0"):
+        with raises(InputError, "source_unavailable", path):
+            open_source(path)
+
+
+def test_the_pixel_format_is_requested_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+
+    class Camera(FakeCamera):
+        def __init__(self, *args: Any) -> None:
+            super().__init__()
+            calls.append(args)
+
+        def set(self, prop: int, value: float) -> None:
+            calls.append((prop, value))
+
+    monkeypatch.setattr("fastfer.io.open_source.cv2.VideoCapture", Camera)
+    open_source("/dev/video3", CameraOptions(fourcc="MJPG", size=(1280, 720), fps=30)).close()
+    assert calls == [
+        ("/dev/video3", cv2.CAP_V4L2),
+        (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
+        (cv2.CAP_PROP_FRAME_WIDTH, 1280),
+        (cv2.CAP_PROP_FRAME_HEIGHT, 720),
+        (cv2.CAP_PROP_FPS, 30),
+        (cv2.CAP_PROP_BUFFERSIZE, 1),
+    ]
+
+
+def test_a_stall_may_last_for_ever() -> None:
+    source = LiveSource(opener(FakeCamera()), "fake", stall=float("inf"), give_up=float("inf"))
+    assert next(iter(source)).index >= 0
+    source.close()
 
 
 # --- A stream over HTTP --------------------------------------------------------------------------

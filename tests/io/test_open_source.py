@@ -58,6 +58,8 @@ def test_passwords_are_hidden_in_messages(kind: str, password: str) -> None:
         {"backend": "wishful"},
         {"size": (0, 480)},
         {"fps": 0},
+        {"fps": float("inf")},
+        {"fourcc": "MJPEG"},
         {"stall": -1},
         {"give_up": float("nan")},
     ],
