@@ -14,6 +14,7 @@ from fastfer.display.canvas import COLORS, Color, Rect, fill, write
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS, NAMES, Language
 from fastfer.outputs.base import Frame, Output, write_error
+from fastfer.outputs.frame_times import FrameTimes
 from fastfer.outputs.paths import write_whole
 from fastfer.results import VideoFrameResult
 
@@ -52,12 +53,14 @@ class PlotWriter(Output[VideoFrameResult]):
         self._path = path
         self._lang: Language = lang
         self._step = 0.02
+        self._times = FrameTimes(self._step)
         self._bins: dict[int, dict[int, NDArray[np.float64]]] = {}
         self._end = 0.0
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
         self._end = result.pts
+        self._times.add(result.pts)
         while self._end / self._step >= MAX_BINS:
             self._coarsen()
         at = int(result.pts / self._step)
@@ -111,8 +114,8 @@ class PlotWriter(Output[VideoFrameResult]):
         """Draw stacked probabilities, one column of pixels after the other."""
         span = WIDTH - _LEFT - _RIGHT
         fill(picture, Rect(_LEFT, top, span, BAND), _EMPTY)
-        # Fill gaps between frames up to half a second; longer gaps stay empty.
-        reach = max(1, round(0.5 / self._step))
+        # Fill gaps between frames up to half a second, or one frame of a slow source.
+        reach = max(1, round(max(0.5, 1.5 * self._times.typical) / self._step))
         times = np.array(sorted(bins))
         for column in range(span):
             now = column / span * max(self._end, self._step) / self._step

@@ -6,42 +6,42 @@ from typing import TextIO
 
 from fastfer.labels import EMOTIONS, NAMES, Language
 from fastfer.outputs.base import Frame, Output
+from fastfer.outputs.frame_times import FrameTimes
 from fastfer.outputs.terminal_text import display_width, pad
 from fastfer.results import VideoFrameResult
-
-MAX_FRAME_SECONDS = 1.0
-"""A gap between two frames counts at most this many seconds."""
 
 
 class SummaryWriter(Output[VideoFrameResult]):
     """Sums seconds per track and emotion, and prints a table at the end.
 
-    A frame counts until the next one. Faces that are not confirmed or of low quality do not count.
+    A frame counts until the next one, but not through an outage. Faces that are not
+    confirmed or of low quality do not count.
     """
 
     def __init__(self, stream: TextIO, frame_seconds: float, *, lang: Language = "en") -> None:
         """
         Args:
             stream: text stream for the table.
-            frame_seconds: duration of the last frame.
+            frame_seconds: nominal duration of a frame, until it has been measured.
             lang: language of the emotion names.
         """
         self._stream = stream
         self._lang: Language = lang
-        self._frame = frame_seconds
+        self._times = FrameTimes(frame_seconds)
         self._seconds: dict[int, dict[str, float]] = {}
         self._last: VideoFrameResult | None = None
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
+        lasted = self._times.add(result.pts)
         if self._last is not None:
-            self._count(self._last, min(result.pts - self._last.pts, MAX_FRAME_SECONDS))
+            self._count(self._last, lasted)
         self._last = result
 
     def close(self) -> None:
         """Count the last frame and print the table."""
         if self._last is not None:
-            self._count(self._last, self._frame)
+            self._count(self._last, self._times.typical)
             self._last = None
         print(self.table(), file=self._stream)
 

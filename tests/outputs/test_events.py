@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,52 @@ def test_events_are_intervals_with_a_peak() -> None:
     assert events[0].peak_score == pytest.approx(0.69)
 
 
-def test_events_are_returned_as_early_as_their_order_allows() -> None:
+def test_events_are_returned_soon_after_their_end() -> None:
+    """Also while another face never changes, which is in view from the first frame."""
+    poster = video_face(9, "neutral")
     finder = EventFinder(0.1)
-    returned = {i: [e.emotion for e in finder.add(r)] for i, r in enumerate(episode())}
+    returned = {
+        i: [e.emotion for e in finder.add(frame(i, poster, *result.faces))]
+        for i, result in enumerate(episode())
+    }
     assert returned[10] == ["happy"]
     assert returned[21] == ["angry"]
+    assert [e.emotion for e in finder.finish()] == ["neutral", "sad"]
+
+
+@pytest.mark.parametrize("seconds", [0.8, 5.0])
+def test_slow_sources_have_whole_events(seconds: float) -> None:
+    """A camera that states 30 frames per second and delivers fewer; a time lapse."""
+    finder = EventFinder(1 / 30)
+    events = []
+    for i in range(10):
+        faces = [video_face(1, "happy")] * (i < 7)
+        events += finder.add(frame(i, *faces, fps=1 / seconds))
+        if i == 7:
+            assert len(events) == (seconds > 2), "within two seconds of video"
+    assert [(e.start, round(e.end, 3)) for e in events] == [(0.0, round(7 * seconds, 3))]
+
+
+def test_an_outage_ends_events() -> None:
+    finder = EventFinder(0.1)
+    times = (0.0, 0.1, 0.2, 60.0, 60.1)
+    events = [e for t in times for e in finder.add(replace(frame(0, video_face()), pts=t))]
+    events += finder.finish()
+    assert [(e.start, round(e.end, 3)) for e in events] == [(0.0, 1.2), (60.0, 60.2)]
+
+
+def test_subtitles_are_on_the_disk_at_once_and_sorted_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "events.vtt"
+    writer = EventWriter(str(path), 0.1)
+    for i, result in enumerate(episode()):
+        writer.write(frame(i, video_face(9, "neutral"), *result.faces))
+    assert path.read_text().count("-->") == 2
+    writer.close()
+    cues = path.read_text().split("\n\n")[1:-1]
+    assert [cue.split("\n")[0] for cue in cues] == ["1", "2", "3", "4"]
+    starts = [cue.split("\n")[1] for cue in cues]
+    assert starts == sorted(starts)
+    assert "neutral" in cues[1]
 
 
 def test_faces_of_low_quality_have_no_events() -> None:

@@ -24,6 +24,14 @@ def test_each_face_has_a_band_with_its_times(tmp_path: Path) -> None:
     assert second[:, 0].mean() > first[:, 0].mean() + 60  # The second band is below the first.
 
 
+def test_a_time_lapse_has_no_gaps(tmp_path: Path) -> None:
+    plot = PlotWriter(tmp_path / "plot.png")
+    for i in range(20):
+        plot.write(frame(i, video_face(), fps=0.2))
+    happy = (plot.draw()[56:152, 84:1172] == COLORS["happy"]).all(axis=2).any(axis=0)
+    assert happy.mean() > 0.99
+
+
 def test_memory_is_bounded(tmp_path: Path) -> None:
     plot = PlotWriter(tmp_path / "plot.png")
     for i in range(20_000):

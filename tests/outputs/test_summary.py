@@ -22,3 +22,9 @@ def test_faces_of_low_quality_do_not_count() -> None:
     stream = io.StringIO()
     write_all(SummaryWriter(stream, 0.1), [frame(0, video_face(1, None))])
     assert "#1" not in stream.getvalue()
+
+
+def test_frames_of_a_time_lapse_count_until_the_next() -> None:
+    stream = io.StringIO()
+    write_all(SummaryWriter(stream, 0.04), [frame(i, video_face(), fps=0.2) for i in range(10)])
+    assert stream.getvalue().splitlines()[1].split()[:2] == ["#1", "50.0"]
