@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 from fastfer.errors import InputError
-from fastfer.io.frame_source import VideoFrame
+from fastfer.io.frame_source import MAX_RATE, VideoFrame
 
 STALL: Final = 5.0
 """Seconds without a frame after which a stream is reopened."""
@@ -23,6 +23,9 @@ FIRST_DELAY: Final = 0.5
 """Seconds before the first attempt to reopen a lost stream; doubled after each attempt."""
 LONGEST_DELAY: Final = 15.0
 """Upper limit of that delay, in seconds."""
+_MEASURED: Final = 10
+_MEASURE_SECONDS: Final = 2.0
+"""Frames, and seconds at most, to measure the rate of a device that reports an impossible one."""
 
 
 class CaptureDevice(Protocol):
@@ -59,7 +62,7 @@ class LiveSource:
             stall: see :data:`STALL`.
             give_up: see :data:`GIVE_UP`.
             first_delay: see :data:`FIRST_DELAY`.
-            fps: nominal rate if the device reports none.
+            fps: nominal rate if the device reports none and it cannot be measured.
 
         Raises:
             InputError: the device cannot be opened (``source_unavailable``).
@@ -82,8 +85,11 @@ class LiveSource:
                 code="source_unavailable",
             )
         rate = device.get(5)  # cv2.CAP_PROP_FPS
-        self.fps = rate if 0 < rate <= 1000 else fps
+        self.fps = rate if 0 < rate <= MAX_RATE else fps
         self._reader: _Reader | None = _Reader(device, self._slot, 1 / self.fps)
+        if self.fps != rate:
+            self.fps = self._slot.measured_rate(_MEASURED, _MEASURE_SECONDS) or fps
+            self._reader.interval = 1 / self.fps
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """Frames until :meth:`close`.
@@ -142,6 +148,7 @@ class LatestFrameSlot:
         self._ready = threading.Condition()
         self._frame: tuple[Any, float, int] | None = None
         self._number = 0
+        self._first_put = self._last_put = 0.0
         self._wanted = False
         self._taken = 0.0
         self._busy = 0.0
@@ -168,8 +175,17 @@ class LatestFrameSlot:
             self.dropped += (self._frame is not None) + (image is None)
             self._frame = None if image is None else (image, now, self._number)
             self._number += 1
+            self._first_put = self._first_put or now
+            self._last_put = now
             self._ready.notify()
             return True
+
+    def measured_rate(self, frames: int, timeout: float) -> float | None:
+        """Frames per second of the first ``frames``; None if they do not come in ``timeout``."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._number >= frames or self._owner is None, timeout)
+            seconds = self._last_put - self._first_put
+            return (self._number - 1) / seconds if self._number >= frames and seconds > 0 else None
 
     def release(self, reader: object) -> None:
         """End the ownership of ``reader``, whose device is lost, and wake the consumer."""
@@ -200,7 +216,8 @@ class _Reader:
         """Whether the device stopped delivering frames."""
         self._device = device
         self._slot = slot
-        self._interval = interval
+        self.interval = interval
+        """Seconds between two frames."""
         self._stop = threading.Event()
         slot.set_owner(self)
         # A daemon: a driver that never returns must not keep the process alive.
@@ -216,7 +233,7 @@ class _Reader:
         while not self._stop.is_set() and self._device.grab():
             now = time.monotonic()
             image = None
-            if self._slot.should_decode(now, self._interval):
+            if self._slot.should_decode(now, self.interval):
                 ok, image = self._device.retrieve()
                 image = image if ok else None
             if not self._slot.put(self, image, now):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,11 @@ from fastfer.errors import FrameError
 from fastfer.validation import is_number
 
 Frame = NDArray[np.uint8]
+
+
+MAX_RATE: Final = 120.0
+"""Highest nominal frames per second that are believed. Browsers write 1000 and some cameras report
+90000, units of their clock; such a rate is measured by the times of the frames."""
 
 
 @dataclass(frozen=True, slots=True)

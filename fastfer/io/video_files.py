@@ -7,17 +7,20 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import cv2
 
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords, scheme
-from fastfer.io.frame_source import VideoFrame
+from fastfer.io.frame_source import MAX_RATE, VideoFrame
 from fastfer.io.photos import find_photos, read_image
 
 DEFAULT_FPS: Final = 25.0
 """Rate of picture sequences, and of videos that state none."""
+_MEASURED: Final = 60
+"""Frames by which the rate of a video is measured if it states an impossible one."""
 
 
 class VideoFile:
@@ -60,9 +63,13 @@ class VideoFile:
         # Phones store rotated frames and the angle in the metadata.
         self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 0 < fps <= 1000 else DEFAULT_FPS
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.count = int(count) if 0 < count < 1e9 else None
+        self.fps = fps
+        if not 0 < fps <= MAX_RATE:
+            self.fps = _measured_rate(cv2.VideoCapture(address, cv2.CAP_FFMPEG, open_params))
+            # The count of such a container is its duration times the wrong rate.
+            count *= min(1.0, self.fps / fps) if fps > 0 else 1.0
+        self.count = round(count) if 0 < count < 1e9 else None
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """All frames.
@@ -176,6 +183,16 @@ def files_of(path: str) -> list[str]:
 def _pictures(path: str) -> list[tuple[int, str]]:
     """Number and path of each picture of a sequence."""
     return _in_folder(path) if Path(path).is_dir() else _numbered(path)
+
+
+def _measured_rate(capture: Any) -> float:
+    """Frames per second by the median time between the first frames; closes ``capture``."""
+    times: list[float] = []
+    while len(times) < _MEASURED and capture.grab():
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
+    capture.release()
+    steps = [after - before for before, after in pairwise(times) if after > before]
+    return 1 / median(steps) if steps else DEFAULT_FPS
 
 
 def _check_file(path: str) -> None:

@@ -152,6 +152,17 @@ def test_an_absent_camera() -> None:
         open_source(97)
 
 
+@pytest.mark.parametrize("stated", [0.0, 90_000.0, float("nan")])
+def test_an_impossible_rate_is_measured(monkeypatch: pytest.MonkeyPatch, stated: float) -> None:
+    monkeypatch.setattr(FakeCamera, "get", lambda self, prop: stated)
+    source = LiveSource(opener(FakeCamera(fps=50)), "fake")
+    source.close()
+    assert 10 < source.fps < 60
+    source = LiveSource(opener(FakeCamera(frames=2)), "fake", fps=30)
+    source.close()
+    assert source.fps == 30
+
+
 def test_a_camera_by_path() -> None:
     for path in ("/dev/video97", "/dev/v4l/by-id/usb-none-video-index0"):
         with raises(InputError, "source_unavailable", path):

@@ -30,6 +30,22 @@ def test_every_frame_of_a_file_has_its_time(tmp_path: Path) -> None:
     assert (source.live, source.count, source.fps) == (False, 20, 10)
 
 
+def test_an_impossible_rate_is_measured(tmp_path: Path) -> None:
+    """As in the WebM files of browsers, which state 1000 frames per second."""
+    path = tmp_path / "browser.webm"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), 25, (64, 64))
+    for image in moving_face(20, side=64):
+        writer.write(image)
+    writer.release()
+    data = path.read_bytes()
+    at = data.index(b"\x23\xe3\x83\x84") + 4  # Matroska's DefaultDuration, in nanoseconds.
+    path.write_bytes(data[:at] + (1_000_000).to_bytes(4, "big") + data[at + 4 :])
+    source = open_source(path)
+    assert source.fps == pytest.approx(25)
+    assert source.count == 20
+    assert times(source) == [i / 25 for i in range(20)]
+
+
 def test_variable_frame_rates(tmp_path: Path) -> None:
     pictures = [Image.fromarray(f[:, :, ::-1]) for f in moving_face(5, side=64)]
     delays = [100, 300, 50, 200, 100]
