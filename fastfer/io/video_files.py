@@ -19,6 +19,8 @@ from fastfer.io.photos import find_photos, read_image
 
 DEFAULT_FPS: Final = 25.0
 """Rate of picture sequences, and of videos that state none."""
+_JUMP: Final = 1.0
+"""Seconds back in time that are a jump, after which times continue from there."""
 _MEASURED: Final = 60
 """Frames by which the rate of a video is measured if it states an impossible one."""
 
@@ -83,8 +85,14 @@ class VideoFile:
         while self._capture.grab():
             stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
             first = stamp if first is None else first
-            # Some containers have no times, or wrong ones: continue at the nominal rate.
-            pts = max(stamp - first, 0.0) if index == 0 or stamp - first > pts else pts + tick
+            if index > 0 and stamp - first > pts:
+                pts = stamp - first
+            elif index > 0:
+                # Some containers have no times, or wrong ones: continue at the nominal rate, and
+                # after a jump back with the intervals that follow.
+                pts += tick
+                if pts - (stamp - first) > _JUMP:
+                    first = stamp - pts
             ok, image = self._capture.retrieve()
             if not ok:
                 raise InputError(

@@ -16,15 +16,15 @@ from fastfer.results import VideoFrameResult
 
 CODECS: Final = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 """Codec by file suffix; OpenCV contains all of them."""
-MAX_REPEATS: Final = 250
-"""Maximum number of frames that fill one gap in time."""
+MAX_GAP: Final = 10.0
+"""Seconds of a gap that the picture before it fills; then the copy continues in real time."""
 
 
 class AnnotatedVideoWriter(Output[VideoFrameResult]):
     """Writes annotated frames at a constant rate that keeps their times.
 
     A frame that stays on for longer is repeated; one that is too short for a frame of the file is
-    left out.
+    left out. Gaps of more than :data:`MAX_GAP` are shortened to it.
     """
 
     def __init__(self, path: Path, fps: float, annotator: FrameAnnotator | None = None) -> None:
@@ -49,6 +49,8 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         self._writer: Any = None
         self._size = (0, 0)
         self._written = 0
+        self._removed = 0
+        """Frames of the file by which gaps have been shortened."""
         self._last: Frame | None = None
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
@@ -58,8 +60,10 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         picture = self._annotator.draw(image, result)
         if self._writer is None:
             self._open(picture)
-        due = round(result.pts * self._fps) - self._written
-        for _ in range(min(max(due, 0), MAX_REPEATS)):
+        due = round(result.pts * self._fps) - self._removed - self._written
+        repeats = min(due, round(MAX_GAP * self._fps))
+        self._removed += due - repeats
+        for _ in range(repeats):
             self._put(self._last)
         self._last = self._fit(picture)
 

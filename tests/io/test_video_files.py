@@ -54,6 +54,28 @@ def test_variable_frame_rates(tmp_path: Path) -> None:
     assert times(open_source(path)) == [0.0, 0.1, 0.4, 0.45, 0.65]
 
 
+def test_one_wild_time_keeps_the_intervals_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_source(write_video(tmp_path / "clip.mp4", moving_face(8, side=64), fps=10))
+    stamps = iter([0, 100, 200, 9_000_200, 400, 700, 800, 900])
+
+    class Capture:
+        def __init__(self, capture: Any) -> None:
+            self._capture = capture
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._capture, name)
+
+        def get(self, prop: int) -> float:
+            return next(stamps) if prop == cv2.CAP_PROP_POS_MSEC else self._capture.get(prop)
+
+    file: Any = source._source  # type: ignore[attr-defined]
+    monkeypatch.setattr(file, "_capture", Capture(file._capture))
+    intervals = np.diff(times(source))
+    assert intervals == pytest.approx([0.1, 0.1, 9000.0, 0.1, 0.3, 0.1, 0.1])
+
+
 def test_rotation_in_the_metadata_is_applied(tmp_path: Path) -> None:
     frame = np.zeros((64, 128, 3), np.uint8)
     frame[:, 64:] = 255
