@@ -110,7 +110,10 @@ def _run(args: argparse.Namespace) -> int:
     if args.demo:
         photos = [Photo("astronaut")]
     else:
-        photos = find_photos(args.paths, recursive=args.recursive)
+        notes: list[str] = []
+        photos = find_photos(args.paths, recursive=args.recursive, notes=notes)
+        for note in notes:
+            terminal.say(note)
     names = [photo.name for photo in photos]
     _check_outputs(args, names)
     engine = arguments.make_engine(args)

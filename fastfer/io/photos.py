@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,12 @@ SUFFIXES: Final = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 )
 """File name endings of the pictures that are picked from a directory."""
+
+OTHER_SUFFIXES: Final = frozenset((
+    ".heic", ".heif", ".hif", ".avif", ".gif", ".jxl", ".jp2", ".psd", ".svg", ".ico", ".tga",
+    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
+))  # fmt: skip
+"""Endings of pictures that fastfer does not read; a directory counts and names them."""
 
 STDIN: Final = "-"
 
@@ -92,12 +98,15 @@ def read_image(
     return EncodedImage.read(source).decode(max_pixels)
 
 
-def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]:
+def find_photos(
+    paths: Iterable[str], *, recursive: bool = False, notes: list[str] | None = None
+) -> list[Photo]:
     """The pictures that ``paths`` name, in order; those of a directory in natural order.
 
     A path is a file, a directory (its files with one of :data:`SUFFIXES`; with ``recursive`` also
     those of its subdirectories), a pattern such as ``*.jpg`` or ``**/*.png``, or ``-``. A path that
-    names nothing becomes a :class:`Photo` with an error.
+    names nothing becomes a :class:`Photo` with an error. Pictures of a directory that
+    fastfer does not read are counted and named in ``notes``.
     """
     photos: list[Photo] = []
     for path in paths:
@@ -114,7 +123,7 @@ def find_photos(paths: Iterable[str], *, recursive: bool = False) -> list[Photo]
                 photos.append(Photo(path, error))
         for match in matches:
             if match != STDIN and Path(match).is_dir():
-                photos += _photos_in(match, recursive)
+                photos += _photos_in(match, recursive, notes)
             else:
                 photos.append(Photo(match))
     return photos
@@ -184,8 +193,9 @@ def _ms_since(start: float) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def _photos_in(folder: str, recursive: bool) -> list[Photo]:
+def _photos_in(folder: str, recursive: bool, notes: list[str] | None) -> list[Photo]:
     found: list[Photo] = []
+    others: list[Path] = []
     has_folders = False
     problems: list[OSError] = []
     for root, folders, files in os.walk(folder, onerror=problems.append):
@@ -197,9 +207,15 @@ def _photos_in(folder: str, recursive: bool) -> list[Photo]:
             if not file.startswith(".")
         ]
         found += [Photo(str(path)) for path in paths if path.suffix.lower() in SUFFIXES]
+        others += [path for path in paths if path.suffix.lower() in OTHER_SUFFIXES]
         if not recursive:
             has_folders = bool(folders)
             break
+    if others and notes is not None:
+        counts = Counter(path.suffix.lower() for path in others)
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
+        names = ", ".join(path.name for path in others[:3]) + ", ..." * (len(others) > 3)
+        notes.append(f"{folder}: passed over {kinds} ({names}); fastfer reads {READABLE}")
     for problem in problems:
         where = str(problem.filename)
         found.append(Photo(where, InputError(f"{where}: cannot be listed: {problem.strerror}")))

@@ -143,7 +143,7 @@ class PictureSequence:
         self.name = path
         self.fps = fps or DEFAULT_FPS
         self.notes: list[str] = []
-        self._pictures = _pictures(path)
+        self._pictures = _pictures(path, self.notes)
         self.count: int | None = len(self._pictures)
 
     def __iter__(self) -> Iterator[VideoFrame]:
@@ -188,9 +188,9 @@ def files_of(path: str) -> list[str]:
         return []
 
 
-def _pictures(path: str) -> list[tuple[int, str]]:
+def _pictures(path: str, notes: list[str] | None = None) -> list[tuple[int, str]]:
     """Number and path of each picture of a sequence."""
-    return _in_folder(path) if Path(path).is_dir() else _numbered(path)
+    return _in_folder(path, notes) if Path(path).is_dir() else _numbered(path)
 
 
 def _measured_rate(capture: Any) -> float:
@@ -216,8 +216,8 @@ def _check_file(path: str) -> None:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _in_folder(path: str) -> list[tuple[int, str]]:
-    photos = find_photos([path])
+def _in_folder(path: str, notes: list[str] | None) -> list[tuple[int, str]]:
+    photos = find_photos([path], notes=notes)
     for photo in photos:
         if photo.error is not None:
             raise photo.error

@@ -296,6 +296,15 @@ def test_passwords_are_in_no_message_and_no_row(run_image: Run) -> None:
         assert rows(done)[0]["source"] == url.replace("secret", "***")
 
 
+def test_pictures_that_are_passed_over_are_named(album: Path, run_image: Run) -> None:
+    (album / "IMG_1.HEIC").touch()
+    (album / "deep" / "notes.txt").touch()
+    done = run_image(album / "deep", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run_image(album, "--json")
+    assert "1 .heic (IMG_1.HEIC)" in done.stderr
+
+
 def test_an_empty_path_is_named(album: Path, run_image: Run) -> None:
     done = run_image("", album / "blank.png", "--json")
     assert done.returncode == 3

@@ -66,6 +66,17 @@ def test_a_directory_without_pictures(archive: Path, tmp_path: Path) -> None:
         photo.read()
 
 
+def test_pictures_of_other_formats_are_counted_and_named(archive: Path) -> None:
+    for name in ("1.HEIC", "2.heic", "3.heic", "anim.gif", "deep/x.avif"):
+        (archive / name).touch()
+    notes: list[str] = []
+    assert len(find_photos([str(archive)], notes=notes)) == 2
+    assert len(notes) == 1
+    assert "3 .heic, 1 .gif (1.HEIC, 2.heic, 3.heic, ...)" in notes[0]
+    find_photos([str(archive)], recursive=True, notes=notes)
+    assert "1 .avif" in notes[1]
+
+
 def test_an_absent_file_fails_when_it_is_read(tmp_path: Path) -> None:
     (photo,) = find_photos([str(tmp_path / "absent.jpg")])
     with raises(InputError, "not_found", "absent.jpg"):

@@ -132,7 +132,10 @@ def test_a_directory_whose_name_is_a_pattern(tmp_path: Path) -> None:
 def test_a_directory_is_in_natural_order(tmp_path: Path) -> None:
     for number in (1, 2, 10, 11):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), number, np.uint8))
-    assert [f.image[0, 0, 0] for f in open_source(tmp_path)] == [1, 2, 10, 11]
+    (tmp_path / "3.heic").touch()
+    source = open_source(tmp_path)
+    assert [f.image[0, 0, 0] for f in source] == [1, 2, 10, 11]
+    assert "3.heic" in source.notes[0]
 
 
 def test_a_directory_is_a_sequence_by_name(tmp_path: Path) -> None:
