@@ -202,8 +202,11 @@ _TIFF_TYPES: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
 """Types of TIFF tags that are unsigned integers, and their struct formats."""
 
 
-def _ifd(data: bytes) -> dict[int, list[int]]:
-    """The unsigned integer tags of the first directory of a TIFF, BigTIFF or EXIF block."""
+def _ifd(data: bytes, *, tolerant: bool = False) -> dict[int, list[int]]:
+    """The unsigned integer tags of the first directory of a TIFF, BigTIFF or EXIF block.
+
+    A ``tolerant`` call skips tags that lead out of the block, as makers' notes often do.
+    """
     order = "<" if data[:2] == b"II" else ">"
     (version,) = struct.unpack_from(order + "H", data, 2)
     big = version == 43
@@ -213,15 +216,19 @@ def _ifd(data: bytes) -> dict[int, list[int]]:
     step, room, number = (20, 8, "Q") if big else (12, 4, "I")
     tags: dict[int, list[int]] = {}
     for _ in range(entries):
+        if tolerant and at + step > len(data):
+            break
         tag, kind, count = struct.unpack_from(order + "HH" + number, data, at)
         if kind in _TIFF_TYPES:
             values = at + step - room
             size = struct.calcsize("=" + _TIFF_TYPES[kind])
             if count * size > room:
                 (values,) = struct.unpack_from(order + number, data, values)
-            if values + count * size > len(data):  # Before unpack allocates memory.
+            if values + count * size <= len(data):  # Before unpack allocates memory.
+                form = f"{order}{count}{_TIFF_TYPES[kind]}"
+                tags[tag] = list(struct.unpack_from(form, data, values))
+            elif not tolerant:
                 raise IndexError
-            tags[tag] = list(struct.unpack_from(f"{order}{count}{_TIFF_TYPES[kind]}", data, values))
         at += step
     return tags
 
@@ -231,7 +238,7 @@ def _exif_orientation(exif: bytes) -> int:
     if exif[:4] not in (b"II*\0", b"MM\0*"):
         return 1
     try:
-        value = _ifd(exif).get(274, [1])[0]
+        value = (_ifd(exif, tolerant=True).get(274) or [1])[0]
     except _CUT:
         return 1
     return value if 1 <= value <= 8 else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,18 @@ def test_size_and_truncation(kind: str) -> None:
     assert data.startswith(sniff(data[:SNIFF], "test"))
     with raises(InputError, "truncated", "cut.bin"):
         read_header(data[:12], "cut.bin")
+
+
+@pytest.mark.parametrize("broken_first", [True, False])
+def test_a_broken_tag_does_not_hide_the_orientation(broken_first: bool) -> None:
+    """Neither one that leads out of the block, nor a directory that is cut after it."""
+    orientation = struct.pack("<HHIHH", 274, 3, 1, 6, 0)
+    broken = struct.pack("<HHII", 37510, 4, 1000, 0xFFFFFF)
+    tags = broken + orientation if broken_first else orientation + broken[:5]
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + tags
+    segment = b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif
+    data = encode(portrait((96, 64)), "JPEG")
+    assert read_header(data[:2] + segment + data[2:], "test").orientation == 6
 
 
 @pytest.mark.parametrize(
