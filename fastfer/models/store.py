@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +47,21 @@ def home() -> Path:
         return Path(chosen)
     # As platformdirs, whose import costs ten times as much at every start of a command.
     if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        local = os.environ.get("LOCALAPPDATA") or _user_home() / "AppData" / "Local"
         return Path(local, "fastfer", "Cache")
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "fastfer"
-    return Path(os.environ.get("XDG_CACHE_HOME", "").strip() or Path.home() / ".cache", "fastfer")
+        return _user_home() / "Library" / "Caches" / "fastfer"
+    return Path(os.environ.get("XDG_CACHE_HOME", "").strip() or _user_home() / ".cache", "fastfer")
+
+
+def _user_home() -> Path:
+    """The home directory, or a temporary one: a user id of a container may have none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        # The uid keeps users apart; every model is verified by its hash before it is used.
+        user = os.getuid() if sys.platform != "win32" else os.getlogin()
+        return Path(tempfile.gettempdir(), f"fastfer-{user}")
 
 
 def path_of(model: Download) -> Path:

@@ -66,6 +66,19 @@ def test_home_is_the_cache_directory_of_the_platform(
         assert store.home() == platformdirs.user_cache_path("fastfer", appauthor=False)
 
 
+def test_a_user_without_a_home_directory(
+    monkeypatch: pytest.MonkeyPatch, site: Site, net: Download
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("FASTFER_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert not store.is_stored(net)
+    assert "fastfer-" in str(store.home())
+
+
 def test_downloads_once_and_loads(site: Site, net: Download) -> None:
     assert not store.is_stored(net)
     path = store.download(net)
