@@ -189,7 +189,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_row_options(group: Any) -> None:
-    """Add ``--jsonl``, ``--csv``, ``--overwrite`` and ``--lang`` to a group of output options."""
+    """Add ``--jsonl``, ``--csv`` and their options, and ``--lang`` to a group of output options."""
     group.add_argument(
         "--jsonl",
         metavar="FILE",
@@ -197,6 +197,11 @@ def add_row_options(group: Any) -> None:
     )
     group.add_argument(
         "--csv", metavar="FILE", help="write CSV, one row per face; - for standard output"
+    )
+    group.add_argument(
+        "--excel",
+        action="store_true",
+        help="write --csv for Excel: with a byte order mark, and without cells that are formulas",
     )
     group.add_argument(
         "--overwrite", action="store_true", help="replace files of rows that hold data"

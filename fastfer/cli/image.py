@@ -198,7 +198,7 @@ def _open_outputs(
     if args.csv:
         from fastfer.outputs.csv_rows import CsvWriter
 
-        outputs.append(CsvWriter(args.csv))
+        outputs.append(CsvWriter(args.csv, excel=args.excel))
     if STDOUT not in (args.jsonl, args.csv):
         from fastfer.outputs.table import TableWriter
 

@@ -300,7 +300,7 @@ def _open_outputs(
     if args.csv:
         from fastfer.outputs.csv_rows import CsvWriter
 
-        add(CsvWriter(args.csv, resume=args.resume))
+        add(CsvWriter(args.csv, resume=args.resume, excel=args.excel))
     if args.events:
         from fastfer.outputs.events import EventWriter
 

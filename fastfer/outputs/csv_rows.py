@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
@@ -18,22 +19,32 @@ class CsvWriter(Output[Result]):
     Booleans are ``true`` and ``false``; an empty cell is null.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, resume: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, resume: bool = False, excel: bool = False
+    ) -> None:
         """Open ``path``, ``-`` for standard output, and write the header.
+
+        Args:
+            path: output file.
+            resume: continue the file of an interrupted run.
+            excel: begin with a byte order mark, by which Excel recognises UTF-8, and put ``'``
+                before text that it would run as a formula.
 
         Raises:
             OutputError: the file cannot be opened or written.
             UsageError: code ``cannot_resume``, the file to resume is no such table.
         """
         self._file = open_output(path, resume=resume)
-        self._file.write(encode(",".join(CSV_COLUMNS) + "\n"), "the header")
+        self._cell = _excel_cell if excel else _cell
+        mark = codecs.BOM_UTF8 if excel else b""
+        self._file.write(mark + encode(",".join(CSV_COLUMNS) + "\n"), "the header")
 
     def write(self, result: Result, image: Frame | None = None) -> None:
         """See :meth:`Output.write`; the rows are on the disk on return."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         for row in to_rows(result):
-            writer.writerow(map(_cell, row.values()))
+            writer.writerow(map(self._cell, row.values()))
         self._file.write(encode(text.getvalue()), describe(result))
 
     def finish(self) -> None:
@@ -47,3 +58,9 @@ class CsvWriter(Output[Result]):
 
 def _cell(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
+
+
+def _excel_cell(value: object) -> object:
+    """A file name such as ``=HYPERLINK(...)`` must stay text; numbers stay numbers."""
+    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if risky else _cell(value)

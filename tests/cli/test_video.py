@@ -114,6 +114,16 @@ def test_a_resumed_file_equals_that_of_one_run(
     assert part.read_bytes() == data
 
 
+def test_a_resumed_table_for_excel(clip: Path, run_video: Run, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    assert run_video(clip, "--csv", table, "--excel").returncode == 0
+    data = table.read_bytes()
+    assert data.startswith(b"\xef\xbb\xbfsource,")
+    table.write_bytes(data[:2000])
+    assert run_video(clip, "--csv", table, "--excel", "--resume").returncode == 0
+    assert table.read_bytes() == data
+
+
 def test_a_missing_model_leaves_earlier_files(clip: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.csv"
     old.write_text("from an earlier run")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
+
+import pytest
 
 from fastfer.outputs.columns import CSV_COLUMNS
 from fastfer.outputs.csv_rows import CsvWriter
@@ -35,3 +38,15 @@ def test_bytes_that_are_not_utf8_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     write_all(CsvWriter(path), [photo("ảnh-\udce9.jpg", photo_face())])
     assert "ảnh-\\udce9.jpg,,,640," in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["=1+1.jpg", "+1.jpg", "-1.jpg", "@a.jpg", "\t=1.jpg", "ảnh.jpg"])
+def test_excel_recognises_utf8_and_runs_no_formula(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.csv"
+    face = photo_face(box=(-1.5, 2.0, 30.0, 40.0))
+    write_all(CsvWriter(path, excel=True), [photo(name, face)])
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfsource,")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["source"] == (name if name == "ảnh.jpg" else f"'{name}")
+    assert row["box_x"] == "-1.5"
