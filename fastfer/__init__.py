@@ -7,12 +7,14 @@
     ...     print(result.pts, [(face.track_id, face.emotion) for face in result])
 
 Photos: :func:`analyze`, :class:`Engine`, :func:`read_image`.
-Videos: :func:`stream`, :class:`Tracker`, :class:`VideoOptions`, :class:`CameraOptions`.
+Videos: :func:`stream`, :class:`Tracker`, :class:`VideoOptions`, :class:`CameraOptions`,
+:class:`VideoStream`, :class:`VideoFrame`.
 Results: :class:`Face`, :class:`FrameResult`, :class:`PhotoResult`, :class:`VideoFrameResult`,
 :func:`draw_result`, :data:`EMOTIONS`, :data:`CSV_COLUMNS`, :data:`CSV_DTYPES`.
 Detectors: :func:`create_detector`, :func:`available_detectors`, :func:`register_detector`,
-:class:`Detector`, :class:`LowConfidenceDetector`, :class:`Detections`, :class:`CropCalibration`.
-Networks: :class:`EmotionClassifier`, :class:`ModelSpec`, :func:`pack_faces`.
+:class:`Detector`, :class:`LowConfidenceDetector`, :class:`Detections`, :class:`CropCalibration`,
+:class:`Download`.
+Networks: :class:`Classifier`, :class:`EmotionClassifier`, :class:`ModelSpec`, :func:`pack_faces`.
 Boxes: :func:`iou`, :func:`nms`.
 Errors: :class:`FastferError` and its subclasses; each has a ``code``, see :mod:`fastfer.errors`.
 Installation: :func:`build_info`, ``__version__``.
@@ -26,6 +28,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from fastfer.classifiers.base import Classifier as Classifier
     from fastfer.classifiers.custom import ModelSpec as ModelSpec
     from fastfer.classifiers.native import EmotionClassifier as EmotionClassifier
     from fastfer.detections import CropCalibration as CropCalibration
@@ -47,15 +50,18 @@ if TYPE_CHECKING:
     from fastfer.errors import ModelError as ModelError
     from fastfer.errors import OutputError as OutputError
     from fastfer.errors import UsageError as UsageError
+    from fastfer.io.frame_source import VideoFrame as VideoFrame
     from fastfer.io.open_source import CameraOptions as CameraOptions
     from fastfer.io.photos import read_image as read_image
     from fastfer.kernels.boxes import iou as iou
     from fastfer.kernels.boxes import nms as nms
     from fastfer.kernels.pack import pack_faces as pack_faces
     from fastfer.labels import EMOTIONS as EMOTIONS
+    from fastfer.models.store import Download as Download
     from fastfer.outputs.columns import CSV_COLUMNS as CSV_COLUMNS
     from fastfer.outputs.columns import CSV_DTYPES as CSV_DTYPES
     from fastfer.pipeline.push_tracker import Tracker as Tracker
+    from fastfer.pipeline.stream import VideoStream as VideoStream
     from fastfer.pipeline.stream import stream as stream
     from fastfer.pipeline.video_pipeline import VideoOptions as VideoOptions
     from fastfer.results import Face as Face
@@ -70,6 +76,9 @@ _MODULES: Final = {
     "stream": "pipeline.stream",
     "Engine": "engine",
     "Tracker": "pipeline.push_tracker",
+    "VideoFrame": "io.frame_source",
+    "VideoStream": "pipeline.stream",
+    "Classifier": "classifiers.base",
     "EmotionClassifier": "classifiers.native",
     "ModelSpec": "classifiers.custom",
     "VideoOptions": "pipeline.video_pipeline",
@@ -78,6 +87,7 @@ _MODULES: Final = {
     "Detections": "detections",
     "Detector": "detectors",
     "LowConfidenceDetector": "detectors",
+    "Download": "models.store",
     "create_detector": "detectors",
     "register_detector": "detectors",
     "available_detectors": "detectors",

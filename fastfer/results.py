@@ -122,6 +122,9 @@ class FrameResult:
     def __iter__(self) -> Iterator[Face]:
         return iter(self.faces)
 
+    def __getitem__(self, index: int) -> Face:
+        return self.faces[index]
+
     @property
     def boxes(self) -> NDArray[np.float32]:
         """(N, 4) float32: x, y, width, height in frame pixels."""

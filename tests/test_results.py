@@ -54,6 +54,7 @@ TRACKED = VideoFrameResult(
 def test_sequence_and_arrays() -> None:
     assert len(RESULT) == 2
     assert list(RESULT) == list(RESULT.faces)
+    assert RESULT[-1] is RESULT.faces[-1]
     np.testing.assert_array_equal(RESULT.boxes, np.array([[1, 2, 30.5, 40]] * 2, np.float32))
     np.testing.assert_array_equal(RESULT.xyxy, np.array([[1, 2, 31.5, 42]] * 2, np.float32))
     np.testing.assert_allclose(RESULT.probabilities.sum(axis=1), 1, rtol=1e-6)

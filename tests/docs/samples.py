@@ -66,6 +66,13 @@ def samples(file: Path) -> Iterator[Sample]:
             )
 
 
+def inline_commands(file: Path) -> Iterator[str]:
+    """The commands within the text of ``file`` that start a module of this repository or pytest."""
+    text = re.sub(r"^```.*?^```$", "", file.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for match in re.finditer(r"`(python -m (?:training|benchmarks|pytest)[^`]*)`", text):
+        yield match[1].replace("\n", " ")
+
+
 def command_lines(code: str) -> Iterator[list[str]]:
     """The commands of a bash block as argument lists: continued lines and ``&&`` are resolved."""
     for line in code.replace("\\\n", " ").splitlines():

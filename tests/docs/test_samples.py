@@ -14,6 +14,7 @@ from tests.docs.samples import (
     Sample,
     command_lines,
     documents,
+    inline_commands,
     run_command,
     run_python,
     run_script,
@@ -73,6 +74,14 @@ def test_sample(sample: Sample, folders: dict[Path, Path], monkeypatch: pytest.M
         for words in command_lines(sample.code):
             run_command(words, monkeypatch, parse_only=sample.mark == "options")
     sys.modules.pop("my_detector", None)
+
+
+@pytest.mark.parametrize(
+    "command", sorted({command for file in documents() for command in inline_commands(file)})
+)
+def test_inline_command(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in command_lines(command.removesuffix(" --help")):
+        run_command(words, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# The face detector nano, from a folder of photos with labels.jsonl; from any folder; about three hours on
-# two idle cores with AMX:
+# Train the face detector nano on a folder of photos with labels.jsonl, from any folder:
 #
-#     bash training/recipes/facedet_nano.sh ../shared/data/facedet
+#     bash training/recipes/facedet_nano.sh [--install] ../shared/data/facedet
 #
-# Repeat the command to resume after an interruption.
+# About three hours on two idle cores with AMX. The networks are written to runs/detector/; --install
+# copies them over the bundled ones. Repeat the command to resume after an interruption.
 set -euo pipefail
+
+install=false
+if [ "${1:-}" = --install ]; then
+    install=true
+    shift
+fi
 
 data=$(cd "${1:?folder with labels.jsonl and images/}" && pwd)
 first=(--data "$data" --tiles 4096 --sides 256,256,320,512 --schedule one-cycle --learning-rate 0.003
@@ -25,14 +31,16 @@ train() {  # detector or refiner, folder of the run, then its options
 train detector runs/nano "${first[@]}" --epochs 80 --seed 5
 # Larger and more frequent rotations, so that the landmarks follow tilted heads.
 train detector runs/nano-2 "${first[@]}" --init runs/nano --epochs 150 --rotate 0.4 --angle 40 --seed 6
-python -m training.detector.export runs/nano-2 --data "$data" --out fastfer/models/nano.onnx --name nano \
+python -m training.detector.export runs/nano-2 --data "$data" --out runs/detector/nano.onnx --name nano \
     --trained-on "$(basename "$data")"
 
-# The second stage, trained on proposals of the first.
+# The second stage, on crops of what the first one proposes.
 [ -e runs/crops/val.npz ] || python -m training.refiner.crops --data "$data" \
-    --out runs/crops --tiles 90000 --seed 1
+    --detector runs/detector/nano.onnx --out runs/crops --tiles 90000 --seed 1
 train refiner runs/refiner --data runs/crops --epochs 150 --steps 200 --learning-rate 0.003 \
     --seed 1
-python -m training.refiner.export runs/refiner --score-share 0.7 --out fastfer/models/refiner.onnx \
+python -m training.refiner.export runs/refiner --score-share 0.7 --out runs/detector/refiner.onnx \
     --trained-on "$(basename "$data")"
-python -m training.evaluate_detectors.evaluate nano --data "$data" --out runs/refiner/report
+python -m training.evaluate_detectors runs/detector/nano.onnx --refiner runs/detector/refiner.onnx \
+    --data "$data" --out runs/detector/report
+if $install; then cp runs/detector/nano.onnx runs/detector/refiner.onnx fastfer/models/; fi
