@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.inputs import PHOTOS, Frame, astronaut
+from fastfer.cli.arguments import detect_size
 from fastfer.engine import Engine
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.results import Face
@@ -99,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", type=Path, help="expression network (default: the bundled one)")
     parser.add_argument("--detector", default="auto")
-    parser.add_argument("--detect-size", type=int)
+    parser.add_argument("--detect-size", type=detect_size, default="auto")
     parser.add_argument("--min-face", type=float, default=40, help="smallest face in pixels")
     parser.add_argument("--photos", type=Path, help=f"folder of .jpg files (default: {PHOTOS})")
     args = parser.parse_args()

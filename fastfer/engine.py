@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from weakref import WeakSet
 
@@ -16,7 +17,7 @@ from fastfer.classifiers.base import Classifier
 from fastfer.classifiers.opening import open_classifier
 from fastfer.crops import drop_uncroppable
 from fastfer.detections import CropCalibration, Detections
-from fastfer.detectors import Detector, create_detector
+from fastfer.detectors import CoarseToFineDetector, Detector, create_detector
 from fastfer.errors import UsageError
 from fastfer.face_reader import FaceReader, Stopwatch
 from fastfer.inference.background import in_background, reserve_environment_names
@@ -77,7 +78,7 @@ class Engine:
         prior: Prior | None = None,
         threads: int | None = None,
         min_face: float = 0.0,
-        detect_size: int | None = None,
+        detect_size: int | Literal["auto"] = "auto",
         min_quality: float = 0.0,
         load_in_background: bool = False,
     ) -> None:
@@ -98,8 +99,9 @@ class Engine:
             threads: threads of each network; ``None`` is what the process may use, at most 4. A
                 ``threads`` option of ``detector`` takes precedence.
             min_face: side in pixels of the smallest face to report; 0 is the detector's limit.
-            detect_size: long side in pixels of the image that the detector searches; ``None`` is
-                the detector's default. Crops always come from the full-size frame.
+            detect_size: long side in pixels of the reduced frame that the detector searches;
+                ``"auto"`` is the detector's default, which for the bundled one depends on the
+                content of the frame. Crops always come from the full-size frame.
             min_quality: faces of lower :attr:`~fastfer.results.Face.quality`, 0 to 1, are marked
                 ``low_quality`` and have no emotion.
             load_in_background: return before the expression network is loaded. Its errors are then
@@ -170,6 +172,11 @@ class Engine:
         return getattr(self.detector, "detection_size", 0)
 
     @property
+    def detects_in_gray(self) -> bool:
+        """Whether the detector finds the same faces in gray pictures."""
+        return getattr(self.detector, "detects_in_gray", False)
+
+    @property
     def reader(self) -> FaceReader:
         """The steps after detection; see :attr:`classifier` for what it may wait for and raise."""
         return FaceReader(self.classifier, self.detector.crop_calibration, self.min_quality)
@@ -191,7 +198,8 @@ class Engine:
             color: channel order of an array. Files and Pillow images ignore it.
             boxes: (N, 4) x, y, width, height in pixels of the picture. They replace the detector:
                 each box is cropped as it is, with ``detection_score`` 1.
-            reduced: a smaller copy of an array, which the detector searches in its place.
+            reduced: a smaller copy of an array, in color or gray, which the detector searches in
+                its place, as far as it can.
 
         Raises:
             InputError: the file cannot be read.
@@ -251,16 +259,17 @@ class Engine:
             read = stopwatch.lap()
             return self.analyze(frame, boxes=boxes).with_stage_time("read", read), frame
         whole = in_background("fastfer-read", lambda: image.decode(max_pixels))
-        reduced = image.decode_reduced(factor)
+        reduced = image.decode_reduced(factor, gray=self.detects_in_gray)
         if reduced is None:  # Decoding the whole raises the error that explains why.
             reduced = whole()
         read = stopwatch.lap()
         detector = self.detector
-        found = detector.detect(reduced)
-        timings = {"detect": stopwatch.lap()}
+        finish = _begin(detector, reduced, max(image.header.width, image.header.height))
+        detect = stopwatch.lap()
         frame = whole()
         read += stopwatch.lap()
-        found = _croppable(found, detector, frame, reduced)
+        found = _croppable(finish(frame), detector, frame)
+        timings = {"detect": detect + stopwatch.lap()}
         (result,) = self._read(detector, [frame], [found], [timings], stopwatch)
         return result.with_stage_time("read", read), frame
 
@@ -330,10 +339,10 @@ def _load_detector(
     detector: str | os.PathLike[str] | Detector,
     threads: int | None,
     min_face: float,
-    detect_size: int | None,
+    detect_size: int | Literal["auto"],
     **_: Any,
 ) -> Detector:
-    size = {} if detect_size is None else {"detect_size": detect_size}
+    size = {} if detect_size == "auto" else {"detect_size": detect_size}
     if isinstance(detector, (str, os.PathLike)):
         return create_detector(os.fspath(detector), threads=threads, min_face=min_face, **size)
     if min_face or size:
@@ -382,17 +391,27 @@ class _GivenBoxes:
 
 def _detect(detector: Detector, frame: Frame, reduced: Frame | None = None) -> Detections:
     """The croppable faces of ``frame``, found in it or in a reduced copy."""
-    found = detector.detect(frame if reduced is None else reduced)
-    return _croppable(found, detector, frame, reduced)
+    if reduced is None:
+        found = detector.detect(frame)
+    else:
+        found = _begin(detector, reduced, max(frame.shape[:2]))(frame)
+    return _croppable(found, detector, frame)
 
 
-def _croppable(
-    found: Detections, detector: Detector, frame: Frame, reduced: Frame | None
-) -> Detections:
-    height, width = frame.shape[:2]
-    if reduced is not None:
-        found = found.scaled(width / reduced.shape[1], height / reduced.shape[0])
-    return drop_uncroppable(found, detector.crop_calibration, (width, height))
+def _begin(detector: Detector, reduced: Frame, long_side: int) -> Callable[[Frame], Detections]:
+    """Search the reduced copy of a picture; returns a function that maps the picture to its faces.
+
+    ``long_side``: of the picture, in pixels.
+    """
+    if isinstance(detector, CoarseToFineDetector):
+        return partial(detector.finish, state=detector.begin(reduced, long_side))
+    found = detector.detect(reduced)
+    height, width = reduced.shape[:2]
+    return lambda frame: found.scaled(frame.shape[1] / width, frame.shape[0] / height)
+
+
+def _croppable(found: Detections, detector: Detector, frame: Frame) -> Detections:
+    return drop_uncroppable(found, detector.crop_calibration, frame.shape[1::-1])
 
 
 def analyze(

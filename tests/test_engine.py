@@ -260,6 +260,33 @@ def test_large_jpegs_are_searched_reduced_and_cropped_whole(model: Path) -> None
     assert sizes == [(1500, 1500, 3), (1000, 1000, 3)]
 
 
+def test_a_search_begins_in_a_gray_copy_and_ends_in_the_picture(model: Path) -> None:
+    searched: list[tuple[int, ...]] = []
+
+    class Gradual(FixedBoxes):
+        detection_size = 640
+        detects_in_gray = True
+
+        def begin(self, reduced: NDArray[np.uint8], long_side: int) -> int:
+            searched.extend([reduced.shape, (long_side,)])
+            return 5
+
+        def finish(self, frame: NDArray[np.uint8], state: int) -> Detections:
+            searched.extend([frame.shape, (state,)])
+            return self.detect(frame)
+
+        def for_video(self, finest: int) -> Gradual:
+            return self
+
+    engine = Engine(Gradual(BOX), model)
+    result, frame = engine.analyze_encoded(EncodedImage(large_jpeg(astronaut(), 3000)))
+    assert searched == [(750, 750), (3000,), (3000, 3000, 3), (5,)]
+    assert len(result) == 1
+    searched.clear()
+    engine.analyze(frame, reduced=frame[::4, ::4].copy())
+    assert searched == [(750, 750, 3), (3000,), (3000, 3000, 3), (5,)]
+
+
 # --- Options ----------------------------------------------------------------
 
 

@@ -89,6 +89,11 @@ def positive(text: str) -> float:
     return value
 
 
+def detect_size(text: str) -> int | str:
+    """Parse a number of pixels, or ``auto``."""
+    return text if text == "auto" else integer(32)(text)
+
+
 def interval(text: str) -> int | str:
     """Parse a number of frames, or ``auto``."""
     return text if text == "auto" else integer(1)(text)
@@ -124,9 +129,10 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--detect-size",
-        type=integer(32),
-        metavar="PX",
-        help="detect in a copy with this long side (default: set by the detector)",
+        type=detect_size,
+        default="auto",
+        metavar="auto|PX",
+        help="detect in a copy with this long side (default: auto, by content if the detector can)",
     )
     group.add_argument(
         "--min-face",

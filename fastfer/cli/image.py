@@ -120,7 +120,12 @@ def _run(args: argparse.Namespace) -> int:
     if args.demo:
         loads = _load_demo(photos[0])
     else:
-        loads = read_photos(photos, max_pixels=args.max_pixels, min_side=engine.detection_size)
+        loads = read_photos(
+            photos,
+            max_pixels=args.max_pixels,
+            min_side=engine.detection_size,
+            gray=engine.detects_in_gray,
+        )
     failed = False
     outputs: list[Output[PhotoResult]] | None = None
     with ExitStack() as stack:

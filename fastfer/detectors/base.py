@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ class Detector(Protocol):
 
     Optional attribute ``detection_size``: long side in pixels of a reduced copy of a larger frame
     that leads to the same detections, 0 if there is none. Large JPEG files are then searched in a
-    copy decoded at reduced size. See also :class:`LowConfidenceDetector`.
+    copy decoded at reduced size. Optional attribute ``detects_in_gray``: whether gray frames lead
+    to the same detections, so that this copy is decoded in gray. See also
+    :class:`LowConfidenceDetector` and :class:`CoarseToFineDetector`.
     """
 
     @property
@@ -45,3 +47,27 @@ class LowConfidenceDetector(Detector, Protocol):
 
     def detect_low_confidence(self, frame: NDArray[np.uint8]) -> Detections:
         """As :meth:`detect`, plus faces whose score is below :attr:`score_threshold`."""
+
+
+@runtime_checkable
+class CoarseToFineDetector(Detector, Protocol):
+    """A detector that searches a frame at several scales, the finer ones only where needed.
+
+    Its search can begin in a reduced copy while the picture is being decoded.
+    """
+
+    def begin(self, reduced: NDArray[np.uint8], long_side: int) -> Any:
+        """Search a reduced copy of a picture whose long side is ``long_side`` pixels.
+
+        Returns:
+            The state of the search, for :meth:`finish`.
+        """
+
+    def finish(self, frame: NDArray[np.uint8], state: Any) -> Detections:
+        """The faces in the picture itself, at scales that its reduced copy lacked."""
+
+    def for_video(self, finest: int) -> Detector:
+        """This detector with its finest scale limited to a long side of ``finest`` pixels.
+
+        It shares the networks. A detector with a fixed scale returns itself.
+        """

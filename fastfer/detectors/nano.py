@@ -8,27 +8,27 @@ five landmarks; :mod:`fastfer.kernels` decodes the cells above the threshold. Th
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detections import CropCalibration, Detections
+from fastfer.detectors import coarse_to_fine
+from fastfer.detectors.coarse_to_fine import SearchScales, SearchState
 from fastfer.detectors.nano_refiner import Refiner
 from fastfer.detectors.network import NetworkDetector, one_or_free
 from fastfer.detectors.registry import register_detector
 from fastfer.detectors.resize import (
     Frame,
     as_bgr,
-    detection_input_size,
     drop_smaller_than,
-    shrink,
-    to_frame,
 )
 from fastfer.errors import ModelError, UsageError
 from fastfer.inference.onnx_session import open_session, pick_threads, read_model, run_session
@@ -46,11 +46,17 @@ STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"grid_{stride}" for stride in STRIDES)
 PROPOSAL_THRESHOLD: Final = 0.28
 """First-stage score from which a proposal is passed to the second stage."""
-DETECT_SIZE: Final = 384
-"""Default long side in pixels of the frame that is searched."""
 _ADVICE: Final = "Export it with python -m training.detector.export."
-_SMALLEST: Final = 10.0
-"""Side in pixels of the smallest face that the network finds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A search that began in a reduced copy of a picture."""
+
+    scales: SearchScales
+    state: SearchState
+    faces: Detections | None
+    """In a picture of size 1 x 1, if the search ended in the copy."""
 
 
 class NanoDetector(NetworkDetector):
@@ -67,7 +73,7 @@ class NanoDetector(NetworkDetector):
         file: str | os.PathLike[str] | None = None,
         *,
         min_face: float = 0.0,
-        detect_size: int = DETECT_SIZE,
+        detect_size: int | Literal["auto"] = "auto",
         score: float = 0.5,
         nms: float = 0.4,
         refiner: str | os.PathLike[str] | None = None,
@@ -78,8 +84,9 @@ class NanoDetector(NetworkDetector):
         Args:
             file: ONNX file of ``training.detector.export``; ``None`` for the bundled network.
             min_face: see :class:`NetworkDetector`, as the next three.
-            detect_size: a larger frame finds smaller faces, but faces above about 350 pixels of
-                the searched frame are lost.
+            detect_size: ``"auto"`` searches coarse to fine, see
+                :mod:`fastfer.detectors.coarse_to_fine`. With a number, a larger one finds smaller
+                faces, but faces above about 350 pixels of the searched frame are lost.
             score: for the score after the second stage, which sees proposals with a first-stage
                 score of :data:`PROPOSAL_THRESHOLD` and more only.
             nms: applied before and after the second stage.
@@ -92,7 +99,12 @@ class NanoDetector(NetworkDetector):
             ModelError: the file is missing, damaged or another network.
             UsageError: an option out of range.
         """
-        super().__init__(min_face, detect_size, score, nms)
+        self._auto = detect_size == "auto"
+        self._finest: int | None = None
+        size = coarse_to_fine.SECOND_SIDE if detect_size == "auto" else detect_size
+        super().__init__(min_face, size, score, nms)
+        if self._auto:  # A search that begins in a reduced copy can end in the picture.
+            self.detection_size = size
         if refiner == "":
             raise UsageError("refiner must be a file or none; got ''", code="out_of_range")
         path = NANO_MODEL if file is None else Path(file)
@@ -102,17 +114,80 @@ class NanoDetector(NetworkDetector):
         self._refiner = None if refiner == "none" else Refiner(refiner, threads=threads)
         self._input, self._channels = _check(self._session, self._source)
 
+    @property
+    def detects_in_gray(self) -> bool:
+        """Whether the network takes gray frames."""
+        return self._channels == 1
+
+    def for_video(self, finest: int) -> NanoDetector:
+        """This detector with a coarse pass and refinement windows at a long side of ``finest``
+        pixels; itself, if ``detect_size`` is a number."""
+        if not self._auto:
+            return self
+        limited = copy.copy(self)
+        limited._finest = finest
+        return limited
+
+    def begin(self, reduced: Frame, long_side: int) -> _Begun:
+        """Search a reduced copy of a picture whose long side is ``long_side`` pixels."""
+        height, width = reduced.shape[:2]
+        scales = self._scales(long_side)
+        state = self._search(reduced, scales, coarse_to_fine.INITIAL, self.score_threshold)
+        faces = None
+        if state.complete:
+            min_face = self._min_face * max(height, width) / long_side
+            found = self._refine_state(reduced, state, self.score_threshold, min_face)
+            faces = found.scaled(1 / width, 1 / height)
+        return _Begun(scales, state, faces)
+
+    def finish(self, frame: Frame, state: _Begun) -> Detections:
+        """The faces in the picture itself, after :meth:`begin` in its reduced copy."""
+        if state.faces is not None:
+            return state.faces.scaled(frame.shape[1], frame.shape[0])
+        ended = self._search(frame, state.scales, state.state, self.score_threshold)
+        return self._refine_state(frame, ended, self.score_threshold, self._min_face)
+
     def _find(self, frame: Frame, min_score: float) -> Detections:
-        size = detection_input_size(frame, self._detect_size, self._min_face, _SMALLEST)
-        # Converted to gray first: a third of the bytes to resize.
-        image = _padded(shrink(self._as_channels(frame), size))
+        scales = self._scales(max(frame.shape[:2]))
+        state = self._search(frame, scales, coarse_to_fine.INITIAL, min_score)
+        return self._refine_state(frame, state, min_score, self._min_face)
+
+    def _scales(self, long_side: int) -> SearchScales:
+        """The scales at which a frame of this size is searched."""
+        if not self._auto:
+            return coarse_to_fine.fixed_scale(long_side, self._detect_size, self._min_face)
+        if self._finest is not None:
+            return coarse_to_fine.video_scales(long_side, self._finest, self._min_face)
+        return coarse_to_fine.photo_scales(long_side, self._min_face)
+
+    def _search(
+        self, frame: Frame, scales: SearchScales, state: SearchState, min_score: float
+    ) -> SearchState:
+        """The proposals of the first stage."""
         first = min_score if self._refiner is None else PROPOSAL_THRESHOLD
-        found = decode(self._run(image), _logit(first))
-        found = to_frame(self._suppress(found), size, frame)
+        return coarse_to_fine.search(
+            frame, self._propose, scales, state, min_score=first, nms=self._nms
+        )
+
+    def _propose(self, image: Frame, min_score: float) -> Detections:
+        """The first stage on a gray image, as it is."""
+        if self._channels == 3:
+            image = as_bgr(image)
+        return self._suppress(decode(self._run(_padded(image)), _logit(min_score)))
+
+    def _refine_state(
+        self, frame: Frame, state: SearchState, min_score: float, min_face: float
+    ) -> Detections:
+        """The faces of a search, after the second stage, in pixels of ``frame``."""
+        found = state.found.scaled(frame.shape[1], frame.shape[0])
         if self._refiner is not None:
             found = self._refiner.refine(frame, found)
-            found = self._suppress(found.take(found.scores >= min_score))
-        return drop_smaller_than(found, self._min_face).left_to_right()
+        if self._auto and self._finest is None:
+            found = coarse_to_fine.lower_tiny_scores(found, frame.shape[1::-1])
+        found = self._suppress(found.take(found.scores >= min_score))
+        if self._auto:
+            found = coarse_to_fine.drop_nested(found)
+        return drop_smaller_than(found, min_face).left_to_right()
 
     def _suppress(self, found: Detections) -> Detections:
         """The valid detections after non-maximum suppression."""
@@ -132,14 +207,6 @@ class NanoDetector(NetworkDetector):
                     f"(1, {backend.PLANES}, rows, columns). {_ADVICE}"
                 )
         return maps
-
-    def _as_channels(self, frame: Frame) -> Frame:
-        """``frame`` as gray (H, W) or BGR (H, W, 3), whichever the network takes."""
-        if self._channels == 3:
-            return as_bgr(frame)
-        if frame.ndim == 2:
-            return frame
-        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def _padded(image: Frame) -> Frame:

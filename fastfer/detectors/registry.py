@@ -251,6 +251,8 @@ def _parse_options(spec: str, entry: DetectorEntry, text: str) -> dict[str, Any]
 def _convert(text: str, annotation: object) -> Any:
     """``text`` as the type of an annotation; a number, if it is one, where there is none."""
     kinds = str(getattr(annotation, "__name__", annotation)).split(" | ")
+    if any(kind.startswith("Literal[") and repr(text) in kind for kind in kinds):
+        return text
     if "str" in kinds:
         return text
     if "bool" in kinds:

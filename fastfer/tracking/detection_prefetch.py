@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastfer.crops import drop_uncroppable
 from fastfer.detections import Detections
-from fastfer.detectors import Detector, LowConfidenceDetector
+from fastfer.detectors import CoarseToFineDetector, Detector, LowConfidenceDetector
 from fastfer.io.frame_source import VideoFrame
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class _Pending:
 
     frame: VideoFrame
     low_confidence: bool
+    finest: int | None
     found: Future[Detections]
 
 
@@ -28,8 +29,8 @@ class DetectionPrefetcher:
     """Runs a detector on the frames of one source, one at a time: a single detection uses all
     processors and the detector's memory.
 
-    Detections depend on the frame alone. So a prefetched result equals the one computed later, and
-    one that is not needed can be dropped.
+    Detections depend on the arguments alone. So a prefetched result equals the one computed later,
+    and one that is not needed can be dropped.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -45,8 +46,8 @@ class DetectionPrefetcher:
         """Whether a detection was submitted and neither fetched nor dropped."""
         return self._pending is not None
 
-    def submit(self, frame: VideoFrame, *, low_confidence: bool) -> None:
-        """Start detection on ``frame`` in the thread, for :meth:`result`."""
+    def submit(self, frame: VideoFrame, *, low_confidence: bool, finest: int | None = None) -> None:
+        """Start detection on ``frame`` in the thread, for :meth:`result` with equal arguments."""
         self._drop()
         try:
             if self._pool is None:
@@ -54,27 +55,35 @@ class DetectionPrefetcher:
                 from concurrent.futures import ThreadPoolExecutor
 
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="fastfer-detect")
-            found = self._pool.submit(self._detect, frame, low_confidence)
+            found = self._pool.submit(self._detect, frame, low_confidence, finest)
         except (
             RuntimeError
         ):  # At interpreter shutdown; result() then detects in the caller's thread.
             return
-        self._pending = _Pending(frame, low_confidence, found)
+        self._pending = _Pending(frame, low_confidence, finest, found)
 
-    def result(self, frame: VideoFrame, *, low_confidence: bool) -> tuple[Detections, Detections]:
-        """The faces of ``frame`` above the detector's threshold; with ``low_confidence``, also
-        those below it."""
+    def result(
+        self, frame: VideoFrame, *, low_confidence: bool, finest: int | None = None
+    ) -> tuple[Detections, Detections]:
+        """The faces of ``frame`` above the detector's threshold, and those below it.
+
+        Args:
+            frame: the frame.
+            low_confidence: whether to detect those below the threshold.
+            finest: limit of a :class:`CoarseToFineDetector`; ``None`` for none.
+        """
         pending = self._pending
         if (
             pending is not None
             and pending.frame is frame
             and pending.low_confidence == low_confidence
+            and pending.finest == finest
         ):
             self._pending = None
             found = pending.found.result()
         else:
             self._drop()
-            found = self._detect(frame, low_confidence)
+            found = self._detect(frame, low_confidence, finest)
         if self._two_threshold is None or not low_confidence:
             return found, Detections.none()
         confident = found.scores >= self._two_threshold.score_threshold
@@ -101,13 +110,16 @@ class DetectionPrefetcher:
         must not wait for itself."""
         return self._detecting_thread == threading.get_ident()
 
-    def _detect(self, frame: VideoFrame, low_confidence: bool) -> Detections:
+    def _detect(self, frame: VideoFrame, low_confidence: bool, finest: int | None) -> Detections:
         self._detecting_thread = threading.get_ident()
+        detector = self._detector
+        if finest is not None and isinstance(detector, CoarseToFineDetector):
+            detector = detector.for_video(finest)
         try:
-            if self._two_threshold is None or not low_confidence:
-                found = self._detector.detect(frame.image)
+            if low_confidence and isinstance(detector, LowConfidenceDetector):
+                found = detector.detect_low_confidence(frame.image)
             else:
-                found = self._two_threshold.detect_low_confidence(frame.image)
+                found = detector.detect(frame.image)
         finally:
             self._detecting_thread = None
         return drop_uncroppable(found, self._detector.crop_calibration, frame.image.shape[1::-1])

@@ -25,7 +25,12 @@ MAX_SCALE: Final = 1.4
 MIN_SIDE: Final = 4.0
 """Smallest side of a face in pixels that flow can follow."""
 MIN_HITS: Final = 2
-"""Detections that confirm a face."""
+"""Detections that establish a face: it is then tracked through missed detections."""
+MIN_EVIDENCE: Final = 0.8
+"""Sum of :attr:`Track.evidence` that confirms an established face: two detections 40 % of the way
+from the detector's threshold to 1, or three 27 % of the way."""
+SUFFICIENT_HITS: Final = 4
+"""Detections that confirm a face whatever their scores."""
 MAX_MISSES: Final = 3
 """Consecutive detections that may miss a confirmed face which flow still follows."""
 LOST_TRACK_MAX_AGE: Final = 2.0
@@ -47,9 +52,11 @@ class TrackedFace:
     detected: bool
     """Found by the detector in this frame; otherwise carried by flow."""
     confirmed: bool
-    """Detected more than once, as far as is known."""
+    """Detected often and confidently enough to be a person, as far as is known."""
     low_confidence: bool = False
     """``detected``, with a score below the detector's threshold."""
+    established: bool = True
+    """Detected more than once, as far as is known."""
 
 
 @dataclass(slots=True)
@@ -64,8 +71,8 @@ class TrackedFrame:
     """Whether a new scene begins here."""
     opened: list[int] = field(default_factory=list)
     """Ids of the tracks that begin here."""
-    all_confirmed: bool = True
-    """Whether every track is confirmed or dropped, so that no earlier frame changes any more."""
+    all_established: bool = True
+    """Whether every track is established or dropped, so that no earlier frame changes any more."""
     corrections: dict[int, Box] = field(default_factory=dict)
     """By track id, (4,): the detected box minus the one that flow carried here."""
     timings_ms: dict[str, float] = field(default_factory=dict)
@@ -81,6 +88,9 @@ class Track:
     landmarks: NDArray[np.float64] | None
     last_detected: float
     """Seconds."""
+    evidence: float = 1.0
+    """Sum over confident detections of (score - threshold) / (1 - threshold); 1 for each if the
+    detector's scores have no such scale."""
     hits: int = 1
     misses: int = 0
     """Detections in a row without this face."""
@@ -90,16 +100,22 @@ class Track:
     """Flow has lost the face: its box is extrapolated with constant velocity."""
 
     @property
-    def confirmed(self) -> bool:
-        """Whether the detector has found it often enough."""
+    def established(self) -> bool:
+        """Whether the detector has found it often enough to track it."""
         return self.hits >= MIN_HITS
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it is reported as a person: established, and not by weak detections alone."""
+        enough = self.evidence >= MIN_EVIDENCE or self.hits >= SUFFICIENT_HITS
+        return self.established and enough
 
     @property
     def visible(self) -> bool:
         """Whether it is reported in frames without a detection of it."""
         if self.misses == 0:
             return True
-        return self.confirmed and not self.lost and self.misses <= MAX_MISSES
+        return self.established and not self.lost and self.misses <= MAX_MISSES
 
     def move(self, box: Box, seconds: float) -> None:
         """Go to ``box``, ``seconds`` after the last one; 0 leaves the velocity as it is."""
@@ -125,6 +141,7 @@ class Track:
             detected,
             self.confirmed,
             low_confidence,
+            self.established,
         )
 
 

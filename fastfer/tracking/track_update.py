@@ -29,9 +29,15 @@ LOW_CONFIDENCE_MAX_AGE: Final = 5.0
 class TrackUpdater:
     """Matches detections to tracks, opens and drops tracks, and numbers them."""
 
-    def __init__(self, *, every_frame: bool) -> None:
-        """``every_frame``: the detector runs on every frame, and only its faces are reported."""
+    def __init__(self, *, every_frame: bool, score_threshold: float | None = None) -> None:
+        """Start without tracks.
+
+        Args:
+            every_frame: the detector runs on every frame, and only its faces are reported.
+            score_threshold: of a detector with scores from 0 to 1; ``None`` for other scores.
+        """
         self._every_frame = every_frame
+        self._score_threshold = score_threshold
         self._next_id = 1
 
     def update(
@@ -68,6 +74,7 @@ class TrackUpdater:
                 eventful |= self._correct(track, found, pairs[i], tracked, seconds)
                 track.score, track.last_detected = float(found.scores[pairs[i]]), pts
                 track.hits += 1
+                track.evidence += self._evidence(track.score)
                 by_detection[pairs[i]] = track
             else:
                 unmatched.append(track)
@@ -76,7 +83,9 @@ class TrackUpdater:
                 by_detection[j] = self._open(found, j, tracked)
                 eventful = True
         recent = [
-            t for t in unmatched if t.confirmed and pts - t.last_detected <= LOW_CONFIDENCE_MAX_AGE
+            t
+            for t in unmatched
+            if t.established and pts - t.last_detected <= LOW_CONFIDENCE_MAX_AGE
         ]
         weak = dict(associate(boxes_of(recent), low_confidence.boxes.astype(np.float64), MIN_IOU))
         for i, j in weak.items():
@@ -97,10 +106,16 @@ class TrackUpdater:
     def _open(self, found: Detections, j: int, tracked: TrackedFrame) -> Track:
         landmarks = None if found.landmarks is None else found.landmarks[j].astype(np.float64)
         box, score = found.boxes[j].astype(np.float64), float(found.scores[j])
-        track = Track(self._next_id, box, score, landmarks, tracked.frame.pts)
+        evidence = self._evidence(score)
+        track = Track(self._next_id, box, score, landmarks, tracked.frame.pts, evidence)
         tracked.opened.append(self._next_id)
         self._next_id += 1
         return track
+
+    def _evidence(self, score: float) -> float:
+        """What one detection adds to :attr:`Track.evidence`."""
+        threshold = self._score_threshold
+        return 1.0 if threshold is None else (score - threshold) / (1 - threshold)
 
     def _correct(
         self, track: Track, found: Detections, j: int, tracked: TrackedFrame, seconds: float
@@ -123,7 +138,7 @@ class TrackUpdater:
 
 def _is_kept(track: Track, pts: float, boxes: NDArray[np.float64]) -> bool:
     """Whether a track that the detector has just missed lives on."""
-    if not track.confirmed:
+    if not track.established:
         return track.misses < MIN_HITS
     # A detection at the same place has taken over.
     taken = len(boxes) > 0 and iou(track.box[None], boxes).max() > MIN_IOU

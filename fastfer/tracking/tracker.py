@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterable
 
 from fastfer.detectors import Detector
+from fastfer.detectors.network import NetworkDetector
 from fastfer.io.frame_source import VideoFrame
 from fastfer.tracking import flow
 from fastfer.tracking.detection_prefetch import DetectionPrefetcher
 from fastfer.tracking.scene_cut import CutDetector
 from fastfer.tracking.scheduler import DetectionScheduler
+from fastfer.tracking.search_limit import SearchLimit
 from fastfer.tracking.track import (
     MIN_INLIERS,
     Track,
@@ -28,7 +30,10 @@ class FaceTracker:
     def __init__(self, detector: Detector, scheduler: DetectionScheduler) -> None:
         self._prefetcher = DetectionPrefetcher(detector)
         self._scheduler = scheduler
-        self._updater = TrackUpdater(every_frame=scheduler.every_frame)
+        self._updater = TrackUpdater(
+            every_frame=scheduler.every_frame, score_threshold=_score_threshold(detector)
+        )
+        self._limit = SearchLimit()
         self._cuts = CutDetector()
         self._tracks: list[Track] = []
         self._patches: flow.Patches | None = None
@@ -41,6 +46,7 @@ class FaceTracker:
         cut = self._cuts.is_cut(frame.image)
         if cut:
             self._tracks.clear()
+            self._limit.cut()
         urgent = not every_frame and self._carry(frame)
         urgent |= cut
         # Before reporting: a face that has left the frame cannot be cropped.
@@ -48,17 +54,20 @@ class FaceTracker:
         carried = time.perf_counter()
 
         detect = self._scheduler.should_detect(
-            frame.pts, unconfirmed=self._any_unconfirmed(), urgent=urgent
+            frame.pts, unconfirmed=self._any_unestablished(), urgent=urgent
         )
         tracked = TrackedFrame(frame, [], detect, cut)
         if detect:
+            finest = self._finest(frame)
             found, low_confidence = self._prefetcher.result(
-                frame, low_confidence=self._wants_low_confidence()
+                frame, low_confidence=self._wants_low_confidence(), finest=finest
             )
             self._tracks, eventful = self._updater.update(
                 self._tracks, found, low_confidence, tracked, frame.pts - self._pts
             )
             self._scheduler.detected(frame.pts, eventful=eventful or urgent)
+            long_side = max(frame.image.shape[:2])
+            self._limit.detected(self._tracks, frame.pts, long_side, finest=finest)
         else:
             self._prefetcher.skip(frame)
             tracked.faces = [t.face(detected=False) for t in self._tracks if t.visible]
@@ -68,7 +77,7 @@ class FaceTracker:
         if self._tracks and not every_frame:
             self._patches = flow.cut(frame.image, flow.windows(boxes_of(self._tracks)))
         self._pts = frame.pts
-        tracked.all_confirmed = every_frame or not self._any_unconfirmed()
+        tracked.all_established = every_frame or not self._any_unestablished()
         tracked.timings_ms = {
             "track": (carried - start + time.perf_counter() - detected) * 1e3,
             "detect": (detected - carried) * 1e3,
@@ -82,22 +91,34 @@ class FaceTracker:
         """
         if self._scheduler.every_frame or self._prefetcher.pending:
             return
-        unconfirmed = self._any_unconfirmed()
+        unconfirmed = self._any_unestablished()
         for ahead, frame in enumerate(coming, start=1):
             if self._scheduler.will_detect(ahead, frame.pts, unconfirmed=unconfirmed):
-                self._prefetcher.submit(frame, low_confidence=self._wants_low_confidence())
+                self._prefetcher.submit(
+                    frame,
+                    low_confidence=self._wants_low_confidence(),
+                    finest=self._finest(frame),
+                )
                 return
 
     def close(self) -> None:
         """Drop a prefetched detection and end its thread."""
         self._prefetcher.close()
 
-    def _any_unconfirmed(self) -> bool:
-        return any(not track.confirmed for track in self._tracks)
+    def _any_unestablished(self) -> bool:
+        return any(not track.established for track in self._tracks)
 
     def _wants_low_confidence(self) -> bool:
         """Low-confidence faces only keep known tracks alive."""
         return bool(self._tracks) and not self._scheduler.every_frame
+
+    def _finest(self, frame: VideoFrame) -> int | None:
+        """The limit of a detection on ``frame``. With detection in every frame there is none, so
+        that each frame has the faces of a photo."""
+        if self._scheduler.every_frame:
+            return None
+        long_side = max(frame.image.shape[:2])
+        return self._limit.finest(frame.pts, long_side, self._scheduler.min_frames)
 
     def _carry(self, frame: VideoFrame) -> bool:
         """Move all tracks on to ``frame``; True if flow has just lost one."""
@@ -117,3 +138,10 @@ class FaceTracker:
                 track.lost = True
                 track.extrapolate(seconds)
         return any_lost
+
+
+def _score_threshold(detector: Detector) -> float | None:
+    """The detector's threshold, if its scores are known to be on a scale from 0 to 1."""
+    if isinstance(detector, NetworkDetector) and detector.score_threshold < 1:
+        return detector.score_threshold
+    return None

@@ -23,6 +23,7 @@ from tests.helpers.errors import raises
         (arguments.number(0, 1), {"0": 0.0, "1": 1.0, ".5": 0.5}, ["-0.1", "1.1", "nan", "x"]),
         (arguments.number(), {"0": 0.0, "2.5": 2.5}, ["-1", "nan"]),
         (arguments.positive, {"0.1": 0.1, "inf": math.inf}, ["0", "-1", "nan", "x"]),
+        (arguments.detect_size, {"auto": "auto", "64": 64}, ["31", "1.5", "fine"]),
         (arguments.interval, {"auto": "auto", "5": 5}, ["0", "never"]),
         (arguments.size, {"640x480": (640, 480), "1X1": (1, 1)}, ["640", "0x480", "x", "big"]),
     ],

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from fastfer.detectors import create_detector
+from fastfer.detectors import CoarseToFineDetector, create_detector
 from fastfer.detectors.nano import NANO_MODEL, OUTPUTS, STRIDES, NanoDetector
 from fastfer.errors import ModelError, UsageError
 from fastfer.io.photos import read_image
@@ -61,7 +61,7 @@ def write_blob_finder(
 
 def first_stage(file: Path, **options: Any) -> NanoDetector:
     """The first stage alone."""
-    return NanoDetector(file, refiner="none", **options)
+    return NanoDetector(file, refiner="none", **{"detect_size": 384, **options})
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_finds_cells_of_every_grid(blobs: Path) -> None:
     for box in ([8, 16, 8, 8], [96, 32, 16, 16], [32, 64, 32, 32]):
         assert box in found.boxes.tolist()
     assert found.landmarks is not None
-    np.testing.assert_array_equal(found.landmarks[0], np.tile([[12, 20]], (5, 1)))
+    np.testing.assert_allclose(found.landmarks[0], np.tile([[12, 20]], (5, 1)), rtol=1e-6)
     np.testing.assert_allclose(found.scores, 1 / (1 + np.exp(-12.75)), rtol=1e-5)
     assert found.boxes[:, 0].tolist() == sorted(found.boxes[:, 0])
     assert found.boxes.dtype == found.scores.dtype == found.landmarks.dtype == np.float32
@@ -136,7 +136,8 @@ def test_refused_files_and_options(tmp_path: Path, blobs: Path) -> None:
         first_stage(write_model(tmp_path / "net.onnx"))
     with raises(ModelError, "not_found", "none.onnx"):
         first_stage(tmp_path / "none.onnx")
-    for wrong in ({"score": 2}, {"nms": -1}, {"min_face": -1}, {"detect_size": 8}):
+    sizes = [{"detect_size": size} for size in (8, 64.5, "fine", "", None)]
+    for wrong in ({"score": 2}, {"nms": -1}, {"min_face": -1}, *sizes):
         options: dict[str, Any] = wrong
         with raises(UsageError, "out_of_range", next(iter(wrong))):
             first_stage(blobs, **options)
@@ -186,6 +187,24 @@ def test_files_are_recognised_by_their_outputs(blobs: Path) -> None:
     assert create_detector(f"nano:{blobs},score=0.7,threads=1,refiner=none").name == "nano"
 
 
+def collage(count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """4000 x 3000 pixels with ``count`` faces of 60 to 150 pixels; the frame and their boxes."""
+    x, y, w, h = 183, 68, 84, 110  # The portrait's face.
+    margin = 50
+    portrait = astronaut()[y - margin : y + h + margin, x - margin : x + w + margin]
+    random = np.random.default_rng(3)
+    frame = np.full((3000, 4000, 3), 90, np.uint8)
+    boxes = []
+    for i in range(count):
+        ratio = random.uniform(60, 150) / h
+        copy = cv2.resize(portrait, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+        left = 40 + 390 * (i % 10) + int(random.integers(0, 60))
+        top = 40 + 480 * (i // 10) + int(random.integers(0, 120))
+        frame[top : top + copy.shape[0], left : left + copy.shape[1]] = copy
+        boxes.append((left + margin * ratio, top + margin * ratio, w * ratio, h * ratio))
+    return frame, np.array(boxes, np.float32)
+
+
 # --- The bundled network -------------------------------------------------------------------------
 
 
@@ -212,6 +231,60 @@ def test_bundled_network_is_small_and_has_a_card() -> None:
     assert NANO_MODEL.stat().st_size <= 500_000
     card = NANO_MODEL.with_suffix(".md").read_text(encoding="utf-8")
     assert "## Intended use and limits" in card
+
+
+def test_every_face_of_a_collage() -> None:
+    """60 faces of 60 to 150 pixels in 12 megapixels; the portrait has 512 pixels."""
+    frame, boxes = collage(60)
+    found = NanoDetector(threads=1).detect(frame)
+    overlaps = iou(boxes, found.boxes)
+    assert (overlaps.max(axis=1) > 0.4).sum() >= 57
+    assert len(found) <= 60, "no face twice"
+    fixed = NanoDetector(threads=1, detect_size=384).detect(frame)
+    assert (iou(boxes, fixed.boxes).max(axis=1) > 0.4).sum() < 30
+
+
+def test_min_face_of_a_collage() -> None:
+    frame, boxes = collage(60)
+    for min_face in (80, 120):
+        found = NanoDetector(threads=1, min_face=min_face).detect(frame)
+        assert found.boxes[:, 2:].min() >= 0.9 * min_face
+        large = boxes[boxes[:, 2:].min(axis=1) >= 1.1 * min_face]
+        assert (iou(large, found.boxes).max(axis=1) > 0.4).sum() >= 0.9 * len(large)
+
+
+def test_a_search_that_begins_in_a_reduced_copy() -> None:
+    frame, _ = collage(60)
+    detector = NanoDetector(threads=1)
+    assert isinstance(detector, CoarseToFineDetector)
+    assert detector.detects_in_gray
+    reduced = cv2.cvtColor(cv2.resize(frame, (1000, 750), interpolation=cv2.INTER_AREA), 6)
+    state = detector.begin(np.asarray(reduced, np.uint8), 4000)
+    assert state.faces is None
+    found, whole = detector.finish(frame, state), detector.detect(frame)
+    assert (iou(found.boxes, whole.boxes).max(axis=1) > 0.6).sum() >= 0.95 * len(whole)
+
+
+def test_a_close_up_is_found_in_its_reduced_copy() -> None:
+    frame = np.asarray(cv2.resize(astronaut()[:260, 100:360], (3000, 3000)), np.uint8)
+    reduced = np.asarray(cv2.resize(frame, (750, 750), interpolation=cv2.INTER_AREA), np.uint8)
+    for size in ("auto", 384):
+        detector = NanoDetector(threads=1, detect_size=size)  # type: ignore[arg-type]
+        state = detector.begin(reduced, 3000)
+        assert state.faces is not None
+        found = detector.finish(frame, state)
+        assert len(found) == 1
+        assert iou(found.boxes, detector.detect(frame).boxes)[0, 0] > 0.9
+
+
+def test_video_frames_have_a_limit() -> None:
+    frame, _ = collage(60)
+    detector = NanoDetector(threads=1)
+    fixed = NanoDetector(threads=1, detect_size=384)
+    counts = [len(detector.for_video(finest).detect(frame)) for finest in (384, 640, 1280)]
+    assert counts[0] == len(fixed.detect(frame))
+    assert counts[0] < counts[1] < counts[2]
+    assert fixed.for_video(1280) is fixed
 
 
 def test_bundled_network_on_real_photos(shared: Path) -> None:

@@ -168,8 +168,9 @@ def test_refused_files(tmp_path: Path) -> None:
 def test_second_stage_sees_only_proposals(tmp_path: Path) -> None:
     """Even if it accepts everything."""
     eager = write_refiner(tmp_path / "r.onnx", [20.0, 0, 0, np.log(0.8), np.log(0.8), *[0.0] * 10])
-    found = NanoDetector(refiner=eager, score=0.9).detect(astronaut())
-    first = NanoDetector(refiner="none", score=PROPOSAL_THRESHOLD).detect(astronaut())
+    found = NanoDetector(refiner=eager, score=0.9, detect_size=384).detect(astronaut())
+    alone = NanoDetector(refiner="none", score=PROPOSAL_THRESHOLD, detect_size=384)
+    first = alone.detect(astronaut())
     assert 1 <= len(found) <= len(first)
     averse = write_refiner(tmp_path / "s.onnx", [-20.0, *[0.0] * 14])
     assert len(NanoDetector(refiner=averse).detect(astronaut())) == 0

@@ -102,6 +102,7 @@ def test_main_option_and_others() -> None:
 
 def test_auto_is_the_bundled_network() -> None:
     assert create_detector("auto", min_face=20, detect_size=320).name == "nano"
+    assert create_detector("nano:detect_size=auto").name == "nano"
 
 
 def test_other_files(tmp_path: Path) -> None:

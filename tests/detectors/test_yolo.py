@@ -199,7 +199,7 @@ def test_free_input_takes_the_size_of_the_frame(tmp_path: Path) -> None:
     path = write_yolo(tmp_path / "face.onnx", decoded(0), size=("height", "width"))
     found = YoloDetector(path).detect(red(480, 640))
     np.testing.assert_allclose(found.boxes, [[288, 260, 64, 80]], atol=1e-3)
-    assert len(YoloDetector(path, min_face=70).detect(red(480, 640))) == 0
+    assert len(YoloDetector(path, min_face=75).detect(red(480, 640))) == 0
 
 
 def test_gray_frames_and_files_by_name(tmp_path: Path) -> None:

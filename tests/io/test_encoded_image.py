@@ -291,6 +291,10 @@ def test_reduced_copies_are_upright(factor: int) -> None:
     assert copy.shape == (2400 // factor, 1600 // factor, 3)
     whole = cv2.resize(image.decode(), copy.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(copy.astype(int) - whole).mean() < 2
+    gray = image.decode_reduced(factor, gray=True)
+    assert gray is not None
+    assert gray.shape == copy.shape[:2]
+    assert np.abs(gray.astype(int) - cv2.cvtColor(copy, cv2.COLOR_BGR2GRAY)).mean() < 2
 
 
 def test_a_header_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,15 @@ def test_a_result_for_other_arguments_is_dropped(
     assert not prefetcher.pending
 
 
+def test_a_result_for_another_limit_is_dropped(
+    detector: Recording, prefetcher: DetectionPrefetcher
+) -> None:
+    for wanted, calls in ((640, 1), (384, 3), (None, 5)):
+        prefetcher.submit(FRAMES[0], low_confidence=False, finest=640)
+        prefetcher.result(FRAMES[0], low_confidence=False, finest=wanted)
+        assert len(detector.frames) == calls
+
+
 def test_skip_drops_only_its_own_frame(prefetcher: DetectionPrefetcher) -> None:
     prefetcher.submit(FRAMES[1], low_confidence=False)
     prefetcher.skip(FRAMES[0])

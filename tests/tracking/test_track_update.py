@@ -87,3 +87,21 @@ def test_every_confident_detection_becomes_one_face(
         if every_frame:
             assert len(tracked.faces) == len(found)
     assert opened == list(range(1, len(opened) + 1))
+
+
+@pytest.mark.parametrize(
+    ("score", "hits"), [(0.95, 2), (0.71, 2), (0.65, 3), (0.61, 4), (0.5, 4), (None, 2)]
+)
+def test_weak_faces_need_more_detections_to_be_confirmed(score: float | None, hits: int) -> None:
+    threshold = None if score is None else 0.5
+    updater, tracks = TrackUpdater(every_frame=False, score_threshold=threshold), list[Track]()
+    confirmed = []
+    for i in range(5):
+        frame = VideoFrame(np.zeros((100, 100), np.uint8), i, i / 10)
+        tracked = TrackedFrame(frame, [], detected=True, cut=False)
+        found = detections([(20, 20, 30, 30)], score or 0.01)
+        tracks, _ = updater.update(tracks, found, Detections.none(), tracked, 0.1)
+        (face,) = tracked.faces
+        assert face.established is (i >= 1), "tracked as long as other faces"
+        confirmed.append(face.confirmed)
+    assert confirmed.index(True) == hits - 1
