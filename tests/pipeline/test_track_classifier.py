@@ -31,7 +31,7 @@ def tracked(index: int, *track_ids: int, pts: float | None = None) -> TrackedFra
         TrackedFace(track_id, BOX, 0.9, None, detected=True, confirmed=True)
         for track_id in track_ids
     ]
-    return TrackedFrame(frame, faces, True, False, [], all_confirmed=True)
+    return TrackedFrame(frame, faces, True, False, [], all_established=True)
 
 
 def classifier(engine: Engine, **options: Any) -> TrackClassifier:
