@@ -1,4 +1,4 @@
-"""Drawn photos with drawn faces, labelled as the photos of faces are."""
+"""Drawn photos with drawn faces, and their labels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-POINTS = np.array([(0.3, 0.35), (0.7, 0.35), (0.5, 0.55), (0.35, 0.75), (0.65, 0.75)])
-"""Of a face, in units of its box."""
+LANDMARKS = np.array([(0.3, 0.35), (0.7, 0.35), (0.5, 0.55), (0.35, 0.75), (0.65, 0.75)])
+"""Of a drawn face, in units of its box."""
 
 
 def draw_scene(rng: np.random.Generator, faces: int) -> tuple[np.ndarray, list[dict]]:
@@ -20,18 +20,18 @@ def draw_scene(rng: np.random.Generator, faces: int) -> tuple[np.ndarray, list[d
     for number in range(faces):
         side = int(rng.integers(24, 48))
         x, y = number * 60 + int(rng.integers(0, 12)), int(rng.integers(4, 64))
-        middle = (x + side // 2, y + side // 2)
-        cv2.ellipse(photo, middle, (side // 2, side // 2), 0, 0, 360, (220, 220, 220), -1)
-        points = POINTS * side + (x, y)
-        for px, py in points:
+        center = (x + side // 2, y + side // 2)
+        cv2.ellipse(photo, center, (side // 2, side // 2), 0, 0, 360, (220, 220, 220), -1)
+        landmarks = LANDMARKS * side + (x, y)
+        for px, py in landmarks:
             cv2.circle(photo, (int(px), int(py)), max(side // 12, 1), (20, 20, 20), -1)
         box = [float(x), float(y), float(side), float(side)]
-        labels.append({"box": box, "lm": points.ravel().tolist(), "score": 0.9, "flip": 0.9})
+        labels.append({"box": box, "lm": landmarks.ravel().tolist(), "score": 0.9, "flip": 0.9})
     return photo, labels
 
 
 def write_scenes(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
-    """Photos with 0 to 2 faces and their ``labels.jsonl``; ``counts`` is how many a split has."""
+    """Write photos with 0 to 2 faces and their ``labels.jsonl``; ``counts`` is by split."""
     (folder / "images").mkdir(parents=True)
     rng = np.random.default_rng(seed)
     lines = []

@@ -14,6 +14,7 @@ import pytest
 
 from fastfer.labels import EMOTIONS
 from tests.helpers.drawn_faces import FERPLUS_NAMES, csv_text, draw_faces, votes_text
+from tests.helpers.drawn_scenes import write_scenes
 
 # Without the packages of the extra "train" there is nothing to test.
 collect_ignore_glob = [] if importlib.util.find_spec("keras") else ["*"]
@@ -38,6 +39,43 @@ def _float32() -> Iterator[None]:
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of drawn photos for the face detector: 12 to train on, 6 to validate."""
+    return write_scenes(tmp_path_factory.mktemp("scenes"), {"train": 12, "val": 6})
+
+
+@pytest.fixture(scope="session")
+def detector_run(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run of the face detector's first stage."""
+    from tests.helpers.detector_runs import DETECTOR_OPTIONS, train_detector
+
+    out = tmp_path_factory.mktemp("detector") / "run"
+    assert train_detector("--data", scenes, "--out", out, *DETECTOR_OPTIONS) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def crops_folder(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Training crops of the face detector's second stage."""
+    from training.refiner import crops
+
+    out = tmp_path_factory.mktemp("crops")
+    words = ["--data", str(scenes), "--out", str(out), "--tiles", "60", "--workers", "1"]
+    assert crops.main(words) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def refiner_run(crops_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run of the face detector's second stage."""
+    from tests.helpers.detector_runs import REFINER_OPTIONS, train_refiner
+
+    out = tmp_path_factory.mktemp("refiner") / "run"
+    assert train_refiner("--data", crops_folder, "--out", out, *REFINER_OPTIONS) == 0
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""The face detector: data, network, training, evaluation and export."""
+"""The face detector's first stage: labels, network, training and export."""

@@ -1,4 +1,4 @@
-"""Tiles and targets in batches, the same for the same seed and epoch, also after a resume."""
+"""Batches of tiles and targets that depend on seed and epoch alone, also after a resume."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.detector.tiles import TileAugmentation, draw, fit
 class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """Random tiles for ``Model.fit``.
 
-    A batch has tiles of one side, ``sides`` taking turns; the larger it is, the fewer there are, so
+    All tiles of a batch have one of ``sides``, used in turn; batches of larger tiles have fewer, so
     that all batches cost the same. The random numbers of a batch depend on seed, epoch and batch
     number alone.
     """
@@ -35,8 +35,8 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
         epoch: int = 0,
         workers: int = 1,
     ) -> None:
-        """``tiles`` is how many an epoch has, and ``batch_size`` how many a batch, if all were of
-        the first of ``sides``; ``faces`` is the share of them that begins with a photo of faces."""
+        """``tiles`` and ``batch_size`` are those of an epoch and of a batch if all had the first of
+        ``sides``; ``faces`` is the share of tiles from photos with faces."""
         super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
         self._photos = photos
         known = np.array([len(photo.known.boxes) > 0 for photo in photos])
@@ -54,7 +54,7 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[Floats, Floats]:
         rng = np.random.default_rng([self._seed, self._epoch, index])
-        # In turn, backwards: Keras looks at the first two batches to learn which axes vary.
+        # Backwards, because Keras infers from the first two batches which axes vary.
         side = self._sides[-index % len(self._sides)]
         count = max(1, round(self._batch_size * (self._sides[0] / side) ** 2))
         drawn = [
@@ -65,7 +65,7 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return pictures, np.stack([assign(known, side) for _, known in drawn])
 
     def _kinds(self, count: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-        """For each tile, the numbers of the photos that it may begin with."""
+        """For each tile, the numbers of the photos to choose from."""
         chosen = rng.random(count) < self._faces
         return [self._with_faces if face else self._without for face in chosen]
 
@@ -74,9 +74,9 @@ class TileBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 class PhotoBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Whole photos, reduced to ``side`` and unchanged: what validates.
+    """Whole photos, reduced to ``side``, for validation.
 
-    A batch has photos from all over the list, so that none is of one source alone, all empty.
+    A batch takes photos from the whole list, so that none has only photos without faces.
     """
 
     def __init__(self, photos: Sequence[Photo], side: int, batch_size: int) -> None:

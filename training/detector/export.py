@@ -1,4 +1,4 @@
-"""Turn a run into a checked ONNX file: ``python -m training.detector.export RUN --out FILE``."""
+"""Export a run as a checked ONNX file: ``python -m training.detector.export RUN --out FILE``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from training.detector.tiles import fit
 if TYPE_CHECKING:
     import keras
 
-LARGEST = 500_000
-"""Bytes of the file."""
+LARGEST = 600_000
+"""Largest size of the file in bytes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def _prepare(
 
 
 def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
-    """Write ``model`` to ``path`` unchecked; returns the folded, rounded network that it holds."""
+    """Write ``model`` to ``path`` unchecked; returns the folded, rounded network in the file."""
     from onnx import TensorProto, helper
 
     from fastfer.detectors.nano import OUTPUTS
@@ -60,7 +60,7 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
 
 
 def difference(model: keras.Model, path: Path, photos: Sequence[Photo], side: int = 320) -> float:
-    """The largest difference, as a share, between Keras and ONNX Runtime on ``photos``."""
+    """The largest relative difference between Keras and ONNX Runtime on ``photos``."""
     import onnxruntime
 
     from fastfer.detectors.nano import OUTPUTS

@@ -1,14 +1,15 @@
-"""The detector's network: plain 3x3 convolutions, three grids of cells of 8, 16 and 32 pixels.
+"""The detector's network: plain 3x3 convolutions and three grids of cells of 8, 16 and 32 pixels.
 
-For every cell it gives :data:`CHANNELS` numbers: the logit of a face there, the distances from the
-middle of the cell to the left, top, right and bottom of its box, and to five points, in cells.
+It has :data:`CHANNELS` outputs for every cell: the logit of a face, the distances from the centre
+of the cell to the left, top, right and bottom of its box, and to five landmarks, in cells.
 
-The shape was chosen by time in ONNX Runtime on one thread, beside YuNet in the same run: see
-``training/reports/detector``.
+The shape was chosen by its time in ONNX Runtime on one thread; see
+``training/reports/detector/candidates.md``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +23,31 @@ from training.detector.targets import STRIDES
 Tensor = Any
 CHANNELS = 15
 INPUT = "picture"
-STEM = (16, 16)
+STEM = (16, 24)
 """Channels at strides 2 and 4."""
-WIDTHS = (32, 48, 48)
+WIDTHS = (48, 64, 64)
 """Channels at the strides of the grids."""
 RESIDUAL_BLOCKS = (1, 1, 0)
-"""Residual pairs at each; the last grid has a single convolution in their place."""
+"""Residual pairs at each stride; 0 stands for a single convolution."""
 INITIAL_LOGIT = -4.6
-"""Logit to begin with: one cell in a hundred has a face."""
+"""Initial logit: one cell in a hundred has a face."""
 INITIAL_DISTANCE = 1.5
-"""Distances to begin with: a box of three cells."""
+"""Initial distances: a box of three cells."""
 
 
-def build(channels: int = 1) -> keras.Model:
+def build(
+    channels: int = 1, stem: Sequence[int] = STEM, widths: Sequence[int] = WIDTHS
+) -> keras.Model:
     """The network for pictures (N, H, W, channels) from 0 to 255, H and W multiples of 32.
 
-    Its output is (N, cells, :data:`CHANNELS`), the grids one after another, cells row by row.
+    Its output is (N, cells, :data:`CHANNELS`): the grids one after another, cells row by row.
     """
     x = inputs = keras.Input((None, None, channels), name=INPUT)
     x = L.Rescaling(1 / 255, name="normalise")(x)
-    for filters in STEM:
+    for filters in stem:
         x = _conv_relu(x, filters, strides=2)
     grids = []
-    for filters, pairs in zip(WIDTHS, RESIDUAL_BLOCKS, strict=True):
+    for filters, pairs in zip(widths, RESIDUAL_BLOCKS, strict=True):
         x = _conv_relu(x, filters, strides=2)
         for _ in range(pairs):
             x = _residual(x)
@@ -53,8 +56,8 @@ def build(channels: int = 1) -> keras.Model:
         grids.append(x)
     for fine in (1, 0):
         coarse = grids[fine + 1]
-        if coarse.shape[-1] != WIDTHS[fine]:
-            coarse = L.Conv2D(WIDTHS[fine], 1)(coarse)
+        if coarse.shape[-1] != widths[fine]:
+            coarse = L.Conv2D(widths[fine], 1)(coarse)
         grids[fine] = L.Add()([grids[fine], L.UpSampling2D()(coarse)])
     outputs = [
         L.Reshape((-1, CHANNELS))(_head(grid, stride))
@@ -73,7 +76,7 @@ def _residual(x: Tensor) -> Tensor:
 
 
 def _head(x: Tensor, stride: int) -> Tensor:
-    """A depthwise and a pointwise convolution to smooth the sum of two grids, then the numbers."""
+    """The outputs, after two convolutions that smooth the sum of two grids."""
     filters = x.shape[-1]
     x = L.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
     x = L.ReLU()(BatchNormalization(momentum=0.95)(x))
@@ -99,10 +102,10 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
     Raises:
         ModelError: the file is not such a network.
     """
-    import training.detector.losses  # noqa: F401  (registered, or Keras could not read them)
+    import training.detector.losses  # noqa: F401  (registers them with Keras)
     from training.common.run_folder import BEST, load_network
 
     model = load_network(path / BEST if path.is_dir() else path, compile=compile)
     if not {layer.name for layer in model.layers} >= {f"grid_{stride}" for stride in STRIDES}:
-        raise ModelError(f"{path}: not a face detector; training.detector.train makes them")
+        raise ModelError(f"{path}: not a network of training.detector.train")
     return model

@@ -1,7 +1,7 @@
-"""Square pieces of photos as training sees them: cut, scaled, mirrored, turned and worn.
+"""Random square tiles of photos: cropped, scaled, mirrored, rotated and distorted.
 
-Most faces of the photos are small or fill them; a tile is cut around a face or a decoy at a size
-drawn evenly on a log scale, so that faces from ten pixels to the whole tile are learnt alike.
+Most faces are small in their photos or fill them. A tile is therefore cropped around a face, or a
+false alarm, at a size drawn evenly on a log scale from ten pixels to the whole tile.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from training.detector.photos import FaceRegions, Floats, Photo
 
 Pixels = NDArray[np.uint8]
 MIRRORED = [1, 0, 2, 4, 3]
-"""Order of the points in a mirrored face."""
+"""Order of the landmarks of a mirrored face."""
 VISIBLE = 0.6
-"""Share of a face's box inside the tile from which it is a face; one seen less is ignored."""
+"""Share of a box that must lie inside the tile; faces with less are ignored."""
 SMALLEST, LARGEST = 10.0, 0.9
-"""Side of the face a tile is cut around: pixels, and share of the tile."""
+"""Side of the face that a tile is cropped around: pixels, and share of the tile."""
 
 
 def _chance(default: float, help: str, largest: float = 1.0) -> Any:
@@ -33,7 +33,7 @@ def _chance(default: float, help: str, largest: float = 1.0) -> Any:
 
 @dataclass(frozen=True)
 class TileAugmentation:
-    """What may happen to a tile.
+    """Chances and ranges of the random changes of a tile.
 
     Raises:
         UsageError: a number is out of its range.
@@ -41,16 +41,16 @@ class TileAugmentation:
 
     flip: float = _chance(0.5, "chance of a mirrored tile")
     mosaic: float = _chance(0.4, "chance of a tile made of four")
-    aimed: float = _chance(0.75, "chance that a tile is cut around a face or a decoy")
+    aimed: float = _chance(0.75, "chance that a tile is cropped around a face or a false alarm")
     shrink: float = _chance(0.3, "smallest scale of a photo")
     grow: float = _chance(3.0, "largest scale of a photo", 10)
-    rotate: float = _chance(0.3, "chance of a turned tile")
-    angle: float = _chance(25.0, "largest turn in degrees", 45)
+    rotate: float = _chance(0.3, "chance of a rotated tile")
+    angle: float = _chance(25.0, "largest rotation in degrees", 45)
     light: float = _chance(0.8, "chance of other brightness, contrast and gamma")
-    blur: float = _chance(0.2, "chance of lost sharpness")
+    blur: float = _chance(0.2, "chance of blur")
     noise: float = _chance(0.15, "chance of noise")
-    jpeg: float = _chance(0.25, "chance of compression, quality 20 to 80")
-    occlude: float = _chance(0.15, "chance that a face of 16 pixels or more is partly covered")
+    jpeg: float = _chance(0.25, "chance of JPEG compression, quality 20 to 80")
+    occlude: float = _chance(0.15, "chance that a face of 16 pixels or more is partly occluded")
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -70,7 +70,7 @@ def draw(
     augmentation: TileAugmentation,
     rng: np.random.Generator,
 ) -> tuple[Pixels, FaceRegions]:
-    """A tile (side, side, channels) of photo number ``first``, in a mosaic also of others."""
+    """A tile (side, side, channels) of photo number ``first``; a mosaic also shows other photos."""
     if rng.random() < augmentation.mosaic:
         pixels, known = _mosaic(photos, first, side, augmentation, rng)
     else:
@@ -82,7 +82,7 @@ def draw(
 
 
 def fit(photo: Photo, side: int) -> tuple[Pixels, FaceRegions]:
-    """The whole photo in the upper left corner of a tile, black around it; never enlarged."""
+    """The whole photo in the upper left corner of a tile, padded with black; never enlarged."""
     height, width, channels = photo.pixels.shape
     scale = min(side / max(height, width), 1.0)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -95,16 +95,16 @@ def fit(photo: Photo, side: int) -> tuple[Pixels, FaceRegions]:
 def cut(
     photo: Photo, size: tuple[int, int], augmentation: TileAugmentation, rng: np.random.Generator
 ) -> tuple[Pixels, FaceRegions]:
-    """A random piece of a photo at a random scale; ``size`` is its width and height."""
+    """A random crop of a photo at a random scale; ``size`` is its width and height."""
     height, width, channels = photo.pixels.shape
     whole = min(size[0] / width, size[1] / height)
     low, high = max(augmentation.shrink, 0.5 * whole), min(augmentation.grow, 3 * whole)
-    aims = np.concatenate([photo.known.boxes, photo.known.false_hits])
-    if len(aims) and rng.random() < augmentation.aimed:
-        x, y, w, h = aims[rng.integers(len(aims))].tolist()
+    targets = np.concatenate([photo.known.boxes, photo.known.false_hits])
+    if len(targets) and rng.random() < augmentation.aimed:
+        x, y, w, h = targets[rng.integers(len(targets))].tolist()
         wanted = math.exp(rng.uniform(math.log(SMALLEST), math.log(LARGEST * min(size))))
         scale = min(max(wanted / math.sqrt(w * h), low), augmentation.grow)
-        # The aim lies anywhere in the tile, whole if it can.
+        # The face lies anywhere in the tile, entirely inside if it fits.
         spare = [max(s - scale * v, 0) for s, v in zip(size, (w, h), strict=True)]
         left, top = (
             scale * at - rng.uniform(0, more) for at, more in zip((x, y), spare, strict=True)
@@ -121,11 +121,12 @@ def cut(
     fill = int(rng.choice([0, int(rng.integers(0, 256))]))
     matrix = np.array([[scale, 0, -left], [0, scale, -top]], np.float64)
     if angle:
-        turn: Any = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), angle, 1)
-        matrix = turn[:, :2] @ matrix + np.array([[0, 0, turn[0, 2]], [0, 0, turn[1, 2]]])
+        rotation: Any = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), angle, 1)
+        matrix = rotation[:, :2] @ matrix
+        matrix[:, 2] += rotation[:, 2]
     pixels, before = photo.pixels, 1.0
     if scale < 0.75:
-        # Averaging over areas as in use; what is left to the warp is the shift and the turn.
+        # Area averaging as at inference; the warp then only shifts and rotates.
         before = scale
         small = max(1, round(width * scale)), max(1, round(height * scale))
         reduced: Any = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
@@ -142,7 +143,7 @@ def cut(
 
 
 def mirror(pixels: Pixels, known: FaceRegions) -> tuple[Pixels, FaceRegions]:
-    """Left becomes right."""
+    """The tile and its labels mirrored left to right."""
     width = np.float32(pixels.shape[1])
 
     def boxes(old: Floats) -> Floats:
@@ -150,7 +151,7 @@ def mirror(pixels: Pixels, known: FaceRegions) -> tuple[Pixels, FaceRegions]:
         new[:, 0] = width - old[:, 0] - old[:, 2]
         return new
 
-    points = known.points[:, MIRRORED].copy()
+    points = known.landmarks[:, MIRRORED].copy()
     points[..., 0] = width - points[..., 0]
     return pixels[:, ::-1], FaceRegions(
         boxes(known.boxes), points, boxes(known.ignore), boxes(known.false_hits)
@@ -158,7 +159,7 @@ def mirror(pixels: Pixels, known: FaceRegions) -> tuple[Pixels, FaceRegions]:
 
 
 def distort(pixels: Pixels, augmentation: TileAugmentation, rng: np.random.Generator) -> Pixels:
-    """Other light, lost sharpness, noise and compression; boxes stay where they are."""
+    """Random brightness, blur, noise and compression, which leave the labels as they are."""
     shape = pixels.shape
     out: Any = pixels
     if rng.random() < augmentation.light:
@@ -210,19 +211,19 @@ def _mosaic(
 
 
 def _transform(known: FaceRegions, matrix: NDArray[np.float64], scale: float) -> FaceRegions:
-    """``known`` after the affine ``matrix``. Boxes move with their middle and stay upright."""
+    """``known`` after the affine ``matrix``; boxes move with their centre and stay upright."""
 
     def boxes(old: Floats) -> Floats:
         size = old[:, 2:] * scale
         middle = (old[:, :2] + old[:, 2:] / 2) @ matrix[:, :2].T + matrix[:, 2]
         return np.concatenate([middle - size / 2, size], axis=1).astype(np.float32)
 
-    points = (known.points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    points = (known.landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
     return FaceRegions(boxes(known.boxes), points, boxes(known.ignore), boxes(known.false_hits))
 
 
 def _drop_invisible(known: FaceRegions, size: tuple[int, int]) -> FaceRegions:
-    """Without what lies outside; faces of which too little is left are ignored."""
+    """Drop labels outside the tile, and ignore faces that are mostly outside."""
 
     def inside(boxes: Floats) -> Floats:
         low = np.clip(boxes[:, :2], 0, size)
@@ -234,18 +235,18 @@ def _drop_invisible(known: FaceRegions, size: tuple[int, int]) -> FaceRegions:
     whole, part = seen >= VISIBLE, (seen > 0.05) & (seen < VISIBLE)
     ignore = np.concatenate([known.ignore[inside(known.ignore) > 0], known.boxes[part]])
     false_hits = known.false_hits[inside(known.false_hits) >= VISIBLE]
-    return FaceRegions(known.boxes[whole], known.points[whole], ignore, false_hits)
+    return FaceRegions(known.boxes[whole], known.landmarks[whole], ignore, false_hits)
 
 
 def _occlude(pixels: Pixels, known: FaceRegions, chance: float, rng: np.random.Generator) -> Pixels:
-    """Cover up to a third of some faces with one value or with noise; they stay faces."""
+    """Cover up to a third of some faces with one value or with noise."""
     side_x, side_y = pixels.shape[1], pixels.shape[0]
     for x, y, w, h in known.boxes:
         if min(w, h) < 16 or rng.random() >= chance:
             continue
         wide, high = rng.uniform(0.3, 1.0) * w, rng.uniform(0.15, 0.35) * h
         left = x + rng.uniform(0, w - wide)
-        # Masks and scarves hide the lower half more often than anything the upper.
+        # Masks and scarves make occlusion of the lower half the more common one.
         top = y + (rng.uniform(0.5, 0.75) if rng.random() < 0.6 else rng.uniform(0, 0.6)) * h
         x0, x1 = (int(np.clip(v, 0, side_x)) for v in (left, left + wide))
         y0, y1 = (int(np.clip(v, 0, side_y)) for v in (top, top + high))

@@ -55,22 +55,26 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--data", help="folder with labels.jsonl and images/")
     trainer.add_run_options(p)
     p.add_argument("--channels", type=int, choices=(1, 3), default=1, help="1: gray, 3: colour")
-    p.add_argument("--longest", type=whole(64), default=512, help="photos are reduced to this side")
-    p.add_argument("--epochs", type=whole(1), default=60, help="passes of --tiles")
-    p.add_argument("--tiles", type=whole(1), default=4608, help="tiles of an epoch")
+    p.add_argument(
+        "--longest", type=whole(64), default=512, help="photos are reduced to this long side"
+    )
+    p.add_argument("--epochs", type=whole(1), default=60, help="epochs of --tiles tiles")
+    p.add_argument("--tiles", type=whole(1), default=4608, help="tiles per epoch")
     p.add_argument(
         "--sides", type=_sides, default="256,256,256,416",
-        help="sides of tiles, multiples of 32, that batches take in turn",
+        help="sides of tiles, multiples of 32, used in turn by batches",
     )  # fmt: skip
     p.add_argument(
         "--faces", type=share, default=0.75, metavar="SHARE",
-        help="share of the tiles that begin with a photo of faces",
+        help="share of tiles from photos with faces",
     )  # fmt: skip
-    p.add_argument("--batch-size", type=whole(1), default=16, help="tiles of the first side")
+    p.add_argument(
+        "--batch-size", type=whole(1), default=16, help="tiles per batch at the first of --sides"
+    )
     p.add_argument("--val-side", type=_sides, default="320", help="side of validation pictures")
     p.add_argument(
         "--landmark-weight", type=amount, default=3.0, metavar="X",
-        help="weight of the landmarks' loss; with 1 they stay those of an upright face",
+        help="weight of the landmark loss; with 1, landmarks do not follow rotated heads",
     )  # fmt: skip
     trainer.add_fit_options(p, learning_rate=2e-3)
     g = p.add_argument_group("tiles")
@@ -86,7 +90,7 @@ def _sides(text: str) -> tuple[int, ...]:
         sides = (0,)
     if not all(side > 0 and side % 32 == 0 for side in sides):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: sides are multiples of 32, with commas between"
+            f"{text!r} is not a list of multiples of 32 with commas between"
         )
     return sides
 
@@ -114,7 +118,7 @@ def _train(run: trainer.Run[DetectorConfig]) -> None:
     model = trainer.prepare(
         run, len(batches), build=lambda: build(config.channels),
         loss=losses.Detection(config.landmark_weight),
-        metrics=[losses.score, losses.box, losses.points],
+        metrics=[losses.score, losses.box, losses.landmarks],
     )  # fmt: skip
     trainer.fit(run, model, batches, PhotoBatches(val, config.val_side[0], config.batch_size))
     print(f"evaluate with: python -m training.evaluate_detectors {run.folder} --data {config.data}")

@@ -1,1 +1,1 @@
-"""The face detector's second stage: its crops, its network, its training."""
+"""The face detector's second stage: crops of proposals, network, training and export."""

@@ -1,4 +1,4 @@
-"""Crops in batches, the same for the same seed and epoch, also after a resume."""
+"""Batches of crops that depend on seed and epoch alone, also after a resume."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from training.detector.photos import Floats
 from training.detector.tiles import MIRRORED, Pixels
-from training.refiner.crops import BOX, FACE, POINTS, Crops
+from training.refiner.crops import BOX, FACE, LANDMARKS, Crops
 
 FACES = 0.625
-"""Share of a batch that shows faces: what is not a face teaches nothing of boxes and points."""
+"""Share of faces in a batch; other crops train neither box nor landmarks."""
 CONTRAST = 0.25
-"""How far contrast may change, as a share, and"""
+"""Largest change of contrast, as a share."""
 BRIGHTNESS = 25.0
-"""brightness, in grays."""
+"""Largest change of brightness, in gray levels."""
 
 
 class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Random crops for ``Model.fit``, mirrored at random and in other light.
+    """Random crops for ``Model.fit`` with random mirroring, contrast and brightness.
 
     The random numbers of a batch depend on seed, epoch and batch number alone.
     """
@@ -28,7 +28,7 @@ class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __init__(
         self, crops: Crops, *, steps: int, batch_size: int, seed: int = 0, epoch: int = 0
     ) -> None:
-        """``steps`` batches are an epoch."""
+        """``steps`` is the number of batches per epoch."""
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self._crops = crops
         faces = crops.targets[:, FACE] > 0
@@ -46,9 +46,9 @@ class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
         rng = np.random.default_rng([self._seed, self._epoch, index])
         chosen = np.concatenate([rng.choice(kind, n) for kind, n in self._kinds])
         pixels, targets = as_inputs(self._crops.pixels[chosen]), self._crops.targets[chosen]
-        turned = rng.random(len(chosen)) < 0.5
-        pixels[turned] = pixels[turned, :, ::-1]
-        targets[turned] = mirror(targets[turned])
+        mirrored = rng.random(len(chosen)) < 0.5
+        pixels[mirrored] = pixels[mirrored, :, ::-1]
+        targets[mirrored] = mirror(targets[mirrored])
         shape = (len(chosen), 1, 1, 1)
         contrast = rng.uniform(1 - CONTRAST, 1 + CONTRAST, shape).astype(np.float32)
         light = rng.uniform(-BRIGHTNESS / 255, BRIGHTNESS / 255, shape).astype(np.float32)
@@ -60,7 +60,7 @@ class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 class AllCrops(keras.utils.PyDataset):  # type: ignore[misc]
-    """Every crop as it is: what validates."""
+    """Every crop once, unchanged, for validation."""
 
     def __init__(self, crops: Crops, batch_size: int) -> None:
         super().__init__(workers=1)
@@ -71,13 +71,13 @@ class AllCrops(keras.utils.PyDataset):  # type: ignore[misc]
         return math.ceil(len(self._crops.pixels) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Floats, Floats]:
-        # From all over, so that no batch is without faces.
+        # Strided, so that every batch has faces.
         part = slice(index, None, len(self))
         return as_inputs(self._crops.pixels[part]), self._crops.targets[part]
 
 
 def as_inputs(pixels: Pixels) -> Floats:
-    """Crops (N, 48, 48) as the network takes them: (N, 48, 48, 1) from 0 to 1."""
+    """Crops (N, 48, 48) as input of the network: (N, 48, 48, 1) from 0 to 1."""
     return pixels[..., None].astype(np.float32) / np.float32(255)
 
 
@@ -85,7 +85,7 @@ def mirror(targets: Floats) -> Floats:
     """The targets of mirrored crops."""
     out = targets.copy()
     out[:, BOX.start] *= -1
-    points = out[:, POINTS].reshape(-1, 5, 2)[:, MIRRORED]
+    points = out[:, LANDMARKS].reshape(-1, 5, 2)[:, MIRRORED]
     points[..., 0] *= -1
-    out[:, POINTS] = points.reshape(-1, 10)
+    out[:, LANDMARKS] = points.reshape(-1, 10)
     return out

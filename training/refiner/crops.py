@@ -1,8 +1,8 @@
-"""Draw what the second stage learns from: ``python -m training.refiner.crops --out FOLDER``.
+"""Draw training crops for the second stage: ``python -m training.refiner.crops --out FOLDER``.
 
-The first stage searches worn tiles of the photos, as its own training sees them; every face that
-it proposes, right or wrong, is cut out as in use. Faces are also cut out around boxes that are a
-little off, so that those which the first stage misses are learnt, too.
+The first stage searches augmented tiles of the photos, and each of its proposals, right or wrong,
+is cropped as at inference. Labelled faces are also cropped around jittered boxes, so that faces
+which the first stage misses are trained, too.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ from training.detector.tiles import Pixels, TileAugmentation, draw
 
 FILES = {"train": "train.npz", "val": "val.npz"}
 CHUNK = 250
-"""Tiles that are drawn with random numbers of their own: the same whichever process draws them."""
+"""Tiles per seed: results do not depend on the number of processes."""
 SIDES = (256, 320, 416)
 MIN_SEARCH_SCALE = 0.5
 """Smallest share of a tile's side at which it is searched."""
 MIN_PROPOSAL_SCORE = 0.1
-"""The first stage's score from which proposals are taken."""
+"""The first stage's threshold for proposals."""
 MAX_PROPOSALS = 12
-"""Of the best proposals of a tile, and"""
+"""Proposals per tile, best first."""
 FACES = 3
-"""of its faces around which a crop is cut a little off."""
+"""Faces per tile that are cropped around jittered boxes."""
 CENTRE_JITTER, SIZE_JITTER = 0.1, 0.15
-"""How much off: standard deviations in sides of the face, and of the logarithm of its sides."""
+"""Standard deviations of the jitter, in sides of the face and of the logarithm of its sides."""
 SMALLEST = 10.0
-"""Side in pixels of such faces."""
+"""Smallest side in pixels of such faces."""
 FACE_IOU, CERTAIN_FACE_IOU, BACKGROUND_IOU = 0.35, 0.45, 0.2
-"""Overlap from which a crop shows a face, from which it has to be told as one, and up to which it
-has to be told as none."""
+"""IoU from which box and landmarks are trained, from which the score of a face is trained, and up
+to which that of background is."""
 
-FACE, WEIGHT, BOX, POINTS, KNOWN = 0, 1, slice(2, 6), slice(6, 16), 16
+FACE, WEIGHT, BOX, LANDMARKS, KNOWN = 0, 1, slice(2, 6), slice(6, 16), 16
 WIDTH = 17
-"""A row of targets: 1 for a face; the weight of the score's loss; box and points as the network is
-to say them, 0 where there is no face; 1 where the points are known."""
+"""A row of targets: 1 for a face; the weight of the score's loss; box and landmarks as the network
+encodes them, 0 without a face; 1 where the landmarks are labelled."""
 
 
 _ADVICE = "--data is a folder of python -m training.refiner.crops"
@@ -67,7 +67,7 @@ _ADVICE = "--data is a folder of python -m training.refiner.crops"
 
 @dataclass(frozen=True)
 class Crops:
-    """Crops, and what is known of them."""
+    """Crops and their targets."""
 
     pixels: Pixels
     """(N, 48, 48) gray."""
@@ -76,15 +76,15 @@ class Crops:
 
     @classmethod
     def joined(cls, parts: Sequence[Crops]) -> Crops:
-        """Those of all ``parts``, one after another."""
+        """All ``parts``, one after another."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
     @classmethod
     def read(cls, path: Path) -> Crops:
-        """Those that :meth:`write` wrote.
+        """Read a file of :meth:`write`.
 
         Raises:
-            InputError: there is no such file, or it is another.
+            InputError: the file does not exist or holds something else.
         """
         try:
             with np.load(path) as file:
@@ -98,7 +98,7 @@ class Crops:
         return crops
 
     def write(self, path: Path) -> None:
-        """Written beside and renamed."""
+        """Write to a temporary name and rename."""
         part = path.with_name(path.name + ".part")
         with part.open("wb") as file:
             np.savez(file, pixels=self.pixels, targets=self.targets)
@@ -109,15 +109,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     p = argparse.ArgumentParser(
         prog="python -m training.refiner.crops",
-        description="Draw what the face detector's second stage learns from.",
+        description="Draw training crops for the face detector's second stage.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     p.add_argument("--data", required=True, type=Path, help="folder with labels.jsonl and images/")
-    p.add_argument("--out", required=True, type=Path, help="folder of train.npz and val.npz")
+    p.add_argument("--out", required=True, type=Path, help="folder for train.npz and val.npz")
     p.add_argument("--detector", type=Path, default=NANO_MODEL, help="ONNX file of the first stage")
-    p.add_argument("--tiles", type=whole(1), default=90_000, help="tiles; 1/30 more to validate")
-    p.add_argument("--faces", type=share, default=0.6, help="share that begins with faces")
-    p.add_argument("--seed", type=whole(0), default=0, help="of the tiles")
+    p.add_argument(
+        "--tiles", type=whole(1), default=90_000, help="tiles to train; 1/30 more to validate"
+    )
+    p.add_argument("--faces", type=share, default=0.6, help="share of tiles from photos with faces")
+    p.add_argument("--seed", type=whole(0), default=0, help="seed of the tiles")
     p.add_argument("--workers", type=whole(1), default=os.cpu_count(), help="processes")
     options = p.parse_args(arguments)
     return run_command(lambda: _run(options), lambda: resume_advice("", None))
@@ -138,8 +140,8 @@ def _run(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     for split, crops in made.items():
         crops.write(options.out / FILES[split])
-    told = {k: str(v) for k, v in vars(options).items() if k != "out"}
-    (options.out / "crops.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    used = {k: str(v) for k, v in vars(options).items() if k != "out"}
+    (options.out / "crops.json").write_text(json.dumps(used, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
@@ -147,51 +149,51 @@ def _draw_split(options: argparse.Namespace, split: str, number: int, tiles: int
     chunks = chunk_sizes(tiles)
     seeds = [(options.seed, number, chunk) for chunk in range(len(chunks))]
     setup = (options.data, split, options.detector, options.faces)
-    # Not forked: OpenCV's and the runtime's threads do not survive that.
+    # The threads of OpenCV and ONNX Runtime do not survive a fork.
     with ProcessPoolExecutor(options.workers, get_context("spawn"), _set_up, setup) as processes:
-        # Ctrl-C is for this process alone; the others inherit that they are deaf to it.
-        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # The workers inherit that SIGINT is ignored; only this process handles Ctrl-C.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             parts = [processes.submit(_draw_chunk, *job) for job in zip(seeds, chunks, strict=True)]
         finally:
-            signal.signal(signal.SIGINT, heard)
+            signal.signal(signal.SIGINT, handler)
         try:
             bar = tqdm(parts, split, disable=None, leave=False)
             return Crops.joined([part.result() for part in bar])
         except BaseException:
-            # What they still draw is not wanted, and waiting for it can be interrupted again.
+            # Waiting for the workers would take minutes.
             for process in active_children():
                 process.kill()
             raise
 
 
 def chunk_sizes(tiles: int) -> list[int]:
-    """How many of ``tiles`` each chunk draws."""
+    """The number of tiles in each chunk."""
     return [min(CHUNK, tiles - start) for start in range(0, tiles, CHUNK)]
 
 
 class _Source:
-    """What a process draws from."""
+    """State of a worker."""
 
     photos: Sequence[Photo]
     detector: NanoDetector
     faces: float
     error: FastferError | None = None
-    """Why it cannot; raised where the parent hears it."""
+    """An error of the set-up, raised by the first job so that it reaches the parent."""
 
 
 def _set_up(data: Path, split: str, detector: Path, faces: float) -> None:
     cv2.setNumThreads(1)
     try:
-        _Source.detector = first_look(detector)
+        _Source.detector = first_stage(detector)
         _Source.photos = read_photos(data, split)
     except FastferError as error:
         _Source.error = error
     _Source.faces = faces
 
 
-def first_look(file: Path = NANO_MODEL) -> NanoDetector:
-    """The first stage alone, for tiles of any size."""
+def first_stage(file: Path = NANO_MODEL) -> NanoDetector:
+    """The first stage alone, with the threshold for proposals."""
     return NanoDetector(
         file, detect_size=max(SIDES), score=MIN_PROPOSAL_SCORE, refiner="none", threads=1
     )
@@ -211,7 +213,7 @@ def crops_of_photos(
     faces: float,
     rng: np.random.Generator,
 ) -> Crops:
-    """The crops of ``count`` tiles, of which the share ``faces`` begins with a photo of faces."""
+    """The crops of ``count`` tiles; the share ``faces`` of them is from photos with faces."""
     augmentation = TileAugmentation(mosaic=0.25, rotate=0.4, angle=35.0, aimed=0.8)
     known = np.array([len(photo.known.boxes) > 0 for photo in photos])
     kinds = [n if len(n) else np.arange(len(photos)) for n in map(np.flatnonzero, (~known, known))]
@@ -226,7 +228,7 @@ def crops_of_photos(
 def crops_of_tile(
     tile: Pixels, known: FaceRegions, detector: NanoDetector, rng: np.random.Generator
 ) -> Crops:
-    """What the first stage proposes in ``tile`` (H, W), and its faces, a little off."""
+    """Crops of the first stage's proposals in ``tile`` (H, W) and of its faces, jittered."""
     boxes = np.concatenate([_proposals(tile, detector, rng), _jittered(known.boxes, rng)])
     crops = proposal_crops(boxes)
     targets = _targets(boxes, crops, known)
@@ -238,7 +240,7 @@ def crops_of_tile(
 
 def _proposals(tile: Pixels, detector: NanoDetector, rng: np.random.Generator) -> NDArray[Any]:
     side = tile.shape[0]
-    # Most frames are larger than what is searched of them.
+    # At inference most frames are reduced before detection.
     searched = round(side * (rng.uniform(MIN_SEARCH_SCALE, 1) if rng.random() < 0.6 else 1))
     found = detector.detect(shrink(tile, (searched, searched))).scaled(*[side / searched] * 2)
     best = np.argsort(-found.scores, kind="stable")[:MAX_PROPOSALS]
@@ -249,8 +251,8 @@ def _jittered(faces: Floats, rng: np.random.Generator) -> NDArray[Any]:
     chosen = faces[np.sqrt(faces[:, 2:].prod(axis=1)) >= SMALLEST].astype(np.float64)
     chosen = rng.permutation(chosen)[:FACES]
     sizes = chosen[:, 2:] * np.exp(rng.normal(0, SIZE_JITTER, (len(chosen), 2)))
-    middle = chosen[:, :2] + chosen[:, 2:] * (0.5 + rng.normal(0, CENTRE_JITTER, (len(chosen), 2)))
-    return np.concatenate([middle - sizes / 2, sizes], axis=1)
+    center = chosen[:, :2] + chosen[:, 2:] * (0.5 + rng.normal(0, CENTRE_JITTER, (len(chosen), 2)))
+    return np.concatenate([center - sizes / 2, sizes], axis=1)
 
 
 def _targets(boxes: NDArray[Any], crops: NDArray[Any], known: FaceRegions) -> Floats:
@@ -265,20 +267,20 @@ def _targets(boxes: NDArray[Any], crops: NDArray[Any], known: FaceRegions) -> Fl
     rows[:, FACE] = shown
     rows[shown, WEIGHT] = overlap[shown] >= CERTAIN_FACE_IOU
     rows[~shown & (overlap > BACKGROUND_IOU), WEIGHT] = 0
-    points = known.points[nearest[shown]].astype(np.float64)
-    said = encode(crops[shown], faces[nearest[shown]], points)
-    rows[shown, BOX] = said[:, :4]
-    rows[shown, POINTS] = np.nan_to_num(said[:, 4:])
-    rows[shown, KNOWN] = np.isfinite(said).all(axis=1)
+    points = known.landmarks[nearest[shown]].astype(np.float64)
+    encoded = encode(crops[shown], faces[nearest[shown]], points)
+    rows[shown, BOX] = encoded[:, :4]
+    rows[shown, LANDMARKS] = np.nan_to_num(encoded[:, 4:])
+    rows[shown, KNOWN] = np.isfinite(encoded).all(axis=1)
     return rows
 
 
 def _in_ignored_region(boxes: NDArray[Any], ignore: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which ``boxes`` lie where nobody knows of faces."""
+    """(N,) whether each of ``boxes`` lies in an ignored region."""
     if not len(ignore) or not len(boxes):
         return np.zeros(len(boxes), np.bool_)
-    middle = boxes[:, None, :2] + boxes[:, None, 2:] / 2
-    inside = (middle >= ignore[:, :2]) & (middle <= ignore[:, :2] + ignore[:, 2:])
+    center = boxes[:, None, :2] + boxes[:, None, 2:] / 2
+    inside = (center >= ignore[:, :2]) & (center <= ignore[:, :2] + ignore[:, 2:])
     near = iou(boxes, ignore) > 0.3
     return np.asarray((inside.all(axis=2) | near).any(axis=1))
 

@@ -1,4 +1,4 @@
-"""Turn a run into a checked ONNX file: ``python -m training.refiner.export RUN --out FILE``."""
+"""Export a run as a checked ONNX file: ``python -m training.refiner.export RUN --out FILE``."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import keras
 
 LARGEST = 250_000
-"""Bytes of the file."""
+"""Largest size of the file in bytes."""
 CHECKED = 512
-"""Crops on which the file is held against the network."""
+"""Crops on which the file is compared with the network."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,13 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def add_score_options(p: argparse.ArgumentParser) -> None:
-    """How much the second stage's score counts."""
+    """Options that weight the second stage's score."""
     p.add_argument(
         "--score-share", type=amount, default=1.0, metavar="X",
-        help="what its logit is multiplied with before it is added to the detector's",
+        help="factor of its logit before it is added to the first stage's",
     )  # fmt: skip
     p.add_argument(
-        "--score-shift", type=finite, default=0.0, metavar="X", help="what is added after that"
+        "--score-shift", type=finite, default=0.0, metavar="X", help="added to its logit after that"
     )
 
 
@@ -59,7 +59,7 @@ def _prepare(
 
 
 def weighted(model: keras.Model, share: float, shift: float) -> keras.Model:
-    """``model`` with its score multiplied by ``share`` and moved by ``shift``; changed in place."""
+    """``model``, changed in place: its logit is multiplied by ``share``, plus ``shift``."""
     from training.refiner.network import LAST
 
     layer = model.get_layer(LAST)
@@ -71,7 +71,7 @@ def weighted(model: keras.Model, share: float, shift: float) -> keras.Model:
 
 
 def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
-    """Write ``model`` to ``path`` unchecked; returns the folded, rounded network that it holds."""
+    """Write ``model`` to ``path`` unchecked; returns the folded, rounded network in the file."""
     from onnx import TensorProto, helper
 
     from fastfer.detectors.nano_refiner import INPUT, OUTPUT, SIZE
@@ -84,7 +84,7 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
 
 
 def difference(model: keras.Model, path: Path, crops: Pixels) -> float:
-    """The largest difference, as a share, between Keras and ONNX Runtime on ``crops``."""
+    """The largest relative difference between Keras and ONNX Runtime on ``crops``."""
     import onnxruntime
 
     from training.refiner.batches import as_inputs

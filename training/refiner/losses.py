@@ -11,20 +11,20 @@ from typing import Any
 import keras
 from keras import ops
 
-from training.refiner.crops import BOX, FACE, KNOWN, POINTS, WEIGHT
+from training.refiner.crops import BOX, FACE, KNOWN, LANDMARKS, WEIGHT
 
 Tensor = Any
 PACKAGE = "fastfer.refiner"
-"""Keras keeps one function of a name in a package; the first stage's losses are called alike."""
+"""Apart from the first stage's losses, which have the same names."""
 BOX_WEIGHT, LANDMARK_WEIGHT = 4.0, 15.0
 """Weights of the losses beside that of the score."""
 HUBER_DELTA = 0.02
-"""Errors below this, in sides of the crop, count by their square: labels are no better."""
+"""Errors below this, in sides of the crop, are quadratic; labels are not more exact."""
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Refinement(keras.losses.Loss):  # type: ignore[misc]
-    """All of it; what training minimises."""
+    """The weighted sum of all losses."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**({"name": "refinement", "dtype": "float32"} | options))
@@ -33,14 +33,13 @@ class Refinement(keras.losses.Loss):  # type: ignore[misc]
         return (
             score(targets, predicted)
             + BOX_WEIGHT * box(targets, predicted)
-            + LANDMARK_WEIGHT * points(targets, predicted)
+            + LANDMARK_WEIGHT * landmarks(targets, predicted)
         )
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)  # type: ignore[untyped-decorator]
 def score(targets: Tensor, predicted: Tensor) -> Tensor:
-    """Cross-entropy, of which what is learnt already counts little (focal loss, Lin et al., 2017,
-    with a power of one)."""
+    """Focal loss (Lin et al., 2017) with a power of one."""
     face, logit = targets[:, FACE], predicted[:, 0]
     entropy = ops.softplus(logit) - face * logit
     focus = ops.abs(face - ops.sigmoid(logit))
@@ -49,15 +48,16 @@ def score(targets: Tensor, predicted: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable(package=PACKAGE)  # type: ignore[untyped-decorator]
 def box(targets: Tensor, predicted: Tensor) -> Tensor:
-    """Mean error of the middle and of the logarithm of the sides."""
+    """Mean error of the centre and of the logarithm of the sides."""
     error = ops.mean(_huber(predicted[:, 1:5] - targets[:, BOX]), axis=-1)
     return _mean(error, targets[:, FACE])
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)  # type: ignore[untyped-decorator]
-def points(targets: Tensor, predicted: Tensor) -> Tensor:
-    """Mean error of the points."""
-    error = ops.mean(_huber(predicted[:, 5:] - targets[:, POINTS]), axis=-1)
+# The name in saved files.
+@keras.saving.register_keras_serializable(package=PACKAGE, name="points")  # type: ignore[untyped-decorator]
+def landmarks(targets: Tensor, predicted: Tensor) -> Tensor:
+    """Mean error of the landmarks."""
+    error = ops.mean(_huber(predicted[:, 5:] - targets[:, LANDMARKS]), axis=-1)
     return _mean(error, targets[:, KNOWN])
 
 

@@ -1,6 +1,6 @@
 """The network of the second stage: plain convolutions over a crop of 48 x 48 pixels.
 
-For every crop it gives the numbers that :data:`fastfer.detectors.nano_refiner.VALUES` counts.
+It has :data:`fastfer.detectors.nano_refiner.VALUES` outputs for every crop.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from training.common.layers import convolution
 
 Tensor = Any
 LAST = "values"
-"""Name of the layer that makes the numbers."""
+"""Name of the layer that computes the outputs."""
 STEM, STEM_KERNEL = 16, 5
 WIDTHS = (32, 48, 64)
 """Channels at strides 4, 8 and 16."""
 EXTRA_CONVOLUTIONS = (1, 1, 0)
-"""Convolutions at each beside the one that reduces."""
+"""Convolutions at each stride after the one that reduces."""
 
 
 def build() -> keras.Model:
@@ -33,7 +33,7 @@ def build() -> keras.Model:
         x = _conv_relu(x, filters, strides=2)
         for _ in range(more):
             x = _conv_relu(x, filters)
-    # A dense layer over what is left, written so that it does not hang on the order of its inputs.
+    # A dense layer as a convolution, which does not depend on the order of flattened inputs.
     x = L.Conv2D(VALUES, x.shape[1], dtype="float32", name=LAST)(x)
     return keras.Model(inputs, L.Flatten(dtype="float32", name=OUTPUT)(x), name="refiner")
 
@@ -49,11 +49,11 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
     Raises:
         ModelError: the file is not such a network.
     """
-    import training.refiner.losses  # noqa: F401  (registered, or Keras could not read them)
+    import training.refiner.losses  # noqa: F401  (registers them with Keras)
     from training.common.run_folder import load_network
 
     model = load_network(path, compile=compile)
     layers = {layer.name for layer in model.layers}
     if not layers >= {LAST, OUTPUT} or model.inputs[0].shape[1:] != (SIZE, SIZE, 1):
-        raise ModelError(f"{path}: not a second-stage network; training.refiner.train makes them")
+        raise ModelError(f"{path}: not a network of training.refiner.train")
     return model

@@ -45,9 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--data", help="folder with train.npz and val.npz")
     trainer.add_run_options(p)
-    p.add_argument("--epochs", type=whole(1), default=150, help="passes of --steps batches")
-    p.add_argument("--steps", type=whole(1), default=200, help="batches of an epoch")
-    p.add_argument("--batch-size", type=whole(2), default=256, help="crops of a batch")
+    p.add_argument("--epochs", type=whole(1), default=150, help="epochs of --steps batches")
+    p.add_argument("--steps", type=whole(1), default=200, help="batches per epoch")
+    p.add_argument("--batch-size", type=whole(2), default=256, help="crops per batch")
     trainer.add_fit_options(p, learning_rate=3e-3)
     return p
 
@@ -65,7 +65,7 @@ def _train(run: trainer.Run[RefinerConfig]) -> None:
     )
     model = trainer.prepare(
         run, len(batches), build=build, loss=losses.Refinement(),
-        metrics=[losses.score, losses.box, losses.points],
+        metrics=[losses.score, losses.box, losses.landmarks],
     )  # fmt: skip
     trainer.fit(run, model, batches, AllCrops(val, config.batch_size))
     print(

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
 from fastfer.detectors import CropCalibration, Detections
+from fastfer.detectors.nano import NANO_MODEL
 from fastfer.errors import ModelError
-from tests.helpers.drawn_scenes import POINTS, write_scenes
+from tests.helpers.drawn_scenes import LANDMARKS
+from training.detector import export as detector_export
 from training.evaluate_detectors import __main__ as evaluate
 from training.evaluate_detectors import label_noise, roll
 from training.evaluate_detectors.labelled_photos import LabelledPhoto, read_labels
 from training.evaluate_detectors.matching import match
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("scenes"), {"train": 2, "val": 6})
+from training.refiner import export as refiner_export
 
 
 def test_labels_have_faces_regions_and_landmarks(scenes):
@@ -43,27 +43,25 @@ def test_each_face_matches_one_box():
 
 @pytest.mark.parametrize(("follows", "expected"), [(True, 0), (False, 30)])
 def test_roll_error_is_measured_on_rotated_photos(follows, expected):
-    """A detector that finds the face in a square frame and follows its roll, or does not."""
+    landmarks = LANDMARKS.astype(float) * 60 + 20
 
-    marks = POINTS.astype(float) * 60 + 20
-
-    class KnowsTheFace:
-        name, crop_calibration, asked = "knows", CropCalibration(), 0
+    class Scripted:
+        name, crop_calibration, calls = "scripted", CropCalibration(), 0
 
         def detect(self, frame):
-            angle = np.deg2rad([-30, 30][self.asked]) if follows else 0.0
-            self.asked += 1
-            turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-            middle = frame.shape[0] / 2
-            points = (marks - 50) @ turn + middle
-            box = np.array([[middle - 40, middle - 40, 80, 80]], np.float32)
-            return Detections(box, np.ones(1, np.float32), points[None].astype(np.float32))
+            angle = np.deg2rad([-30, 30][self.calls]) if follows else 0.0
+            self.calls += 1
+            rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+            center = frame.shape[0] / 2
+            found = (landmarks - 50) @ rotation + center
+            box = np.array([[center - 40, center - 40, 80, 80]], np.float32)
+            return Detections(box, np.ones(1, np.float32), found[None].astype(np.float32))
 
     photo = LabelledPhoto(
-        Path(), (100, 100), np.array([[20.0, 20, 60, 60]]), np.empty((0, 4)), landmarks=marks[None]
+        Path(), (100, 100), np.array([[20.0, 20, 60, 60]]), np.empty((0, 4)), False, landmarks[None]
     )
     frame = np.zeros((100, 100, 3), np.uint8)
-    errors = roll.roll_errors(KnowsTheFace(), [photo], [frame])
+    errors = roll.roll_errors(Scripted(), [photo], [frame])
     assert errors == pytest.approx([expected] * 2, abs=0.5)
 
 
@@ -76,7 +74,7 @@ def test_label_noise_has_a_row_for_each_shift(scenes, capsys):
 
 def test_a_shifted_frame_has_the_same_boxes():
     class Corner:
-        """Finds a face at the first white pixel."""
+        """Detects a face at the first white pixel."""
 
         name, crop_calibration = "corner", None
 
@@ -93,13 +91,13 @@ def test_a_shifted_frame_has_the_same_boxes():
         assert (found.landmarks == [40, 30]).all()
 
 
-def test_opencv_yunet_equals_fastfers(shared, tmp_path, capsys):
+def test_opencv_yunet_matches_the_detector_of_fastfer(shared, tmp_path, capsys):
     file = shared / "models" / "yunet_n_640_640.onnx"
     frame = cv2.imread(str(shared / "media" / "faces" / "2008_001322.jpg"))
-    theirs, ours = (
+    opencv, own = (
         evaluate.open_detector(spec, 320).detect(frame) for spec in (f"cv2:{file}", str(file))
     )
-    best = [found.take(found.scores > 0.7).left_to_right() for found in (theirs, ours)]
+    best = [found.take(found.scores > 0.7).left_to_right() for found in (opencv, own)]
     assert len(best[0]) == 3
     np.testing.assert_allclose(best[0].boxes, best[1].boxes, atol=1)
     np.testing.assert_allclose(best[0].landmarks, best[1].landmarks, atol=1)
@@ -107,3 +105,55 @@ def test_opencv_yunet_equals_fastfers(shared, tmp_path, capsys):
     bad.write_bytes(b"no")
     with pytest.raises(ModelError, match=r"bad\.onnx"):
         evaluate.open_detector(f"cv2:{bad}", 320)
+
+
+def test_a_run_and_its_exported_file_have_the_same_report(detector_run, scenes, tmp_path):
+    model = tmp_path / "nano.onnx"
+    assert detector_export.main([str(detector_run), "--out", str(model)]) == 0
+    out = tmp_path / "report"
+    words = [str(detector_run), str(model), "--data", str(scenes), "--size", "160"]
+    assert evaluate.main([*words, "--out", str(out), "--worst", "3"]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert set(report) == {"run 160", "nano.onnx 160"}
+    first, second = report.values()
+    assert first["recall"] == second["recall"]
+    assert (out / "recall.png").stat().st_size > 5000
+    assert len(list((out / f"worst-{scenes.name}-run-160").iterdir())) == 3
+    assert "| nano.onnx 160 |" in (out / "report.md").read_text()
+
+
+def test_a_second_stage_is_a_run_or_its_exported_file(refiner_run, scenes, tmp_path):
+    model = tmp_path / "refiner.onnx"
+    weights = ["--score-share", "0.5", "--score-shift", "1.5"]
+    assert refiner_export.main([str(refiner_run), "--out", str(model), *weights]) == 0
+    reports = []
+    for name, extra in ((str(model), []), (str(refiner_run), weights)):
+        out = tmp_path / f"report{len(reports)}"
+        words = ["nano", "--refiner", name, "--data", str(scenes), "--size", "160", *extra]
+        assert evaluate.main([*words, "--out", str(out)]) == 0
+        (figures,) = json.loads((out / "report.json").read_text()).values()
+        reports.append({k: v for k, v in figures.items() if k != "ms"})
+    assert reports[0] == reports[1]
+
+
+def test_refused_options(scenes, tmp_path, capsys):
+    other = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(other)
+    for code, *words in (
+        (2, "auto", "--refiner", "none"),
+        (2, "nano", "--score-share", "0.5"),
+        (3, "nano", "--refiner", str(tmp_path / "none")),
+        (4, "nano", "--refiner", str(other)),
+        (4, str(other)),
+    ):
+        assert evaluate.main([*words, "--data", str(scenes), "--size", "160"]) == code
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_rows_have_the_names_of_their_detectors(scenes, tmp_path):
+    words = [str(NANO_MODEL), "nano", "nano:refiner=none", "--data", str(scenes), "--size", "160"]
+    assert evaluate.main([*words, "--out", str(tmp_path)]) == 0
+    figures = json.loads((tmp_path / "report.json").read_text())
+    assert list(figures) == ["nano.onnx 160", "nano 160", "nano:refiner=none 160"]
+    first, second, _ = ({k: v for k, v in f.items() if k != "ms"} for f in figures.values())
+    assert first == second

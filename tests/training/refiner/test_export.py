@@ -1,0 +1,37 @@
+"""Export of the second stage."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastfer.detectors import create_detector
+from fastfer.detectors.nano_refiner import SIZE
+from training.refiner import export
+from training.refiner.network import build
+
+
+def test_the_exported_file_is_a_second_stage(refiner_run, tmp_path, capsys):
+    model = tmp_path / "refiner.onnx"
+    words = [str(refiner_run), "--out", str(model), "--score-share", "0.5", "--score-shift", "1.5"]
+    assert export.main([*words, "--trained-on", "drawings"]) == 0
+    assert "largest difference" in capsys.readouterr().out
+    assert model.stat().st_size < export.LARGEST
+    assert create_detector(f"nano:refiner={model}").name == "nano"
+
+
+def test_share_and_shift_change_the_score_alone():
+    model = build()
+    crop = np.random.default_rng(0).random((3, SIZE, SIZE, 1), np.float32)
+    before = np.array(model(crop))
+    after = np.array(export.weighted(model, 0.5, 1.5)(crop))
+    np.testing.assert_allclose(after[:, 0], before[:, 0] * 0.5 + 1.5, atol=1e-5)
+    np.testing.assert_allclose(after[:, 1:], before[:, 1:], atol=1e-6)
+
+
+def test_a_refused_export_leaves_no_file(refiner_run, tmp_path, capsys, monkeypatch):
+    assert export.main([str(tmp_path / "none"), "--out", str(tmp_path / "refiner.onnx")]) == 3
+    assert export.main([str(refiner_run), "--out", str(tmp_path / "refiner.bin")]) == 2
+    monkeypatch.setattr(export, "LARGEST", 1000)
+    assert export.main([str(refiner_run), "--out", str(tmp_path / "refiner.onnx")]) == 4
+    assert "1,000" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
