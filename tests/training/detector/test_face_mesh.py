@@ -1,4 +1,4 @@
-"""Geometry of the face mesh; the network itself runs where FASTFER_FACE_MESH names its file."""
+"""Geometry of the face mesh; the network runs where FASTFER_FACE_MESH names its file."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def test_landmarks_of_a_portrait_follow_its_mirror_image():
     mesh = FaceMesh(Path(os.environ["FASTFER_FACE_MESH"]))
     picture = astronaut()
     box = np.array([175.0, 65, 100, 125])
-    start = np.array([[202.0, 112], [245, 112], [222, 135], [206, 160], [243, 160]])
+    start = np.array([[204.0, 102], [247, 104], [223, 127], [202, 139], [246, 141]])
     found = mesh.landmarks(picture, box, start)
-    assert np.linalg.norm(found - start, axis=1).max() < 15
+    assert np.linalg.norm(found - start, axis=1).max() < 3
     width = picture.shape[1]
     mirrored = start[[1, 0, 2, 4, 3]] * [-1, 1] + [width, 0]
     other = mesh.landmarks(cv2.flip(picture, 1), np.array([width - 275.0, 65, 100, 125]), mirrored)
