@@ -19,7 +19,7 @@ from training.common.run_folder import LOG, write_json
 from training.expression import metrics
 from training.expression.data import CLASSES, Dataset, load_dataset
 from training.expression.face_sources import FaceSource, as_batch
-from training.expression.metrics import Ints
+from training.expression.metrics import Doubles, Ints
 from training.expression.predictors import (
     Floats,
     Predictor,
@@ -96,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
     reports: dict[str, dict[str, Any]] = {}
     for name, predictor, head in heads:
         probabilities = predict(predictor, source, head, flip=flip)
-        report = figures(probabilities, source, dataset.classes)
+        report = figures(probabilities, source, dataset.classes, predictor.prior(head))
         report |= {
             "output": head,
             "split": split,
@@ -159,12 +159,20 @@ def _answer(predictor: Predictor, faces: Floats, head: str | None, flip: bool) -
     return with_flips(predictor, faces, head) if flip else predictor.predict(faces, head)
 
 
-def figures(probabilities: Floats, source: FaceSource, classes: Sequence[str]) -> dict[str, Any]:
-    """Accuracy, F1 and calibration error; with votes, also against the FER+ majority."""
+def figures(
+    probabilities: Floats,
+    source: FaceSource,
+    classes: Sequence[str],
+    prior: Doubles | None = None,
+) -> dict[str, Any]:
+    """Accuracy, F1, mean recall and calibration error; with votes, also against the FER+ majority.
+
+    The faces of the calibration error are weighted to ``prior``, if it is known.
+    """
     (_, predicted, labels), *more = _views(probabilities, source)
-    report = metrics.summary(predicted, labels, classes)
+    report = metrics.summary(predicted, labels, classes, prior)
     for _, predicted, labels in more:
-        majority = metrics.summary(predicted, labels, classes)
+        majority = metrics.summary(predicted, labels, classes, prior)
         report["ferplus"] = {
             k: majority[k] for k in ("faces", "accuracy", "macro_f1", "mean_recall", "ece")
         }
@@ -202,9 +210,10 @@ def time_per_face(
 def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
     """A table that compares the models, and one per model by class."""
     voted = all("ferplus" in r for r in reports.values())
-    head = ["model", "accuracy", "macro-F1", "ECE", "ms per face at batch 1 / 8 / 32", "MB"]
+    head = ["model", "accuracy", "mean recall", "macro-F1", "ECE"]
+    head += ["ms per face at batch 1 / 8 / 32", "MB"]
     if voted:
-        head[4:4] = ["FER+ majority", "FER+ ECE"]
+        head[5:5] = ["FER+ majority", "FER+ mean recall", "FER+ ECE"]
     any_report = next(iter(reports.values()))
     tta = ", averaged with mirror images" if any_report["tta"] == "flip" else ""
     lines = [
@@ -217,15 +226,25 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
         row = [
             name,
             f"{r['accuracy']:.2%}",
+            f"{r['mean_recall']:.3f}",
             f"{r['macro_f1']:.4f}",
             f"{r['ece']:.4f}",
             " / ".join(f"{r['ms_per_face'][str(b)]:.2f}" for b in TIMED_BATCHES),
             f"{r['bytes'] / 1e6:.2f}",
         ]
         if voted:
-            row[4:4] = [f"{r['ferplus']['accuracy']:.2%}", f"{r['ferplus']['ece']:.4f}"]
+            majority = r["ferplus"]
+            row[5:5] = [
+                f"{majority['accuracy']:.2%}",
+                f"{majority['mean_recall']:.3f}",
+                f"{majority['ece']:.4f}",
+            ]
         lines.append("| " + " | ".join(row) + " |")
-    lines += ["", "MB: size of an ONNX file, or of the float32 weights of a Keras file."]
+    lines += [
+        "",
+        "ECE: expected calibration error; the faces are weighted to the prior that an ONNX file "
+        "states. MB: size of an ONNX file, or of the float32 weights of a Keras file.",
+    ]
     for name, r in reports.items():
         lines += ["", f"**{name}**", "", "| emotion | faces | precision | recall | F1 |"]
         lines.append("|" + " --- |" * 5)

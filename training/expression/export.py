@@ -20,27 +20,37 @@ from numpy.typing import NDArray
 from fastfer.classifiers.contract import HEADS, ModelContract
 from fastfer.errors import ModelError, UsageError
 from fastfer.labels import EMOTIONS
+from fastfer.priors import read_prior
 from training.common.options import run_command, share
 from training.common.output_files import check_output, put_in_place, temporary_files
 from training.expression import evaluate
 from training.expression.batches import FER2013, FERPLUS
 from training.expression.calibration import (
+    HEAD_BLEND,
     INPUT,
-    LabelledLogits,
+    LEVEL_SHARE,
+    LIKENESS,
+    Calibration,
     calibrate,
     head_logits,
     merged_heads,
-    photo_logits,
     probability_model,
+    training_logits,
 )
 from training.expression.config import ExpressionConfig, read_config
 from training.expression.data import CLASSES, load_dataset
-from training.expression.face_sources import FaceSource, as_batch
-from training.expression.onnx_graph import convert, quantise, spread
+from training.expression.face_sources import FaceSource, as_batch, spread
+from training.expression.likeness import likeness
+from training.expression.metrics import summary
+from training.expression.onnx_graph import convert, quantise, store_halved
 from training.expression.predictors import DEFAULT_OUTPUT, KerasPredictor, load_predictor
+from training.expression.robustness import PHOTO_CROPS, read_photos
 
+LEARNT = "learnt"
 PARITY_FACES = 512
 PARITY = 1e-4
+# The same for the float32 file of --float32-out, whose weights are stored in half precision.
+HALF_PARITY = 1e-3
 INT8_DROP = 0.005
 TRAINING_ONLY = {"Dropout", "RandomUniform", "RandomNormal", "BatchNormalization", "Bernoulli"}
 
@@ -65,14 +75,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"largest loss of accuracy by --int8, as a fraction (default: {INT8_DROP})",
     )  # fmt: skip
     p.add_argument(
-        "--head-blend", type=share, default=0.7, metavar="SHARE",
+        "--head-blend", type=share, default=HEAD_BLEND, metavar="SHARE",
         help="share of the ferplus head in the default output of a network with two heads "
-        "(default: 0.7)",
+        f"(default: {HEAD_BLEND})",
+    )  # fmt: skip
+    p.add_argument(
+        "--prior", metavar="NAME|FILE",
+        help="prior for which the default output holds: level, uniform, fer2013, photos, a JSON "
+        "file with a share of each emotion, or learnt, the network's own (default: level with two "
+        "heads, learnt with one)",
+    )  # fmt: skip
+    p.add_argument(
+        "--level-share", type=share, default=LEVEL_SHARE, metavar="SHARE",
+        help="share of the uniform prior in the one that level removes; 0 makes level uniform "
+        f"(default: {LEVEL_SHARE})",
+    )  # fmt: skip
+    p.add_argument(
+        "--nonfaces", type=Path, metavar="LABELS.jsonl",
+        help="labelled photos of training.detector: add the output likeness, the log odds of "
+        "a face",
     )  # fmt: skip
     p.add_argument(
         "--photos", type=Path, metavar="FILE.npz",
-        help="labelled photos (see training.expression.robustness) that also calibrate the default "
-        "output of a network trained on votes",
+        help="labelled photos (see training.expression.robustness) to measure the outputs on",
     )  # fmt: skip
     options = p.parse_args(arguments)
     given = sys.argv[1:] if arguments is None else arguments
@@ -213,29 +238,31 @@ def export(
     Raises:
         ModelError: a check failed.
     """
-    blend = options.head_blend
-    logits = head_logits(predictor, heads, faces.validation)
-    calibration = calibrate(logits, faces.validation, blend, _photos(predictor, heads, options))
+    calibration = _calibration(predictor, heads, faces, options)
     temperatures = calibration.temperatures
     contract = ModelContract(
         name=options.name or options.out.stem,
         labels=predictor.classes,
         temperature=round(temperatures[DEFAULT_OUTPUT], 6),
         trained_on=options.trained_on,
-        outputs=_meanings(heads, blend),
+        outputs=_meanings(heads, options.head_blend),
+        priors={name: prior.round(6).tolist() for name, prior in calibration.priors.items()},
+        level_prior=calibration.level.round(6).tolist(),
+        likeness=LIKENESS if calibration.likeness else "",
     )
-    plain = float32 or (path.with_suffix(".float32.onnx") if options.int8 else path)
+    plain = path.with_suffix(".float32.onnx") if options.int8 else path
     convert(merged_heads(predictor.model, calibration), plain)
     write_metadata(plain, contract)
     lines = [f"temperature {', '.join(f'{k} {v:.3f}' for k, v in temperatures.items())}"]
-    for output, offsets in calibration.offsets.items():
-        if offsets.any():
-            pairs = zip(predictor.classes, offsets, strict=True)
-            shown = ", ".join(f"{name} {value:+.2f}" for name, value in pairs)
-            lines.append(f"offsets of {output}: {shown}")
+    for what, table in (("offsets", calibration.offsets), ("prior", calibration.priors)):
+        for output, values in table.items():
+            pairs = zip(predictor.classes, values, strict=True)
+            shown = ", ".join(f"{name} {value:.3f}" for name, value in pairs)
+            lines.append(f"{what} of {output}: {shown}")
     # The reference is the network before folding, so that errors of folding show too.
     reference = probability_model(predictor.original, calibration)
-    count, difference = parity(reference, plain, (faces.validation, faces.train))
+    sources = (faces.validation, faces.train)
+    count, difference = parity(reference, plain, sources)
     lines.append(f"ONNX against Keras on {count} faces: largest difference {difference:.1e}")
     if not difference <= PARITY:
         raise ModelError(f"{lines[-1]}, above {PARITY:.0e}; nothing was written")
@@ -256,13 +283,22 @@ def export(
                     f"{100 * options.allow_drop:.2f}; allow it with --allow-drop; nothing was "
                     "written"
                 )
-        _finish(plain, contract, before, faces.split)
+        if float32 is not None:
+            store_halved(plain, float32)
+            _, difference = parity(reference, float32, sources, tuple(contract.outputs))
+            lines.append(f"with weights in half precision: {difference:.1e}")
+            if not difference <= HALF_PARITY:
+                plain.replace(float32)
+                lines[-1] += f", above {HALF_PARITY:.0e}: weights stored in float32"
+            _finish(float32, contract, _measure(float32, faces.judged), faces.split)
+        plain.unlink(missing_ok=True)
         contract = small
     _finish(path, contract, reports, faces.split)
     for output, report in reports.items():
         lines.append(f"{output} on {faces.split}: {_figures(report)}")
         if majority := report.get("ferplus"):
             lines.append(f"{output} against the FER+ majority: {_figures(majority)}")
+    lines += _photo_lines(path, options)
     if missing := [name for name in EMOTIONS if name not in predictor.classes]:
         lines.append(f"fastfer sets the probability of {' and '.join(missing)} to 0")
     return "\n".join(lines)
@@ -270,22 +306,44 @@ def export(
 
 def _figures(report: dict[str, Any]) -> str:
     return (
-        f"accuracy {report['accuracy']:.2%}, macro-F1 {report['macro_f1']:.4f}, expected "
-        f"calibration error {report['ece']:.4f}"
+        f"accuracy {report['accuracy']:.2%}, mean recall {report['mean_recall']:.3f}, macro-F1 "
+        f"{report['macro_f1']:.4f}, expected calibration error {report['ece']:.4f}"
     )
 
 
-def _photos(
-    predictor: KerasPredictor, heads: Sequence[str], options: argparse.Namespace
-) -> list[LabelledLogits]:
-    """Logits and labels of ``--photos``, one entry per kind of crop."""
+def _calibration(
+    predictor: KerasPredictor, heads: Sequence[str], faces: Faces, options: argparse.Namespace
+) -> Calibration:
+    prior = options.prior or ("level" if len(heads) > 1 else LEARNT)
+    found = calibrate(
+        training_logits(predictor, heads, faces.train),
+        head_logits(predictor, heads, faces.validation),
+        faces.validation,
+        predictor.classes,
+        head_blend=options.head_blend,
+        level_share=options.level_share,
+        prior=None if prior == LEARNT else read_prior(prior),
+    )
+    if options.nonfaces is None:
+        return found
+    return replace(found, likeness=likeness(predictor, faces.train, options.nonfaces))
+
+
+def _photo_lines(path: Path, options: argparse.Namespace) -> list[str]:
+    """The figures of every output of ``path`` on ``--photos``."""
     if options.photos is None:
         return []
-    if FERPLUS not in heads or predictor.classes != EMOTIONS:
-        raise UsageError(
-            "--photos needs a network of seven classes trained with --targets votes or both"
-        )
-    return list(photo_logits(predictor, heads, options.photos).values())
+    photos = read_photos(options.photos)
+    predictor = load_predictor(path, 1)
+    if predictor.classes != EMOTIONS:
+        raise UsageError("--photos needs a network of seven classes")
+    lines = []
+    for head in predictor.heads:
+        for crop, about in PHOTO_CROPS.items():
+            found = predictor.predict(photos[crop], head)
+            report = summary(found, photos["labels"], EMOTIONS, predictor.prior(head))
+            lines.append(f"{head} on photos, {about}: {_figures(report)}")
+    return lines
 
 
 def _finish(
@@ -304,7 +362,12 @@ def _measure(path: Path, source: FaceSource) -> dict[str, dict[str, Any]]:
     """Metrics of every output of an ONNX file, run by fastfer's classifier."""
     predictor = load_predictor(path, 1)
     return {
-        head: evaluate.figures(evaluate.predict(predictor, source, head), source, predictor.classes)
+        head: evaluate.figures(
+            evaluate.predict(predictor, source, head),
+            source,
+            predictor.classes,
+            predictor.prior(head),
+        )
         for head in predictor.heads
     }
 
@@ -323,9 +386,14 @@ def _accuracies(
     return "FER-2013 labels", was, now
 
 
-def parity(graph: keras.Model, path: Path, sources: Sequence[FaceSource]) -> tuple[int, float]:
-    """Number of faces compared, those of the first source first, and the largest difference of any
-    output between Keras and ONNX Runtime."""
+def parity(
+    graph: keras.Model,
+    path: Path,
+    sources: Sequence[FaceSource],
+    outputs: Sequence[str] = (),
+) -> tuple[int, float]:
+    """Number of faces compared, those of the first source first, and the largest difference of
+    ``outputs``, by default all, between Keras and ONNX Runtime."""
     import onnxruntime
 
     parts: list[NDArray[np.uint8]] = []
@@ -336,7 +404,7 @@ def parity(graph: keras.Model, path: Path, sources: Sequence[FaceSource]) -> tup
     faces = as_batch(np.concatenate(parts))
     expected = graph.predict(faces, batch_size=256, verbose=0)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [o.name for o in session.get_outputs()]
+    names = outputs or [o.name for o in session.get_outputs()]
     got = dict(zip(names, session.run(names, {INPUT: faces}), strict=True))
     return len(faces), max(float(np.abs(expected[name] - got[name]).max()) for name in names)
 
@@ -358,11 +426,11 @@ def _metrics(reports: dict[str, dict[str, Any]], split: str) -> dict[str, float]
     found: dict[str, float] = {}
     for output, report in reports.items():
         where = split if output == DEFAULT_OUTPUT else f"{split}/{output}"
-        found |= {f"{k}/{where}": round(report[k], 4) for k in ("accuracy", "macro_f1", "ece")}
+        measures = ("accuracy", "mean_recall", "macro_f1", "ece")
+        found |= {f"{k}/{where}": round(report[k], 4) for k in measures}
         if "ferplus" in report:
-            found |= {
-                f"{k}/{where}/FER+": round(report["ferplus"][k], 4) for k in ("accuracy", "ece")
-            }
+            majority = report["ferplus"]
+            found |= {f"{k}/{where}/FER+": round(majority[k], 4) for k in measures}
     return found
 
 

@@ -144,3 +144,9 @@ def read_face(path: Path) -> NDArray[np.uint8]:
         np.asarray(image, np.uint8), np.array([[0, 0, width, height]]), size=SIDE, scale=1.0
     )
     return np.rint(packed[0, :, :, 0]).astype(np.uint8)
+
+
+def spread(source: FaceSource, count: int) -> NDArray[np.uint8]:
+    """Up to ``count`` faces (n, 48, 48), evenly spaced in ``source``."""
+    chosen = np.linspace(0, len(source) - 1, min(count, len(source)))
+    return source.load(np.unique(chosen.astype(np.int64)))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Doubles = NDArray[np.float64]
 
 BINS = 15
 OFFSET_PENALTY = 0.004
@@ -35,14 +36,38 @@ def reliability(probabilities: Floats, labels: Ints) -> tuple[Floats, Floats, In
     return confidence.astype(np.float32), accuracy.astype(np.float32), count.astype(np.int64)
 
 
-def calibration_error(probabilities: Floats, labels: Ints) -> float:
-    """Expected calibration error over 15 bins (Guo et al., On Calibration, 2017)."""
-    confidence, accuracy, count = reliability(probabilities, labels)
-    return float((np.abs(confidence - accuracy) * count).sum() / max(count.sum(), 1))
+def calibration_error(probabilities: Floats, labels: Ints, prior: Doubles | None = None) -> float:
+    """Expected calibration error over 15 bins (Guo et al., On Calibration, 2017).
+
+    With ``prior``, faces are weighted by :func:`face_weights`: calibrated probabilities are right
+    among faces of the prior for which they hold.
+    """
+    if len(labels) == 0:
+        return 0.0
+    weights = np.full(len(labels), 1 / len(labels))
+    if prior is not None:
+        weights = face_weights(labels, prior)
+    top = probabilities.max(axis=1)
+    hit = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((top * BINS).astype(np.int64), BINS - 1)
+    return float(np.abs(np.bincount(bins, weights * (top - hit), BINS)).sum())
 
 
-def summary(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> dict[str, Any]:
-    """All metrics of one model on one split, as fractions of 1.
+def face_weights(labels: Ints, prior: Doubles) -> Doubles:
+    """(N,) weights that sum to 1 and with which the classes are as frequent as in ``prior``.
+
+    The share of classes without faces is divided among the others.
+    """
+    counts = np.bincount(labels, minlength=len(prior))
+    weights: Doubles = (prior / np.maximum(counts, 1))[labels]
+    return np.asarray(weights / weights.sum())
+
+
+def summary(
+    probabilities: Floats, labels: Ints, classes: Sequence[str], prior: Doubles | None = None
+) -> dict[str, Any]:
+    """All metrics of one model on one split, as fractions of 1; ``prior`` weights the faces of the
+    calibration error.
 
     ``mean_recall`` averages the classes that have faces, ``macro_f1`` all classes.
     """
@@ -56,7 +81,7 @@ def summary(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> dict
         "accuracy": float(hits.sum() / max(table.sum(), 1)),
         "macro_f1": float(f1.mean()),
         "mean_recall": float(recall[table.any(axis=1)].mean()) if len(labels) else 0.0,
-        "ece": calibration_error(probabilities, labels),
+        "ece": calibration_error(probabilities, labels, prior),
         "per_class": {
             name: {
                 "faces": int(table[i].sum()),
@@ -77,15 +102,18 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
-def fit_temperature(logits: Floats, targets: Floats) -> float:
-    """The softmax temperature with the lowest cross-entropy against ``targets`` (N, classes).
+def fit_temperature(logits: Floats, labels: Ints, weights: Doubles) -> float:
+    """The softmax temperature with the lowest cross-entropy against ``labels`` (N,), with
+    ``weights`` (N,) that sum to 1.
 
     The loss is convex in 1/T, so a golden-section search over log T from 0.2 to 5 finds it.
     """
 
+    rows = np.arange(len(labels))
+
     def loss(log_t: float) -> float:
-        p = softmax(logits, float(np.exp(log_t)))
-        return float(-(targets * np.log(np.maximum(p, 1e-12))).sum(axis=1).mean())
+        p = softmax(logits, float(np.exp(log_t)))[rows, labels]
+        return float(-(weights * np.log(np.maximum(p, 1e-12))).sum())
 
     low, high = np.log(0.2), np.log(5.0)
     golden = (np.sqrt(5) - 1) / 2

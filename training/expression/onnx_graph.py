@@ -8,26 +8,21 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from fastfer.errors import ModelError
 from training.expression.calibration import INPUT
-from training.expression.face_sources import FaceSource, as_batch
+from training.expression.face_sources import FaceSource, as_batch, spread
 from training.expression.predictors import DEFAULT_OUTPUT, Floats
 from training.expression.space_to_depth import space_to_depth
 
 OPSET = 17
 CALIBRATION_FACES = 1024
+# Smaller tensors stay in float32: the stem alone would exceed the tolerance.
+HALVED_SIZE = 10_000
 # Softmax and later nodes stay in float32: probabilities in steps of 1/255 are too coarse.
 QUANTISED = [
     "Conv", "MatMul", "Gemm", "Add", "Relu", "MaxPool", "GlobalAveragePool", "ReduceMean",
 ]  # fmt: skip
-
-
-def spread(source: FaceSource, count: int) -> NDArray[np.uint8]:
-    """Up to ``count`` faces (n, 48, 48), evenly spaced in ``source``."""
-    chosen = np.linspace(0, len(source) - 1, min(count, len(source)))
-    return source.load(np.unique(chosen.astype(np.int64)))
 
 
 def quantise(plain: Path, path: Path, source: FaceSource) -> None:
@@ -70,9 +65,10 @@ def quantise(plain: Path, path: Path, source: FaceSource) -> None:
 
 def _heads(path: Path) -> list[str]:
     """Names of the last dense layers and all nodes after them: few products, kept in float32."""
-    nodes = list(onnx.load(path).graph.node)
+    graph = onnx.load(path).graph
+    nodes = list(graph.node)
     producers = {name: node for node in nodes for name in node.output}
-    heads = [node for node in nodes if node.op_type == "Softmax"]
+    heads = [producers[output.name] for output in graph.output]
     for node in heads:  # The list grows during the loop: back to the dense layers ...
         if node.op_type not in ("MatMul", "Gemm"):
             heads += [producers[name] for name in node.input if name in producers]
@@ -105,6 +101,31 @@ def convert(graph: Any, path: Path) -> None:
     del model.graph.output[:]
     model.graph.output.extend(ordered)
     save(model, path)
+
+
+def store_halved(path: Path, out: Path) -> None:
+    """Write a copy of a float32 network whose weights are stored in half precision.
+
+    Cast nodes restore float32, which ONNX Runtime does once, when it loads the file.
+    """
+    model = onnx.load(path)
+    casts = []
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.size >= HALVED_SIZE:
+            name = tensor.name
+            half = onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half")
+            tensor.CopyFrom(half)
+            casts.append(
+                onnx.helper.make_node(
+                    "Cast", [half.name], [name], name=f"{name}.cast", to=onnx.TensorProto.FLOAT
+                )
+            )
+    nodes = [*casts, *(onnx.NodeProto.FromString(n.SerializeToString()) for n in model.graph.node)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, out)
 
 
 def save(model: Any, path: Path) -> None:

@@ -17,7 +17,7 @@ from training.common.fold_batchnorm import inference_model
 from training.common.run_folder import checkpoint_of, load_network
 from training.expression.batches import FER2013, FERPLUS
 from training.expression.data import CLASSES
-from training.expression.metrics import softmax
+from training.expression.metrics import Doubles, softmax
 
 Floats = NDArray[np.float32]
 BATCH = 256
@@ -58,6 +58,10 @@ class Predictor(Protocol):
         """The same for every head, in one pass."""
         ...
 
+    def prior(self, head: str | None = None) -> Doubles | None:
+        """(classes,) the prior for which the probabilities hold, if it is known."""
+        ...
+
 
 @dataclass(frozen=True)
 class KerasPredictor:
@@ -84,15 +88,19 @@ class KerasPredictor:
 
     def logits(self, faces: Floats, head: str | None = None) -> Floats:
         """(N, classes) before softmax."""
-        return self._all_logits(faces)[head or self.heads[0]]
+        return self.predict_logits(faces)[head or self.heads[0]]
 
     def predict(self, faces: Floats, head: str | None = None) -> Floats:
         return softmax(self.logits(faces, head))
 
-    def predict_heads(self, faces: Floats) -> dict[str, Floats]:
-        return {name: softmax(scores) for name, scores in self._all_logits(faces).items()}
+    def prior(self, head: str | None = None) -> Doubles | None:
+        return None
 
-    def _all_logits(self, faces: Floats) -> dict[str, Floats]:
+    def predict_heads(self, faces: Floats) -> dict[str, Floats]:
+        return {name: softmax(scores) for name, scores in self.predict_logits(faces).items()}
+
+    def predict_logits(self, faces: Floats) -> dict[str, Floats]:
+        """(N, classes) before softmax, for every head."""
         parts = []
         for start in range(0, max(len(faces), 1), BATCH):
             # predict() would add tenths of a second to every timing.
@@ -129,6 +137,10 @@ class OnnxPredictor:
     def predict_heads(self, faces: Floats) -> dict[str, Floats]:
         heads = self.classifiers[DEFAULT_OUTPUT].predict_heads(faces)
         return {name: self._known(rows) for name, rows in heads.items()}
+
+    def prior(self, head: str | None = None) -> Doubles | None:
+        own = self.classifiers[DEFAULT_OUTPUT].contract.priors.get(head or self.heads[0])
+        return None if own is None else np.array(own)
 
     def _known(self, rows: Floats) -> Floats:
         """The columns of the network's own classes; the classifier sets the others to 0."""

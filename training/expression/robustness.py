@@ -147,7 +147,9 @@ def _run(options: argparse.Namespace) -> int:
             found["photos"] = {}
             for crop in PHOTO_CROPS:
                 probabilities = predictor.predict(photos[crop], head)
-                found["photos"][crop] = metrics.summary(probabilities, photos["labels"], EMOTIONS)
+                found["photos"][crop] = metrics.summary(
+                    probabilities, photos["labels"], EMOTIONS, predictor.prior(head)
+                )
                 table = found["photos"][crop]["confusion"]
                 plots.confusion(table, EMOTIONS, out / f"photos-{crop}{suffix}.png")
             probabilities = predictor.predict(photos["images"], head)
@@ -257,9 +259,11 @@ def markdown(report: dict[str, Any]) -> str:
     ]
     lines += ["", f"Below {KEPT:.0%} of the clean accuracy: {', '.join(low) or 'none'}."]
     if any("photos" in found for found in heads.values()):
-        lines += ["", "| photos | output | accuracy | mean recall |", "| --- | --- | ---: | ---: |"]
+        lines += ["", "| photos | output | accuracy | mean recall | ECE |"]
+        lines += ["| --- | --- | ---: | ---: | ---: |"]
         lines += [
-            f"| {PHOTO_CROPS[crop]} | {head} | {w['accuracy']:.2%} | {w['mean_recall']:.3f} |"
+            f"| {PHOTO_CROPS[crop]} | {head} | {w['accuracy']:.2%} | {w['mean_recall']:.3f} | "
+            f"{w['ece']:.3f} |"
             for head, found in heads.items()
             for crop, w in found["photos"].items()
         ]

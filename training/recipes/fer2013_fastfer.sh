@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Train fastfer's network with two heads on Kaggle's FER-2013 and the votes of FER+, from any folder:
 #
-#     bash training/recipes/fer2013_fastfer.sh [--install] archive.zip fer2013new.csv [photos.npz]
+#     bash training/recipes/fer2013_fastfer.sh [--install] archive.zip fer2013new.csv [photos.npz [labels.jsonl]]
 #
 # About six hours on two idle cores with AMX, twice that without. The labelled photos (see
-# training.expression.robustness) are optional and only used for calibration. The network is written to
+# training.expression.robustness) are optional and only measured. The labels of training.detector are optional
+# too; the likeness output, one sign of uncertain faces, is fitted to their photos. The network is written to
 # runs/fastfer/; --install copies it over the bundled one. Repeat the command to resume after an
 # interruption.
 set -euo pipefail
@@ -21,6 +22,8 @@ files=(--data "$(absolute "${1:?path of archive.zip or fer2013.csv}")"
        --votes "$(absolute "${2:?path of the fer2013new.csv of FER+}")")
 photos=()
 if [ $# -gt 2 ]; then photos=(--photos "$(absolute "$3")"); fi
+nonfaces=()
+if [ $# -gt 3 ]; then nonfaces=(--nonfaces "$(absolute "$4")"); fi
 recipe=("${files[@]}" --arch fastfer --targets both --ema 0.998 --blur 0.15 --patience 200)
 strong=(--rotation 15 --shift 0.07 --zoom 0.12 --brightness 0.25 --contrast 0.25 --erase 0.25)
 mild=(--rotation 12 --shift 0.06 --zoom 0.1 --brightness 0.2 --contrast 0.2 --erase 0.15)
@@ -66,20 +69,23 @@ train runs/fastfer-8 --init runs/fastfer-7/last.keras --epochs 29 --schedule cos
 python -m training.expression.average_weights runs/fastfer-7/last.keras runs/fastfer-8 --shares 0.3 0.7 --out runs/fastfer-8/average.keras
 # INT8 teachers classify each augmented face: rounds 8 and 5, which has memorised less.
 for round in 5 8/last.keras; do
-    python -m training.export "runs/fastfer-$round" --int8 --head-blend 1 --out "runs/teacher-${round%%/*}.onnx"
+    python -m training.export "runs/fastfer-$round" --int8 --head-blend 1 --prior learnt --out "runs/teacher-${round%%/*}.onnx"
 done
 train runs/fastfer-9 --init runs/fastfer-8/average.keras --epochs 72 --schedule cosine --learning-rate 0.035 \
     --seed 16 --weight-decay 2e-4 --distill runs/teacher-8.onnx,runs/teacher-5.onnx --distill-share 0.4 \
     --online-distillation --rotation 10 --shift 0.05 --zoom 0.1 --brightness 0.18 --contrast 0.18
 # Round 9 has memorised many faces; it is the third teacher of the bundled network.
-python -m training.export runs/fastfer-9/last.keras --int8 --head-blend 1 --out runs/teacher-9.onnx
+python -m training.export runs/fastfer-9/last.keras --int8 --head-blend 1 --prior learnt \
+    --out runs/teacher-9.onnx
 train runs/fastfer-10 --init runs/fastfer-8/average.keras --epochs 38 --schedule cosine --learning-rate 0.03 \
     --seed 17 --weight-decay 1e-4 --distill runs/teacher-8.onnx,runs/teacher-5.onnx,runs/teacher-9.onnx \
     --distill-share 0.9 --online-distillation \
     --rotation 12 --shift 0.06 --zoom 0.12 --brightness 0.2 --contrast 0.2 --blur 0.2
 python -m training.evaluate runs/fastfer-10 "${files[@]}"
 python -m training.expression.tune_head_blend runs/fastfer-10 "${files[@]}" ${photos[@]+"${photos[@]}"}
-python -m training.export runs/fastfer-10 --int8 --name fastfer --head-blend 1 ${photos[@]+"${photos[@]}"} \
+python -m training.export runs/fastfer-10 --int8 --name fastfer \
+    --trained-on "FER-2013 Training, labels and votes of FER+" \
+    ${photos[@]+"${photos[@]}"} ${nonfaces[@]+"${nonfaces[@]}"} \
     --out runs/fastfer/expression.onnx --float32-out runs/fastfer/expression_float32.onnx
 python -m training.evaluate runs/fastfer/expression.onnx "${files[@]}" --out runs/fastfer/report
 python -m training.expression.robustness runs/fastfer/expression.onnx "${files[@]}" ${photos[@]+"${photos[@]}"} \

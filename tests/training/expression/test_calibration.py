@@ -2,89 +2,146 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
+from fastfer.priors import PRIORS, reweighted
 from tests.helpers.drawn_faces import draw_faces
 from training.common.run_folder import BEST
 from training.expression import calibration, tune_head_blend
 from training.expression.data import load_dataset
 from training.expression.face_sources import as_batch
-from training.expression.metrics import fit_temperature, softmax
+from training.expression.metrics import face_weights, fit_temperature, softmax
 from training.expression.predictors import load_predictor
 
 
-def test_the_blend_of_two_heads_is_calibrated_on_the_majority(two_heads, faces_csv, votes_csv):
+@pytest.fixture
+def fitting(two_heads, faces_csv, votes_csv):
+    """``fit(**options)`` calibrates the network with two heads; also its logits, and the faces."""
     predictor = load_predictor(two_heads)
-    _, val = load_dataset(faces_csv, votes=votes_csv).training_and_validation()
+    train, val = load_dataset(faces_csv, votes=votes_csv).training_and_validation()
+    training = calibration.training_logits(predictor, predictor.heads, train)
     logits = calibration.head_logits(predictor, predictor.heads, val)
-    fitted = calibration.calibrate(logits, val, 0.6)
-    t = fitted.temperatures
-    faces = as_batch(val.load(np.arange(len(val))))
-    votes, labels = (logits[name] / t[name] for name in ("ferplus", "fer2013"))
-    mixed = 0.6 * votes + 0.4 * labels
+
+    def fit(**options: Any) -> calibration.Calibration:
+        return calibration.calibrate(training, logits, val, EMOTIONS, **options)
+
+    return fit, training, logits, val
+
+
+def test_the_default_output_holds_for_its_prior(fitting, two_heads):
+    fit, training, logits, val = fitting
+    found = fit(head_blend=0.6, level_share=0.2)
+    mixed = {k: 0.6 * z["ferplus"] + 0.4 * z["fer2013"] for k, z in
+             (("train", training), ("val", logits))}  # fmt: skip
+    learnt = softmax(mixed["train"]).mean(axis=0, dtype=np.float64)
+    removed = 0.8 * learnt + 0.2 / 7
+    level = learnt / removed / (learnt / removed).sum()
+    np.testing.assert_allclose(found.level, level, rtol=1e-6)
+    np.testing.assert_array_equal(found.priors["probabilities"], found.level)
     voted = val.votes.any(axis=1)
-    majority = np.eye(7, dtype=np.float32)[val.votes[voted].argmax(axis=1)]
-    assert t["probabilities"] == pytest.approx(fit_temperature(mixed[voted], majority), rel=1e-3)
-    assert not fitted.offsets["probabilities"].any()
+    truth = val.votes[voted].argmax(axis=1)
+    adjusted = (mixed["val"] - np.log(removed)).astype(np.float32)
+    t = found.temperatures["probabilities"]
+    assert t == pytest.approx(
+        fit_temperature(adjusted[voted], truth, face_weights(truth, level)), rel=1e-3
+    )
+    expected = softmax(adjusted, t)
+    got = softmax(found.logits(logits)["probabilities"])
+    np.testing.assert_allclose(got, expected, atol=1e-6)
     # The mean of the fer2013 output is the frequency of each label.
-    own = labels + fitted.offsets["fer2013"]
     frequent = np.bincount(val.labels, minlength=7) / len(val)
-    np.testing.assert_allclose(softmax(own).mean(axis=0), frequent, atol=0.01)
-    got = calibration.probability_model(predictor.model, fitted).predict(faces, verbose=0)
-    np.testing.assert_allclose(
-        got["probabilities"], softmax(mixed, t["probabilities"]), rtol=1e-4, atol=1e-6
-    )
-    np.testing.assert_allclose(got["fer2013"], softmax(own), rtol=1e-4, atol=1e-6)
+    own = softmax(found.logits(logits)["fer2013"])
+    np.testing.assert_allclose(own.mean(axis=0), frequent, atol=0.01)
+    np.testing.assert_allclose(found.priors["fer2013"], frequent, atol=0.02)
+    faces = as_batch(val.load(np.arange(len(val))))
+    network = load_predictor(two_heads).model
+    outputs = calibration.probability_model(network, found).predict(faces, verbose=0)
+    np.testing.assert_allclose(outputs["probabilities"], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(outputs["fer2013"], own, rtol=1e-4, atol=1e-6)
 
 
-def test_photos_add_offsets_to_the_default_output(two_heads, faces_csv, votes_csv):
-    predictor = load_predictor(two_heads)
-    _, val = load_dataset(faces_csv, votes=votes_csv).training_and_validation()
-    logits = calibration.head_logits(predictor, predictor.heads, val)
-    # Photos of surprise only.
-    faces, labels = draw_faces(40)[0], np.full(40, EMOTIONS.index("surprise"))
-    scores = {h: predictor.logits(as_batch(faces), h) for h in predictor.heads}
-    fitted = calibration.calibrate(logits, val, 0.6, [(scores, labels)])
-    assert fitted.offsets["probabilities"].argmax() == EMOTIONS.index("surprise")
-    plain = calibration.calibrate(logits, val, 0.6)
-    for head in ("ferplus", "fer2013"):
-        assert fitted.temperatures[head] == plain.temperatures[head]
-    np.testing.assert_array_equal(fitted.offsets["fer2013"], plain.offsets["fer2013"])
-    default = fitted.logits(scores)["probabilities"]
-    np.testing.assert_allclose(
-        default, fitted.blended(scores) + fitted.offsets["probabilities"], rtol=1e-6
+def test_reweighting_equals_a_calibration_for_that_prior(fitting):
+    fit, _, logits, _ = fitting
+    level, uniform = fit(), fit(prior="uniform")
+    np.testing.assert_allclose(uniform.priors["probabilities"], 1 / 7, rtol=1e-12)
+    np.testing.assert_array_equal(uniform.level, level.level)
+    got = reweighted(
+        softmax(level.logits(logits)["probabilities"]), (1 / 7 / level.level).astype(np.float32)
     )
+    expected = softmax(uniform.logits(logits)["probabilities"])
+    np.testing.assert_allclose(got, expected, atol=2e-6)
+
+
+def test_the_learnt_prior_has_no_offsets(fitting):
+    fit, training, _, _ = fitting
+    own = fit(prior=None)
+    assert not own.offsets["probabilities"].any()
+    learnt = softmax(calibration.blended(training, calibration.HEAD_BLEND)).mean(axis=0)
+    np.testing.assert_allclose(own.priors["probabilities"], learnt, rtol=1e-4)
+    assert not fit(level_share=1.0).offsets["probabilities"].any()
+
+
+def test_classes_that_are_never_predicted_have_a_share():
+    learnt = calibration.learnt_prior(np.float32([[50, 0, 0], [50, 0, -9]]))
+    np.testing.assert_allclose(learnt, [1, 1e-4, 1e-4], atol=3e-4)
+    assert learnt.min() > 9e-5
+    assert learnt.sum() == pytest.approx(1)
+
+
+@given(st.lists(st.floats(1e-4, 1), min_size=7, max_size=7), st.floats(0, 1))
+def test_the_level_prior_sums_to_1_and_bounds_the_lift(shares, level_share):
+    learnt = np.array(shares) / sum(shares)
+    level = calibration.level_prior(learnt, level_share)
+    assert level.sum() == pytest.approx(1)
+    assert level.min() > 0
+    lift = level / learnt
+    assert lift.max() / lift.min() <= (1 / max(level_share / 7, 1e-9)) * 1.001
 
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_the_calibration_is_merged_into_the_weights(two_heads, trained_run, heads):
     predictor = load_predictor(two_heads if heads == 2 else trained_run)
+    width = calibration.feature_tensor(predictor.model).shape[-1]
     fitted = calibration.Calibration(
-        {"probabilities": 1.3, "ferplus": 0.8, "fer2013": 1.7},
+        {"probabilities": 1.3, "fer2013": 1.7},
         0.6,
         {
             "probabilities": np.float32([0.3, -1, 0, 0.1, 0.2, 1, -0.4]),
             "fer2013": np.float32([0.1, 0, -0.5, 0.2, 0.7, 0, -0.2]),
         },
+        {},
+        np.full(7, 1 / 7),
+        (np.linspace(-1, 1, width, dtype=np.float32), 0.25),
     )
     expected = calibration.probability_model(predictor.original, fitted)
     merged = calibration.merged_heads(predictor.model, fitted)
     faces = draw_faces(40)[0][..., None].astype(np.float32) / 255
     reference, got = (model.predict(faces, verbose=0) for model in (expected, merged))
     assert list(got) == list(reference)
+    assert got["likeness"].shape == (40, 1)
     for name, values in reference.items():
         np.testing.assert_allclose(got[name], values, rtol=1e-4, atol=1e-6)
 
 
-def test_blends_are_compared(two_heads, trained_run, faces_csv, photos_npz, monkeypatch, capsys):
-    monkeypatch.setattr(tune_head_blend, "SHARES", (0.0, 1.0))
+def test_blends_and_priors_are_compared(two_heads, trained_run, photos_npz, monkeypatch, capsys):
+    monkeypatch.setattr(tune_head_blend, "BLENDS", (0.0, 1.0))
+    monkeypatch.setattr(tune_head_blend, "LEVEL_SHARES", (0.3,))
     assert tune_head_blend.main([str(two_heads), "--photos", str(photos_npz)]) == 0
-    rows = [line.split("|") for line in capsys.readouterr().out.splitlines()]
+    tables = capsys.readouterr().out.split("\n\n")
+    rows = [line.split("|") for line in tables[0].splitlines()]
     assert [float(row[1]) for row in rows[2:]] == [0, 1]
-    assert all(len(row) == 2 + 1 + 3 * 3 for row in rows)
+    assert all(len(row) == 2 + 2 + 4 + 1 for row in rows)
+    named = [line.split(" | ")[:2] for line in tables[2].splitlines()[2:]]
+    assert [(head.strip("| "), prior) for head, prior in named] == [
+        (head, prior) for head in ("default", "ferplus", "fer2013") for prior in ("level", *PRIORS)
+    ]
     usage = UsageError.exit_code
     assert tune_head_blend.main([str(trained_run), "--votes", "x.csv"]) == usage
     assert tune_head_blend.main([str(two_heads / BEST), "--votes", ""]) in (0, usage)

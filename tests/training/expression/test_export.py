@@ -15,12 +15,12 @@ from fastfer.errors import InputError, ModelError, OutputError, UsageError
 from tests.helpers.tiny_network import TINY
 from training.common.fold_batchnorm import inference_model
 from training.common.run_folder import BEST
-from training.expression import export
+from training.expression import export, onnx_graph
 from training.expression.architectures import build
 from training.expression.config import ExpressionConfig
 from training.expression.data import FIVE_CLASSES, load_dataset
 from training.expression.face_sources import as_batch
-from training.expression.metrics import fit_temperature
+from training.expression.metrics import face_weights, fit_temperature
 from training.expression.predictors import load_predictor
 
 
@@ -76,7 +76,13 @@ def test_the_metadata_holds_the_measured_metrics(trained_run, faces_csv, tmp_pat
     assert contract.metrics["accuracy/PublicTest"] == pytest.approx(
         (p.argmax(axis=1) == labels).mean(), abs=1e-4
     )
-    assert set(contract.metrics) == {f"{k}/PublicTest" for k in ("accuracy", "macro_f1", "ece")}
+    assert set(contract.metrics) == {
+        f"{k}/PublicTest" for k in ("accuracy", "mean_recall", "macro_f1", "ece")
+    }
+    assert contract.likeness == ""
+    # What the network of one head has learnt, and the prior that --prior level would answer for.
+    assert contract.priors["probabilities"] != contract.level_prior
+    assert sum(contract.level_prior) == pytest.approx(1, abs=1e-5)
     assert contract.temperature > 0
 
 
@@ -108,7 +114,9 @@ def test_the_metadata_holds_the_training_data(config, expected):
     assert export._trained_on(full, "Training") == expected
 
 
-def test_int8_and_its_float32_version(trained_run, tmp_path, images, parts, capsys):
+def test_int8_and_its_float32_version(trained_run, tmp_path, images, parts, capsys, monkeypatch):
+    monkeypatch.setattr(onnx_graph, "HALVED_SIZE", 256)
+    monkeypatch.setattr(export, "HALF_PARITY", 1e-2)
     plain, small, float32 = (tmp_path / name for name in ("a.onnx", "b.onnx", "other/f.onnx"))
     words = ["--name", "drawn", "--trained-on", "drawn faces"]
     assert exporting(trained_run, "--out", plain, *words) == 0
@@ -116,8 +124,10 @@ def test_int8_and_its_float32_version(trained_run, tmp_path, images, parts, caps
     assert exporting(trained_run, "--out", small, "--float32-out", float32, *words) == 0
     assert [p.name for p in float32.parent.iterdir()] == ["f.onnx"]
     a, b, f = map(EmotionClassifier, (plain, small, float32))
-    np.testing.assert_array_equal(f.predict(images), a.predict(images))
-    assert f.contract == a.contract
+    # Weights are stored in half precision.
+    np.testing.assert_allclose(f.predict(images), a.predict(images), atol=export.HALF_PARITY)
+    assert float32.stat().st_size < 0.8 * plain.stat().st_size
+    assert f.contract == dataclasses.replace(a.contract, metrics=f.contract.metrics)
     assert b.contract == dataclasses.replace(
         a.contract, quantisation="int8", metrics=b.contract.metrics
     )
@@ -197,7 +207,8 @@ def test_a_run_that_held_faces_out_is_measured_on_the_validation_split(
     # The temperature is fitted to the held-out faces.
     held = load_dataset(faces_csv).training_and_validation(0.2, 0)[1]
     logits = load_predictor(run).logits(as_batch(held.load(np.arange(len(held)))))
-    expected = fit_temperature(logits, np.eye(7, dtype=np.float32)[held.labels])
+    learnt = np.array(classifier.contract.priors["probabilities"])
+    expected = fit_temperature(logits, held.labels, face_weights(held.labels, learnt))
     assert classifier.contract.temperature == pytest.approx(expected, rel=1e-3)
 
 
@@ -226,13 +237,44 @@ def test_a_network_trained_on_votes_is_named_so(train_once, tmp_path, faces_csv,
     assert EmotionClassifier(out).contract.outputs == {"probabilities": "FER+ votes"}
 
 
-def test_photos_need_a_network_of_seven_classes_trained_on_votes(
-    trained_run, five_classes, photos_npz, tmp_path
-):
-    for run in (trained_run, five_classes):
-        out = tmp_path / "out.onnx"
-        assert exporting(run, "--out", out, "--photos", photos_npz) == UsageError.exit_code
-        assert not out.exists()
+def test_photos_are_only_measured(two_heads, five_classes, photos_npz, tmp_path, images, capsys):
+    with_photos, without, five = (tmp_path / f"{n}.onnx" for n in ("with", "without", "five"))
+    assert exporting(two_heads, "--out", with_photos, "--photos", photos_npz, "--name", "n") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("on photos, ") == 4
+    assert exporting(two_heads, "--out", without, "--name", "n") == 0
+    measured, plain = EmotionClassifier(with_photos), EmotionClassifier(without)
+    assert measured.contract == plain.contract
+    np.testing.assert_array_equal(measured.predict(images), plain.predict(images))
+    assert exporting(five_classes, "--out", five, "--photos", photos_npz) == UsageError.exit_code
+    assert not five.exists()
+
+
+def test_exported_priors(two_heads, trained_run, tmp_path, images, capsys):
+    level, uniform, learnt = (tmp_path / f"{n}.onnx" for n in ("level", "uniform", "learnt"))
+    assert exporting(two_heads, "--out", level) == 0
+    assert exporting(two_heads, "--out", uniform, "--prior", "uniform") == 0
+    assert exporting(trained_run, "--out", learnt, "--prior", "level", "--level-share", 0) == 0
+    contract = EmotionClassifier(level).contract
+    assert set(contract.priors) == {"probabilities", "fer2013"}
+    assert contract.priors["probabilities"] == contract.level_prior
+    np.testing.assert_allclose(
+        EmotionClassifier(level, prior="uniform").predict(images),
+        EmotionClassifier(uniform).predict(images),
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(
+        EmotionClassifier(uniform, prior="level").predict(images),
+        EmotionClassifier(level).predict(images),
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(EmotionClassifier(learnt).contract.level_prior, 1 / 7, atol=1e-5)
+    out = tmp_path / "bad.onnx"
+    (tmp_path / "bad.json").write_text('{"happy": 1}')
+    for prior in ("equal", tmp_path / "bad.json"):
+        assert exporting(two_heads, "--out", out, "--prior", prior) == UsageError.exit_code
+        assert "--prior" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def failing_parity(monkeypatch):

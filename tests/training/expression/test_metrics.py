@@ -62,6 +62,21 @@ def test_calibration_error_by_hand():
     assert confidence[13] == pytest.approx(0.9)
 
 
+def test_calibration_error_of_a_prior_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.45, 0.55]], np.float32)
+    labels = np.array([0, 1, 1, 0])
+    weights = metrics.face_weights(labels, np.array([0.8, 0.2]))
+    np.testing.assert_allclose(weights, [0.4, 0.1, 0.1, 0.4])
+    expected = 0.4 * 0.1 + 0.1 * 0.2 + 0.1 * 0.4 + 0.4 * 0.55
+    found = metrics.calibration_error(probabilities, labels, np.array([0.8, 0.2]))
+    assert found == pytest.approx(expected, abs=1e-6)
+    # The share of a class without faces is divided among the others.
+    np.testing.assert_allclose(
+        metrics.face_weights(labels, np.array([0.4, 0.1, 0.5])), weights, rtol=1e-9
+    )
+    assert metrics.calibration_error(probabilities[:0], labels[:0]) == 0
+
+
 def test_certain_and_right_is_calibrated():
     certain = np.eye(3, dtype=np.float32)
     assert metrics.calibration_error(certain, np.array([0, 1, 2])) == pytest.approx(0, abs=1e-6)
@@ -85,7 +100,7 @@ def test_the_temperature_that_made_the_labels_is_found(true):
     logits = rng.normal(0, 3, (20000, 7)).astype(np.float32)
     p = metrics.softmax(logits, true)
     labels = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
-    found = metrics.fit_temperature(logits, np.eye(7, dtype=np.float32)[labels])
+    found = metrics.fit_temperature(logits, labels, np.full(len(labels), 1 / len(labels)))
     assert found == pytest.approx(true, rel=0.05)
 
 
