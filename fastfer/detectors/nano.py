@@ -65,7 +65,7 @@ class NanoDetector(NetworkDetector):
     name = "nano"
     # Measured by training.expression.calibrate_crops.
     crop_calibration = CropCalibration(
-        width=1.243, height=0.949, shift_x=0.0, shift_y=-0.001, square=True
+        width=1.233, height=0.928, shift_x=-0.006, shift_y=-0.01, square=True
     )
 
     def __init__(

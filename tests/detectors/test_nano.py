@@ -228,7 +228,7 @@ def test_bundled_network_finds_a_face_that_fills_the_frame() -> None:
 
 
 def test_bundled_network_is_small_and_has_a_card() -> None:
-    assert NANO_MODEL.stat().st_size <= 500_000
+    assert NANO_MODEL.stat().st_size <= 600_000
     card = NANO_MODEL.with_suffix(".md").read_text(encoding="utf-8")
     assert "## Intended use and limits" in card
 

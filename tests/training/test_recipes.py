@@ -59,7 +59,7 @@ def run_recipe(folder: Path, name: str, *options: str) -> list[list[str]]:
     for file in files:
         (folder / file).write_text("x")
     if "facedet" in name:
-        files = ["."]
+        files = [".", "."]
     subprocess.run(
         ["bash", clone / "training" / "recipes" / name, *options, *files],
         cwd=folder, check=True, stdout=subprocess.DEVNULL,
