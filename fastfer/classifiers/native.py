@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 INT8_MODEL: Final = Path(__file__).parents[1] / "models" / "expression.onnx"
 """The bundled model, quantised to INT8."""
 FLOAT32_MODEL: Final = INT8_MODEL.with_name("expression_float32.onnx")
-"""The bundled model in float32, which packages for x86-64 and source distributions lack."""
+"""The bundled model in float32, which packages for x86-64 lack."""
 
 CHUNK: Final = 64
 """Faces per run: beyond 8 the time per face no longer falls, and memory grows by 1 MB per face."""
@@ -196,7 +196,7 @@ def bundled() -> Path:
 
     On x86-64 with VNNI, INT8 takes about 0.3 of the time of float32
     (``benchmarks/bench_network.py``), and packages hold INT8 alone. Other architectures have not
-    been measured and use float32 if it is installed; source distributions lack it.
+    been measured and use float32 if it is installed.
     """
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     return INT8_MODEL if x86 or not FLOAT32_MODEL.is_file() else FLOAT32_MODEL
