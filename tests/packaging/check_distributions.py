@@ -41,7 +41,8 @@ def sdist_problems(path: Path) -> list[str]:
     """What is wrong with a source distribution."""
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    required = {*REQUIRED, FLOAT32_MODEL, "cext/ff.h", "cext/_native.pyx", "docs/index.md", "tests/conftest.py"}
+    sources = ("cext/ff.h", "cext/_native.pyx", "docs/index.md", "tests/conftest.py")
+    required = {*REQUIRED, FLOAT32_MODEL, *sources}
     problems = [f"{name} is missing" for name in sorted(required - names)]
     excluded = ("training/reports/", "cext/_native.c")
     return problems + [f"{n} does not belong into it" for n in names if n.startswith(excluded)]
