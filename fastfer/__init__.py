@@ -6,7 +6,7 @@
     >>> for result in fastfer.stream("clip.mp4"):
     ...     print(result.pts, [(face.track_id, face.emotion) for face in result])
 
-Photos: :func:`analyze`, :class:`Engine`, :func:`read_image`.
+Photos: :func:`analyze`, :class:`Engine`, :func:`read_image`, :class:`FileLimits`.
 Videos: :func:`stream`, :class:`Tracker`, :class:`VideoOptions`, :class:`CameraOptions`,
 :class:`VideoStream`, :class:`VideoFrame`.
 Results: :class:`Face`, :class:`FrameResult`, :class:`PhotoResult`, :class:`VideoFrameResult`,
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fastfer.errors import OutputError as OutputError
     from fastfer.errors import UsageError as UsageError
     from fastfer.io.frame_source import VideoFrame as VideoFrame
+    from fastfer.io.limits import FileLimits as FileLimits
     from fastfer.io.open_source import CameraOptions as CameraOptions
     from fastfer.io.photos import read_image as read_image
     from fastfer.kernels.boxes import iou as iou
@@ -83,6 +84,7 @@ _MODULES: Final = {
     "ModelSpec": "classifiers.custom",
     "VideoOptions": "pipeline.video_pipeline",
     "CameraOptions": "io.open_source",
+    "FileLimits": "io.limits",
     "CropCalibration": "detections",
     "Detections": "detections",
     "Detector": "detectors",

@@ -22,7 +22,7 @@ from fastfer.errors import UsageError
 from fastfer.face_reader import FaceReader, Stopwatch
 from fastfer.inference.background import in_background, reserve_environment_names
 from fastfer.inference.onnx_session import pick_threads
-from fastfer.io.encoded_image import MAX_PIXELS, EncodedImage
+from fastfer.io.encoded_image import EncodedImage
 from fastfer.kernels.boxes import as_boxes
 from fastfer.kernels.pack import check_frame
 from fastfer.results import FrameResult
@@ -241,7 +241,6 @@ class Engine:
         self,
         image: EncodedImage,
         *,
-        max_pixels: int = MAX_PIXELS,
         boxes: ArrayLike | None = None,
     ) -> tuple[FrameResult, Frame]:
         """As :meth:`analyze` for an image file; also returns its pixels, (H, W, 3) BGR.
@@ -250,15 +249,15 @@ class Engine:
         from which the crops come.
 
         Raises:
-            InputError: more than ``max_pixels``, truncated, or not decodable.
+            InputError: over a limit, truncated, or not decodable.
         """
         stopwatch = Stopwatch()
-        factor = 1 if boxes is not None else image.reduction(self.detection_size, max_pixels)
+        factor = 1 if boxes is not None else image.reduction(self.detection_size)
         if factor == 1:
-            frame = image.decode(max_pixels)
+            frame = image.decode()
             read = stopwatch.lap()
             return self.analyze(frame, boxes=boxes).with_stage_time("read", read), frame
-        whole = in_background("fastfer-read", lambda: image.decode(max_pixels))
+        whole = in_background("fastfer-read", image.decode)
         reduced = image.decode_reduced(factor, gray=self.detects_in_gray)
         if reduced is None:  # Decoding the whole raises the error that explains why.
             reduced = whole()

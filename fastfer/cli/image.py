@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, integer
+from fastfer.cli.limit_options import add_limit_options, make_limits
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
-from fastfer.io.encoded_image import MAX_PIXELS
 from fastfer.io.photos import STDIN, SUFFIXES, LoadedPhoto, Photo, find_photos, read_photos
 
 if TYPE_CHECKING:
@@ -56,13 +55,6 @@ def make_parser(prog: str = "fastfer image") -> argparse.ArgumentParser:
     source.add_argument(
         "--recursive", action="store_true", help="include the subdirectories of directories"
     )
-    source.add_argument(
-        "--max-pixels",
-        type=integer(1),
-        default=MAX_PIXELS,
-        metavar="N",
-        help=f"refuse larger pictures before decoding (default: {MAX_PIXELS:,})",
-    )
     arguments.add_engine_options(parser)
 
     output = parser.add_argument_group("output")
@@ -79,6 +71,7 @@ def make_parser(prog: str = "fastfer image") -> argparse.ArgumentParser:
         metavar="K",
         help="emotions per face in the table (default: 1)",
     )
+    add_limit_options(parser)
     return parser
 
 
@@ -105,8 +98,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.image
 
 
 def _run(args: argparse.Namespace) -> int:
-    if args.max_pixels > MAX_PIXELS:  # OpenCV has a limit too, which it reads on import.
-        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(args.max_pixels)
+    limits = make_limits(args)
     if args.demo:
         photos = [Photo("astronaut")]
     else:
@@ -122,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         loads = read_photos(
             photos,
-            max_pixels=args.max_pixels,
+            limits=limits,
             min_side=engine.detection_size,
             gray=engine.detects_in_gray,
         )
@@ -132,7 +124,7 @@ def _run(args: argparse.Namespace) -> int:
         progress = stack.enter_context(terminal.Progress(len(photos)))
         window = _open_window(args)
         for loaded in loads:
-            result, frame = _analyze(engine, loaded, args.max_pixels)
+            result, frame = _analyze(engine, loaded)
             if outputs is None:
                 # First the model: a refused one must not truncate the files of an earlier run.
                 engine.classifier  # noqa: B018
@@ -151,9 +143,7 @@ def _run(args: argparse.Namespace) -> int:
     return InputError.exit_code if failed else 0
 
 
-def _analyze(
-    engine: Engine, loaded: LoadedPhoto, max_pixels: int
-) -> tuple[PhotoResult, Frame | None]:
+def _analyze(engine: Engine, loaded: LoadedPhoto) -> tuple[PhotoResult, Frame | None]:
     """The result of one photo, and its pixels unless it failed."""
     from fastfer.results import PhotoResult  # Imports NumPy, which --help does not need.
 
@@ -163,7 +153,7 @@ def _analyze(
 
         try:
             if loaded.encoded is not None:
-                result, frame = engine.analyze_encoded(loaded.encoded, max_pixels=max_pixels)
+                result, frame = engine.analyze_encoded(loaded.encoded)
                 return PhotoResult(name, result), frame
             assert loaded.frame is not None
             result = engine.analyze(loaded.frame, reduced=loaded.reduced)

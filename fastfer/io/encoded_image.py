@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.image_headers import SNIFF, read_header, sniff
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Frame = NDArray[np.uint8]
-
-MAX_PIXELS: Final = 200_000_000
-"""Default limit on the pixels of one picture: 600 MB once decoded."""
 
 REDUCE_FROM: Final = 3_000_000
 """Pixels from which a JPEG is also decoded at reduced size for detection."""
@@ -29,51 +28,79 @@ IN_MEMORY: Final = "picture in memory"
 class EncodedImage:
     """A picture file in memory. Its header is parsed once, before any pixel is decoded."""
 
-    __slots__ = ("data", "header", "name")
+    __slots__ = ("data", "header", "limits", "name")
 
-    def __init__(self, data: bytes, name: str = IN_MEMORY) -> None:
-        """Parse the header of ``data``; ``name`` is the path or description, for messages.
+    def __init__(
+        self, data: bytes, name: str = IN_MEMORY, limits: FileLimits = DEFAULT_LIMITS
+    ) -> None:
+        """Parse the header of ``data``.
+
+        Args:
+            data: bytes of a file.
+            name: its path or description, for messages.
+            limits: what decoding may cost.
 
         Raises:
             InputError: empty, damaged, truncated inside its header, or an unsupported format.
         """
+        limits.check_bytes(name, len(data))
         self.data = data
         self.name = name
+        self.limits = limits
         self.header = read_header(data, name)
 
     @classmethod
-    def from_stream(cls, file: BinaryIO, name: str) -> EncodedImage:
-        """Read ``file`` to its end, provided that it begins like a picture.
+    def from_stream(
+        cls, file: BinaryIO, name: str, limits: FileLimits = DEFAULT_LIMITS
+    ) -> EncodedImage:
+        """Read ``file`` to its end, provided that it begins like a picture and is not too large.
 
         Raises:
-            InputError: as the constructor.
+            InputError: it cannot be read, or as the constructor.
         """
-        head = file.read(SNIFF)
-        sniff(head, name)  # Before a large file of another kind is read.
-        return cls(head + file.read(), name)
+        try:
+            head = file.read(SNIFF)
+            sniff(head, name)  # Before a large file of another kind is read.
+            rest = file.read(limits.bytes + 1 - len(head))
+        except (OSError, MemoryError) as error:
+            raise unreadable(name, error) from None
+        return cls(head + rest, name, limits)
 
     @classmethod
-    def read(cls, source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> EncodedImage:
+    def read(
+        cls,
+        source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+        limits: FileLimits = DEFAULT_LIMITS,
+    ) -> EncodedImage:
         """Read the file at path ``source``, or take ``source`` as the bytes of one.
 
         Raises:
             InputError: the file cannot be read, or as the constructor.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
-            return cls(bytes(source))
-        name = hide_passwords(os.fspath(source))
+            limits.check_bytes(IN_MEMORY, memoryview(source).nbytes)
+            return cls(bytes(source), limits=limits)
+        path = os.fspath(source)
+        name = hide_passwords(path)
         try:
-            with Path(source).open("rb") as file:
-                return cls.from_stream(file, name)
+            with _open(path) as file:
+                status = os.fstat(file.fileno())
+                if stat.S_ISREG(status.st_mode):
+                    limits.check_bytes(name, status.st_size)
+                elif not path.startswith(_DEVICES):
+                    raise InputError(
+                        f"{name}: not a file but a pipe, socket or device; read it with "
+                        "fastfer image - < PATH"
+                    )
+                return cls.from_stream(file, name, limits)
         except FileNotFoundError:
             raise InputError(f"{name or repr(name)}: no such file", code="not_found") from None
         except IsADirectoryError:
             raise InputError(f"{name}: this is a directory", code="is_directory") from None
         except (OSError, ValueError) as error:  # ValueError: a null byte inside the name.
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(f"{name}: cannot be read: {reason}") from None
+            raise unreadable(name, error) from None
 
-    def reduction(self, min_side: int, max_pixels: int = MAX_PIXELS) -> int:
+    def reduction(self, min_side: int) -> int:
         """The factor, 2, 4 or 8, by which to reduce the copy that a detector searches.
 
         1 means that the detector searches the picture itself: it is small, not a JPEG, refused by
@@ -81,30 +108,29 @@ class EncodedImage:
 
         Args:
             min_side: smallest allowed long side of the copy, in pixels.
-            max_pixels: limit on the picture, not on the copy.
         """
         header = self.header
         if header.format != "JPEG" or header.truncated or not min_side:
             return 1
-        if not REDUCE_FROM <= header.width * header.height <= max_pixels:
+        if not REDUCE_FROM <= header.width * header.height <= self.limits.pixels:
             return 1
         side = max(header.width, header.height)
         return next((factor for factor in (8, 4, 2) if side >= factor * min_side), 1)
 
-    def decode(self, max_pixels: int = MAX_PIXELS) -> Frame:
+    def decode(self) -> Frame:
         """Decode the whole picture; see :func:`fastfer.io.photos.read_image`.
 
         Returns:
             uint8 (H, W, 3), blue-green-red, upright, C-contiguous.
 
         Raises:
-            InputError: more than ``max_pixels``, truncated, or not decodable.
+            InputError: over a limit, truncated, or not decodable.
         """
         import cv2
         import numpy as np
 
         name, header = self.name, self.header
-        self._check(max_pixels)
+        self._check()
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         if header.alpha:
             flags = cv2.IMREAD_UNCHANGED
@@ -155,23 +181,33 @@ class EncodedImage:
             return None
         return None if frame is None else _rotate_upright(frame, self.header.orientation)
 
-    def _check(self, max_pixels: int) -> None:
+    def _check(self) -> None:
         """Refuse what must not reach the decoder."""
         name, header = self.name, self.header
-        pixels = header.width * header.height
-        if pixels > max_pixels:
-            raise InputError(
-                f"{name}: {header.width} x {header.height} is {pixels:,} pixels, over the limit of "
-                f"{max_pixels:,}; if you trust the file, raise it with --max-pixels {pixels} (in "
-                "Python max_pixels)",
-                code="too_many_pixels",
-            )
+        self.limits.check_picture(name, header.width, header.height)
         if header.truncated:
             raise InputError(
                 f"{name}: truncated {header.format}: {len(self.data)} bytes, the end of the "
                 "picture is missing; copy or download the file again",
                 code="truncated",
             )
+
+
+def unreadable(name: str, error: Exception) -> InputError:
+    """The error to raise for ``error``, which occurred while reading ``name``."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return InputError(f"{name}: cannot be read: {reason}")
+
+
+_DEVICES: Final = ("/dev/", "/proc/")
+"""Where a path may lead to a pipe or device: ``<(command)`` of a shell is ``/dev/fd/63``."""
+
+
+def _open(path: str) -> BinaryIO:
+    """Open ``path`` for reading; a named pipe without a writer does not block."""
+    if path.startswith(_DEVICES) or not hasattr(os, "O_NONBLOCK"):
+        return Path(path).open("rb")
+    return open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK))
 
 
 def _on_white(frame: Any, *, premultiplied: bool) -> Any:

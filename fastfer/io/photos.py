@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fastfer.errors import InputError
-from fastfer.io.encoded_image import MAX_PIXELS, EncodedImage
+from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.image_headers import READABLE
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
 if TYPE_CHECKING:
     from fastfer.io.encoded_image import Frame
@@ -46,7 +47,7 @@ class Photo:
     error: InputError | None = None
     """Set if the path names no picture."""
 
-    def read(self) -> EncodedImage:
+    def read(self, limits: FileLimits = DEFAULT_LIMITS) -> EncodedImage:
         """Read the file and parse its header.
 
         Raises:
@@ -55,10 +56,10 @@ class Photo:
         if self.error is not None:
             raise self.error
         if self.name != STDIN:
-            return EncodedImage.read(self.name)
+            return EncodedImage.read(self.name, limits)
         if sys.stdin is None or sys.stdin.isatty():
             raise InputError("standard input holds no picture; pipe one: ... - < photo.jpg")
-        return EncodedImage.from_stream(sys.stdin.buffer, "standard input")
+        return EncodedImage.from_stream(sys.stdin.buffer, "standard input", limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ class LoadedPhoto:
 
 
 def read_image(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview, *, max_pixels: int = MAX_PIXELS
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    limits: FileLimits = DEFAULT_LIMITS,
 ) -> Frame:
     """Read a picture.
 
@@ -87,7 +90,7 @@ def read_image(
 
     Args:
         source: path of a file, or the bytes of one.
-        max_pixels: refuse larger pictures by their header, before any memory is allocated.
+        limits: refuse what exceeds them, before any memory is allocated.
 
     Returns:
         uint8 (H, W, 3), blue-green-red, C-contiguous.
@@ -95,7 +98,7 @@ def read_image(
     Raises:
         InputError: missing, unreadable, empty, truncated, too large, or not a picture.
     """
-    return EncodedImage.read(source).decode(max_pixels)
+    return EncodedImage.read(source, limits).decode()
 
 
 def find_photos(
@@ -140,7 +143,7 @@ def natural_order(path: str) -> tuple[list[list[str | int]], str]:
 def read_photos(
     photos: Sequence[Photo],
     *,
-    max_pixels: int = MAX_PIXELS,
+    limits: FileLimits = DEFAULT_LIMITS,
     min_side: int = 0,
     gray: bool = False,
 ) -> Iterator[LoadedPhoto]:
@@ -151,12 +154,12 @@ def read_photos(
 
     Args:
         photos: what to read.
-        max_pixels: refuse larger pictures.
+        limits: refuse what exceeds them.
         min_side: smallest allowed long side of the reduced copy; 0 makes none.
         gray: whether the reduced copy is gray.
     """
     if len(photos) == 1:
-        yield _read(photos[0])
+        yield _read(photos[0], limits)
         return
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -164,7 +167,7 @@ def read_photos(
     pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="fastfer-read")
     try:
         for photo in photos:
-            ahead.append(pool.submit(_read_and_decode, photo, max_pixels, min_side, gray))
+            ahead.append(pool.submit(_read_and_decode, photo, limits, min_side, gray))
             if len(ahead) > _AHEAD:
                 yield ahead.popleft().result()
         while ahead:
@@ -173,23 +176,23 @@ def read_photos(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(photo: Photo) -> LoadedPhoto:
+def _read(photo: Photo, limits: FileLimits) -> LoadedPhoto:
     start = time.perf_counter()
     try:
-        encoded = photo.read()
+        encoded = photo.read(limits)
     except InputError as error:
         return LoadedPhoto(photo, error)
     return LoadedPhoto(photo, encoded=encoded, read_ms=_ms_since(start))
 
 
-def _read_and_decode(photo: Photo, max_pixels: int, min_side: int, gray: bool) -> LoadedPhoto:
+def _read_and_decode(photo: Photo, limits: FileLimits, min_side: int, gray: bool) -> LoadedPhoto:
     start = time.perf_counter()
     try:
-        image = photo.read()
-        frame = image.decode(max_pixels)
+        image = photo.read(limits)
+        frame = image.decode()
     except InputError as error:
         return LoadedPhoto(photo, error)
-    factor = image.reduction(min_side, max_pixels)
+    factor = image.reduction(min_side)
     reduced = image.decode_reduced(factor, gray=gray) if factor > 1 else None
     return LoadedPhoto(photo, frame=frame, reduced=reduced, read_ms=_ms_since(start))
 

@@ -18,7 +18,8 @@ from PIL import Image, ImageOps
 
 from fastfer.errors import InputError
 from fastfer.io import encoded_image, image_headers
-from fastfer.io.encoded_image import MAX_PIXELS, EncodedImage
+from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.photos import find_photos, read_image
 from tests.helpers.errors import raises
 from tests.helpers.pictures import encode, png_of_size, portrait, tiff16
@@ -32,8 +33,8 @@ FORMATS = {
 }
 
 
-def decode(data: bytes, name: str = "test", max_pixels: int = MAX_PIXELS) -> Any:
-    return EncodedImage(data, name).decode(max_pixels)
+def decode(data: bytes, name: str = "test", pixels: int = DEFAULT_LIMITS.pixels) -> Any:
+    return EncodedImage(data, name, FileLimits(pixels=pixels)).decode()
 
 
 def bgr(image: Image.Image) -> Any:
@@ -185,13 +186,13 @@ def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path) -> None:
 def test_the_limit_is_one_of_pixels_and_can_be_raised(kind: str) -> None:
     data = encode(portrait(), kind, **FORMATS[kind])
     with raises(InputError, "too_many_pixels", "96 x 64"):
-        read_image(data, max_pixels=96 * 64 - 1)
-    assert read_image(data, max_pixels=96 * 64).shape == (64, 96, 3)
+        read_image(data, limits=FileLimits(pixels=96 * 64 - 1))
+    assert read_image(data, limits=FileLimits(pixels=96 * 64)).shape == (64, 96, 3)
 
 
 def test_large_pictures_below_the_limit_are_read() -> None:
     assert read_image(png_of_size(9_000, 4_000)).shape == (4_000, 9_000, 3)
-    assert MAX_PIXELS > 9_000 * 4_000
+    assert DEFAULT_LIMITS.pixels > 9_000 * 4_000
 
 
 @settings(deadline=None, max_examples=150)
@@ -231,7 +232,7 @@ def test_damage_ends_in_an_input_error_or_a_frame(kind: str, flips: list[tuple[i
     for at, value in flips:
         data[at % len(data)] = value
     try:
-        frame = decode(bytes(data), "damaged", max_pixels=1_000_000)
+        frame = decode(bytes(data), "damaged", pixels=1_000_000)
     except InputError:
         return
     assert frame.ndim == 3
@@ -241,7 +242,7 @@ def test_damage_ends_in_an_input_error_or_a_frame(kind: str, flips: list[tuple[i
 @given(st.binary(max_size=300), st.sampled_from([b"", *image_headers._PARSERS]))
 def test_noise_ends_in_an_input_error(noise: bytes, magic: bytes) -> None:
     with pytest.raises(InputError):
-        decode(magic + noise, "noise", max_pixels=10_000)
+        decode(magic + noise, "noise", pixels=10_000)
 
 
 def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
@@ -265,8 +266,8 @@ def test_permission_denied(tmp_path: Path) -> None:
         read_image(path)
 
 
-def reduction(data: bytes, min_side: int, max_pixels: int = MAX_PIXELS) -> int:
-    return EncodedImage(data).reduction(min_side, max_pixels)
+def reduction(data: bytes, min_side: int, pixels: int = DEFAULT_LIMITS.pixels) -> int:
+    return EncodedImage(data, limits=FileLimits(pixels=pixels)).reduction(min_side)
 
 
 def test_only_large_jpegs_within_the_limit_are_reduced() -> None:
@@ -276,7 +277,7 @@ def test_only_large_jpegs_within_the_limit_are_reduced() -> None:
     assert reduction(data, 1201) == 1
     assert reduction(data, 0) == 1
     assert reduction(data[:-9], 640) == 1
-    assert reduction(data, 640, max_pixels=3_500_000) == 1
+    assert reduction(data, 640, pixels=3_500_000) == 1
     assert reduction(encode(portrait(), "JPEG"), 640) == 1
     assert reduction(encode(portrait((2400, 1600)), "PNG"), 640) == 1
 
