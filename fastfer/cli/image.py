@@ -13,6 +13,7 @@ from fastfer.cli.arguments import STDOUT, integer
 from fastfer.cli.limit_options import add_limit_options, make_limits
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
+from fastfer.io.isolated_decoder import IsolatedDecoder
 from fastfer.io.photos import STDIN, SUFFIXES, LoadedPhoto, Photo, find_photos, read_photos
 
 if TYPE_CHECKING:
@@ -108,20 +109,31 @@ def _run(args: argparse.Namespace) -> int:
             terminal.say(note)
     names = [photo.name for photo in photos]
     _check_outputs(args, names)
-    engine = arguments.make_engine(args)
-    if args.demo:
-        loads = _load_demo(photos[0])
-    else:
-        loads = read_photos(
-            photos,
-            limits=limits,
-            min_side=engine.detection_size,
-            gray=engine.detects_in_gray,
-        )
+    with ExitStack() as stack:
+        # Before the models load, which then happens while its process starts.
+        decoder = stack.enter_context(IsolatedDecoder(limits)) if args.isolate else None
+        engine = arguments.make_engine(args)
+        if args.demo:
+            loads = _load_demo(photos[0])
+        else:
+            loads = read_photos(
+                photos,
+                limits=limits,
+                min_side=engine.detection_size,
+                gray=engine.detects_in_gray,
+                decoder=decoder,
+            )
+        return InputError.exit_code if _analyze_all(args, engine, names, loads) else 0
+
+
+def _analyze_all(
+    args: argparse.Namespace, engine: Engine, names: list[str], loads: Iterator[LoadedPhoto]
+) -> bool:
+    """Analyse the photos and write all outputs; returns whether any photo failed."""
     failed = False
     outputs: list[Output[PhotoResult]] | None = None
     with ExitStack() as stack:
-        progress = stack.enter_context(terminal.Progress(len(photos)))
+        progress = stack.enter_context(terminal.Progress(len(names)))
         window = _open_window(args)
         for loaded in loads:
             result, frame = _analyze(engine, loaded)
@@ -140,7 +152,7 @@ def _run(args: argparse.Namespace) -> int:
             progress.advance()
         for output in outputs or []:
             output.finish()
-    return InputError.exit_code if failed else 0
+    return failed
 
 
 def _analyze(engine: Engine, loaded: LoadedPhoto) -> tuple[PhotoResult, Frame | None]:

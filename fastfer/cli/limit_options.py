@@ -9,8 +9,9 @@ from fastfer.cli.arguments import integer, positive
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
 
-def add_limit_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of :func:`make_limits` in a group of their own."""
+def add_limit_options(parser: argparse.ArgumentParser, *, isolate: bool = False) -> None:
+    """Add the options of :func:`make_limits` and ``--isolate``, whose default is ``isolate``, in a
+    group of their own."""
     group: Any = parser.add_argument_group("limits of one file")
     default = DEFAULT_LIMITS
     group.add_argument(
@@ -49,6 +50,13 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="stop decoding a picture after this time, with --isolate (default: "
         f"{default.seconds:g})",
+    )
+    group.add_argument(
+        "--isolate",
+        action=argparse.BooleanOptionalAction,
+        default=isolate,
+        help="decode pictures in processes of their own, so that one that crashes or stops its "
+        f"decoder costs an error, not the run (default: {'on' if isolate else 'off'})",
     )
 
 

@@ -20,6 +20,7 @@ from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
 if TYPE_CHECKING:
     from fastfer.io.encoded_image import Frame
+    from fastfer.io.isolated_decoder import IsolatedDecoder
 
 SUFFIXES: Final = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff")
@@ -146,10 +147,11 @@ def read_photos(
     limits: FileLimits = DEFAULT_LIMITS,
     min_side: int = 0,
     gray: bool = False,
+    decoder: IsolatedDecoder | None = None,
 ) -> Iterator[LoadedPhoto]:
     """Read ``photos`` in order and decode up to two ahead of the caller, in threads.
 
-    A single photo is not decoded: the engine does that while it detects. Both ways use the same
+    A single photo is not decoded: the engine does that while it detects. All ways use the same
     :meth:`EncodedImage.reduction`, so that a photo gets the same faces alone and among others.
 
     Args:
@@ -157,8 +159,9 @@ def read_photos(
         limits: refuse what exceeds them.
         min_side: smallest allowed long side of the reduced copy; 0 makes none.
         gray: whether the reduced copy is gray.
+        decoder: decodes all photos, also a single one, in processes of its own.
     """
-    if len(photos) == 1:
+    if len(photos) == 1 and decoder is None:
         yield _read(photos[0], limits)
         return
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -167,7 +170,7 @@ def read_photos(
     pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="fastfer-read")
     try:
         for photo in photos:
-            ahead.append(pool.submit(_read_and_decode, photo, limits, min_side, gray))
+            ahead.append(pool.submit(_read_and_decode, photo, limits, min_side, gray, decoder))
             if len(ahead) > _AHEAD:
                 yield ahead.popleft().result()
         while ahead:
@@ -185,15 +188,25 @@ def _read(photo: Photo, limits: FileLimits) -> LoadedPhoto:
     return LoadedPhoto(photo, encoded=encoded, read_ms=_ms_since(start))
 
 
-def _read_and_decode(photo: Photo, limits: FileLimits, min_side: int, gray: bool) -> LoadedPhoto:
+def _read_and_decode(
+    photo: Photo,
+    limits: FileLimits,
+    min_side: int,
+    gray: bool,
+    decoder: IsolatedDecoder | None,
+) -> LoadedPhoto:
     start = time.perf_counter()
     try:
         image = photo.read(limits)
-        frame = image.decode()
+        if decoder is not None:
+            decoded = decoder.decode(image, min_side=min_side, gray=gray)
+            frame, reduced = decoded.frame, decoded.reduced
+        else:
+            frame = image.decode()
+            factor = image.reduction(min_side)
+            reduced = image.decode_reduced(factor, gray=gray) if factor > 1 else None
     except InputError as error:
         return LoadedPhoto(photo, error)
-    factor = image.reduction(min_side)
-    reduced = image.decode_reduced(factor, gray=gray) if factor > 1 else None
     return LoadedPhoto(photo, frame=frame, reduced=reduced, read_ms=_ms_since(start))
 
 
