@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from fastfer.classifiers.native import FLOAT32_MODEL, INT8_MODEL, EmotionClassifier
-from fastfer.inference.onnx_session import open_session
+from fastfer.inference.onnx_session import Session
 
 Network = Callable[[NDArray[np.float32]], Any]
 
@@ -61,7 +61,7 @@ def tutorial_network() -> onnxruntime.InferenceSession:
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return open_session(model.SerializeToString(), "the tutorials' network", 1)
+    return Session(model.SerializeToString(), "the tutorials' network", 1)
 
 
 @pytest.fixture(scope="module", params=["int8", "float32", "tutorial-float32"])
@@ -70,7 +70,7 @@ def network(request: pytest.FixtureRequest) -> Network:
         path = INT8_MODEL if request.param == "int8" else FLOAT32_MODEL
         return EmotionClassifier(path, threads=1).predict
     session = tutorial_network()
-    return lambda batch: session.run(None, {"faces": batch})
+    return lambda batch: session.run(["probabilities"], {"faces": batch})
 
 
 @pytest.mark.parametrize("count", [1, 8, 32])

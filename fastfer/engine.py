@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
-from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,18 +52,13 @@ Picture: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | F
 """What :meth:`Engine.analyze` accepts: a file's path or bytes, an array, or a Pillow image."""
 
 
-_Models: TypeAlias = tuple[Detector, Callable[[], Classifier]]
-"""The detector, and a function that returns the classifier once it is loaded."""
-
-
 class Engine:
     """A face detector and an expression classifier, loaded once and used for many pictures.
 
     Threads may share an engine. It can be pickled, for process pools and spawned processes: the
-    pickle holds the arguments, and the receiving process loads the models again. After a fork, the
-    child process loads its own copies on first use, because the threads of ONNX Runtime do not
-    survive a fork. Both need arguments that name what to load; a detector or classifier object is
-    pickled and used as it is.
+    pickle holds the arguments, and the receiving process loads the models again; a detector or
+    classifier object is pickled as it is. A forked child loads its own copies on first use, see
+    :mod:`fastfer.forking`.
     """
 
     def __init__(
@@ -137,24 +130,15 @@ class Engine:
     def _setup(self, **arguments: Any) -> None:
         self._arguments = arguments
         self.min_quality: float = arguments["min_quality"]
-        self._models: _Models | None = _load(**arguments)
-        _engines.add(self)
+        # The classifier first: with load_in_background the detector loads at the same time.
+        self._classifier = _load_classifier(**arguments)
+        self.detector: Detector = _load_detector(**arguments)
 
     def __getstate__(self) -> dict[str, Any]:
         return self._arguments | {"min_quality": self.min_quality}
 
     def __setstate__(self, arguments: dict[str, Any]) -> None:
         self._setup(**arguments)
-
-    def _loaded(self) -> _Models:
-        if self._models is None:  # In a forked child.
-            self._models = _load(**self._arguments)
-        return self._models
-
-    @property
-    def detector(self) -> Detector:
-        """The face detector."""
-        return self._loaded()[0]
 
     @property
     def classifier(self) -> Classifier:
@@ -163,7 +147,7 @@ class Engine:
         Raises:
             ModelError: it could not be loaded.
         """
-        return self._loaded()[1]()
+        return self._classifier()
 
     @property
     def detection_size(self) -> int:
@@ -301,13 +285,6 @@ class Engine:
         return results
 
 
-def _load(**arguments: Any) -> _Models:
-    """What an engine loads, and loads again in another process."""
-    # The classifier first: with load_in_background the detector loads at the same time.
-    classifier = _load_classifier(**arguments)
-    return _load_detector(**arguments), classifier
-
-
 def _load_classifier(
     *,
     model: str | os.PathLike[str] | Classifier | None,
@@ -347,31 +324,6 @@ def _load_detector(
     if min_face or size:
         raise UsageError("min_face and detect_size do not apply to a detector object")
     return detector
-
-
-def _before_fork() -> None:
-    """Wait for background loading: the child would inherit half an import."""
-    for engine in list(_engines):
-        if engine._models is not None:
-            with suppress(Exception):
-                engine._models[1]()
-
-
-def _after_fork_in_child() -> None:
-    """Let each engine load its models again, and never free the inherited ones.
-
-    The destructor of an ONNX Runtime session waits for threads that exist in the parent only.
-    """
-    from ctypes import py_object, pythonapi
-
-    for engine in list(_engines):
-        pythonapi.Py_IncRef(py_object(engine._models))
-        engine._models = None
-
-
-_engines: Final[WeakSet[Engine]] = WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 
 
 class _GivenBoxes:

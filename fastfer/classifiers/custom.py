@@ -22,11 +22,10 @@ from fastfer.classifiers.base import Classifier, check_batch, check_output
 from fastfer.classifiers.contract import PREFIX, ModelContract
 from fastfer.errors import ModelError
 from fastfer.inference.onnx_session import (
+    Session,
     describe,
-    open_session,
     pick_threads,
     read_model,
-    run_session,
 )
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.kernels.pack import pack_faces
@@ -92,7 +91,7 @@ class CustomClassifier(Classifier):
         self.path = Path(model)
         source = str(model)
         self.threads = pick_threads(threads)
-        self._session = open_session(read_model(self.path, _ADVICE), source, self.threads, _ADVICE)
+        self._session = Session(read_model(self.path, _ADVICE), source, self.threads, _ADVICE)
         spec = _complete(spec or ModelSpec(), self._session, source)
         labels, scale = spec.labels, spec.scale
         if labels is None or scale is None:
@@ -103,7 +102,7 @@ class CustomClassifier(Classifier):
                 code="incomplete_spec",
             )
         self._planar, size, channels, self._fixed = _find_input(self._session, source)
-        self._input = self._session.get_inputs()[0].name
+        self._input = self._session.inputs[0].name
         self._output = _find_output(self._session, len(labels), source)
         self._classes = len(labels)
         self._columns = _find_columns(labels, source)
@@ -157,7 +156,7 @@ class CustomClassifier(Classifier):
             if self._fixed and count < step:
                 part = np.concatenate([part, np.zeros((step - count, *part.shape[1:]), np.float32)])
             feed = {self._input: part}
-            (values,) = run_session(self._session, [self._output], feed, str(self.path), _ADVICE)
+            (values,) = self._session.run([self._output], feed)
             values = values[:count]
             check_output(values, (count, self._classes), self._output, str(self.path))
             columns = list(self._columns.values())
@@ -193,9 +192,9 @@ def _crop_region(frame: Frame, crops: NDArray[np.float64]) -> tuple[Frame, NDArr
     return frame[low[1] : high[1], low[0] : high[0]], boxes
 
 
-def _complete(spec: ModelSpec, session: Any, source: str) -> ModelSpec:
+def _complete(spec: ModelSpec, session: Session, source: str) -> ModelSpec:
     """``spec`` with missing values from the file's metadata."""
-    metadata = session.get_modelmeta().custom_metadata_map
+    metadata = session.metadata
     found: dict[str, Any] = {}
     for name in ("labels", "scale", "bias"):
         text = metadata.get(PREFIX + name)
@@ -218,9 +217,9 @@ def _finite(value: Any) -> float:
     return number
 
 
-def _find_input(session: Any, source: str) -> tuple[bool, int, int, int | None]:
+def _find_input(session: Session, source: str) -> tuple[bool, int, int, int | None]:
     """Whether the layout is (N, C, S, S); S; C; and N, ``None`` if it is free."""
-    nodes = session.get_inputs()
+    nodes = session.inputs
     shape = nodes[0].shape if len(nodes) == 1 and nodes[0].type == "tensor(float)" else []
     for planar, channels, sides in (
         (True, shape[1:2], shape[2:4]),
@@ -236,11 +235,11 @@ def _find_input(session: Any, source: str) -> tuple[bool, int, int, int | None]:
     )
 
 
-def _find_output(session: Any, classes: int, source: str) -> str:
-    for node in session.get_outputs():
+def _find_output(session: Session, classes: int, source: str) -> str:
+    for node in session.outputs:
         if len(node.shape) == 2 and node.shape[1] == classes:
             return str(node.name)
-    outputs = describe(session.get_outputs())
+    outputs = describe(session.outputs)
     raise ModelError(f"{source}: outputs are {outputs}; expected (N, {classes}) for the labels")
 
 

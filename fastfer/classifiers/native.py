@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,18 +14,14 @@ from fastfer.classifiers.base import Classifier, Predictions, check_batch, check
 from fastfer.classifiers.contract import Head, ModelContract
 from fastfer.errors import ModelError, UsageError
 from fastfer.inference.onnx_session import (
+    Session,
     describe,
-    open_session,
     pick_threads,
     read_model,
-    run_session,
 )
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
 from fastfer.priors import Prior, prior_shares, reweighted
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 INT8_MODEL: Final = Path(__file__).parents[1] / "models" / "expression.onnx"
 """The bundled model, quantised to INT8."""
@@ -75,8 +71,8 @@ class EmotionClassifier(Classifier):
         advice = "Reinstall fastfer." if model is None else _ADVICE
         if self.path == FLOAT32_MODEL:
             advice = "Packages for x86-64 hold expression.onnx alone; a clone has both."
-        self._session = open_session(read_model(self.path, advice), source, self.threads, advice)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._session = Session(read_model(self.path, advice), source, self.threads, advice)
+        metadata = self._session.metadata
         self.contract = ModelContract.from_metadata(metadata, source)
         self._output = self.contract.output_for(head, source)
         self._input = _check_graph(self._session, self.contract, self._output, source)
@@ -139,7 +135,7 @@ class EmotionClassifier(Classifier):
         for start in range(0, len(faces), CHUNK):
             feed = {self._input: np.ascontiguousarray(faces[start : start + CHUNK])}
             count = len(feed[self._input])
-            outputs = run_session(self._session, wanted, feed, str(self.path), _ADVICE)
+            outputs = self._session.run(wanted, feed, _ADVICE)
             if likeness:
                 values = outputs.pop()
                 check_output(values, (count, 1), likeness, str(self.path))
@@ -202,22 +198,20 @@ def bundled() -> Path:
     return INT8_MODEL if x86 or not FLOAT32_MODEL.is_file() else FLOAT32_MODEL
 
 
-def _check_graph(
-    session: onnxruntime.InferenceSession, contract: ModelContract, output: str, source: str
-) -> str:
+def _check_graph(session: Session, contract: ModelContract, output: str, source: str) -> str:
     """Name of the input.
 
     Raises:
         ModelError: the input or ``output`` has another shape than the contract implies.
     """
     size, classes = contract.input_size, len(contract.labels)
-    inputs = session.get_inputs()
+    inputs = session.inputs
     if len(inputs) != 1 or not _fits(inputs[0], (None, size, size, contract.channels)):
         raise ModelError(
             f"{source}: inputs are {describe(inputs)}; expected one float32 input "
             f"(N, {size}, {size}, {contract.channels}) with free N. {_ADVICE}"
         )
-    outputs = {node.name: node for node in session.get_outputs()}
+    outputs = {node.name: node for node in session.outputs}
     if output not in outputs or not _fits(outputs[output], (None, classes)):
         raise ModelError(
             f"{source}: outputs are {describe(outputs.values())}; expected a float32 output "

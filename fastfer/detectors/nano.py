@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +31,9 @@ from fastfer.detectors.resize import (
     drop_smaller_than,
 )
 from fastfer.errors import ModelError, UsageError
-from fastfer.inference.onnx_session import open_session, pick_threads, read_model, run_session
+from fastfer.inference.onnx_session import Session, pick_threads, read_model
 from fastfer.kernels import backend
 from fastfer.kernels.boxes import nms_unchecked
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 Floats = NDArray[np.float32]
 
@@ -110,7 +107,7 @@ class NanoDetector(NetworkDetector):
         path = NANO_MODEL if file is None else Path(file)
         self._source = str(path)
         threads = pick_threads(threads)
-        self._session = open_session(read_model(path), self._source, threads)
+        self._session = Session(read_model(path), self._source, threads)
         self._refiner = None if refiner == "none" else Refiner(refiner, threads=threads)
         self._input, self._channels = _check(self._session, self._source)
 
@@ -199,7 +196,7 @@ class NanoDetector(NetworkDetector):
 
     def _run(self, image: Frame) -> list[Floats]:
         """The output maps for ``image`` (1, H, W, channels)."""
-        maps = run_session(self._session, OUTPUTS, {self._input: image}, self._source, _ADVICE)
+        maps = self._session.run(OUTPUTS, {self._input: image}, _ADVICE)
         for name, map in zip(OUTPUTS, maps, strict=True):
             if map.dtype != np.float32 or map.ndim != 4 or map.shape[:2] != (1, backend.PLANES):
                 raise ModelError(
@@ -247,13 +244,13 @@ def _logit(probability: float) -> float:
     return math.log(probability / (1 - probability))
 
 
-def _check(session: onnxruntime.InferenceSession, source: str) -> tuple[str, int]:
+def _check(session: Session, source: str) -> tuple[str, int]:
     """Name and channels of the input.
 
     Raises:
         ModelError: not a network of ``training.detector.export``.
     """
-    inputs, outputs = session.get_inputs(), {node.name for node in session.get_outputs()}
+    inputs, outputs = session.inputs, {node.name for node in session.outputs}
     shape = inputs[0].shape if len(inputs) == 1 else []
     if len(shape) != 4 or not is_nano(list(outputs)):
         raise ModelError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,9 @@ from numpy.typing import NDArray
 from fastfer.crops import is_croppable
 from fastfer.detections import Detections
 from fastfer.errors import ModelError
-from fastfer.inference.onnx_session import describe, open_session, read_model, run_session
+from fastfer.inference.onnx_session import Session, describe, read_model
 from fastfer.kernels import backend
 from fastfer.kernels.pack import check_frame
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 Floats = NDArray[np.floating[Any]]
 
@@ -56,7 +53,7 @@ class Refiner:
         """
         path = REFINER_MODEL if file is None else Path(file)
         self._source = str(path)
-        self._session = open_session(read_model(path), self._source, threads)
+        self._session = Session(read_model(path), self._source, threads)
         _check(self._session, self._source)
 
     def refine(self, frame: NDArray[np.uint8], found: Detections) -> Detections:
@@ -76,7 +73,7 @@ class Refiner:
         tiles = np.empty((len(found), SIZE, SIZE, 1), np.float32)
         if backend.pack(frame, crops, SIZE, 1 / 255, 0.0, tiles) >= 0:
             return self.refine(frame, found.take(is_croppable(crops, frame.shape[1::-1])))
-        (values,) = run_session(self._session, [OUTPUT], {INPUT: tiles}, self._source, _ADVICE)
+        (values,) = self._session.run([OUTPUT], {INPUT: tiles}, _ADVICE)
         if values.shape != (len(found), VALUES) or values.dtype != np.float32:
             raise ModelError(
                 f"{self._source}: output {OUTPUT} is {values.dtype} {values.shape}, not float32 "
@@ -118,8 +115,8 @@ def encode(crops: Floats, boxes: Floats, points: Floats) -> NDArray[np.float32]:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def _check(session: onnxruntime.InferenceSession, source: str) -> None:
-    inputs, outputs = session.get_inputs(), session.get_outputs()
+def _check(session: Session, source: str) -> None:
+    inputs, outputs = session.inputs, session.outputs
     shape = inputs[0].shape if len(inputs) == 1 else []
     fits = len(shape) == 4 and shape[1:] == [SIZE, SIZE, 1] and not isinstance(shape[0], int)
     if not fits or inputs[0].type != "tensor(float)" or [o.name for o in outputs] != [OUTPUT]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fastfer.detections import Detections
 from fastfer.detectors.resize import Frame
 from fastfer.errors import ModelError
-from fastfer.inference.onnx_session import describe
+from fastfer.inference.onnx_session import Session, describe
 from fastfer.validation import check_integer, check_range, check_unit_interval
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 LOW_CONFIDENCE: Final = 0.6
 """Lowest score of :meth:`NetworkDetector.detect_low_confidence` / ``score_threshold``."""
@@ -62,15 +59,13 @@ class NetworkDetector(ABC):
         """The faces with a score of ``min_score`` or more."""
 
 
-def planes_input(
-    session: onnxruntime.InferenceSession, source: str
-) -> tuple[str, tuple[int, int] | None]:
+def planes_input(session: Session, source: str) -> tuple[str, tuple[int, int] | None]:
     """Name of the only input, float32 (1, 3, H, W); and (H, W), or ``None`` if they are free.
 
     Raises:
         ModelError: another number, type or shape of inputs.
     """
-    nodes = session.get_inputs()
+    nodes = session.inputs
     shape = nodes[0].shape if len(nodes) == 1 and nodes[0].type == "tensor(float)" else []
     sides = [side for side in shape[2:] if isinstance(side, int)]
     if len(shape) != 4 or not one_or_free(shape[0]) or shape[1] != 3 or len(sides) == 1:

@@ -21,7 +21,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -39,16 +39,12 @@ from fastfer.detectors.resize import (
 )
 from fastfer.errors import ModelError
 from fastfer.inference.onnx_session import (
+    Session,
     describe,
-    open_session,
     pick_threads,
     read_model,
-    run_session,
 )
 from fastfer.kernels.boxes import nms
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 Floats = NDArray[np.float32]
 
@@ -131,9 +127,9 @@ class YoloDetector(NetworkDetector):
         """
         super().__init__(min_face, detect_size, score, nms)
         self._source = str(file)
-        self._session = open_session(read_model(Path(file)), self._source, pick_threads(threads))
+        self._session = Session(read_model(Path(file)), self._source, pick_threads(threads))
         self._layout = _find_layout(self._session, self._source)
-        self._outputs = [node.name for node in self._session.get_outputs()]
+        self._outputs = [node.name for node in self._session.outputs]
         self._input, self._fixed = planes_input(self._session, self._source)
 
     def _find(self, frame: Frame, min_score: float) -> Detections:
@@ -153,9 +149,7 @@ class YoloDetector(NetworkDetector):
 
     def _run(self, batch: Floats) -> list[Floats]:
         """The outputs, float32, for ``batch`` (1, 3, H, W), 0 to 1."""
-        values = run_session(
-            self._session, self._outputs, {self._input: batch}, self._source, ADVICE
-        )
+        values = self._session.run(self._outputs, {self._input: batch}, ADVICE)
         for name, value in zip(self._outputs, values, strict=True):
             if not self._layout.fits(value.shape, batch.shape[2:]):
                 height, width = batch.shape[2:]
@@ -192,13 +186,13 @@ class YoloDetector(NetworkDetector):
         return canvas, np.array([size[0] / width, size[1] / height], np.float32), (x, y)
 
 
-def _find_layout(session: onnxruntime.InferenceSession, source: str) -> _Layout:
+def _find_layout(session: Session, source: str) -> _Layout:
     """How to decode the outputs.
 
     Raises:
         ModelError: they are not those of a face detector.
     """
-    nodes = session.get_outputs()
+    nodes = session.outputs
     shapes = [node.shape for node in nodes]
     outputs = describe(nodes)
     channels: Any = None
@@ -238,9 +232,9 @@ def _is_channels(side: Any) -> bool:
     return isinstance(side, int) and side <= 4 + _COCO_CLASSES + 15
 
 
-def _class_names(session: onnxruntime.InferenceSession) -> list[str]:
+def _class_names(session: Session) -> list[str]:
     """The classes in the exporter's metadata, for instance ``{0: 'face'}``; empty if missing."""
-    text = session.get_modelmeta().custom_metadata_map.get("names", "")
+    text = session.metadata.get("names", "")
     try:
         names = ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,9 @@ from fastfer.detectors.resize import (
 )
 from fastfer.errors import ModelError
 from fastfer.inference.onnx_file import free_input
-from fastfer.inference.onnx_session import open_session, pick_threads, read_model, run_session
+from fastfer.inference.onnx_session import Session, pick_threads, read_model
 from fastfer.kernels.boxes import nms
 from fastfer.models import store
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 STRIDES: Final = (8, 16, 32)
 _KINDS: Final = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
@@ -140,8 +137,8 @@ class _Network:
     """The session and the size of its input."""
 
     def __init__(self, data: bytes, source: str, threads: int) -> None:
-        self._session = open_session(data, source, threads)
-        names = [node.name for node in self._session.get_outputs()]
+        self._session = Session(data, source, threads)
+        names = [node.name for node in self._session.outputs]
         if not is_yunet(names):
             raise ModelError(
                 f"{source}: not a YuNet: its outputs are {', '.join(names)}, not cls_8 to kps_32"
@@ -151,7 +148,7 @@ class _Network:
         self.limit: tuple[int, int] | None = None
         """Width and height of a fixed input; ``None`` if it is free."""
         if fixed is not None:
-            freed = _freed(data, self._input, threads)
+            freed = _freed(data, self._input, source, threads)
             if freed is None:
                 self.limit = fixed[::-1]
             else:
@@ -169,7 +166,7 @@ class _Network:
             shape = self.limit[::-1]
         canvas = np.zeros((1, 3, *shape), np.float32)
         canvas[0, :, :height, :width] = image.transpose(2, 0, 1)
-        values = run_session(self._session, OUTPUTS, {self._input: canvas}, self._source, ADVICE)
+        values = self._session.run(OUTPUTS, {self._input: canvas}, ADVICE)
         outputs = {
             name: _by_cell(name, value, shape, self._source)
             for name, value in zip(OUTPUTS, values, strict=True)
@@ -196,10 +193,10 @@ def _by_cell(
     return value.reshape(wanted)
 
 
-def _freed(data: bytes, name: str, threads: int) -> onnxruntime.InferenceSession | None:
+def _freed(data: bytes, name: str, source: str, threads: int) -> Session | None:
     """The network with a free input size, or ``None`` if its graph depends on the fixed one."""
     try:
-        session = open_session(free_input(data, name), "with free input", threads)
+        session = Session(free_input(data, name), source, threads)
         (probe,) = session.run(["cls_8"], {name: np.zeros((1, 3, 64, 96), np.float32)})
     except Exception:  # Whatever fails, the unchanged file still works.
         return None

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from fastfer.forking import finish_before_fork
+
 T = TypeVar("T")
 
 
@@ -28,6 +30,7 @@ def in_background(name: str, make: Callable[[], T]) -> Callable[[], T]:
     # Not a daemon: ending the process inside ONNX Runtime crashes it.
     thread = threading.Thread(target=run, name=name)
     thread.start()
+    finish_before_fork(thread)
 
     def result() -> T:
         thread.join()

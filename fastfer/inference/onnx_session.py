@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fastfer import forking
 from fastfer.errors import ModelError
 from fastfer.inference import cpus
 from fastfer.validation import check_integer
@@ -49,48 +50,84 @@ def read_model(path: Path, advice: str = "Pass the path of an .onnx file.") -> b
         raise ModelError(f"model {path} cannot be read: {error.strerror}. {advice}") from None
 
 
-def open_session(
-    data: bytes, name: str, threads: int, advice: str = "Pass another .onnx file."
-) -> onnxruntime.InferenceSession:
-    """A session on the CPU for the ONNX file ``name`` with the bytes ``data``.
+class Session:
+    """A network on the CPU. It is thread-safe; a forked child opens it again on first use."""
 
-    Raises:
-        ModelError: not ONNX, or not supported by the runtime; the message ends with ``advice``.
-    """
-    import onnxruntime as ort
+    def __init__(
+        self, data: bytes, name: str, threads: int, advice: str = "Pass another .onnx file."
+    ) -> None:
+        """Open the ONNX file ``name`` with the bytes ``data``.
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Spinning threads wait for the next run at full load and would slow other threads down.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # Errors are raised as well.
-    try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # The only public base of the runtime's exceptions.
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"model {name} cannot be loaded as ONNX: {reason} {advice}") from error
+        Raises:
+            ModelError: not ONNX, or not supported by the runtime; the message ends with ``advice``.
+        """
+        self.name = name
+        self.threads = threads
+        self._data = data
+        self._advice = advice
+        self._opened: onnxruntime.InferenceSession | None = self._open()
+        forking.register(self)
 
+    @property
+    def inputs(self) -> list[Any]:
+        """The graph's inputs, with ``name``, ``type`` and ``shape``."""
+        return list(self._session.get_inputs())
 
-def run_session(
-    session: onnxruntime.InferenceSession,
-    names: Sequence[str],
-    feed: Mapping[str, Any],
-    source: str,
-    advice: str = "Pass another .onnx file.",
-) -> list[Any]:
-    """The outputs ``names`` of the network ``source`` for the inputs ``feed``.
+    @property
+    def outputs(self) -> list[Any]:
+        """The graph's outputs, with ``name``, ``type`` and ``shape``."""
+        return list(self._session.get_outputs())
 
-    Raises:
-        ModelError: the run failed, for instance because the graph contains a fixed shape; the
-            message ends with ``advice``.
-    """
-    try:
-        outputs: list[Any] = session.run(list(names), dict(feed))
-    except Exception as error:  # The only public base of the runtime's exceptions.
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"model {source} failed: {reason} {advice}") from error
-    return outputs
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The metadata of the file."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def run(
+        self, names: Sequence[str], feed: Mapping[str, Any], advice: str | None = None
+    ) -> list[Any]:
+        """The outputs ``names`` for the inputs ``feed``.
+
+        Raises:
+            ModelError: the run failed, for instance because the graph contains a fixed shape; the
+                message ends with ``advice``, by default that of the constructor.
+        """
+        try:
+            outputs: list[Any] = self._session.run(list(names), dict(feed))
+        except Exception as error:  # The only public base of the runtime's exceptions.
+            reason = str(error).splitlines()[0]
+            raise ModelError(
+                f"model {self.name} failed: {reason} {advice or self._advice}"
+            ) from error
+        return outputs
+
+    def after_fork(self) -> None:
+        """See :mod:`fastfer.forking`."""
+        forking.keep_forever(self._opened)
+        self._opened = None
+
+    @property
+    def _session(self) -> onnxruntime.InferenceSession:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> onnxruntime.InferenceSession:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        # Spinning threads wait for the next run at full load and would slow other threads down.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4  # Errors are raised as well.
+        try:
+            return ort.InferenceSession(self._data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # The only public base of the runtime's exceptions.
+            reason = str(error).splitlines()[0]
+            raise ModelError(
+                f"model {self.name} cannot be loaded as ONNX: {reason} {self._advice}"
+            ) from error
 
 
 def describe(nodes: Iterable[Any]) -> str:

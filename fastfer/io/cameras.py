@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
+from fastfer import forking
 from fastfer.errors import InputError
-from fastfer.io.frame_source import MAX_RATE, VideoFrame
+from fastfer.io.frame_source import MAX_RATE, VideoFrame, opened_before_fork
 
 STALL: Final = 5.0
 """Seconds without a frame after which a stream is reopened."""
@@ -90,6 +91,7 @@ class LiveSource:
         if self.fps != rate:
             self.fps = self._slot.measured_rate(_MEASURED, _MEASURE_SECONDS) or fps
             self._reader.interval = 1 / self.fps
+        forking.register(self)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """Frames until :meth:`close`.
@@ -117,6 +119,16 @@ class LiveSource:
         if self._reader is not None:
             self._reader.stop(wait=1.0)
             self._reader = None
+
+    def after_fork(self) -> None:
+        """See :mod:`fastfer.forking`."""
+
+        def fail() -> CaptureDevice:
+            raise opened_before_fork(self.name)
+
+        forking.keep_forever(self._reader)
+        self._reader, self._slot, self._closing = None, LatestFrameSlot(), threading.Event()
+        self._open = fail
 
     def _reopen(self, last_seen: float) -> None:
         """Replace the reader that stalled or lost its device, with increasing delays."""

@@ -10,7 +10,8 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.errors import FrameError
+from fastfer import forking
+from fastfer.errors import FrameError, InputError
 from fastfer.validation import is_number
 
 Frame = NDArray[np.uint8]
@@ -54,6 +55,33 @@ class FrameSource(Protocol):
 
     def close(self) -> None:
         """Release the device or file. Repeated calls have no effect."""
+
+
+def opened_before_fork(name: str) -> InputError:
+    """The error of iterating in a child process the source ``name`` of its parent."""
+    return InputError(
+        f"{name}: was opened before os.fork(); open it in the child process",
+        code="source_unavailable",
+    )
+
+
+class InheritedSource(FrameSource):
+    """Takes the place of a source that was open when the process forked; raises an error."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self.name = source.name
+        self.live = source.live
+        self.fps = source.fps
+        self.count = source.count
+        self.dropped = 0
+        self.notes = []
+        forking.keep_forever(source)
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        raise opened_before_fork(self.name)
+
+    def close(self) -> None:
+        """Do nothing: the parent closes the source."""
 
 
 class ArraySource:

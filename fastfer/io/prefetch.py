@@ -9,7 +9,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Final
 
-from fastfer.io.frame_source import FrameSource, VideoFrame
+from fastfer import forking
+from fastfer.io.frame_source import FrameSource, InheritedSource, VideoFrame
 
 DEPTH: Final = 8
 """Frames decoded ahead."""
@@ -36,6 +37,7 @@ class PrefetchSource:
         self._queue: queue.Queue[VideoFrame | BaseException | None] = queue.Queue(DEPTH)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fastfer-decode", daemon=True)
+        forking.register(self)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         _reading.add(self)
@@ -58,6 +60,15 @@ class PrefetchSource:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+
+    def after_fork(self) -> None:
+        """See :mod:`fastfer.forking`."""
+        _reading.discard(self)
+        self._source = InheritedSource(self._source)
+        self._stop = threading.Event()
+        self._queue = queue.Queue(DEPTH)
+        self._thread = threading.Thread(target=self._run, name="fastfer-decode", daemon=True)
+        self._run()  # Puts the error of the inherited source into the queue.
 
     def _run(self) -> None:
         try:

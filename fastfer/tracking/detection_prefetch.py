@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fastfer import forking
 from fastfer.crops import drop_uncroppable
 from fastfer.detections import Detections
 from fastfer.detectors import CoarseToFineDetector, Detector, LowConfidenceDetector
@@ -40,6 +41,7 @@ class DetectionPrefetcher:
         self._pool: ThreadPoolExecutor | None = None
         self._pending: _Pending | None = None
         self._detecting_thread: int | None = None
+        forking.register(self)
 
     @property
     def pending(self) -> bool:
@@ -99,6 +101,10 @@ class DetectionPrefetcher:
         self._drop()
         if self._pool is not None:
             self._pool.shutdown(wait=not self._in_detecting_thread())
+
+    def after_fork(self) -> None:
+        """See :mod:`fastfer.forking`."""
+        self._pool = self._pending = self._detecting_thread = None
 
     def _drop(self) -> None:
         pending, self._pending = self._pending, None

@@ -12,7 +12,7 @@ from fastfer.inference import cpus
 from fastfer.inference.onnx_session import (
     DEFAULT_MAX_THREADS,
     THREAD_LIMIT,
-    open_session,
+    Session,
     pick_threads,
     read_model,
 )
@@ -38,4 +38,4 @@ def test_missing_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", [b"", b"not a model", bytes(1000), b"\x08\x07garbage" * 50])
 def test_files_that_are_not_onnx(data: bytes) -> None:
     with raises(ModelError, "invalid_model", "bad.onnx"):
-        open_session(data, "bad.onnx", 1)
+        Session(data, "bad.onnx", 1)

@@ -1,0 +1,71 @@
+"""What happens to models, videos and threads in a child of ``os.fork()``.
+
+A fork copies the calling thread alone, but all memory: the child holds models and decoders whose
+threads do not exist. Using or freeing them waits for these threads forever, and so do the exit
+handlers of ONNX Runtime. Therefore
+
+- a fork waits for the background threads of fastfer that load something;
+- the child keeps what it inherited untouched, and loads its own copies of models on first use;
+- a video that was open must be opened again in the child: iterating the inherited one raises an
+  error;
+- handlers that C libraries registered for the end of the process before the fork do not run in the
+  child; those of Python do.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, Final, Protocol
+from weakref import WeakSet
+
+
+class Forkable(Protocol):
+    """An object that refers to threads or to objects of libraries that have threads."""
+
+    def after_fork(self) -> None:
+        """Forget them, in the child. Other threads may have held any lock at the fork."""
+
+
+def register(owner: Forkable) -> None:
+    """Call ``owner.after_fork()`` in forked children as long as it exists."""
+    _owners.add(owner)
+
+
+def keep_forever(value: Any) -> None:
+    """Never free ``value``."""
+    from ctypes import py_object, pythonapi
+
+    pythonapi.Py_IncRef(py_object(value))
+
+
+def finish_before_fork(thread: threading.Thread) -> None:
+    """Let forks wait for ``thread``, which ends by itself; the child would inherit its locks, for
+    instance of a half import."""
+    _threads.add(thread)
+
+
+def _before() -> None:
+    for thread in list(_threads):
+        if thread is not threading.current_thread() and thread.is_alive():
+            thread.join()
+
+
+def _in_child() -> None:
+    if not _owners:
+        return
+    for owner in list(_owners):
+        owner.after_fork()
+    import ctypes
+
+    # glibc calls the function registered last first, with the exit status.
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):
+        libc.on_exit(libc._exit, None)
+        libc.on_exit(libc.fcloseall, None)
+
+
+_owners: Final[WeakSet[Forkable]] = WeakSet()
+_threads: Final[WeakSet[threading.Thread]] = WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_child=_in_child)

@@ -1,0 +1,142 @@
+"""Children of os.fork(): inherited models and videos, locks held by threads, and the exit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.clips import moving_face, write_video
+from tests.helpers.commands import python
+from tests.helpers.onnx_models import write_model
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+
+LIMIT = 90
+"""Seconds after which a process is considered to hang; they take two."""
+IN_PARENT = """
+import atexit, os, sys, threading, warnings
+import numpy as np
+import fastfer
+from tests.helpers.pictures import astronaut
+
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads at a fork.
+model, clip = sys.argv[1:]
+# Large enough that networks and OpenCV use all their threads.
+frame = np.ascontiguousarray(np.tile(astronaut(), (2, 2, 1)))
+
+def child(use=lambda: None):
+    "Fork, and require that the child ends by itself, as a process that nobody forked does."
+    number = os.fork()
+    if number == 0:
+        atexit.register(lambda: print("handlers of Python run", file=sys.stderr))
+        use()
+        sys.exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) == 7
+"""
+CASES = {
+    "an engine": """
+engine = fastfer.Engine(model=model, threads=2)
+want = engine.analyze(frame).faces
+def use():
+    assert engine.analyze(frame).faces == want
+child(use)
+child()
+assert engine.analyze(frame).faces == want
+""",
+    "an engine that still loads": """
+engine = fastfer.Engine(load_in_background=True)
+def use():
+    assert len(engine.analyze(frame)) == 4
+child(use)
+use()
+""",
+    "a detector and a classifier without an engine": """
+detector = fastfer.create_detector("nano", threads=2)
+classifier = fastfer.EmotionClassifier(model, threads=2)
+batch = np.zeros_like(classifier.batch(64))
+boxes, rows = detector.detect(frame).boxes, classifier.predict(batch)
+def use():
+    assert (detector.detect(frame).boxes == boxes).all()
+    assert (classifier.predict(batch) == rows).all()
+child(use)
+child()
+""",
+    "a stream": """
+engine = fastfer.Engine(model=model)
+stream = fastfer.stream(clip, engine=engine)
+next(stream)
+def use():
+    try:
+        while True:
+            next(stream)
+    except fastfer.InputError as error:
+        assert error.code == "source_unavailable"
+    again = list(fastfer.stream(clip, engine=engine))
+    assert len(again) == 20
+child(use)
+child()
+assert len(list(stream)) == 19
+""",
+    "a stream that was not iterated": """
+stream = fastfer.stream(clip, engine=fastfer.Engine(model=model))
+assert stream.source.count == 20
+def use():
+    try:
+        next(stream)
+    except fastfer.InputError as error:
+        assert error.code == "source_unavailable"
+child(use)
+child()
+assert len(list(stream)) == 20
+""",
+    "a tracker": """
+tracker = fastfer.Tracker(fastfer.Engine(model=model))
+tracker.update(frame)
+def use():
+    assert len(tracker.update(frame)) == 4
+child(use)
+use()
+""",
+    "threads that analyse": """
+engine = fastfer.Engine(model=model, threads=2)
+want = engine.analyze(frame).faces
+ended = threading.Event()
+def work():
+    while not ended.is_set():
+        engine.analyze(frame)
+threads = [threading.Thread(target=work) for _ in range(3)]
+for thread in threads:
+    thread.start()
+def use():
+    assert engine.analyze(frame).faces == want
+for _ in range(5):
+    child(use)
+ended.set()
+for thread in threads:
+    thread.join()
+""",
+    "a child of a child": """
+engine = fastfer.Engine(model=model, threads=2)
+want = engine.analyze(frame).faces
+def use():
+    assert engine.analyze(frame).faces == want
+child(lambda: (use(), child(use)))
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A random network, and a clip of 20 frames."""
+    folder = tmp_path_factory.mktemp("files")
+    clip = write_video(folder / "clip.mp4", moving_face(20))
+    return write_model(folder / "random.onnx"), clip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_forked_child_works_and_ends(files: tuple[Path, Path], case: str) -> None:
+    done = python("-c", IN_PARENT + CASES[case], *files, timeout=LIMIT)
+    assert done.returncode == 0, done.stderr
+    assert "handlers of Python run" in done.stderr
