@@ -218,6 +218,16 @@ def add_row_options(group: Any) -> None:
     )  # fmt: skip
 
 
+def add_top2(group: Any) -> None:
+    """Add ``--top2``."""
+    group.add_argument(
+        "--top2",
+        action="store_true",
+        help="in pictures, name the two most probable emotions of uncertain faces, which have a "
+        "question mark otherwise",
+    )
+
+
 def make_engine(args: argparse.Namespace) -> Engine:
     """The engine that the options configure; its classifier loads in the background.
 

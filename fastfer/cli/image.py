@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, integer
@@ -65,6 +65,13 @@ def make_parser(prog: str = "fastfer image") -> argparse.ArgumentParser:
     )
     output.add_argument("--save", type=Path, metavar="DIR", help="save annotated copies")
     output.add_argument("--show", action="store_true", help="show each photo in a window")
+    output.add_argument(
+        "--legend",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="name the colours in a band below pictures whose faces have strips (default: yes)",
+    )
+    arguments.add_top2(output)
     output.add_argument(
         "--top",
         type=integer(1, 7),
@@ -148,7 +155,7 @@ def _analyze_all(
                 for output in outputs:
                     output.write(result, frame)
             if frame is not None and window is not None:
-                window = window if window.show(result, frame, args.lang) else None
+                window = window if window.show(result, frame, **_drawing(args)) else None
             progress.advance()
         for output in outputs or []:
             output.finish()
@@ -197,7 +204,7 @@ def _open_outputs(
     if args.save:  # First: a closed pipe must not lose pictures.
         from fastfer.outputs.annotated_images import AnnotatedImageWriter
 
-        outputs.append(AnnotatedImageWriter(args.save, names, lang=args.lang))
+        outputs.append(AnnotatedImageWriter(args.save, names, paths=args.paths, **_drawing(args)))
     if args.jsonl:
         from fastfer.outputs.jsonl import JsonLinesWriter
 
@@ -214,6 +221,11 @@ def _open_outputs(
     for output in outputs:
         stack.callback(output.close)
     return outputs
+
+
+def _drawing(args: argparse.Namespace) -> dict[str, Any]:
+    """How faces are drawn."""
+    return {"lang": args.lang, "legend": args.legend, "top2": args.top2}
 
 
 def _check_outputs(args: argparse.Namespace, names: list[str]) -> None:

@@ -172,6 +172,12 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--plot", type=Path, metavar="FILE", help="write a picture of the emotions over time"
     )
     group.add_argument(
+        "--legend",
+        action="store_true",
+        help="name the colours in a band below each frame of --save and of the window",
+    )
+    arguments.add_top2(group)
+    group.add_argument(
         "--summary",
         action="store_true",
         help="print the share of each emotion per face (default if there is no other output)",
@@ -241,7 +247,7 @@ def _analyze(
     engine.classifier  # noqa: B018 - an unusable model must not truncate files of an earlier run.
     pipeline = VideoPipeline(engine, options)
     stats = RunStats()
-    annotator = FrameAnnotator(args.lang)
+    annotator = FrameAnnotator(args.lang, legend=args.legend, top2=args.top2)
     with ExitStack() as stack:
         # Called after all outputs are closed, also after an error or Ctrl-C.
         stack.callback(_report, stats, pipeline, source)

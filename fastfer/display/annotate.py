@@ -1,9 +1,8 @@
-"""Annotated pictures: boxes, labels and probabilities of faces drawn on a frame."""
+"""Annotated pictures: boxes, captions and probabilities of faces drawn on a frame."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,19 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.display import text
-from fastfer.display.canvas import COLORS, DARK, LIGHT, Color, Rect, fill, ink_on, write
-from fastfer.display.layout import Style, arrange, label_of, place_bars, place_legend, visible
-from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.display.canvas import (
+    COLORS,
+    DARK,
+    LIGHT,
+    Color,
+    Rect,
+    fill,
+    ink_on,
+    paste,
+    tile,
+    write,
+)
+from fastfer.display.captions import is_unsure
+from fastfer.display.layout import Caption, Layout, arrange, visible
+from fastfer.display.legend import with_legend
+from fastfer.display.style import Style, line_width
+from fastfer.labels import NAMES, Language
 from fastfer.results import Face, FrameResult
 
 MIN_FACE_WIDTH: Final = 72
-"""Pixels of a face's width below which a photo is enlarged to keep its labels legible."""
+"""Pixels of a face's width below which a photo is enlarged to keep its captions legible."""
 MAX_SIDE: Final = 1800
 """Maximum long side in pixels of an enlarged photo."""
-_NO_EMOTION: Final[Color] = (150, 146, 142)
-"""Colour of a face whose quality is too low."""
-_TRACK: Final[Color] = (88, 84, 80)
+_UNSURE: Final[Color] = (176, 172, 168)
+"""Box and caption of a face that is drawn as unsure; the caption is on :data:`DARK`."""
 _DIM: Final[Color] = (205, 200, 196)
+_AXIS: Final[Color] = (110, 106, 102)
 
 
 def draw_result(
@@ -34,13 +47,17 @@ def draw_result(
     lang: Language = "en",
     bars: bool = True,
     panels: bool = True,
+    top2: bool = False,
 ) -> NDArray[np.uint8]:
     """Draw the faces of ``result`` on a copy of ``frame``.
 
-    Each face has a box and a label with its emotion and percentage, in videos also its track
-    number. With ``bars``, the probabilities of all seven emotions follow: as a panel with names
-    beside each face if all panels fit, else as a stacked bar below each face and one legend.
-    Faces of low quality have a question mark and no probabilities.
+    Each face has a box in the colour of its emotion and a caption with emotion and percentage, in
+    videos also its track number. Captions cover no face and no other caption; where room is scarce
+    they are shortened or left out. With ``bars``, the probabilities of all seven emotions follow:
+    as a panel with names beside each face if all panels fit, else as a strip of stacked
+    colours between caption and box. Faces narrower than
+    :data:`~fastfer.display.style.MIN_STRIP_FACE` have no strip. Faces of low quality and uncertain
+    faces have a gray question mark.
 
     Args:
         frame: uint8 (H, W, 3) BGR or (H, W) gray; not modified.
@@ -48,30 +65,55 @@ def draw_result(
         lang: language of the emotion names.
         bars: draw the probabilities.
         panels: allow panels; ``False`` keeps the frames of a video uniform.
+        top2: name the two most probable emotions of uncertain faces.
 
     Returns:
         uint8 (H, W, 3), a new array.
     """
-    picture, _ = _draw(frame, result, lang, bars=bars, panels=panels)
-    return picture
+    height, width = frame.shape[:2]
+    layout = arrange(result.faces, width, height, lang, bars=bars, panels=panels, top2=top2)
+    return _draw(frame, result, layout, lang)
 
 
 def annotate_photo(
-    frame: NDArray[np.uint8], result: FrameResult, *, lang: Language = "en"
+    frame: NDArray[np.uint8],
+    result: FrameResult,
+    *,
+    lang: Language = "en",
+    legend: bool = True,
+    top2: bool = False,
 ) -> NDArray[np.uint8]:
-    """:func:`draw_result` on a copy that is :func:`enlarged` if its faces are small."""
-    return draw_result(*enlarged(frame, result), lang=lang)
+    """:func:`draw_result` on a copy that is :func:`enlarged` if its faces are small.
+
+    With ``legend``, a band below the picture names the colours if it has strips.
+    """
+    large, found = enlarged(frame, result)
+    height, width = large.shape[:2]
+    layout = arrange(found.faces, width, height, lang, panels=True, top2=top2)
+    picture = _draw(large, found, layout, lang)
+    if legend and any(caption.strip.w for caption in layout.captions):
+        picture = with_legend(picture, lang)
+    return picture
 
 
 class FrameAnnotator:
     """Draws each frame of a video once, for all outputs that show it.
 
-    Frames have bars, no panels, and the legend keeps its corner.
+    Frames have strips, no panels. Fonts and places of captions are kept from frame to frame where
+    possible.
     """
 
-    def __init__(self, lang: Language = "en") -> None:
+    def __init__(self, lang: Language = "en", *, legend: bool = False, top2: bool = False) -> None:
+        """
+        Args:
+            lang: language of the emotion names.
+            legend: add a band with the names of the colours below each frame.
+            top2: name the two most probable emotions of uncertain faces.
+        """
         self._lang: Language = lang
-        self._legend: Rect | None = None
+        self._legend = legend
+        self._top2 = top2
+        self._captions: dict[int, Caption] = {}
         self._result: FrameResult | None = None
         self._picture: Any = None
 
@@ -79,10 +121,17 @@ class FrameAnnotator:
         """The annotated frame, uint8 (H, W, 3), cached until the next result: do not modify it."""
         if result is not self._result:
             self._result = result
-            self._picture, legend = _draw(
-                frame, result, self._lang, bars=True, panels=False, legend=self._legend
+            height, width = frame.shape[:2]
+            layout = arrange(
+                result.faces, width, height, self._lang, top2=self._top2, previous=self._captions
             )
-            self._legend = legend or self._legend
+            self._captions = {
+                face.track_id: caption
+                for face, caption in zip(result.faces, layout.captions, strict=True)
+                if face.track_id is not None
+            }
+            picture = _draw(frame, result, layout, self._lang)
+            self._picture = with_legend(picture, self._lang) if self._legend else picture
         return self._picture  # type: ignore[no-any-return]
 
 
@@ -117,112 +166,74 @@ def enlarged(
     return large, replace(result, faces=faces, width=size[0], height=size[1])
 
 
-def draw_note(picture: NDArray[np.uint8], lines: Sequence[str]) -> None:
-    """Write ``lines`` into the upper left corner of ``picture`` (H, W, 3), on a dark background."""
-    height, width = picture.shape[:2]
-    style = Style.of(min(max(11.0, max(width, height) / 60), 22.0))
-    wide = max((text.width(line, style.font) for line in lines), default=0)
-    tall = style.row * len(lines)
-    ground = Rect(0, 0, wide + 2 * style.pad, tall + 2 * style.pad).inside(width, height)
-    fill(picture, ground, DARK, 0.72)
-    for i, line in enumerate(lines):
-        row = Rect(0, style.pad + i * style.row, wide, style.row)
-        write(picture, line, style.pad, row, style.font, LIGHT)
-
-
 def _draw(
-    frame: NDArray[np.uint8],
-    result: FrameResult,
-    lang: Language,
-    *,
-    bars: bool,
-    panels: bool,
-    legend: Rect | None = None,
-) -> tuple[NDArray[np.uint8], Rect | None]:
-    """The picture and the place of its legend, see :func:`draw_result` and :func:`place_legend`."""
+    frame: NDArray[np.uint8], result: FrameResult, layout: Layout, lang: Language
+) -> NDArray[np.uint8]:
+    """A copy of ``frame`` with everything in ``layout``."""
     picture: Any = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) if frame.ndim == 2 else frame.copy()
-    height, width = picture.shape[:2]
     faces = result.faces
-    layout = arrange(faces, width, height, lang, panels=bars and panels)
-    style = layout.style
-    with_emotion = [i for i, face in enumerate(faces) if face.emotion is not None]
     for face, box in zip(faces, layout.boxes, strict=True):
-        _draw_box(picture, box, _color(face), style)
-    place = None
-    if bars and layout.panels is None and with_emotion:
-        rects = place_bars(layout, width, height)
-        for i in with_emotion:
-            _draw_bar(picture, faces[i], rects[i])
-        taken = [*layout.boxes, *layout.labels, *rects]
-        place = place_legend(taken, width, height, style, lang, legend)
-        if place is not None:
-            _draw_legend(picture, place, style, lang)
-    for face, rect in zip(faces, layout.labels, strict=True):
-        _draw_label(picture, label_of(face, lang), rect, _color(face), style)
+        _draw_box(picture, box, _color(face))
+    for face, caption in zip(faces, layout.captions, strict=True):
+        if caption.strip.w:
+            _draw_strip(picture, face, caption.strip)
+        if caption.words:
+            _draw_caption(picture, face, caption)
     if layout.panels is not None:
-        for i in with_emotion:
-            _draw_panel(picture, faces[i], layout.panels[i], style, lang)
-    return picture, place
+        for face, panel, caption in zip(faces, layout.panels, layout.captions, strict=True):
+            if panel.w:
+                _draw_panel(picture, face, panel, caption.style, lang)
+    return picture  # type: ignore[no-any-return]
 
 
 def _color(face: Face) -> Color:
-    return _NO_EMOTION if face.emotion is None else COLORS[face.emotion]
+    return _UNSURE if is_unsure(face) else COLORS[face.emotion or ""]
 
 
-def _draw_box(picture: Any, box: Rect, color: Color, style: Style) -> None:
-    corner, opposite = (box.x, box.y), (box.x + box.w - 1, box.y + box.h - 1)
-    # A dark outline keeps the line visible on any background.
-    cv2.rectangle(picture, corner, opposite, DARK, style.line + 2)
-    cv2.rectangle(picture, corner, opposite, color, style.line)
+def _draw_box(picture: Any, box: Rect, color: Color) -> None:
+    line = line_width(box.w)
+    outer = box.grown(1)
+    cv2.rectangle(picture, outer, DARK, 1)  # Keeps the line visible on any background.
+    for i in range(line):
+        cv2.rectangle(picture, box.grown(-i), color, 1)
 
 
-def _draw_label(picture: Any, label: str, rect: Rect, color: Color, style: Style) -> None:
-    fill(picture, rect, color, 1.0)
-    font = style.font
-    room = rect.w - 2 * style.pad
-    if (wide := text.width(label, font)) > room:  # The picture is less wide than the label.
-        font *= max(room, 1) / wide
-    write(picture, label, rect.x + style.pad, rect, font, ink_on(color))
+def _draw_caption(picture: Any, face: Face, caption: Caption) -> None:
+    rect, style, color = caption.label, caption.style, _color(face)
+    ink, ground = (color, DARK) if is_unsure(face) else (ink_on(color), color)
+    part = tile(caption.words, rect.w, rect.h, style.pad, style.font, ink, ground)
+    paste(picture, part, rect.x, rect.y)
+
+
+def _draw_strip(picture: Any, face: Face, rect: Rect) -> None:
+    """The seven probabilities side by side; 100 percent is the width of ``rect``."""
+    fill(picture, rect, DARK)
+    inner = rect.grown(-1)
+    sums = np.cumsum([0.0, *face.probabilities.values()])
+    edges = np.rint(sums / sums[-1] * inner.w).astype(int).tolist()
+    for emotion, left, right in zip(face.probabilities, edges[:-1], edges[1:], strict=True):
+        if right > left:
+            fill(picture, inner._replace(x=inner.x + left, w=right - left), COLORS[emotion])
 
 
 def _draw_panel(picture: Any, face: Face, rect: Rect, style: Style, lang: Language) -> None:
-    fill(picture, rect, DARK, 0.72)
+    """Names, bars and percentages. A thin line shows the length of 100 percent."""
+    fill(picture, rect, DARK, 0.78)
     pad, font = style.pad, style.font
     names = max(text.width(name, font) for name in NAMES[lang].values())
     number = text.width("100%", font)
     bar_x = rect.x + names + 2 * pad
     bar_w = rect.w - names - number - 4 * pad
-    thick = max(2, round(font * 0.5))
+    thick = max(3, round(font * 0.6))
     for i, (emotion, probability) in enumerate(face.probabilities.items()):
         line = Rect(rect.x, rect.y + pad + i * style.dense, rect.w, style.dense)
         ink = LIGHT if emotion == face.emotion else _DIM
         write(picture, NAMES[lang][emotion], rect.x + pad, line, font, ink)
         bar = Rect(bar_x, line.y + (style.dense - thick) // 2, bar_w, thick)
-        fill(picture, bar, _TRACK, 1.0)
+        fill(picture, Rect(bar_x, bar.y + thick - 1, bar_w, 1), _AXIS)
         full = round(bar_w * probability)
         if full:
-            fill(picture, bar._replace(w=full), COLORS[emotion], 1.0)
+            fill(picture, bar._replace(w=full), COLORS[emotion])
         percent = f"{probability:.0%}"
         end = rect.x + rect.w - pad
         write(picture, percent, end - text.width(percent, font), line, font, ink)
-
-
-def _draw_bar(picture: Any, face: Face, rect: Rect) -> None:
-    """The seven probabilities side by side; 100 percent is the width of ``rect``."""
-    fill(picture, rect.grown(1), DARK)
-    sums = np.cumsum([0.0, *face.probabilities.values()])
-    edges = np.rint(sums / sums[-1] * rect.w).astype(int).tolist()
-    for emotion, left, right in zip(face.probabilities, edges[:-1], edges[1:], strict=True):
-        fill(picture, Rect(rect.x + left, rect.y, right - left, rect.h), COLORS[emotion])
-
-
-def _draw_legend(picture: Any, rect: Rect, style: Style, lang: Language) -> None:
-    """The names of the colours."""
-    font, pad = style.font, style.pad
-    swatch = round(font * 0.7)
-    fill(picture, rect, DARK, 0.72)
-    for i, emotion in enumerate(EMOTIONS):
-        line = Rect(rect.x, rect.y + pad + i * style.row, rect.w, style.row)
-        square = Rect(rect.x + pad, line.y + (style.row - swatch) // 2, swatch, swatch)
-        fill(picture, square, COLORS[emotion])
-        write(picture, NAMES[lang][emotion], rect.x + swatch + 2 * pad, line, font, LIGHT)

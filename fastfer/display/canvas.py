@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -13,19 +14,25 @@ Color = tuple[int, int, int]
 """Blue, green, red."""
 
 COLORS: Final[dict[str, Color]] = {
-    "angry": (77, 72, 229),
-    "disgust": (88, 167, 70),
-    "fear": (210, 110, 170),
-    "happy": (61, 197, 255),
-    "sad": (245, 140, 62),
-    "surprise": (190, 215, 60),
-    "neutral": (190, 182, 176),
+    "angry": (21, 32, 206),
+    "disgust": (96, 171, 82),
+    "fear": (188, 58, 195),
+    "happy": (68, 198, 243),
+    "sad": (255, 83, 34),
+    "surprise": (242, 237, 98),
+    "neutral": (135, 130, 130),
 }
-"""One colour per emotion; they differ in lightness too."""
+"""One colour per emotion.
+
+All pairs stay apart (30 units of CIE L*a*b* or more) in normal vision and with protanopia,
+deuteranopia and tritanopia, and each has a contrast of 3:1 or more on :data:`DARK`.
+"""
 DARK: Final[Color] = (28, 24, 22)
 """Background of panels and outline of boxes."""
 LIGHT: Final[Color] = (250, 250, 250)
 """Text on :data:`DARK`."""
+INK: Final[Color] = (0, 0, 0)
+"""Text on light colours."""
 
 
 class Rect(NamedTuple):
@@ -52,10 +59,25 @@ class Rect(NamedTuple):
         return Rect(min(max(0, self.x), width - w), min(max(0, self.y), height - h), w, h)
 
 
+def luminance(color: Color) -> float:
+    """Relative luminance of an sRGB colour, 0 to 1, as WCAG 2 defines it."""
+    blue, green, red = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (v / 255 for v in color)
+    )
+    return 0.0722 * blue + 0.7152 * green + 0.2126 * red
+
+
+def contrast(color: Color, other: Color) -> float:
+    """Contrast ratio of two colours, 1 to 21, as WCAG 2 defines it."""
+    dark, light = sorted((luminance(color), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@cache
 def ink_on(color: Color) -> Color:
-    """Dark or light text colour, by the luma of the background ``color``."""
-    blue, green, red = color
-    return (20, 20, 20) if 0.114 * blue + 0.587 * green + 0.299 * red > 120 else LIGHT
+    """The text colour with the higher contrast on the background ``color``."""
+    return max(INK, LIGHT, key=lambda ink: contrast(ink, color))
 
 
 def fill(picture: Any, rect: Rect, color: Color, opacity: float = 1.0) -> None:
@@ -89,3 +111,26 @@ def write(picture: Any, words: str, x: int, line: Rect, font: float, color: Colo
         return
     cover = mask[:, :, None].astype(np.uint16)
     part[:] = (part * (255 - cover) + np.array(color, np.uint16) * cover + 127) // 255
+
+
+@lru_cache(maxsize=512)
+def tile(words: str, w: int, h: int, pad: int, font: float, ink: Color, ground: Color) -> Any:
+    """Text on a solid background: uint8 (h, w, 3), read-only and cached.
+
+    Text that is wider than ``w`` without ``pad`` on both sides is drawn smaller.
+    """
+    picture = np.full((h, w, 3), ground, np.uint8)
+    room, wide = w - 2 * pad, text.width(words, font)
+    size = font * max(room, 1) / wide if wide > room else font
+    write(picture, words, pad, Rect(0, 0, w, h), size, ink)
+    picture.flags.writeable = False
+    return picture
+
+
+def paste(picture: Any, part: Any, x: int, y: int) -> None:
+    """Copy ``part`` into ``picture`` at ``x``, ``y``, clipped at its edges."""
+    height, width = picture.shape[:2]
+    top, left = max(0, -y), max(0, -x)
+    part = part[top : max(top, height - y), left : max(left, width - x)]
+    y, x = y + top, x + left
+    picture[y : y + part.shape[0], x : x + part.shape[1]] = part

@@ -1,104 +1,230 @@
-"""Placement of labels, panels and bars: legible, inside the picture, and off the faces."""
+"""Placement of captions, strips and panels: legible, inside the picture, and off the faces."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from fastfer.display import text
 from fastfer.display.canvas import Rect
+from fastfer.display.captions import captions_of
+from fastfer.display.style import MIN_STRIP_FACE, Style, face_font, font_limits
 from fastfer.labels import EMOTIONS, NAMES, Language
 from fastfer.results import Face
 
 EMPTY: Final = Rect(0, 0, 0, 0)
 
+_MAX_INSIDE: Final = 0.25
+"""Share of a box's height that a caption inside it may take."""
+_FOREHEAD: Final = 0.22
+"""Upper share of a box that a caption may cover where there is no free place."""
 
-class Style(NamedTuple):
-    """Sizes in pixels; all of them are proportional to ``font``, the pixels per em."""
 
-    font: float
-    line: int
-    pad: int
-    row: int
-    """Height of a label, and of a line of the legend."""
-    dense: int
-    """Height of a line of the panel."""
+class Caption(NamedTuple):
+    """The words of one face and their place."""
 
-    @classmethod
-    def of(cls, font: float) -> Style:
-        font = math.ceil(font)  # Whole sizes are cached, and steady in videos.
-        line, pad = max(2, round(font / 8)), max(2, round(font * 0.35))
-        return cls(font, line, pad, round(font * 1.45), round(font * 1.3))
+    words: str
+    """Empty if there is no place for any."""
+    label: Rect
+    strip: Rect
+    """Place of the stacked probabilities; empty if they are not drawn."""
+    style: Style
+    side: int
+    """Index of the place that was chosen, which is preferred in the next frame."""
 
 
 class Layout(NamedTuple):
     """Places of everything that is drawn for the faces of one frame, one entry per face."""
 
-    style: Style
     boxes: list[Rect]
     """The visible part of each face's box."""
-    labels: list[Rect]
+    captions: list[Caption]
     panels: list[Rect] | None
     """``None`` if not all of them fit; an empty rectangle for a face without an emotion."""
 
 
 def arrange(
-    faces: Sequence[Face], width: int, height: int, lang: Language, *, panels: bool
+    faces: Sequence[Face],
+    width: int,
+    height: int,
+    lang: Language,
+    *,
+    bars: bool = True,
+    panels: bool = False,
+    top2: bool = False,
+    previous: Mapping[int, Caption] | None = None,
 ) -> Layout:
     """The layout of ``faces`` in a picture of ``width`` x ``height`` pixels.
 
-    The font shrinks, down to a legible size, until all panels fit.
+    Captions are placed greedily, the largest faces first: where they cover no face and no other
+    caption, else in a shorter form, else not at all. The result depends on the arguments only.
+
+    Args:
+        faces: of the frame.
+        width: of the picture.
+        height: of the picture.
+        lang: language of the emotion names.
+        bars: show the probabilities, as panels or strips.
+        panels: allow panels; their font shrinks, down to a legible size, until all fit.
+        top2: see :func:`captions_of`.
+        previous: captions of the frame before by track number: fonts and places are kept where
+            possible.
     """
     boxes = [visible(face, width, height) for face in faces]
-    long = max(width, height)
-    smallest, largest = max(10.0, long / 110), max(13.0, long / 45)
-    side = float(np.median([box.w for box in boxes])) if boxes else 0.0
-    preferred = min(max(side * 0.14, smallest), largest)
-    if panels:
+    place = _CaptionPlacer(faces, boxes, width, height, lang, top2, previous or {})
+    if bars and panels and faces:
+        smallest, largest = font_limits(width, height)
+        side = float(np.median([box.w for box in boxes]))
+        preferred = min(max(side * 0.14, smallest), largest)
         for font in dict.fromkeys((preferred, (preferred + smallest) / 2, smallest)):
             style = Style.of(font)
-            labels = _place_labels(faces, boxes, width, height, style, lang)
+            captions = place.all([style] * len(faces), strips=False)
+            labels = [caption.label for caption in captions]
             places = _place_panels(faces, boxes, labels, width, height, style, lang)
             if places is not None:
-                return Layout(style, boxes, labels, places)
-        preferred = min(max(side * 0.12, smallest), largest)
-    style = Style.of(preferred)
-    return Layout(style, boxes, _place_labels(faces, boxes, width, height, style, lang), None)
+                return Layout(boxes, captions, places)
+    styles = [
+        Style.of(face_font(box.w, width, height, old and old.style.font))
+        for face, box in zip(faces, boxes, strict=True)
+        for old in (place.previous(face),)
+    ]
+    return Layout(boxes, place.all(styles, strips=bars), None)
 
 
-def _place_labels(
-    faces: Sequence[Face],
-    boxes: list[Rect],
-    width: int,
-    height: int,
-    style: Style,
-    lang: Language,
-) -> list[Rect]:
-    """A place for each label above, below or inside its box, where it hides least."""
-    placed: list[Rect] = []
-    for face, box in zip(faces, boxes, strict=True):
-        w = text.width(label_of(face, lang), style.font) + 2 * style.pad
-        h = style.row
-        right = box.x + box.w - w
-        places = (box.y - h, 0.0), (box.y + box.h, 0.3), (box.y, 0.0), (box.y + box.h - h, 0.3)
-        options = [
-            (Rect(x, y, w, h).inside(width, height), penalty)
-            for y, penalty in places
-            for x in (box.x, right)
-        ]
-        others = [other for other in boxes if other is not box]
-        cost = [
-            sum(map(option.overlap, others))
-            + 2 * sum(map(option.overlap, placed))
-            + 0.5 * option.overlap(box)
-            + penalty * w * h
-            for option, penalty in options
-        ]
-        placed.append(options[cost.index(min(cost))][0])
-    return placed
+class _CaptionPlacer:
+    """Places the captions of one frame."""
+
+    def __init__(
+        self,
+        faces: Sequence[Face],
+        boxes: list[Rect],
+        width: int,
+        height: int,
+        lang: Language,
+        top2: bool,
+        previous: Mapping[int, Caption],
+    ) -> None:
+        self._faces = faces
+        self._boxes = boxes
+        self._size = width, height
+        self._words = [captions_of(face, lang, top2=top2) for face in faces]
+        self._previous = previous
+
+    def previous(self, face: Face) -> Caption | None:
+        """The caption of the same face in the frame before."""
+        return None if face.track_id is None else self._previous.get(face.track_id)
+
+    def all(self, styles: list[Style], *, strips: bool) -> list[Caption]:
+        """One caption per face; ``strips`` reserves room for the probabilities."""
+        captions: dict[int, Caption] = {}
+        taken: list[Rect] = []
+        for i in sorted(range(len(styles)), key=lambda i: (-styles[i].font, i)):
+            caption = self._place(i, styles[i], strips, taken)
+            captions[i] = caption
+            taken += [rect for rect in (caption.label, caption.strip) if rect.w]
+        return [captions[i] for i in range(len(styles))]
+
+    def _place(self, i: int, style: Style, strips: bool, taken: list[Rect]) -> Caption:
+        face, box = self._faces[i], self._boxes[i]
+        old = self.previous(face)
+        first = 0 if old is None else old.side
+        words = self._words[i]
+        reach = self._label_width(face, words[0], style) + box.w + style.row + style.strip
+        near = box.grown(reach)
+        others = [b for j, b in enumerate(self._boxes) if j != i and b.overlap(near)]
+        taken = [rect for rect in taken if rect.overlap(near)]
+        with_strip = strips and face.emotion is not None and box.w >= MIN_STRIP_FACE
+        heights = (style.strip, 0) if with_strip else (0,)
+        cores = [_core(other) for other in others]
+        for form in words:
+            size = self._label_width(face, form, style), style.row
+            for places, obstacles in (
+                (_above_and_below, [box, *others, *taken]),
+                (_inside, [*cores, *taken]),
+                (_above_and_below, [box, *cores, *taken]),
+                (_beside, [box, *others, *taken]),
+            ):
+                for strip in heights:
+                    for side, label, bar in places(box, size, strip, self._size[0], first):
+                        if self._free(label, bar, obstacles):
+                            return Caption(form, label, bar, style, side)
+        return Caption("", EMPTY, EMPTY, style, first)
+
+    def _label_width(self, face: Face, words: str, style: Style) -> int:
+        if face.track_id is not None and words.endswith("%"):  # Steady from frame to frame.
+            words = f"{words.rpartition(' ')[0]} 100%"
+        return min(text.width(words, style.font) + 2 * style.pad, self._size[0])
+
+    def _free(self, label: Rect, strip: Rect, obstacles: list[Rect]) -> bool:
+        """Whether both lie in the picture and off all obstacles."""
+        width, height = self._size
+        for rect in (label, strip) if strip.w else (label,):
+            if rect.x < 0 or rect.y < 0 or rect.x + rect.w > width or rect.y + rect.h > height:
+                return False
+            if any(map(rect.overlap, obstacles)):
+                return False
+        return True
+
+
+_Place = tuple[int, Rect, Rect]
+"""Index, label, strip."""
+
+
+def _above_and_below(
+    box: Rect, size: tuple[int, int], strip: int, width: int, first: int
+) -> Iterator[_Place]:
+    """Places of a label of ``size`` and a strip of height ``strip``, the best first.
+
+    The strip lies between box and label and is as wide as the box. ``first`` is the index of the
+    place to begin with.
+    """
+    w, h = size
+    left, end = box.x, box.x + box.w - w
+    for side in _from(first, 0, 4):
+        x = min(max(0, end if side % 2 else left), width - w)
+        if side < 2:
+            label, bar_y = Rect(x, box.y - strip - h, w, h), box.y - strip
+        else:
+            label, bar_y = Rect(x, box.y + box.h + strip, w, h), box.y + box.h
+        yield side, label, Rect(box.x, bar_y, box.w, strip) if strip else EMPTY
+
+
+def _inside(
+    box: Rect, size: tuple[int, int], strip: int, width: int, first: int
+) -> Iterator[_Place]:
+    """The place at the top of ``box``, unless it would take much of it."""
+    w, h = size
+    if w <= min(box.w, width) and h + strip <= _MAX_INSIDE * box.h:
+        bar = Rect(box.x, box.y, box.w, strip) if strip else EMPTY
+        yield first, Rect(box.x, box.y + strip, w, h), bar
+
+
+def _beside(
+    box: Rect, size: tuple[int, int], strip: int, width: int, first: int
+) -> Iterator[_Place]:
+    """Places on the right and left; the strip is as wide as the label and lies below it."""
+    w, h = size
+    low = box.y + box.h - h - strip
+    right, left = box.x + box.w, box.x - w
+    spots = ((right, box.y), (left, box.y), (right, low), (left, low))
+    for side in _from(first, 4, 8):
+        x, y = spots[side - 4]
+        yield side, Rect(x, y, w, h), Rect(x, y + h, w, strip) if strip else EMPTY
+
+
+def _from(first: int, low: int, high: int) -> Iterator[int]:
+    """``low`` to ``high`` - 1, beginning with ``first`` if that is one of them."""
+    if low <= first < high:
+        yield first
+    yield from (i for i in range(low, high) if i != first)
+
+
+def _core(box: Rect) -> Rect:
+    """The part of a face below the forehead."""
+    top = round(_FOREHEAD * box.h)
+    return Rect(box.x, box.y + top, box.w, box.h - top)
 
 
 def _place_panels(
@@ -147,44 +273,6 @@ def _place_panels(
     return placed
 
 
-def place_bars(layout: Layout, width: int, height: int) -> list[Rect]:
-    """A place for each face's bar: below its box, or below its label if that is there."""
-    font, line = layout.style.font, layout.style.line
-    bars = []
-    for box, label in zip(layout.boxes, layout.labels, strict=True):
-        size = max(box.w, round(3 * font)), max(4, round(font * 0.5))
-        bar = Rect(box.x, box.y + box.h + line, *size).inside(width, height)
-        if bar.overlap(label) and label.y >= box.y + box.h:
-            bar = Rect(box.x, label.y + label.h, *size).inside(width, height)
-        bars.append(bar)
-    return bars
-
-
-def place_legend(
-    taken: Sequence[Rect],
-    width: int,
-    height: int,
-    style: Style,
-    lang: Language,
-    preferred: Rect | None = None,
-) -> Rect | None:
-    """The corner where a legend hides least of ``taken``; ``None`` if it hides much everywhere.
-
-    ``preferred`` is kept while it hides little: the legend of the frame before.
-    """
-    w, h = legend_size(style, lang)
-    if w > width // 2 or h > height // 2:
-        return None
-    corners = [Rect(x, y, w, h) for y in (0, height - h) for x in (width - w, 0)]
-    if preferred is not None:
-        corners.sort(key=lambda corner: corner[:2] != preferred[:2])
-    cost = [sum(map(corner.overlap, taken)) for corner in corners]
-    limit = 0.1 * w * h
-    if preferred is not None and cost[0] <= limit:
-        return corners[0]
-    return corners[cost.index(min(cost))] if min(cost) <= limit else None
-
-
 def visible(face: Face, width: int, height: int) -> Rect:
     """The part of a face's box that lies in the picture, at least one pixel."""
     x, y, w, h = face.box
@@ -193,24 +281,9 @@ def visible(face: Face, width: int, height: int) -> Rect:
     return Rect(left, top, max(1, right - left), max(1, bottom - top))
 
 
-def label_of(face: Face, lang: Language) -> str:
-    """Track number, emotion and percentage; a question mark if the quality is too low."""
-    number = "" if face.track_id is None else f"#{face.track_id} "
-    if face.emotion is None:
-        return f"{number}?"
-    return f"{number}{NAMES[lang][face.emotion]} {face.score:.0%}"
-
-
 def panel_size(style: Style, lang: Language) -> tuple[int, int]:
     """Width and height of a panel."""
     names = max(text.width(name, style.font) for name in NAMES[lang].values())
     number = text.width("100%", style.font)
     bar = round(style.font * 3.5)
     return names + bar + number + 4 * style.pad, style.dense * len(EMOTIONS) + 2 * style.pad
-
-
-def legend_size(style: Style, lang: Language) -> tuple[int, int]:
-    """Width and height of a legend."""
-    names = max(text.width(name, style.font) for name in NAMES[lang].values())
-    swatch = round(style.font * 0.7)
-    return names + swatch + 3 * style.pad, style.row * len(EMOTIONS) + 2 * style.pad

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.display.annotate import draw_note
+from fastfer.display.overlay import draw_note
 from fastfer.display.window import QUIT_KEYS, SCREEN, Window
 from fastfer.results import VideoFrameResult
 

@@ -44,20 +44,30 @@ class Window:
             return None
         return cls()
 
-    def show(self, photo: PhotoResult, frame: NDArray[np.uint8], lang: Language = "en") -> bool:
+    def show(
+        self,
+        photo: PhotoResult,
+        frame: NDArray[np.uint8],
+        *,
+        lang: Language = "en",
+        legend: bool = True,
+        top2: bool = False,
+    ) -> bool:
         """Show the annotated photo and wait for a key.
 
         Args:
             photo: is skipped if it failed.
             frame: its pixels, uint8 (H, W, 3) or (H, W).
             lang: language of the emotion names.
+            legend: see :func:`~fastfer.display.annotate.annotate_photo`.
+            top2: name the two most probable emotions of uncertain faces.
 
         Returns:
             ``False`` if the user closes the window.
         """
         if photo.result is None:
             return True
-        picture: Any = annotate_photo(frame, photo.result, lang=lang)
+        picture: Any = annotate_photo(frame, photo.result, lang=lang, legend=legend, top2=top2)
         height, width = picture.shape[:2]
         scale = min(SCREEN[0] / width, SCREEN[1] / height)
         if scale < 1:  # OpenCV's window scales without averaging.

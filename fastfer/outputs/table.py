@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TextIO
 
+from fastfer.display.captions import is_unsure
 from fastfer.labels import NAMES, Language
 from fastfer.outputs.base import Frame, Output
 from fastfer.outputs.terminal_text import display_width, pad, printable
@@ -30,14 +31,15 @@ class TableWriter(Output[PhotoResult]):
         self._names = NAMES[lang]
         self._name_width = max(map(display_width, self._names.values()))
         longest = max((display_width(printable(source)) for source in sources), default=0)
-        self._widths = (min(max(4, longest), 48), 11, 5, (self._name_width + 6) * top - 1, 22)
+        # The emotions end with " ?" where a picture shows a question mark.
+        self._widths = (min(max(4, longest), 48), 11, 5, (self._name_width + 6) * top + 1, 22, 0)
         self._line("FILE", "SIZE", "FACES", "EMOTION", "BOX (x y w h)", "TIME")
 
     def write(self, result: PhotoResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
         source, frame = printable(result.source), result.result
         if frame is None:
-            self._line(source, "", "", "unreadable", "", "")
+            self._line(source, "", "", f"unreadable: {_reason(result)}")
         else:
             size, count = f"{frame.width} x {frame.height}", str(len(frame))
             time = f"{frame.timings_ms.get('total', 0):.0f} ms"
@@ -53,11 +55,17 @@ class TableWriter(Output[PhotoResult]):
         if face.emotion is None:
             return f"low quality ({face.quality:.2f})"
         best = sorted(face.probabilities.items(), key=lambda item: -item[1])[: self._top]
-        return " ".join(f"{pad(self._names[name], self._name_width)} {p:4.0%}" for name, p in best)
+        text = " ".join(f"{pad(self._names[name], self._name_width)} {p:4.0%}" for name, p in best)
+        return f"{text} ?" if is_unsure(face) else text
 
     def _line(self, *cells: str) -> None:
-        padded = map(pad, cells, (*self._widths, 0))
+        padded = map(pad, cells, self._widths)
         self._stream.write("  ".join(padded).rstrip() + "\n")
+
+
+def _reason(result: PhotoResult) -> str:
+    """Why the photo could not be read: its error without the name of the file."""
+    return printable((result.error or "").removeprefix(f"{result.source}: "))
 
 
 def _box(face: Face) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastfer.display.annotate import FrameAnnotator, draw_note, draw_result, enlarged
+from fastfer.display.annotate import FrameAnnotator, annotate_photo, draw_result, enlarged
 from fastfer.display.canvas import COLORS
 from fastfer.labels import EMOTIONS, NAMES
 from fastfer.results import Face, FrameResult
@@ -103,17 +103,37 @@ def test_an_annotator_draws_a_frame_once() -> None:
     assert (second != picture).any()
 
 
-def test_the_legend_of_a_video_stays_in_its_corner() -> None:
-    annotator = FrameAnnotator()
-    at_right = frame(0, video_face(box=(520, 20, 100, 100)))
-    at_left = frame(1, video_face(box=(200, 200, 100, 100)))
-    first = annotator.draw(blank(640, 480), at_right)
-    second = annotator.draw(blank(640, 480), at_left)
-    fresh = draw_result(blank(640, 480), at_left, panels=False)
-    corner = np.s_[:100, :60]
-    assert (first[corner] != 200).any()
-    assert (second[corner] == first[corner]).all()
-    assert (fresh[corner] == 200).all()
+def test_frames_have_no_legend_unless_requested() -> None:
+    shown = frame(0, video_face(box=(100, 100, 60, 60)))
+    assert FrameAnnotator().draw(blank(320, 240), shown).shape == (240, 320, 3)
+    named = FrameAnnotator(legend=True)
+    sizes = {named.draw(blank(320, 240), f).shape for f in (shown, frame(1))}
+    assert len(sizes) == 1, "one size for all frames, with and without faces"
+    assert sizes.pop()[0] > 240
+
+
+def test_photos_with_strips_have_a_legend_below() -> None:
+    crowded = result(600, 450, *(face((20 + 75 * i, 60, 72, 72)) for i in range(7)))
+    assert annotate_photo(blank(600, 450), crowded).shape[0] > 450
+    assert annotate_photo(blank(600, 450), crowded, legend=False).shape[0] == 450
+    alone = result(600, 450, face((200, 150, 100, 100)))
+    assert annotate_photo(blank(600, 450), alone).shape[0] == 450, "a panel has names"
+
+
+def test_an_unsure_face_looks_the_same_whatever_its_best_emotion() -> None:
+    pictures = []
+    for best in ("happy", "angry"):
+        unsure = photo_face(best, 0.4, box=(50, 60, 80, 80), uncertain=True)
+        pictures.append(draw_result(blank(300, 200), result(300, 200, unsure), bars=False))
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+
+
+def test_an_empty_track_of_a_panel_is_not_a_bar() -> None:
+    """Neither in the colour of neutral nor as thick as a bar."""
+    sure = photo_face("happy", 1.0, box=(50, 60, 80, 80))
+    drawn = draw_result(blank(300, 200), result(300, 200, sure))
+    assert area(drawn, "neutral") == 0
+    assert area(drawn, "happy") > 0
 
 
 def test_small_faces_are_enlarged() -> None:
@@ -136,10 +156,3 @@ def test_large_faces_and_large_photos_are_not_enlarged(width: int, height: int, 
     same, result_of_it = enlarged(image, known)
     assert same is image
     assert result_of_it is known
-
-
-def test_notes_are_in_the_upper_left_corner() -> None:
-    picture = blank(400, 300)
-    draw_note(picture, ["25 fps  faces: 1", "ms: total 4.0"])
-    assert (picture[:30, :60] != 200).any()
-    assert (picture[100:, :] == 200).all()

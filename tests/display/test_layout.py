@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastfer.display.canvas import Rect
-from fastfer.display.layout import EMPTY, arrange, label_of, place_bars, place_legend, visible
+from fastfer.display.layout import EMPTY, Caption, Layout, arrange, visible
+from fastfer.display.style import MIN_STRIP_FACE
 from fastfer.labels import NAMES
 from fastfer.results import Face
 from tests.helpers.results import photo_face, video_face
@@ -19,20 +21,38 @@ def face(box: tuple[float, float, float, float], emotion: str | None = "happy") 
     return photo_face(emotion, box=box)
 
 
+def rows(count: int, columns: int, across: int, down: int, side: int) -> list[Face]:
+    """Faces of ``side`` pixels in a grid."""
+    return [
+        face((30 + across * i, 60 + down * j, side, side))
+        for j in range(count)
+        for i in range(columns)
+    ]
+
+
+def marks(layout: Layout) -> list[Rect]:
+    """All labels and strips."""
+    return [r for c in layout.captions for r in (c.label, c.strip) if r.w]
+
+
+def overlaps(rects: list[Rect]) -> int:
+    return sum(a.overlap(b) > 0 for a, b in combinations(rects, 2))
+
+
 @pytest.mark.parametrize("size", [(300, 300), (300, 200), (512, 512), (1920, 1080), (6000, 4000)])
 @pytest.mark.parametrize("lang", ["en", "vi"])
-def test_one_face_has_a_label_and_a_panel(size: tuple[int, int], lang: Any) -> None:
+def test_one_face_has_a_caption_and_a_panel(size: tuple[int, int], lang: Any) -> None:
     width, height = size
     side = min(size) / 3
     layout = arrange([face((width / 3, side, side, side))], width, height, lang, panels=True)
     assert layout.panels is not None
-    font = layout.style.font
-    assert font >= 10
-    assert max(size) / 110 <= font <= max(13, max(size) / 40), "legible on a screen"
-    (box,), (label,), (panel,) = layout.boxes, layout.labels, layout.panels
+    (box,), (caption,), (panel,) = layout.boxes, layout.captions, layout.panels
+    assert caption.style.font >= 10
+    assert max(size) / 110 <= caption.style.font <= max(14, max(size) / 40), "legible on a screen"
     assert panel.overlap(box) <= 0.05 * panel.w * panel.h
-    assert panel.overlap(label) == 0
-    for rect in (label, panel):
+    assert panel.overlap(caption.label) == 0
+    assert caption.strip == EMPTY, "the panel shows the probabilities"
+    for rect in (caption.label, panel):
         assert rect == rect.inside(width, height)
 
 
@@ -45,37 +65,90 @@ boxes = st.tuples(st.floats(-200, 500), st.floats(-200, 500), st.floats(1, 500),
     st.integers(1, 400),
     st.lists(boxes, max_size=8),
     st.sampled_from(list(NAMES)),
+    st.booleans(),
 )
-def test_everything_is_inside_any_picture(
-    width: int, height: int, places: list[Any], lang: Any
+def test_captions_of_any_faces(
+    width: int, height: int, places: list[Any], lang: Any, panels: bool
 ) -> None:
-    layout = arrange([face(box) for box in places], width, height, lang, panels=True)
-    bars = place_bars(layout, width, height)
-    for rect in (*layout.boxes, *layout.labels, *(layout.panels or ()), *bars):
+    """Inside the picture, off one another, and never on the lower part of another face."""
+    faces = [face(box) for box in places]
+    layout = arrange(faces, width, height, lang, panels=panels)
+    for rect in (*layout.boxes, *marks(layout), *(layout.panels or ())):
         assert rect == rect.inside(width, height)
+    assert overlaps(marks(layout)) == 0
+    for i, caption in enumerate(layout.captions):
+        for j, box in enumerate(layout.boxes):
+            core = box._replace(y=box.y + round(box.h * 0.3), h=box.h - round(box.h * 0.3))
+            if i != j and core.h > 0:
+                assert caption.label.overlap(core) == 0
+    assert arrange(faces, width, height, lang, panels=panels) == layout, "deterministic"
 
 
-def test_labels_of_neighbours_do_not_overlap() -> None:
-    faces = [face((40 + 150 * i, 60 + 200 * j, 100, 100)) for i in range(8) for j in range(3)]
-    layout = arrange(faces, 1280, 720, "en", panels=True)
-    for i, label in enumerate(layout.labels):
-        assert all(label.overlap(other) == 0 for other in layout.labels[i + 1 :])
-        assert all(label.overlap(box) == 0 for box in layout.boxes)
+def test_with_space_all_captions_are_whole_and_hide_no_face() -> None:
+    faces = rows(3, 8, 150, 150, 90)
+    layout = arrange(faces, 1280, 560, "en")
+    assert [caption.words for caption in layout.captions] == ["happy 70%"] * 24
+    assert all(caption.strip.w == 90 for caption in layout.captions)
+    assert overlaps([*marks(layout), *layout.boxes]) == 0
 
 
-def test_many_faces_have_bars_that_hide_no_face() -> None:
-    faces = [face((20 + 60 * i, 60 + 90 * j, 50, 50)) for i in range(9) for j in range(4)]
-    layout = arrange(faces, 600, 450, "en", panels=True)
-    assert layout.panels is None
-    for bar in place_bars(layout, 600, 450):
-        assert all(bar.overlap(rect) == 0 for rect in (*layout.boxes, *layout.labels))
+def test_strips_lie_between_caption_and_box() -> None:
+    (caption,) = arrange([face((100, 100, 90, 90))], 400, 300, "en").captions
+    assert caption.label.y + caption.label.h == caption.strip.y
+    assert caption.strip.y + caption.strip.h == 100
 
 
-def test_a_bar_is_below_a_label_that_is_below_its_box() -> None:
-    layout = arrange([face((100, 0, 60, 60))], 300, 300, "en", panels=False)
-    below = layout._replace(labels=[Rect(100, 60, 60, 15)])
-    (bar,) = place_bars(below, 300, 300)
-    assert bar.y == 75
+@pytest.mark.parametrize("side", [18, 30, 39, 40, 41, 80])
+def test_small_faces_have_no_strip(side: int) -> None:
+    (caption,) = arrange([face((200, 100, side, side))], 640, 480, "en").captions
+    assert caption.words == "happy 70%"
+    assert (caption.strip == EMPTY) is (side < MIN_STRIP_FACE)
+
+
+def test_captions_get_shorter_where_room_is_scarce() -> None:
+    between = [face((100, 100, 42, 42)), face((20, 60, 78, 120)), face((146, 60, 78, 120))]
+    assert arrange(between, 400, 300, "en").captions[0].words == "happy", "without a percentage"
+
+
+def test_a_dense_crowd_keeps_most_captions() -> None:
+    layout = arrange(rows(5, 12, 50, 64, 42), 640, 400, "en")
+    assert overlaps(marks(layout)) == 0
+    assert sum(caption.words != "" for caption in layout.captions) > 30, "of 60"
+
+
+def test_large_faces_have_larger_captions() -> None:
+    layout = arrange([face((50, 100, 60, 60)), face((500, 100, 300, 300))], 1280, 720, "en")
+    small, large = layout.captions
+    assert large.style.font > 1.5 * small.style.font
+    assert large.strip.h > small.strip.h
+
+
+def test_a_face_that_fills_the_picture_has_its_caption_inside() -> None:
+    layout = arrange([face((0, 0, 300, 400))], 300, 400, "en")
+    (caption,) = layout.captions
+    assert caption.words == "happy 70%"
+    assert caption.label.y + caption.label.h <= 100
+
+
+def test_captions_keep_their_place_from_frame_to_frame() -> None:
+    """A caption that went below because of a neighbour stays there when the neighbour leaves."""
+    neighbour = video_face(2, box=(90, 30, 80, 64))
+    known = video_face(1, box=(100, 100, 60, 60))
+    first = arrange([known, neighbour], 400, 300, "en").captions[0]
+    assert first.label.y > 100
+    alone = video_face(1, box=(102, 101, 61, 60))
+    assert arrange([alone], 400, 300, "en").captions[0].label.y < 100
+    kept = arrange([alone], 400, 300, "en", previous={1: first}).captions[0]
+    assert kept.side == first.side
+    assert kept.label.y > 100
+
+
+def test_the_width_of_a_caption_is_steady_in_videos() -> None:
+    def width(score: float) -> int:
+        tracked = video_face(1, "happy", score, box=(100, 100, 60, 60))
+        return arrange([tracked], 400, 300, "en").captions[0].label.w
+
+    assert width(0.91) == width(1.0)
 
 
 def test_faces_of_low_quality_need_no_panel() -> None:
@@ -85,26 +158,13 @@ def test_faces_of_low_quality_need_no_panel() -> None:
     assert layout.panels[:-1] == [EMPTY] * 25
 
 
-def test_a_legend_keeps_its_corner_while_it_hides_little() -> None:
-    style = arrange([], 600, 400, "en", panels=False).style
-    first = place_legend([], 600, 400, style, "en")
-    assert first is not None
-    face_there = [Rect(first.x, first.y, first.w, first.h)]
-    second = place_legend(face_there, 600, 400, style, "en", first)
-    assert second is not None
-    assert second.overlap(first) == 0
-    assert place_legend([], 600, 400, style, "en", second) == second
-    assert place_legend([Rect(0, 0, 600, 400)], 600, 400, style, "en", second) is None
-    assert place_legend([], 60, 60, style, "en") is None
+def test_without_bars_there_are_captions_only() -> None:
+    layout = arrange([face((100, 100, 90, 90))], 400, 300, "en", bars=False, panels=True)
+    assert layout.panels is None
+    assert isinstance(layout.captions[0], Caption)
+    assert layout.captions[0].strip == EMPTY
 
 
 def test_visible_part_of_a_box() -> None:
     assert visible(face((-30, -30, 50, 60)), 100, 100) == (0, 0, 20, 30)
     assert visible(face((500, 500, 50, 60)), 100, 100) == (99, 99, 1, 1)
-
-
-def test_labels() -> None:
-    assert label_of(photo_face("sad", 0.7), "en") == "sad 70%"
-    assert label_of(video_face(3, "happy", 0.9), "vi") == "#3 Vui vẻ 90%"
-    assert label_of(video_face(3, None), "en") == "#3 ?"
-    assert label_of(photo_face(None), "en") == "?"

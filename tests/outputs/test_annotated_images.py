@@ -29,6 +29,32 @@ def test_copies_have_unique_names_and_spare_the_originals(tmp_path: Path) -> Non
     assert picture.any()
 
 
+def test_copies_of_subdirectories_keep_them(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    (photos / "a" / "b").mkdir(parents=True)
+    (photos / "c").mkdir()
+    paths = [str(photos), str(tmp_path / "x" / "*" / "*.jpg"), str(tmp_path / "one.jpg")]
+    sources = [
+        *(str(photos / name) for name in ("1.jpg", "a/1.jpg", "a/b/1.jpg", "c/1.gif")),
+        *(str(tmp_path / name) for name in ("x/y/1.jpg", "one.jpg")),
+    ]
+    out = tmp_path / "out"
+    writer = AnnotatedImageWriter(out, sources, paths=paths)
+    write_all(writer, [photo(source, photo_face()) for source in sources], FRAME)
+    copies = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert copies == {"1.jpg", "a/1.jpg", "a/b/1.jpg", "c/1.png", "y/1.jpg", "one.jpg"}
+
+
+def test_copies_into_the_directory_itself_spare_the_originals(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    original = tmp_path / "a" / "1.jpg"
+    original.touch()
+    writer = AnnotatedImageWriter(tmp_path, [str(original)], paths=[str(tmp_path)])
+    write_all(writer, [photo(str(original), photo_face())], FRAME)
+    assert original.stat().st_size == 0
+    assert (tmp_path / "a" / "1-2.jpg").is_file()
+
+
 def test_failed_photos_are_skipped(tmp_path: Path) -> None:
     write_all(AnnotatedImageWriter(tmp_path / "out", ["b.jpg"]), [FAILED])
     assert list((tmp_path / "out").iterdir()) == []

@@ -32,4 +32,14 @@ def test_one_line_per_face() -> None:
     assert lines[2].split()[:2] == ["sad", "70%"]
     assert "low quality (0.25)" in lines[3]
     assert "no face" in lines[4]
-    assert lines[5].split() == ["b.jpg", "unreadable"]
+    assert lines[5].split(maxsplit=1) == ["b.jpg", "unreadable: the file is empty"]
+
+
+def test_unsure_faces_have_a_question_mark() -> None:
+    stream = io.StringIO()
+    table = TableWriter(stream, ["a.jpg"])
+    table.write(photo("a.jpg", photo_face("sad", 0.9), photo_face("sad", 0.9, uncertain=True)))
+    sure, unsure = stream.getvalue().splitlines()[1:]
+    assert "90% ?" in unsure
+    assert "?" not in sure
+    assert sure.index("   1    2") == unsure.index("   1    2"), "columns align"

@@ -1,0 +1,58 @@
+"""The names of the colours, in a band below a picture."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastfer.display import text
+from fastfer.display.canvas import COLORS, DARK, LIGHT, Rect, fill, write
+from fastfer.display.style import Style, font_limits
+from fastfer.labels import EMOTIONS, NAMES, Language
+
+
+class Entry(NamedTuple):
+    """One colour and its name."""
+
+    emotion: str
+    swatch: Rect
+    x: int
+    """Left edge of the name."""
+    row: Rect
+
+
+def legend_entries(width: int, style: Style, lang: Language) -> list[Entry]:
+    """The places of the seven entries in a band of ``width`` pixels, in as many rows as needed."""
+    swatch = round(style.font * 0.75)
+    entries: list[Entry] = []
+    x, y = style.pad, style.pad // 2
+    for emotion in EMOTIONS:
+        wide = swatch + style.pad + text.width(NAMES[lang][emotion], style.font)
+        if x > style.pad and x + wide + style.pad > width:
+            x, y = style.pad, y + style.row
+        square = Rect(x, y + (style.row - swatch) // 2, swatch, swatch)
+        entries.append(Entry(emotion, square, x + swatch + style.pad, Rect(0, y, width, style.row)))
+        x += wide + 2 * style.pad
+    return entries
+
+
+@lru_cache(maxsize=8)
+def legend_band(width: int, height: int, lang: Language) -> Any:
+    """A band for a picture of ``width`` x ``height``: uint8 (H, width, 3), H even, read-only."""
+    style = Style.of(1.3 * font_limits(width, height)[0])
+    entries = legend_entries(width, style, lang)
+    tall = entries[-1].row.y + style.row + style.pad // 2
+    band = np.full((tall + tall % 2, width, 3), DARK, np.uint8)
+    for entry in entries:
+        fill(band, entry.swatch, COLORS[entry.emotion])
+        write(band, NAMES[lang][entry.emotion], entry.x, entry.row, style.font, LIGHT)
+    band.flags.writeable = False
+    return band
+
+
+def with_legend(picture: Any, lang: Language) -> Any:
+    """``picture`` with the band below it: a new array, higher and of the same width."""
+    height, width = picture.shape[:2]
+    return np.concatenate((picture, legend_band(width, height, lang)))
