@@ -9,7 +9,6 @@ quarter of a pixel.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 
 import cv2
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.inputs import CLIP_FPS, YUNET, Frame, clips, looped
+from fastfer.cli.arguments import CommandParser
 from fastfer.detectors import Detections, Detector, create_detector
 from fastfer.engine import Engine
 from fastfer.io.frame_source import ArraySource
@@ -67,7 +67,9 @@ def label_noise_floor(frames: list[Frame], engine: Engine) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = CommandParser(
+        prog="python -m benchmarks.audit", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--frames", type=int, default=300, help="frames of each looped clip")
     count = parser.parse_args().frames
     usable = detectors()

@@ -10,7 +10,6 @@ the growth of the process's peak.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.inputs import PHOTOS, Frame, astronaut
-from fastfer.cli.arguments import detect_size
+from fastfer.cli.arguments import CommandParser, detect_size
 from fastfer.engine import Engine
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.results import Face
@@ -97,7 +96,9 @@ def peak_memory() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = CommandParser(
+        prog="python -m benchmarks.resolution", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--model", type=Path, help="expression network (default: the bundled one)")
     parser.add_argument("--detector", default="auto")
     parser.add_argument("--detect-size", type=detect_size, default="auto")

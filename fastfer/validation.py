@@ -97,17 +97,17 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Whether ``value`` is a real number; a string is not."""
-    return isinstance(value, Real)
+    """Whether ``value`` is a real number; a string or boolean is not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def is_integer(value: object) -> bool:
-    """Whether ``value`` is an integer of Python or NumPy."""
+    """Whether ``value`` is an integer of Python or NumPy; a boolean is not."""
     try:
         operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         return False
-    return True
+    return not isinstance(value, bool)
 
 
 def _limits(low: float, value: Any) -> str:

@@ -40,10 +40,14 @@ def test_values_in_range(check: Callable[..., None], values: list[Any]) -> None:
     ("check", "values"),
     [
         (check_range, [(-1, 0), ("1", 0), (None, 0), (HIGHEST + 1, 0), (float("nan"), 0)]),
-        (check_range, [(2, 0, 1), ([1], 0, 1)]),
-        (check_integer, [(0, 1), (1.0, 1), ("1", 1), (None, 1), (8, 1, 7), (HIGHEST + 1, 0)]),
-        (check_unit_interval, [-0.1, 1.1, "0", None, float("nan")]),
-        (check_positive, [0, -1, "1", None, float("nan")]),
+        (check_range, [(2, 0, 1), ([1], 0, 1), (True, 0, 1), (np.True_, 0, 1)]),
+        (
+            check_integer,
+            [(0, 1), (1.0, 1), ("1", 1), (None, 1), (8, 1, 7), (True, 0), (np.True_, 0)],
+        ),
+        (check_integer, [(True, 0), (np.True_, 0)]),
+        (check_unit_interval, [-0.1, 1.1, "0", None, float("nan"), True, np.False_]),
+        (check_positive, [0, -1, "1", None, float("nan"), True]),
         (check_choice, [("c", ("a", "b")), ([1], ["a"])]),
     ],
 )

@@ -16,7 +16,7 @@ from fastfer.errors import ModelError, UsageError
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.labels import EMOTIONS
 from fastfer.priors import MIN_SHARE
-from fastfer.validation import is_number
+from fastfer.validation import is_integer, is_number
 
 PREFIX: Final = "fastfer."
 SCHEMA: Final = 1
@@ -178,14 +178,10 @@ def _check_types(values: Mapping[str, Any], source: str) -> None:
                 good = isinstance(value, list) and all(isinstance(v, str) for v in value)
             case "input_size" | "channels" | "schema":
                 wanted = "an integer"
-                good = isinstance(value, int) and not isinstance(value, bool)
+                good = is_integer(value)
             case "scale" | "bias" | "temperature":
                 wanted = "a finite number"
-                good = (
-                    isinstance(value, (int, float))
-                    and not isinstance(value, bool)
-                    and abs(value) < FLOAT32_MAX
-                )
+                good = is_number(value) and abs(value) < FLOAT32_MAX
             case "metrics" | "outputs" | "priors":
                 wanted = "an object"
                 good = isinstance(value, dict)

@@ -37,9 +37,8 @@ class CommandParser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
-        )
+        options = {"formatter_class": argparse.RawDescriptionHelpFormatter} | options
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and where to find help; exit with code 2."""

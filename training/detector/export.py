@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastfer.cli.arguments import CommandParser
 from training.common import checked_export
 from training.common.options import run_command
 from training.detector.photos import Photo, read_photos
@@ -24,7 +25,7 @@ LARGEST = 600_000
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(prog="python -m training.detector.export", description=__doc__)
+    p = CommandParser(prog="python -m training.detector.export", description=__doc__)
     checked_export.add_options(p, data="labels.jsonl", name="nano")
     options = p.parse_args(arguments)
     return run_command(lambda: checked_export.run_export(options, lambda d: _prepare(options, d)))

@@ -7,12 +7,12 @@ unknown: those that come from another detector are less exact than a face mesh's
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import InputError, UsageError
 from training.common.options import run_command
 
@@ -21,7 +21,7 @@ UNKNOWN = [float("nan")] * 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.detector.merge_labels", description=(__doc__ or "").splitlines()[0]
     )
     p.add_argument("folder", nargs="+", type=Path, help="folder with labels.jsonl and images/")

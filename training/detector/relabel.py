@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import InputError, UsageError
 from fastfer.kernels.boxes import iou
 from training.common.options import amount, resume_advice, run_command
@@ -38,7 +39,7 @@ Locate = Callable[[Points, Points], Points]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.detector.relabel",
         description="Replace the landmarks of labelled photos by those of MediaPipe's face mesh.",
     )

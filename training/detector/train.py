@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 import cv2
 
+from fastfer.cli.arguments import CommandParser
 from training.common import trainer
 from training.common.config import TrainingConfig
 from training.common.options import amount, share, whole
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.detector.train",
         description="Train the face detector.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import ModelError, UsageError
 from training.common.options import run_command, whole
 from training.common.output_files import temporary_files
@@ -29,7 +30,7 @@ TOLERANCE = 1e-4
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.detector.widen",
         description="Start a wider face detector with the function of a narrower one.",
     )

@@ -21,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.detectors import Detector, create_detector
 from fastfer.errors import UsageError
 from training.common.options import run_command, whole
@@ -44,7 +45,7 @@ ms a photo |
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.evaluate_detectors", description=(__doc__ or "").splitlines()[0]
     )
     p.add_argument("detector", nargs="+", help="run folder, .keras file, or detector")

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.detectors import Detections, Detector
 from training.common.options import run_command, whole
 from training.evaluate_detectors.__main__ import open_detector
@@ -52,7 +53,7 @@ class Shifted:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.evaluate_detectors.label_noise",
         description=(__doc__ or "").splitlines()[0],
     )

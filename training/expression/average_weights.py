@@ -6,22 +6,20 @@ The average is often more accurate than each (Wortsman et al., Model soups, 2022
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import UsageError
 from training.common.options import amount, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
-        prog="python -m training.expression.average_weights", description=__doc__
-    )
+    p = CommandParser(prog="python -m training.expression.average_weights", description=__doc__)
     p.add_argument("networks", type=Path, nargs="+", help="run folders or .keras files")
     p.add_argument(
         "--shares", type=amount, nargs="+", help="weight of each network (default: equal)"

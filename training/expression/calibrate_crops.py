@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.classifiers.native import EmotionClassifier
+from fastfer.cli.arguments import CommandParser
 from fastfer.crops import roll_angles
 from fastfer.detectors import CropCalibration, Detections, Detector, create_detector
 from fastfer.kernels.boxes import iou
@@ -36,7 +37,7 @@ POINTS = ("right eye", "left eye", "nose", "right mouth corner", "left mouth cor
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m training.expression.calibrate_crops",
         description="Measure how a detector crops faces, and the accuracy of its crops.",
     )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import UsageError
 from training.common.options import run_command, whole
 
@@ -34,9 +35,7 @@ SAME = ("kernel_size", "strides", "padding", "dilation_rate", "groups", "activat
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
-        prog="python -m training.expression.channel_pruning", description=__doc__
-    )
+    p = CommandParser(prog="python -m training.expression.channel_pruning", description=__doc__)
     p.add_argument("large", type=Path, help="run folder or .keras file")
     p.add_argument(
         "--arch", default="fastfer", help="architecture of the small network (default: %(default)s)"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import InputError, UsageError
 from training.common import precision, trainer
 from training.common.config import TrainingConfig
@@ -43,7 +44,7 @@ class ExpressionConfig(TrainingConfig):
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``python -m training.train``."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.train",
         description="Train an expression network on FER-2013.",
         formatter_class=_HelpFormatter,

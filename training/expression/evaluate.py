@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from training.common.options import run_command, whole
@@ -35,7 +36,7 @@ CHUNK = 1024
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
+    p = CommandParser(prog="python -m training.evaluate", description=__doc__)
     p.add_argument("models", nargs="+", help="run folders, .keras or .onnx files")
     p.add_argument("--data", required=True, help="CSV or folder, as for training")
     p.add_argument("--votes", help="FER+ votes: also measure against their majority")

@@ -18,6 +18,7 @@ import onnx
 from numpy.typing import NDArray
 
 from fastfer.classifiers.contract import HEADS, ModelContract
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.priors import read_prior
@@ -57,7 +58,7 @@ TRAINING_ONLY = {"Dropout", "RandomUniform", "RandomNormal", "BatchNormalization
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(prog="python -m training.export", description=__doc__)
+    p = CommandParser(prog="python -m training.export", description=__doc__)
     p.add_argument("run", help="run folder, or a .keras file")
     p.add_argument("--out", required=True, type=Path, help="the .onnx file to write")
     p.add_argument("--data", help="CSV or folder (default: that of the run)")
@@ -254,7 +255,10 @@ def export(
     convert(merged_heads(predictor.model, calibration), plain)
     write_metadata(plain, contract)
     lines = [f"temperature {', '.join(f'{k} {v:.3f}' for k, v in temperatures.items())}"]
-    for what, table in (("offsets", calibration.offsets), ("prior", calibration.priors)):
+    for what, table in (
+        ("offsets added to the logits", calibration.offsets),
+        ("prior, the class frequencies for which the probabilities hold,", calibration.priors),
+    ):
         for output, values in table.items():
             pairs = zip(predictor.classes, values, strict=True)
             shown = ", ".join(f"{name} {value:.3f}" for name, value in pairs)

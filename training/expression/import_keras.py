@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fastfer.classifiers.contract import ModelContract
 from fastfer.classifiers.custom import SYNONYMS
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import InputError, ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from training.common.options import finite, run_command
@@ -39,7 +40,7 @@ NATIVE_INPUT = (48, 48, 1)
 
 def main(arguments: Sequence[str] | None = None, prog: str = "fastfer import") -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(prog=prog, description="Convert a Keras classifier to ONNX.")
+    p = CommandParser(prog=prog, description="Convert a Keras classifier to ONNX.")
     p.add_argument("model", type=Path, help="a .h5, .hdf5 or .keras file")
     p.add_argument("--out", required=True, type=Path, help="the .onnx file to write")
     p.add_argument(

@@ -8,7 +8,6 @@ training face, and prints how often both have the same label and how often each 
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.cli.arguments import CommandParser
 from training.common.options import run_command
 from training.expression.data import load_dataset
 from training.expression.face_sources import SIDE, as_batch
@@ -70,9 +70,7 @@ def _signatures(faces: NDArray[np.uint8], cut: int) -> NDArray[np.float32]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
-        prog="python -m training.expression.near_duplicates", description=__doc__
-    )
+    p = CommandParser(prog="python -m training.expression.near_duplicates", description=__doc__)
     p.add_argument("model", type=Path, nargs="+", help="run folders, .keras or .onnx files")
     p.add_argument("--data", required=True, help="CSV or folder, as for training")
     options = p.parse_args(arguments)

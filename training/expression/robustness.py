@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import InputError, UsageError
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
@@ -101,9 +102,7 @@ CHANGES: dict[str, Callable[[Face, np.random.Generator], Face]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
-        prog="python -m training.expression.robustness", description=__doc__
-    )
+    p = CommandParser(prog="python -m training.expression.robustness", description=__doc__)
     p.add_argument("model", help="run folder, .keras or .onnx file of seven classes")
     p.add_argument("--data", required=True, help="CSV or folder, as for training")
     p.add_argument(

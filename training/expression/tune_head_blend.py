@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.priors import PRIORS, prior_shares, reweighted
@@ -70,9 +71,7 @@ class Measured:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
-        prog="python -m training.expression.tune_head_blend", description=__doc__
-    )
+    p = CommandParser(prog="python -m training.expression.tune_head_blend", description=__doc__)
     p.add_argument("run", help="run folder of --targets both, or its .keras file")
     p.add_argument("--data", help="CSV (default: that of the run)")
     p.add_argument("--votes", help="FER+ votes (default: those of the run)")

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fastfer import pack_faces
+from fastfer.cli.arguments import CommandParser
 from fastfer.crops import is_croppable
 from fastfer.detectors.nano import NANO_MODEL, NanoDetector
 from fastfer.detectors.nano_refiner import SIZE, encode, proposal_crops
@@ -107,7 +108,7 @@ class Crops:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.refiner.crops",
         description="Draw training crops for the face detector's second stage.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

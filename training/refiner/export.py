@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastfer.cli.arguments import CommandParser
 from training.common import checked_export
 from training.common.options import amount, finite, run_command
 from training.detector.tiles import Pixels
@@ -26,7 +27,7 @@ CHECKED = 512
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(prog="python -m training.refiner.export", description=__doc__)
+    p = CommandParser(prog="python -m training.refiner.export", description=__doc__)
     checked_export.add_options(p, data="val.npz", name="refiner")
     add_score_options(p)
     options = p.parse_args(arguments)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastfer.cli.arguments import CommandParser
 from training.common import trainer
 from training.common.config import TrainingConfig
 from training.common.options import whole
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.refiner.train",
         description="Train the face detector's second stage.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
