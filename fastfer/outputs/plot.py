@@ -1,46 +1,42 @@
-"""A plot of emotions over time: one band of stacked probabilities per face."""
+"""A plot of emotions over time: one band of stacked probabilities per person."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from fastfer.display import text
-from fastfer.display.canvas import COLORS, Color, Rect, fill, write
+from fastfer.display.timeline import MAX_BANDS, Band, draw_timeline
 from fastfer.errors import UsageError
-from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.labels import Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.frame_times import FrameTimes
 from fastfer.outputs.paths import write_whole
-from fastfer.results import VideoFrameResult
+from fastfer.outputs.terminal_text import printable
+from fastfer.results import Face, VideoFrameResult
 
 MAX_BINS: Final = 1024
 """Maximum number of time steps; longer videos have longer steps."""
-MAX_BANDS: Final = 12
-"""Maximum number of faces, those longest in view."""
-WIDTH: Final = 1200
-BAND: Final = 96
-"""Width of the plot and height of a band, in pixels."""
-
-_PAPER: Final[Color] = (255, 255, 255)
-_INK: Final[Color] = (40, 36, 34)
-_GRID: Final[Color] = (226, 222, 220)
-_EMPTY: Final[Color] = (246, 244, 243)
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP, _FONT = 84, 28, 56, 48, 14, 17
+THUMBNAIL: Final = 96
+"""Side in pixels of the pictures that are kept, one per person."""
+_BETTER: Final = 1.2
+"""Factor by which a face must be larger or of higher quality to replace a thumbnail."""
 
 
 class PlotWriter(Output[VideoFrameResult]):
-    """Collects probabilities in bounded memory and draws them at the end."""
+    """Collects probabilities in bounded memory and draws them at the end.
 
-    def __init__(self, path: Path, *, lang: Language = "en") -> None:
+    A person is in view from a frame with a confirmed face to the next frame without it.
+    """
+
+    def __init__(self, path: Path, *, lang: Language = "en", thumbnails: bool = True) -> None:
         """
         Args:
             path: .png, .jpg or .webp file.
-            lang: language of the emotion names.
+            lang: language of all words.
+            thumbnails: show a picture of each person.
 
         Raises:
             UsageError: code ``unsupported_format``, unknown suffix.
@@ -52,32 +48,73 @@ class PlotWriter(Output[VideoFrameResult]):
             )
         self._path = path
         self._lang: Language = lang
-        self._step = 0.02
+        self._thumbnails = thumbnails
+        self._step = 0.01
         self._times = FrameTimes(self._step)
-        self._bins: dict[int, dict[int, NDArray[np.float64]]] = {}
+        self._bands: dict[int, Band] = {}
+        self._source = ""
         self._end = 0.0
+        self._last: VideoFrameResult | None = None
+        """The last frame, whose duration is not known yet."""
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
-        self._end = result.pts
-        self._times.add(result.pts)
+        self._source = result.source
+        lasted = self._times.add(result.pts)
+        if self._last is not None:
+            self._count(self._last, lasted)
+        self._end = max(self._end, result.pts)
+        self._last = result
+        if self._thumbnails and image is not None:
+            for track_id, face in result.tracks.items():
+                if _drawn(face):
+                    self._keep_thumbnail(self._band(track_id), face, image)
+
+    def _count(self, result: VideoFrameResult, seconds: float) -> None:
+        """Add the faces of a frame that lasted ``seconds``."""
+        start, end = result.pts, result.pts + seconds
+        self._end = max(self._end, end)
         while self._end / self._step >= MAX_BINS:
             self._coarsen()
-        at = int(result.pts / self._step)
         for track_id, face in result.tracks.items():
-            if face.confirmed and face.emotion is not None:
-                bins = self._bins.setdefault(track_id, {})
-                values = np.array([*face.probabilities.values(), 1.0])
-                bins[at] = bins.get(at, 0.0) + values
+            if not _drawn(face):
+                continue
+            bins = self._band(track_id).bins
+            values = np.array([*face.probabilities.values(), 1.0])
+            for at in range(int(start / self._step), int(end / self._step) + 1):
+                low, high = at * self._step, (at + 1) * self._step
+                if (part := min(end, high) - max(start, low)) > 0:
+                    bins[at] = bins.get(at, 0.0) + part * values
+
+    def _band(self, track_id: int) -> Band:
+        return self._bands.setdefault(track_id, Band(track_id))
+
+    def _keep_thumbnail(self, band: Band, face: Face, image: Frame) -> None:
+        """Keep the picture of the largest face of the highest quality."""
+        x, y, w, h = face.box
+        rank = face.quality * min(w, h)
+        if rank <= _BETTER * band.thumbnail_rank:
+            return
+        half = 0.62 * max(w, h)
+        left, top = round(x + w / 2 - half), round(y + h / 2 - half)
+        part = image[max(0, top) : round(top + 2 * half), max(0, left) : round(left + 2 * half)]
+        if part.size == 0:
+            return
+        side = min(part.shape[:2])  # At an edge of the picture: the square that is inside.
+        top, left = ((length - side) // 2 for length in part.shape[:2])
+        square: Any = part[top : top + side, left : left + side]
+        small: Any = cv2.resize(square, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+        band.thumbnail = cv2.cvtColor(small, cv2.COLOR_GRAY2BGR) if small.ndim == 2 else small
+        band.thumbnail_rank = rank
 
     def _coarsen(self) -> None:
         """Double the step and merge pairs of bins."""
         self._step *= 2
-        for track, bins in self._bins.items():
-            merged: dict[int, NDArray[np.float64]] = {}
-            for at, values in bins.items():
+        for band in self._bands.values():
+            merged: dict[int, Any] = {}
+            for at, values in band.bins.items():
                 merged[at // 2] = merged.get(at // 2, 0.0) + values
-            self._bins[track] = merged
+            band.bins = merged
 
     def close(self) -> None:
         """Draw and save the plot.
@@ -93,74 +130,20 @@ class PlotWriter(Output[VideoFrameResult]):
 
     def draw(self) -> Frame:
         """The plot as uint8 (H, WIDTH, 3), blue-green-red."""
-        longest = sorted(self._bins, key=lambda t: -sum(v[-1] for v in self._bins[t].values()))
-        tracks = sorted(longest[:MAX_BANDS])
-        rows = max(1, len(tracks))
-        bottom = _TOP + rows * (BAND + _GAP) - _GAP
-        picture = np.full((bottom + _BOTTOM, WIDTH, 3), _PAPER, np.uint8)
-        self._draw_legend(picture)
-        if not tracks:
-            fill(picture, Rect(_LEFT, _TOP, WIDTH - _LEFT - _RIGHT, BAND), _EMPTY)
-            write(picture, "-", _LEFT + 12, Rect(0, _TOP, 0, BAND), _FONT, _INK)
-        for row, track in enumerate(tracks):
-            top = _TOP + row * (BAND + _GAP)
-            self._draw_band(picture, self._bins[track], top)
-            write(picture, f"#{track}", _GAP, Rect(0, top, 0, BAND), _FONT * 1.2, _INK)
-        hidden = len(self._bins) - len(tracks)
-        self._draw_axis(picture, bottom, f"+ {hidden} #" if hidden > 0 else "")
-        return picture
-
-    def _draw_band(self, picture: Frame, bins: dict[int, NDArray[np.float64]], top: int) -> None:
-        """Draw stacked probabilities, one column of pixels after the other."""
-        span = WIDTH - _LEFT - _RIGHT
-        fill(picture, Rect(_LEFT, top, span, BAND), _EMPTY)
-        # Fill gaps between frames up to half a second, or one frame of a slow source.
-        reach = max(1, round(max(0.5, 1.5 * self._times.typical) / self._step))
-        times = np.array(sorted(bins))
-        for column in range(span):
-            now = column / span * max(self._end, self._step) / self._step
-            i = int(np.searchsorted(times, now, side="right")) - 1
-            if i < 0 or now - times[i] > reach:
-                continue
-            sums = bins[int(times[i])]
-            edges = np.rint(np.cumsum([0.0, *(sums[:-1] / sums[-1])]) * BAND).astype(int)
-            for k, emotion in enumerate(EMOTIONS):
-                low, high = top + BAND - edges[k + 1], top + BAND - edges[k]
-                picture[low:high, _LEFT + column] = COLORS[emotion]
-
-    def _draw_legend(self, picture: Frame) -> None:
-        x = _LEFT
-        for emotion in EMOTIONS:
-            name = NAMES[self._lang][emotion]
-            fill(picture, Rect(x, 20, 16, 16), COLORS[emotion])
-            write(picture, name, x + 23, Rect(0, 16, 0, 24), _FONT, _INK)
-            x += 23 + text.width(name, _FONT) + 26
-
-    def _draw_axis(self, picture: Frame, bottom: int, note: str) -> None:
-        span = WIDTH - _LEFT - _RIGHT
-        end = max(self._end, self._step)
-        step = next((s for s in _STEPS if end / s <= 10), _STEPS[-1] * 10)
-        at = 0.0
-        while at <= end:
-            x = _LEFT + round(at / end * (span - 1))
-            cv2.line(picture, (x, bottom + 4), (x, bottom + 10), _INK, 1)
-            label = _label(at, step)
-            left = min(max(0, x - text.width(label, _FONT) // 2), WIDTH - text.width(label, _FONT))
-            write(picture, label, left, Rect(0, bottom + 12, 0, 24), _FONT, _INK)
-            at += step
-        cv2.line(picture, (_LEFT, bottom + 4), (_LEFT + span - 1, bottom + 4), _INK, 1)
-        write(picture, note, _GAP, Rect(0, bottom + 12, 0, 24), _FONT, _INK)
+        if self._last is not None:
+            self._count(self._last, self._times.typical)
+            self._last = None
+        seen = [band for band in self._bands.values() if band.bins]
+        longest = sorted(seen, key=lambda band: (-band.seconds, band.track_id))[:MAX_BANDS]
+        return draw_timeline(
+            sorted(longest, key=lambda band: band.track_id),
+            end=max(self._end, self._step),
+            step=self._step,
+            source=printable(self._source),
+            hidden=len(seen) - len(longest),
+            lang=self._lang,
+        )
 
 
-_STEPS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
-
-
-def _label(seconds: float, step: float) -> str:
-    if step < 1:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if step < 60 and whole < 60:
-        return f"{whole} s"
-    hours, rest = divmod(whole, 3600)
-    minutes = f"{rest // 60}:{rest % 60:02}"
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else minutes
+def _drawn(face: Face) -> bool:
+    return bool(face.confirmed) and face.emotion is not None
