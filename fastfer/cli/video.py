@@ -165,7 +165,8 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--events",
         metavar="FILE",
-        help="write intervals of one emotion per face: .jsonl, .srt or .vtt",
+        help="write who appears and leaves and which emotions start and end, as it happens "
+        "(.jsonl, or - for standard output), or subtitles (.srt, .vtt)",
     )
     group.add_argument("--save", type=Path, metavar="FILE", help="write an annotated video")
     group.add_argument(
@@ -308,9 +309,10 @@ def _open_outputs(
 
         add(CsvWriter(args.csv, resume=args.resume, excel=args.excel))
     if args.events:
-        from fastfer.outputs.events import EventWriter
+        from fastfer.outputs.events import EventWriter, WallClock
 
-        add(EventWriter(args.events, 1 / source.fps, lang=args.lang))
+        clock = WallClock() if source.live else None
+        add(EventWriter(args.events, 1 / source.fps, lang=args.lang, wall_clock=clock))
     if args.plot:
         from fastfer.outputs.plot import PlotWriter
 
