@@ -40,8 +40,7 @@ def add_limit_options(parser: argparse.ArgumentParser, *, isolate: bool = False)
         type=integer(1),
         default=default.memory,
         metavar="BYTES",
-        help="refuse pictures whose decoding takes more memory (default: "
-        f"{default.memory:,}, which no picture of --max-pixels exceeds)",
+        help=f"refuse pictures whose decoding takes more memory (default: {default.memory:,})",
     )
     group.add_argument(
         "--max-seconds",

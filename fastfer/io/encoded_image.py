@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords
+from fastfer.io.decode_pixels import decode_without_end, imdecode, on_white, rotate_upright
 from fastfer.io.image_headers import SNIFF, read_header, sniff
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
@@ -28,7 +29,7 @@ IN_MEMORY: Final = "picture in memory"
 class EncodedImage:
     """A picture file in memory. Its header is parsed once, before any pixel is decoded."""
 
-    __slots__ = ("data", "header", "limits", "name")
+    __slots__ = ("data", "header", "limits", "name", "warning")
 
     def __init__(
         self, data: bytes, name: str = IN_MEMORY, limits: FileLimits = DEFAULT_LIMITS
@@ -48,6 +49,8 @@ class EncodedImage:
         self.name = name
         self.limits = limits
         self.header = read_header(data, name)
+        self.warning: str | None = None
+        """What is wrong with the file, although :meth:`decode` could read it."""
 
     @classmethod
     def from_stream(
@@ -135,28 +138,42 @@ class EncodedImage:
         if header.alpha:
             flags = cv2.IMREAD_UNCHANGED
         try:
-            frame: Any = cv2.imdecode(np.frombuffer(self.data, np.uint8), flags)
-        except (cv2.error, MemoryError) as error:
-            raise InputError(
-                f"{name}: {header.format} of {header.width} x {header.height} pixels cannot be "
-                f"decoded: {str(error).strip()}",
-                code="damaged",
-            ) from None
+            frame = self._pixels(flags)
+            if frame is None:
+                raise self._damaged("its pixels cannot be decoded")
+            if frame.shape[:2] != (header.height, header.width):
+                raise self._damaged(f"its decoder finds {frame.shape[1]} x {frame.shape[0]} pixels")
+            if frame.dtype not in (np.uint8, np.uint16):
+                raise InputError(
+                    f"{name}: {header.format} with {frame.dtype} samples; fastfer reads 8 and 16 "
+                    "bits per channel: open it in another program and save it as JPEG or PNG",
+                    code="unsupported_format",
+                )
+            if header.alpha:
+                frame = on_white(frame, premultiplied=header.premultiplied)
+            return rotate_upright(frame, header.orientation)
+        except MemoryError:
+            raise self._too_large() from None
+        except cv2.error as error:
+            if getattr(error, "code", None) == cv2.Error.StsNoMem:
+                raise self._too_large() from None
+            raise self._damaged(f"its decoder says: {str(error).strip()}") from None
+
+    def _pixels(self, flags: int) -> Any:
+        """What OpenCV makes of the parts of the file that the parser understood."""
+        header = self.header
+        data = header.decodable(self.data)
+        if not header.truncated:
+            return imdecode(data, flags)
+        frame = decode_without_end(data, flags) if header.format == "JPEG" else None
         if frame is None:
             raise InputError(
-                f"{name}: damaged {header.format}, or a variant that OpenCV cannot decode; open it "
-                "in another program and save it as JPEG or PNG",
-                code="damaged",
+                f"{self.name}: truncated {header.format}: {len(self.data)} bytes, the end of the "
+                "picture is missing; copy or download the file again",
+                code="truncated",
             )
-        if frame.dtype not in (np.uint8, np.uint16):
-            raise InputError(
-                f"{name}: {header.format} with {frame.dtype} samples; fastfer reads 8 and 16 bits "
-                "per channel: open it in another program and save it as JPEG or PNG",
-                code="unsupported_format",
-            )
-        if header.alpha:
-            frame = _on_white(frame, premultiplied=header.premultiplied)
-        return _rotate_upright(frame, header.orientation)
+        self.warning = "the file lacks its end marker; all pixels are there"
+        return frame
 
     def decode_reduced(self, factor: int, *, gray: bool = False) -> Frame | None:
         """Decode a JPEG at 1/``factor`` of its size, as :meth:`reduction` returned it.
@@ -165,7 +182,6 @@ class EncodedImage:
         cannot decode it; :meth:`decode` then raises the error that explains why.
         """
         import cv2
-        import numpy as np
 
         color = {
             2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -174,23 +190,46 @@ class EncodedImage:
         }
         flags = color[factor] & ~cv2.IMREAD_COLOR if gray else color[factor]
         try:
-            frame: Any = cv2.imdecode(
-                np.frombuffer(self.data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION
+            frame = imdecode(
+                self.header.decodable(self.data), flags | cv2.IMREAD_IGNORE_ORIENTATION
             )
-        except cv2.error:
+        except (cv2.error, MemoryError):
             return None
-        return None if frame is None else _rotate_upright(frame, self.header.orientation)
+        return None if frame is None else rotate_upright(frame, self.header.orientation)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that decoding takes at most, this object's included."""
+        header = self.header
+        pixels = header.width * header.height
+        decoded = header.pixel_bytes * pixels
+        steps = (
+            header.scratch + decoded,
+            2 * decoded,  # OpenCV's result is copied for Python.
+            (decoded + 3 * pixels) * header.alpha,
+            6 * pixels * (header.orientation > 1),
+        )
+        return 2 * len(self.data) + max(steps)
 
     def _check(self) -> None:
         """Refuse what must not reach the decoder."""
-        name, header = self.name, self.header
-        self.limits.check_picture(name, header.width, header.height)
-        if header.truncated:
-            raise InputError(
-                f"{name}: truncated {header.format}: {len(self.data)} bytes, the end of the "
-                "picture is missing; copy or download the file again",
-                code="truncated",
-            )
+        self.limits.check_picture(self.name, self.header.width, self.header.height)
+        self.limits.check_memory(self.name, self.memory)
+
+    def _damaged(self, reason: str) -> InputError:
+        return InputError(
+            f"{self.name}: damaged {self.header.format}: {reason}; open it in another program and "
+            "save it as JPEG or PNG",
+            code="damaged",
+        )
+
+    def _too_large(self) -> InputError:
+        header = self.header
+        return InputError(
+            f"{self.name}: {header.format} of {header.width} x {header.height} pixels: memory is "
+            "too short to decode it",
+            code="too_much_memory",
+        )
 
 
 def unreadable(name: str, error: Exception) -> InputError:
@@ -208,32 +247,3 @@ def _open(path: str) -> BinaryIO:
     if path.startswith(_DEVICES) or not hasattr(os, "O_NONBLOCK"):
         return Path(path).open("rb")
     return open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK))
-
-
-def _on_white(frame: Any, *, premultiplied: bool) -> Any:
-    """A decoded picture of any depth and channels as 8-bit BGR, transparent parts in white."""
-    import cv2
-    import numpy as np
-
-    if frame.dtype != np.uint8:
-        frame = (frame >> 8).astype(np.uint8)
-    if frame.ndim == 2:
-        return cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
-    if frame.shape[2] == 3:  # The header promised alpha, the decoder found none.
-        return frame
-    color, alpha = frame[:, :, :3], cv2.merge([frame[:, :, 3]] * 3)
-    if not premultiplied:
-        color = cv2.multiply(color, alpha, scale=1 / 255)
-    return cv2.add(color, 255 - alpha)
-
-
-def _rotate_upright(frame: Any, orientation: int) -> Frame:
-    """Undo the EXIF ``orientation``, 1 to 8."""
-    import cv2
-    import numpy as np
-
-    if orientation >= 5:
-        frame = cv2.transpose(frame)
-    # What remains after the transposition: a flip around the x axis (0), the y axis (1) or both.
-    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
-    return np.ascontiguousarray(frame if flip is None else cv2.flip(frame, flip))

@@ -27,14 +27,16 @@ class FileLimits:
     """
 
     pixels: int = 200_000_000
-    """Pixels of a picture: 600 MB once decoded."""
+    """Pixels of a picture: 600 MB once decoded, twice that while it is decoded."""
     frame_pixels: int = 40_000_000
     """Pixels of a video frame; 8K is 35 million. A decoder holds a dozen frames at once."""
     bytes: int = 1_000_000_000
     """Size of a picture file, which is read into memory. Videos are read piece by piece."""
-    memory: int = 3_000_000_000
-    """Bytes that decoding one picture may take, its file included. Computed from the header before
-    decoding; a decoder process (:mod:`fastfer.io.isolated_decoder`) is also held to it."""
+    memory: int = 2_500_000_000
+    """Bytes that decoding one picture may take, its file included: enough for all pictures of
+    :attr:`pixels` but those with 16 bits per channel and transparency, which may have 150 million.
+    Computed from the header before decoding; a decoder process
+    (:mod:`fastfer.io.isolated_decoder`) is also held to it."""
     seconds: float = 60.0
     """Time to decode one picture. Only a decoder process can be stopped when it is over."""
 

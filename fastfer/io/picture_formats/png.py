@@ -1,0 +1,54 @@
+"""PNG: the decoder gets size, palette, transparent colour and pixels; no metadata, no animation."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from fastfer.io.picture_formats.exif import exif_orientation
+from fastfer.io.picture_formats.header import MAX_ENTRIES, ImageHeader, joined
+
+_KEPT: Final = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+_DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits per sample that each colour model may have."""
+
+
+def parse_png(data: bytes) -> ImageHeader:
+    """Parse all chunks."""
+    length, kind, width, height, depth, color = struct.unpack_from(">I4sIIBB", data, 8)
+    if kind != b"IHDR" or length != 13:
+        raise ValueError("its first chunk is not IHDR")
+    if depth not in _DEPTHS.get(color, ()):
+        raise ValueError(f"{depth} bits of colour model {color}")
+    alpha = color in (4, 6)
+    orientation = 1
+    truncated = True
+    kept = [(0, 8)]
+    at = 8
+    for _ in range(MAX_ENTRIES):
+        if at + 12 > len(data):
+            break
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if kind == b"eXIf":
+            orientation = exif_orientation(data[at + 8 : end - 4])
+        elif kind == b"tRNS":
+            alpha = True
+        if kind in _KEPT:
+            kept.append((at, end))
+        if kind == b"IEND":
+            truncated = False
+            break
+        at = end
+    else:
+        raise ValueError(f"more than {MAX_ENTRIES:,} chunks")
+    return ImageHeader(
+        "PNG",
+        width,
+        height,
+        orientation,
+        alpha,
+        truncated=truncated,
+        pixel_bytes=4 * (2 if depth == 16 else 1) if alpha else 3,
+        parts=tuple(joined(kept)),
+    )
