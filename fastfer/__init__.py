@@ -8,7 +8,7 @@
 
 Photos: :func:`analyze`, :class:`Engine`, :func:`read_image`, :class:`FileLimits`.
 Videos: :func:`stream`, :class:`Tracker`, :class:`VideoOptions`, :class:`CameraOptions`,
-:class:`VideoStream`, :class:`VideoFrame`.
+:class:`ClipOptions`, :class:`VideoStream`, :class:`VideoFrame`.
 Results: :class:`Face`, :class:`FrameResult`, :class:`PhotoResult`, :class:`VideoFrameResult`,
 :func:`draw_result`, :data:`EMOTIONS`, :data:`CSV_COLUMNS`, :data:`CSV_DTYPES`.
 Detectors: :func:`create_detector`, :func:`available_detectors`, :func:`register_detector`,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from fastfer.io.limits import FileLimits as FileLimits
     from fastfer.io.open_source import CameraOptions as CameraOptions
     from fastfer.io.photos import read_image as read_image
+    from fastfer.io.video_files import ClipOptions as ClipOptions
     from fastfer.kernels.boxes import iou as iou
     from fastfer.kernels.boxes import nms as nms
     from fastfer.kernels.pack import pack_faces as pack_faces
@@ -84,6 +85,7 @@ _MODULES: Final = {
     "ModelSpec": "classifiers.custom",
     "VideoOptions": "pipeline.video_pipeline",
     "CameraOptions": "io.open_source",
+    "ClipOptions": "io.video_files",
     "FileLimits": "io.limits",
     "CropCalibration": "detections",
     "Detections": "detections",

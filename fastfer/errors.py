@@ -42,6 +42,7 @@ CODES: Final[dict[str, str]] = {
     "decoder_crashed": "a picture that ended the decoder process",
     "unsupported_format": "a file format that cannot be read or written",
     "no_match": "a pattern that matches no file",
+    "no_frames": "a part of a video that contains no frame",
     "no_pictures": "a directory without pictures",
     "source_unavailable": "a camera or stream that cannot be opened",
     "source_lost": "a camera or stream that stopped delivering frames",

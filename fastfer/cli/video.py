@@ -213,7 +213,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse outputs that would overwrite the source, each other, or rows of an earlier run."""
-    from fastfer.io.video_files import files_of
+    from fastfer.io.picture_sequence import files_of
     from fastfer.outputs.paths import check_new, check_outputs
 
     rows = {"--jsonl": args.jsonl, "--csv": args.csv, "--events": args.events}

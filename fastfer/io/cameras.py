@@ -7,8 +7,10 @@ counted as dropped.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
@@ -27,6 +29,9 @@ LONGEST_DELAY: Final = 15.0
 _MEASURED: Final = 10
 _MEASURE_SECONDS: Final = 2.0
 """Frames, and seconds at most, to measure the rate of a device that reports an impossible one."""
+
+
+_open_sources: Final[weakref.WeakSet[LiveSource]] = weakref.WeakSet()
 
 
 class CaptureDevice(Protocol):
@@ -88,6 +93,7 @@ class LiveSource:
         rate = device.get(5)  # cv2.CAP_PROP_FPS
         self.fps = rate if 0 < rate <= MAX_RATE else fps
         self._reader: _Reader | None = _Reader(device, self._slot, 1 / self.fps)
+        _open_sources.add(self)
         if self.fps != rate:
             self.fps = self._slot.measured_rate(_MEASURED, _MEASURE_SECONDS) or fps
             self._reader.interval = 1 / self.fps
@@ -115,6 +121,7 @@ class LiveSource:
 
     def close(self) -> None:
         """Release the device; abandon a reader that is blocked in its driver."""
+        _open_sources.discard(self)
         self._closing.set()
         if self._reader is not None:
             self._reader.stop(wait=1.0)
@@ -129,6 +136,10 @@ class LiveSource:
         forking.keep_forever(self._reader)
         self._reader, self._slot, self._closing = None, LatestFrameSlot(), threading.Event()
         self._open = fail
+
+    def __del__(self) -> None:
+        if hasattr(self, "_reader"):  # Not if the device could not be opened.
+            self.close()
 
     def _reopen(self, last_seen: float) -> None:
         """Replace the reader that stalled or lost its device, with increasing delays."""
@@ -149,6 +160,14 @@ class LiveSource:
                 return
             device.release()
             delay = min(2 * delay, LONGEST_DELAY)
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Stop the readers of sources left open: one that returns from OpenCV while the interpreter
+    exits aborts the process. One that is blocked in its driver does not return."""
+    for source in list(_open_sources):
+        source.close()
 
 
 class LatestFrameSlot:

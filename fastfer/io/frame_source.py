@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,16 +21,58 @@ MAX_RATE: Final = 120.0
 90000, units of their clock; such a rate is measured by the times of the frames."""
 
 
-@dataclass(frozen=True, slots=True)
+class Picture(Protocol):
+    """A picture that is converted only as far as it is needed."""
+
+    @property
+    def gray(self) -> Frame:
+        """(H, W)."""
+
+    @property
+    def image(self) -> Frame:
+        """(H, W, 3) BGR."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds."""
+
+
 class VideoFrame:
     """One frame of a video and its time."""
 
-    image: Frame
-    """uint8 (H, W, 3) BGR or (H, W) gray, upright."""
+    __slots__ = ("_picture", "index", "pts")
+
     index: int
     """Number of the frame in its source, from 0; a live source counts dropped frames too."""
     pts: float
-    """Presentation time in seconds since the first frame; strictly increasing."""
+    """Presentation time in seconds on the clock of a player, which starts at 0; strictly
+    increasing. Of arrays, pictures and live sources: seconds since the first frame."""
+
+    def __init__(self, image: Frame | Picture, index: int, pts: float) -> None:
+        """``image``: uint8 (H, W, 3) BGR or (H, W) gray, upright; or a decoded picture."""
+        self._picture = image
+        self.index = index
+        self.pts = pts
+
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[:2]
+        return f"<VideoFrame {self.index} at {self.pts:.3f} s, {width} x {height}>"
+
+    @property
+    def image(self) -> Frame:
+        """uint8 (H, W, 3) BGR or (H, W) gray, upright, in square pixels. The frame of a video is
+        converted to BGR when this is first read."""
+        return self._picture if isinstance(self._picture, np.ndarray) else self._picture.image
+
+    @property
+    def pixels(self) -> Frame:
+        """What is analysed: the luma (H, W) of a video, otherwise :attr:`image`."""
+        return self._picture if isinstance(self._picture, np.ndarray) else self._picture.gray
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the frame holds."""
+        return self._picture.nbytes
 
 
 @runtime_checkable

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import cv2
+from av.container import InputContainer
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, is_camera, scheme
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
+from fastfer.io.containers import hardware, open_url, video_stream
 from fastfer.io.frame_source import ArraySource, FrameSource
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.io.picture_sequence import DEFAULT_FPS, PictureSequence, is_sequence
 from fastfer.io.prefetch import PrefetchSource
-from fastfer.io.video_files import DEFAULT_FPS, PictureSequence, VideoFile, is_sequence
+from fastfer.io.streams import StreamDevice
+from fastfer.io.video_files import ClipOptions, VideoFile
 from fastfer.validation import check_choice, check_integer, check_positive, check_range
 
 BACKENDS: Final = {
@@ -27,9 +32,6 @@ BACKENDS: Final = {
     "ffmpeg": cv2.CAP_FFMPEG,
 }
 """OpenCV's camera backends by name."""
-
-STREAMS: Final = frozenset(("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt"))
-"""URL schemes that are opened as streams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +73,27 @@ class CameraOptions:
 
 
 def open_source(
-    source: int | str | os.PathLike[str] | Iterable[Any], options: CameraOptions | None = None
+    source: int | str | os.PathLike[str] | Iterable[Any],
+    options: CameraOptions | None = None,
+    clip: ClipOptions | None = None,
+    limits: FileLimits = DEFAULT_LIMITS,
 ) -> FrameSource:
     """Open ``source``.
 
     Args:
         source: number of a camera, or its path such as ``/dev/video0``; path of a video, an
-            animated GIF or a directory of pictures; a pattern such as ``frame_%04d.png``; URL of a
-            stream; or an iterable of uint8 frames or of pairs (seconds, frame).
-            A :class:`FrameSource` is returned as it is.
-        options: how to open it.
+            animated GIF or a directory of pictures; a pattern such as ``frame_%04d.png``; ``-``
+            for a video from standard input; URL of a stream; or an iterable of uint8 frames or of
+            pairs (seconds, frame). A :class:`FrameSource` is returned as it is.
+        options: how to open a camera or stream.
+        clip: which frames of a video to read.
+        limits: of the size of its frames.
 
     Raises:
         InputError: it does not exist or cannot be played.
         UsageError: ``source`` is of another type.
     """
-    options = options or CameraOptions()
+    options, clip = options or CameraOptions(), clip or ClipOptions()
     if isinstance(source, int):
         return _open_camera(source, options)
     if isinstance(source, (str, os.PathLike)):
@@ -97,11 +104,11 @@ def open_source(
             )
         if is_camera(path):
             return _open_camera(path, options)
-        if scheme(path) in STREAMS:
-            return _open_url(path, options)
+        if scheme(path) and not os.path.exists(path):  # noqa: PTH110 - Path() joins slashes.
+            return _open_url(path, options, clip, limits)
         if is_sequence(path):
             return PrefetchSource(PictureSequence(path, fps=options.fps))
-        return PrefetchSource(VideoFile(path))
+        return PrefetchSource(VideoFile(path, clip=clip, limits=limits))
     if isinstance(source, FrameSource):
         return source
     if not isinstance(source, Iterable):
@@ -134,30 +141,22 @@ def _open_camera(which: int | str, options: CameraOptions) -> FrameSource:
     return LiveSource(device, f"camera {which}", stall=options.stall, give_up=options.give_up)
 
 
-def _open_url(url: str, options: CameraOptions) -> FrameSource:
+def _open_url(
+    url: str, options: CameraOptions, clip: ClipOptions, limits: FileLimits
+) -> FrameSource:
     name = hide_passwords(url)
-    if scheme(url).startswith("rtsp"):
-        # UDP loses packets, and every lost packet smears the picture until the next key frame.
-        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    milliseconds = max(1, round(min(options.stall, 3600) * 1e3))
-    params = (
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-        max(milliseconds, 10_000),
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-        milliseconds,
-    )
-    probe = cv2.VideoCapture(url, cv2.CAP_FFMPEG, params)
-    if not probe.isOpened():
-        raise InputError(
-            f"{name}: cannot be reached or played; check the address and the network",
-            code="source_unavailable",
-        )
-    if 0 < probe.get(cv2.CAP_PROP_FRAME_COUNT) < 1e9:  # A recording on a server.
-        probe.release()
-        return PrefetchSource(VideoFile(url, name=name, open_params=params))
-    opened = [probe]
+    timeout = min(options.stall, 3600.0)
+
+    def connect() -> InputContainer:
+        return open_url(url, name, timeout=timeout, hwaccel=hardware(clip.hwaccel))
+
+    first = connect()
+    if first.duration is not None and first.duration > 0:  # A recording on a server.
+        return PrefetchSource(VideoFile(url, container=first, clip=clip, limits=limits))
+    video_stream(first, name)
+    waiting = [first]
 
     def device() -> CaptureDevice:
-        return opened.pop() if opened else cv2.VideoCapture(url, cv2.CAP_FFMPEG, params)
+        return StreamDevice(waiting.pop if waiting else connect, name, limits)
 
     return LiveSource(device, name, stall=options.stall, give_up=options.give_up)

@@ -7,10 +7,13 @@ import queue
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastfer import forking
 from fastfer.io.frame_source import FrameSource, InheritedSource, VideoFrame
+
+if TYPE_CHECKING:
+    from fastfer.io.video_files import Media
 
 DEPTH: Final = 8
 """Frames decoded ahead."""
@@ -33,6 +36,8 @@ class PrefetchSource:
         self.count = source.count
         self.dropped = 0
         self.notes = source.notes
+        self.media: Media | None = getattr(source, "media", None)
+        """What an annotated copy takes over, of a video."""
         self._source = source
         self._queue: queue.Queue[VideoFrame | BaseException | None] = queue.Queue(DEPTH)
         self._stop = threading.Event()
@@ -73,7 +78,7 @@ class PrefetchSource:
     def _run(self) -> None:
         try:
             for frame in self._source:
-                self._queue.maxsize = max(1, min(DEPTH, MAX_BYTES // frame.image.nbytes))
+                self._queue.maxsize = max(1, min(DEPTH, MAX_BYTES // max(1, frame.nbytes)))
                 if not self._put(frame):
                     return
             self._put(None)

@@ -1,249 +1,371 @@
-"""Recordings: video files, animated GIFs and picture sequences. No frame is dropped."""
+"""Recordings: video files, animated pictures, containers from standard input, raw frames."""
 
 from __future__ import annotations
 
-import os
+import math
 import re
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import cv2
+import av
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame as AvFrame
 
 from fastfer.errors import InputError
-from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.io.addresses import hide_passwords
+from fastfer.io.containers import hardware, open_file, video_stream
+from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
+from fastfer.io.frame_clock import FrameClock
 from fastfer.io.frame_source import MAX_RATE, VideoFrame
-from fastfer.io.photos import find_photos, read_image
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.io.picture_sequence import DEFAULT_FPS
+from fastfer.validation import check_positive, check_range
 
-DEFAULT_FPS: Final = 25.0
-"""Rate of picture sequences, and of videos that state none."""
-_JUMP: Final = 1.0
-"""Seconds back in time that are a jump, after which times continue from there."""
 _MEASURED: Final = 60
 """Frames by which the rate of a video is measured if it states an impossible one."""
+_STATES_DURATION: Final = frozenset(("matroska,webm", "flv", "asf"))
+"""Containers whose header states the duration of the whole. That of others is an estimate."""
+_SEEK_MARGINS: Final = (0.0, 5.0, 30.0, math.inf)
+"""Seconds before the start at which to try to seek, until a frame before the start is found."""
+_ERRORS: Final = (av.FFmpegError, ValueError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """Which frames of a recording to read, and how to decode them.
+
+    Raises:
+        UsageError: a value out of range (``out_of_range``).
+    """
+
+    start: float = 0.0
+    """Seconds on the clock of a player at which to start; what is before is not decoded."""
+    end: float | None = None
+    """Seconds at which to end; by default at the end of the recording."""
+    every: float | None = None
+    """Seconds from one frame to the next; by default every frame."""
+    hwaccel: str | None = None
+    """Hardware decoder, such as ``cuda``, ``vaapi`` or ``videotoolbox``."""
+
+    def __post_init__(self) -> None:
+        check_range(start=(self.start, 0))
+        if self.end is not None:
+            check_positive(end=self.end)
+            check_range(end=(self.end, self.start))
+        if self.every is not None:
+            check_positive(every=self.every)
+
+
+@dataclass(slots=True)
+class Media:
+    """What an annotated copy takes over from its source."""
+
+    path: str | None
+    """File or URL whose sound can be copied; ``None`` for standard input."""
+    start: float
+    """Time stamp in seconds at which a player starts."""
+    pixel_aspect: Fraction
+    """Width of a pixel of the upright picture relative to its height."""
+    color: tuple[int, int, int, int]
+    """FFmpeg's numbers of colour space, range, primaries and transfer function."""
 
 
 class VideoFile:
-    """A file that FFmpeg can play, or a recording behind a URL."""
+    """A recording that FFmpeg can play. No frame is dropped."""
 
     live = False
     dropped = 0
 
     def __init__(
-        self, path: str, *, name: str | None = None, open_params: tuple[int, ...] = ()
+        self,
+        path: str,
+        *,
+        container: InputContainer | None = None,
+        clip: ClipOptions | None = None,
+        limits: FileLimits = DEFAULT_LIMITS,
     ) -> None:
         """Open ``path``.
 
         Args:
-            path: path or URL.
-            name: name in messages; by default ``path``.
-            open_params: pairs of ``cv2.CAP_PROP_*`` and value, for opening.
+            path: a file; ``-`` for standard input.
+            container: ``path``, a URL, already opened.
+            clip: which frames to read.
+            limits: of the size of a frame.
 
         Raises:
             InputError: missing, empty, or not playable.
         """
-        self.name = name or hide_passwords(path)
+        self.name = "standard input" if path == "-" else hide_passwords(path)
         self.notes: list[str] = []
-        is_url = bool(scheme(path))
-        if not is_url:
-            _check_file(path)
-        # FFmpeg takes "12:30.mp4" for a URL, but no absolute path.
-        address = path if is_url else os.path.abspath(path)  # noqa: PTH100 - keeps "..".
-        self._capture: Any = cv2.VideoCapture(address, cv2.CAP_FFMPEG, open_params)
-        if not self._capture.isOpened():
-            if is_url:
-                raise InputError(
-                    f"{self.name}: cannot be reached or played", code="source_unavailable"
-                )
-            raise InputError(
-                f"{path}: not a video that can be played, or damaged; copy it again, or convert it "
-                "to MP4",
-                code="unsupported_format",
+        self._clip = clip or ClipOptions()
+        self._container = container or open_file(path, hwaccel=hardware(self._clip.hwaccel))
+        self._stream = video_stream(self._container, self.name)
+        context = self._stream.codec_context
+        limits.check_frame(self.name, context.width, context.height)
+        context.options = {"max_pixels": str(limits.frame_pixels)}
+        self._stream.thread_type = ThreadType.AUTO
+        if self._clip.hwaccel is not None and not context.is_hwaccel:
+            self.notes.append(
+                f"{self.name}: {self._clip.hwaccel} cannot decode it here; decoding in software"
             )
-        # Phones store rotated frames and the angle in the metadata.
-        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.fps = fps
-        if not 0 < fps <= MAX_RATE:
-            self.fps = _measured_rate(cv2.VideoCapture(address, cv2.CAP_FFMPEG, open_params))
-            # The count of such a container is its duration times the wrong rate.
-            count *= min(1.0, self.fps / fps) if fps > 0 else 1.0
-        self.count = round(count) if 0 < count < 1e9 else None
+        self._waiting: deque[Packet[Any]] = deque()
+        self._time_bases = [float(s.time_base or 0) for s in self._container.streams]
+        self._decoding_times = self._container.format.name == "avi"
+        self._damaged = 0
+        self._error: Exception | None = None
+        self._first_dts = math.inf
+        self._delay: float | None = None
+        self._packets: Iterator[Packet[Any]]
+        self._restart()
+        self._last_ends: dict[int, float] = {}
+        """Latest end in seconds of the packets of each stream."""
+
+        start = self._container.start_time
+        self._zero = 0.0 if start is None else start / av.time_base
+        self.fps, self.count = self._rate_and_count()
+        aspect = self._stream.sample_aspect_ratio or None
+        self._geometry = Geometry.of(Orientation(), aspect)
+        color = (context.colorspace, context.color_range, context.color_primaries)
+        self.media = Media(
+            None if path == "-" else path,
+            self._zero,
+            self._geometry.shown_aspect,
+            (*color, context.color_trc),
+        )
+        """Complete once the first frame has been read."""
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        """All frames.
+        """The frames.
 
         Raises:
             InputError: after the last frame that can be decoded, if more should follow
-                (``truncated``, ``damaged`` or ``decode_failed``).
+                (``truncated`` or ``damaged``), or if there is none (``damaged``, ``no_frames``).
         """
-        index, pts, first = 0, 0.0, None
-        tick = 1 / self.fps
-        while self._capture.grab():
-            stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
-            first = stamp if first is None else first
-            if index > 0 and stamp - first > pts:
-                pts = stamp - first
-            elif index > 0:
-                # Some containers have no times, or wrong ones: continue at the nominal rate, and
-                # after a jump back with the intervals that follow.
-                pts += tick
-                if pts - (stamp - first) > _JUMP:
-                    first = stamp - pts
-            ok, image = self._capture.retrieve()
-            if not ok:
-                raise InputError(
-                    f"{self.name}: frame {index} cannot be decoded; the frames before it were "
-                    "analysed",
-                    code="decode_failed",
-                )
-            yield VideoFrame(image, index, pts)
+        clip = self._clip
+        clock = FrameClock(self._zero, 1 / (self._rate or DEFAULT_FPS))
+        index, due, seen, pts = 0, clip.start, 0, 0.0
+        end = math.inf if clip.end is None else clip.end
+        for frame in self._from_start():
+            seen += 1
+            pts = clock.time(self._stamp(frame))
+            if pts >= end:
+                break
+            if pts < due - 1e-6:
+                continue
+            if clip.every is not None:
+                due = (math.floor(pts / clip.every + 1e-6) + 1) * clip.every
+            if index == 0 or frame.key_frame:
+                self._turn(frame)
+            yield VideoFrame(DecodedPicture(frame, self._geometry), index, pts)
             index += 1
+        else:
+            self._check_end(seen, pts)
+        if self._damaged:
+            self.notes.append(f"{self.name}: {self._damaged} damaged packets were skipped")
         if index == 0:
-            raise InputError(f"{self.name}: no frame can be decoded", code="damaged")
-        self._check_complete(index, pts, tick)
+            raise InputError(
+                f"{self.name}: has no frame from {clip.start:g} to {end:g} s", code="no_frames"
+            )
 
     def close(self) -> None:
         """Close the file."""
-        self._capture.release()
+        self._waiting.clear()
+        self._packets.close()  # type: ignore[attr-defined]
+        self._container.close()
 
-    def _check_complete(self, frames: int, last: float, tick: float) -> None:
-        # Both must fall short: the count of some containers is only duration times a guessed rate.
-        if self.count is None or frames >= 0.98 * self.count - 1:
+    # --- Description ------------------------------------------------------------------------------
+
+    def _rate_and_count(self) -> tuple[float, int | None]:
+        """Frames per second, and how many frames there are, of those that are read."""
+        stream, clip = self._stream, self._clip
+        stated = float(stream.average_rate or stream.guessed_rate or 0)
+        self._rate = stated if 0 < stated <= MAX_RATE else self._measured_rate()
+        seconds = self._seconds()
+        count = stream.frames or (None if seconds is None else round(seconds * self._rate))
+        if clip.start or clip.end is not None or clip.every is not None:
+            end = min(clip.end or math.inf, math.inf if seconds is None else seconds)
+            rate = min(self._rate, 1 / clip.every) if clip.every else self._rate
+            count = None if end == math.inf else max(0, math.ceil((end - clip.start) * rate))
+            return rate, count
+        return self._rate, count
+
+    def _seconds(self) -> float | None:
+        """Duration of the picture as far as it is stated."""
+        stream = self._stream
+        tag = re.match(r"(\d+):(\d+):([\d.]+)", stream.metadata.get("DURATION", ""))  # Matroska
+        if tag is not None:
+            return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) - self._zero
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        duration = self._container.duration
+        return duration / av.time_base if duration and duration > 0 else None
+
+    def _measured_rate(self) -> float:
+        """Frames per second by the median time between the first frames."""
+        times: list[float] = []
+        for packet in self._demuxed():
+            self._waiting.append(packet)
+            if packet.stream_index == self._stream.index and packet.pts is not None:
+                times.append(float(packet.pts * packet.time_base))
+            if len(times) == _MEASURED:
+                break
+        times.sort()
+        steps = [after - before for before, after in pairwise(times) if after > before]
+        return min(1 / median(steps), MAX_RATE) if steps else DEFAULT_FPS
+
+    # --- Reading ----------------------------------------------------------------------------------
+
+    def _demuxed(self) -> Iterator[Packet[Any]]:
+        """The packets, up to the end or an error."""
+        # Not "yield from", which would close the demuxer with the first reader of this.
+        while (packet := self._next_packet()) is not None:
+            yield packet
+
+    def _next_packet(self) -> Packet[Any] | None:
+        try:
+            return next(self._packets, None)
+        except _ERRORS as error:
+            self._error = error
+            return None
+
+    def _decoded(self) -> Iterator[AvFrame]:
+        """The frames in order of presentation."""
+        ours = self._stream.index
+        while self._waiting:
+            yield from self._decode(self._waiting.popleft(), ours)
+        for packet in self._demuxed():
+            yield from self._decode(packet, ours)
+        if self._error is not None:
+            yield from self._flush()
+
+    def _decode(self, packet: Packet[Any], ours: int) -> Iterator[AvFrame]:
+        which = packet.stream_index
+        base = self._time_bases[which] if which < len(self._time_bases) else 0.0
+        if self._decoding_times and which == ours and packet.dts is not None:
+            self._first_dts = min(self._first_dts, packet.dts * base)
+        if packet.pts is not None:
+            end = (packet.pts + (packet.duration or 0)) * base
+            self._last_ends[which] = max(self._last_ends.get(which, end), end)
+        if which == ours:
+            try:
+                frames: list[Any] = packet.decode()
+            except av.EOFError:
+                return
+            except _ERRORS:
+                self._damaged += 1
+                return
+            yield from frames
+
+    def _stamp(self, frame: AvFrame) -> float | None:
+        """The presentation time of ``frame`` as it is stored."""
+        if not self._decoding_times or frame.dts is None:
+            return frame.time
+        # AVI has the order of decoding only, which is that of presentation but for a delay.
+        time: float = frame.dts * self._time_bases[self._stream.index]
+        if self._delay is None:
+            self._delay = time - self._first_dts
+        return time - self._delay
+
+    def _flush(self) -> Iterator[AvFrame]:
+        try:
+            yield from self._stream.decode(None)
+        except _ERRORS:
             return
-        expected = self.count * tick
-        if last + tick < 0.98 * expected - tick:
+
+    def _from_start(self) -> Iterator[AvFrame]:
+        """The frames from the last key frame before the start, if the file can be sought."""
+        start = self._clip.start
+        if not start:
+            yield from self._decoded()
+            return
+        for margin in _SEEK_MARGINS:
+            if margin < math.inf and not self._seek(self._zero + max(0.0, start - margin)):
+                break
+            if margin == math.inf and not self._seek(self._zero):
+                break
+            frames = self._decoded()
+            first = next(frames, None)
+            # Some formats lead to the key frame after it.
+            stamp = None if first is None else self._stamp(first)
+            early = stamp is not None and stamp - self._zero <= start + 1e-6
+            if first is not None and (early or margin == math.inf or margin >= start):
+                yield first
+                yield from frames
+                return
+        yield from self._decoded()
+
+    def _seek(self, seconds: float) -> bool:
+        base = self._stream.time_base
+        if base is None:
+            return False
+        try:
+            self._container.seek(math.floor(seconds / base), stream=self._stream)
+        except _ERRORS:
+            return False
+        self._waiting.clear()
+        self._restart()
+        return True
+
+    def _restart(self) -> None:
+        """Read on at the position of the container."""
+        self._packets = self._container.demux()
+        self._error = None
+        self._first_dts = math.inf
+        self._delay = None
+
+    def _turn(self, frame: AvFrame) -> None:
+        """Take over the orientation of ``frame``."""
+        side_data: Any = frame.side_data
+        for data in side_data:
+            if data.type.name == "DISPLAYMATRIX":
+                orientation = Orientation.from_matrix(bytes(data))
+                if orientation != self._geometry.orientation:
+                    self._geometry = Geometry(orientation, self._geometry.pixel_aspect)
+                    self.media.pixel_aspect = self._geometry.shown_aspect
+                return
+
+    # --- The end ----------------------------------------------------------------------------------
+
+    def _check_end(self, seen: int, last: float) -> None:
+        """Raise unless the recording is whole.
+
+        The picture may end before the sound, and before the count if an edit list trims it: only a
+        file that ends before its stated time, in all streams, is cut.
+        """
+        if seen == 0 and self._clip.start == 0:
+            raise InputError(f"{self.name}: no frame can be decoded", code="damaged")
+        tick = 1 / self._rate
+        stream, container = self._stream, self._container
+        kind = container.format.name
+        # A fragmented MP4 states no count, but its fragments list their frames.
+        listed = stream.frames or (len(stream.index_entries) if kind.startswith("mov") else 0)
+        expected, reached = math.nan, last + tick
+        if listed:
+            if not self._clip.start and seen >= 0.98 * listed - 1:
+                return
+            seconds = listed * tick if kind == "avi" else self._seconds() or math.nan
+            begin = float((stream.start_time or 0) * (stream.time_base or 0)) - self._zero
+            expected = begin + seconds
+        elif kind in _STATES_DURATION and container.duration:
+            expected = container.duration / av.time_base
+            reached = max(self._last_ends.values(), default=0.0)
+        frames = f"{seen} of {listed} frames" if listed else f"{seen} frames"
+        if reached < 0.98 * expected - 2 * tick:
             raise InputError(
-                f"{self.name}: truncated video: ends after {frames} of {self.count} frames "
-                f"({last:.1f} of {expected:.1f} s); the frames before the end were analysed",
+                f"{self.name}: truncated video: ends after {frames} ({last:.1f} of "
+                f"{expected:.1f} s); the frames before the end were analysed",
                 code="truncated",
             )
-
-
-class PictureSequence:
-    """Pictures of a directory or of a numbered pattern such as ``frame_%04d.png``."""
-
-    live = False
-    dropped = 0
-
-    def __init__(self, path: str, *, fps: float | None = None) -> None:
-        """List the pictures of ``path``.
-
-        Args:
-            path: a directory, whose pictures follow in natural order; or a path whose file name
-                holds one ``%d`` or ``%04d``. Missing numbers leave a gap in time.
-            fps: numbers, or pictures, per second.
-
-        Raises:
-            InputError: no picture, or two of the same number.
-        """
-        self.name = path
-        self.fps = fps or DEFAULT_FPS
-        self.notes: list[str] = []
-        self._pictures = _pictures(path, self.notes)
-        self.count: int | None = len(self._pictures)
-
-    def __iter__(self) -> Iterator[VideoFrame]:
-        """The pictures that can be read.
-
-        Raises:
-            InputError: after the last picture, if any could not be read (``decode_failed``).
-        """
-        first = self._pictures[0][0]
-        unreadable: list[InputError] = []
-        for number, file in self._pictures:
-            try:
-                image = read_image(file)
-            except InputError as error:
-                unreadable.append(error)
-                continue
-            yield VideoFrame(image, number - first, (number - first) / self.fps)
-        if unreadable:
+        if self._error is not None and math.isnan(expected):
             raise InputError(
-                f"{self.name}: {len(unreadable)} of {self.count} pictures could not be read; the "
-                f"first: {unreadable[0]}",
-                code="decode_failed",
+                f"{self.name}: damaged after {frames} ({last:.1f} s); the frames before were "
+                "analysed",
+                code="damaged",
             )
-
-    def close(self) -> None:
-        """Do nothing: no resource is held."""
-
-
-def is_sequence(path: str) -> bool:
-    """Whether ``path`` is a directory or a numbered pattern; a file that exists is a file."""
-    file = Path(path)
-    return file.is_dir() or (bool(re.search(r"%0?\d*d", file.name)) and not file.exists())
-
-
-def files_of(path: str) -> list[str]:
-    """The files that ``path`` names: the pictures of a sequence, or the video itself."""
-    if not is_sequence(path):
-        return [path]
-    try:
-        return [file for _, file in _pictures(path)]
-    except InputError:
-        return []
-
-
-def _pictures(path: str, notes: list[str] | None = None) -> list[tuple[int, str]]:
-    """Number and path of each picture of a sequence."""
-    return _in_folder(path, notes) if Path(path).is_dir() else _numbered(path)
-
-
-def _measured_rate(capture: Any) -> float:
-    """Frames per second by the median time between the first frames; closes ``capture``."""
-    times: list[float] = []
-    while len(times) < _MEASURED and capture.grab():
-        times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
-    capture.release()
-    steps = [after - before for before, after in pairwise(times) if after > before]
-    return 1 / median(steps) if steps else DEFAULT_FPS
-
-
-def _check_file(path: str) -> None:
-    file = Path(path)
-    try:
-        if not file.exists():
-            raise InputError(f"{path}: no such file", code="not_found")
-        if file.is_file() and file.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty", code="empty_file")
-        with file.open("rb"):
-            pass
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _in_folder(path: str, notes: list[str] | None) -> list[tuple[int, str]]:
-    photos = find_photos([path], notes=notes)
-    for photo in photos:
-        if photo.error is not None:
-            raise photo.error
-    return [(number, photo.name) for number, photo in enumerate(photos)]
-
-
-def _numbered(path: str) -> list[tuple[int, str]]:
-    folder, name = Path(path).parent, Path(path).name
-    parts = re.fullmatch(r"(.*?)%(0?)(\d*)d(.*)", name, re.DOTALL)
-    if parts is None:
-        raise InputError(
-            f"{path}: the pattern needs one number, such as %d or %04d", code="no_match"
-        )
-    before, zero, width, after = parts.groups()
-    digits = rf"\d{{{width},}}" if zero and width else r"\d+"
-    pattern = re.compile(re.escape(before) + f"({digits})" + re.escape(after), re.DOTALL)
-    try:
-        matches = [(pattern.fullmatch(file.name), file) for file in folder.iterdir()]
-    except FileNotFoundError:
-        raise InputError(f"{folder}: no such directory", code="not_found") from None
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from None
-    found = sorted((int(match[1]), str(file)) for match, file in matches if match)
-    if not found:
-        raise InputError(f"{path}: no file matches this pattern", code="no_match")
-    for (number, file), (following, other) in pairwise(found):
-        if number == following:
-            raise InputError(f"{path}: {file} and {other} have the same number; remove one")
-    return found

@@ -11,7 +11,9 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from fastfer.engine import Engine, default_engine
 from fastfer.io.frame_source import FrameSource, VideoFrame
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.open_source import CameraOptions, open_source
+from fastfer.io.video_files import ClipOptions
 from fastfer.pipeline.video_pipeline import RunCounters, VideoOptions, VideoPipeline
 from fastfer.results import VideoFrameResult
 from fastfer.validation import check_positive
@@ -36,16 +38,16 @@ class VideoStream(Generic[T]):
         engine: Engine,
         options: VideoOptions,
         camera: CameraOptions,
+        clip: ClipOptions,
+        limits: FileLimits,
         *,
         frames: bool,
     ) -> None:
         """See :func:`stream`."""
-        self._video = source
-        self._camera = camera
-        self._opened: FrameSource | None = None
+        self._lazy = _LazySource(source, camera, clip, limits)
         self._pipeline = VideoPipeline(engine, options)
         self.counters = self._pipeline.counters
-        self._results: Iterator[Any] = self._run(frames)
+        self._results: Iterator[Any] = _run(self._lazy, self._pipeline, frames)
 
     @property
     def source(self) -> FrameSource:
@@ -54,9 +56,7 @@ class VideoStream(Generic[T]):
         Raises:
             InputError: it cannot be opened.
         """
-        if self._opened is None:
-            self._opened = open_source(self._video, self._camera)
-        return self._opened
+        return self._lazy.open()
 
     def __iter__(self) -> VideoStream[T]:
         return self
@@ -80,13 +80,33 @@ class VideoStream(Generic[T]):
     def close(self) -> None:
         """End the iteration and close the source; repeated calls have no effect."""
         self._results.close()  # type: ignore[attr-defined]
+        self._lazy.close()
+
+
+class _LazySource:
+    """A source that is opened when it is first needed. It is shared by a stream and its generator,
+    so that neither holds the other: a stream that is left half-way is closed at once."""
+
+    def __init__(
+        self, video: Video, camera: CameraOptions, clip: ClipOptions, limits: FileLimits
+    ) -> None:
+        self._arguments = (video, camera, clip, limits)
+        self._opened: FrameSource | None = None
+
+    def open(self) -> FrameSource:
+        if self._opened is None:
+            self._opened = open_source(*self._arguments)
+        return self._opened
+
+    def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
 
-    def _run(self, frames: bool) -> Iterator[Any]:
-        with closing(self.source) as source:
-            for frame, result in self._pipeline.run(source):
-                yield (frame, result) if frames else result
+
+def _run(lazy: _LazySource, pipeline: VideoPipeline, frames: bool) -> Iterator[Any]:
+    with closing(lazy.open()) as source:
+        for frame, result in pipeline.run(source):
+            yield (frame, result) if frames else result
 
 
 @overload
@@ -96,6 +116,8 @@ def stream(
     engine: Engine | None = None,
     options: VideoOptions | None = None,
     camera: CameraOptions | None = None,
+    clip: ClipOptions | None = None,
+    limits: FileLimits = DEFAULT_LIMITS,
     fps: float | None = None,
     frames: Literal[False] = False,
     **changes: Any,
@@ -109,6 +131,8 @@ def stream(
     engine: Engine | None = None,
     options: VideoOptions | None = None,
     camera: CameraOptions | None = None,
+    clip: ClipOptions | None = None,
+    limits: FileLimits = DEFAULT_LIMITS,
     fps: float | None = None,
     frames: Literal[True],
     **changes: Any,
@@ -121,6 +145,8 @@ def stream(
     engine: Engine | None = None,
     options: VideoOptions | None = None,
     camera: CameraOptions | None = None,
+    clip: ClipOptions | None = None,
+    limits: FileLimits = DEFAULT_LIMITS,
     fps: float | None = None,
     frames: bool = False,
     **changes: Any,
@@ -139,6 +165,8 @@ def stream(
         engine: detector and network to use; by default one with default settings.
         options: how much work to skip.
         camera: how to open a camera or network stream.
+        clip: which frames of a video to read, and how to decode them.
+        limits: of the size of its frames.
         fps: frame rate of arrays and pictures without times, or to request from a camera.
         frames: yield (:class:`~fastfer.io.frame_source.VideoFrame`, result) pairs.
         changes: fields of :class:`VideoOptions` that replace those of ``options``.
@@ -153,4 +181,12 @@ def stream(
     if fps is not None:
         check_positive(fps=fps)
         camera = replace(camera, fps=fps)
-    return VideoStream(source, engine or default_engine(), settings, camera, frames=frames)
+    return VideoStream(
+        source,
+        engine or default_engine(),
+        settings,
+        camera,
+        clip or ClipOptions(),
+        limits,
+        frames=frames,
+    )

@@ -89,7 +89,9 @@ class TrackClassifier:
             np.array([face.score for face in faces], np.float32),
             _landmarks(faces, np.float32),
         )
-        return self._reader.pack(tracked.frame.image, found)
+        frame = tracked.frame
+        in_color = self._reader.classifier.contract.channels > 1
+        return self._reader.pack(frame.image if in_color else frame.pixels, found)
 
     def _faces(self, tracked: TrackedFrame, classified: NDArray[np.bool_]) -> tuple[Face, ...]:
         faces = tracked.faces

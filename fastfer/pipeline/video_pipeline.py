@@ -141,7 +141,7 @@ class VideoPipeline:
         Raises:
             FrameError: a frame of unsupported dtype, shape or memory layout.
         """
-        check_frame(frame.image)
+        check_frame(frame.pixels)
         tracker, scheduler = self._live
         if self.budget is not None:
             scheduler.min_frames = self.budget.interval
@@ -162,9 +162,9 @@ class VideoPipeline:
         with closing(tracker):
             try:
                 for frame in frames:
-                    check_frame(frame.image)
+                    check_frame(frame.pixels)
                     group.append(tracker.step(frame))
-                    held += frame.image.nbytes
+                    held += frame.nbytes
                     tracker.prefetch(_searchable(frames, MAX_HELD - held))
                     complete = group[-1].detected and group[-1].all_established
                     if complete or len(group) >= MAX_GROUP or held >= MAX_HELD:
@@ -189,8 +189,8 @@ class VideoPipeline:
             frame, timings = tracked.frame, tracked.timings_ms
             yield VideoFrameResult(
                 faces=of_frame,
-                width=frame.image.shape[1],
-                height=frame.image.shape[0],
+                width=frame.pixels.shape[1],
+                height=frame.pixels.shape[0],
                 timings_ms={stage: round(ms, 3) for stage, ms in timings.items()}
                 | {"total": round(sum(timings.values()), 3)},
                 detector=self._engine.detector.name,
@@ -205,10 +205,10 @@ def _searchable(frames: LookaheadFrames, room: int) -> Iterator[VideoFrame]:
     """The next frames that the detector may search, as far as ``room`` bytes can hold them."""
     for frame in islice(frames.coming(), MAX_GROUP):
         try:
-            check_frame(frame.image)
+            check_frame(frame.pixels)
         except FrameError:  # Raised again when it is the frame's turn.
             return
-        room -= frame.image.nbytes
+        room -= frame.nbytes
         if room < 0:
             return
         yield frame

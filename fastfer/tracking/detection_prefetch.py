@@ -119,13 +119,14 @@ class DetectionPrefetcher:
     def _detect(self, frame: VideoFrame, low_confidence: bool, finest: int | None) -> Detections:
         self._detecting_thread = threading.get_ident()
         detector = self._detector
+        pixels = frame.pixels if getattr(detector, "detects_in_gray", False) else frame.image
         if finest is not None and isinstance(detector, CoarseToFineDetector):
             detector = detector.for_video(finest)
         try:
             if low_confidence and isinstance(detector, LowConfidenceDetector):
-                found = detector.detect_low_confidence(frame.image)
+                found = detector.detect_low_confidence(pixels)
             else:
-                found = detector.detect(frame.image)
+                found = detector.detect(pixels)
         finally:
             self._detecting_thread = None
-        return drop_uncroppable(found, self._detector.crop_calibration, frame.image.shape[1::-1])
+        return drop_uncroppable(found, self._detector.crop_calibration, pixels.shape[1::-1])

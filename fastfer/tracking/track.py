@@ -159,6 +159,6 @@ def is_plausible(old: Box, new: Box) -> bool:
 
 def is_inside(box: Box, frame: VideoFrame) -> bool:
     """Whether the centre of ``box`` lies in the frame, and flow can follow a box of its size."""
-    height, width = frame.image.shape[:2]
+    height, width = frame.pixels.shape[:2]
     x, y = box[:2] + box[2:] / 2
     return bool(0 <= x < width and 0 <= y < height and box[2:].min() >= MIN_SIDE)

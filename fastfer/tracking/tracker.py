@@ -43,7 +43,7 @@ class FaceTracker:
         """Find the faces of the next frame."""
         start = time.perf_counter()
         every_frame = self._scheduler.every_frame
-        cut = self._cuts.is_cut(frame.image)
+        cut = self._cuts.is_cut(frame.pixels)
         if cut:
             self._tracks.clear()
             self._limit.cut()
@@ -66,7 +66,7 @@ class FaceTracker:
                 self._tracks, found, low_confidence, tracked, frame.pts - self._pts
             )
             self._scheduler.detected(frame.pts, eventful=eventful or urgent)
-            long_side = max(frame.image.shape[:2])
+            long_side = max(frame.pixels.shape[:2])
             self._limit.detected(self._tracks, frame.pts, long_side, finest=finest)
         else:
             self._prefetcher.skip(frame)
@@ -75,7 +75,7 @@ class FaceTracker:
 
         self._tracks = [t for t in self._tracks if is_inside(t.box, frame)]
         if self._tracks and not every_frame:
-            self._patches = flow.cut(frame.image, flow.windows(boxes_of(self._tracks)))
+            self._patches = flow.cut(frame.pixels, flow.windows(boxes_of(self._tracks)))
         self._pts = frame.pts
         tracked.all_established = every_frame or not self._any_unestablished()
         tracked.timings_ms = {
@@ -117,7 +117,7 @@ class FaceTracker:
         that each frame has the faces of a photo."""
         if self._scheduler.every_frame:
             return None
-        long_side = max(frame.image.shape[:2])
+        long_side = max(frame.pixels.shape[:2])
         return self._limit.finest(frame.pts, long_side, self._scheduler.min_frames)
 
     def _carry(self, frame: VideoFrame) -> bool:
@@ -126,7 +126,7 @@ class FaceTracker:
             return False
         seconds = frame.pts - self._pts
         boxes = boxes_of(self._tracks)
-        after = flow.cut(frame.image, flow.windows(boxes))
+        after = flow.cut(frame.pixels, flow.windows(boxes))
         any_lost = False
         motions = flow.carry(self._patches, after, boxes)
         for track, motion in zip(self._tracks, motions, strict=True):

@@ -1,7 +1,9 @@
-"""Video files, animated GIFs and picture sequences."""
+"""Video files: every frame with its time, upright, in square pixels."""
 
 from __future__ import annotations
 
+import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastfer.errors import InputError
-from fastfer.io.open_source import CameraOptions, open_source
+from fastfer.errors import InputError, UsageError
+from fastfer.io.open_source import open_source
+from fastfer.io.video_files import ClipOptions
 from tests.helpers.clips import moving_face, write_video
 from tests.helpers.errors import raises
+from tests.helpers.movies import level, levels, write_movie
 
 
 def times(source: Any) -> list[float]:
@@ -54,66 +58,6 @@ def test_variable_frame_rates(tmp_path: Path) -> None:
     assert times(open_source(path)) == [0.0, 0.1, 0.4, 0.45, 0.65]
 
 
-def test_one_wild_time_keeps_the_intervals_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = open_source(write_video(tmp_path / "clip.mp4", moving_face(8, side=64), fps=10))
-    stamps = iter([0, 100, 200, 9_000_200, 400, 700, 800, 900])
-
-    class Capture:
-        def __init__(self, capture: Any) -> None:
-            self._capture = capture
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._capture, name)
-
-        def get(self, prop: int) -> float:
-            return next(stamps) if prop == cv2.CAP_PROP_POS_MSEC else self._capture.get(prop)
-
-    file: Any = source._source  # type: ignore[attr-defined]
-    monkeypatch.setattr(file, "_capture", Capture(file._capture))
-    intervals = np.diff(times(source))
-    assert intervals == pytest.approx([0.1, 0.1, 9000.0, 0.1, 0.3, 0.1, 0.1])
-
-
-def test_rotation_in_the_metadata_is_applied(tmp_path: Path) -> None:
-    frame = np.zeros((64, 128, 3), np.uint8)
-    frame[:, 64:] = 255
-    path = write_video(tmp_path / "sideways.mp4", [frame] * 3)
-    data = bytearray(path.read_bytes())
-    matrix = data.index(b"tkhd") + 4 + 40
-    turn = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
-    data[matrix : matrix + 36] = b"".join(v.to_bytes(4, "big", signed=True) for v in turn)
-    path.write_bytes(data)
-    first = next(iter(open_source(path)))
-    assert first.image.shape == (128, 64, 3)
-    assert first.image[:48].mean() < 20 < 200 < first.image[80:].mean()
-
-
-def test_a_numbered_pattern_keeps_its_gaps(tmp_path: Path) -> None:
-    for number in (9, 10, 12):
-        cv2.imwrite(str(tmp_path / f"shot{number}.png"), np.full((8, 8, 3), number, np.uint8))
-    (tmp_path / "shot.png").touch()
-    source = open_source(tmp_path / "shot%d.png", CameraOptions(fps=10))
-    frames = list(source)
-    assert [f.index for f in frames] == [0, 1, 3]
-    assert [f.pts for f in frames] == pytest.approx([0, 0.1, 0.3])
-    assert [f.image[0, 0, 0] for f in frames] == [9, 10, 12]
-
-
-def test_padded_numbers_need_their_digits(tmp_path: Path) -> None:
-    for name in ("f_0001.png", "f_2.png"):
-        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
-    assert open_source(tmp_path / "f_%04d.png").count == 1
-
-
-def test_two_pictures_of_one_number_are_refused(tmp_path: Path) -> None:
-    for name in ("f_1.png", "f_2.png", "f_02.png"):
-        cv2.imwrite(str(tmp_path / name), moving_face(1)[0])
-    with raises(InputError, "unreadable_input", "f_02.png", "f_2.png"):
-        open_source(tmp_path / "f_%d.png")
-
-
 @pytest.mark.parametrize("name", ["my%20dance.mp4", "clip%03d.mp4", "12:30.mp4", "file:x.mp4"])
 def test_a_file_that_exists_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -123,35 +67,215 @@ def test_a_file_that_exists_is_a_file(
     assert [frame.index for frame in open_source(name)] == [0, 1, 2]
 
 
-def test_a_directory_whose_name_is_a_pattern(tmp_path: Path) -> None:
-    (tmp_path / "run%d").mkdir()
-    cv2.imwrite(str(tmp_path / "run%d" / "a.png"), np.zeros((8, 8, 3), np.uint8))
-    assert open_source(tmp_path / "run%d").count == 1
+# --- Times ---------------------------------------------------------------------------------------
 
 
-def test_a_directory_is_in_natural_order(tmp_path: Path) -> None:
-    for number in (1, 2, 10, 11):
-        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), number, np.uint8))
-    (tmp_path / "3.heic").touch()
-    source = open_source(tmp_path)
-    assert [f.image[0, 0, 0] for f in source] == [1, 2, 10, 11]
-    assert "3.heic" in source.notes[0]
+def test_variable_times_are_exact(tmp_path: Path) -> None:
+    stamps = [0.0, 0.033, 0.1, 0.5, 0.533, 2.0]
+    for name in ("a.mp4", "a.mkv", "a.mov"):
+        path = write_movie(tmp_path / name, levels(6), times=stamps)
+        assert times(open_source(path)) == stamps
 
 
-def test_a_directory_is_a_sequence_by_name(tmp_path: Path) -> None:
-    for name in ("b.png", "a.png"):
-        cv2.imwrite(str(tmp_path / name), np.full((8, 8, 3), ord(name[0]), np.uint8))
-    assert [f.image[0, 0, 0] for f in open_source(tmp_path)] == [ord("a"), ord("b")]
+def test_a_picture_that_starts_after_the_sound_has_the_times_of_a_player(tmp_path: Path) -> None:
+    for name in ("late.mp4", "late.mkv", "late.ts"):
+        stamps = [2 + i / 10 for i in range(8)]
+        path = write_movie(tmp_path / name, levels(8), times=stamps, sound=4.0)
+        found = times(open_source(path))
+        assert found == pytest.approx(stamps, abs=0.03), name
 
 
-def test_an_unreadable_picture_does_not_end_the_sequence(tmp_path: Path) -> None:
-    for name in ("1.png", "3.png"):
-        cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint8))
-    (tmp_path / "2.png").write_text("no picture")
-    with raises(InputError, "decode_failed", "1 of 3", "2.png"):
-        list(open_source(tmp_path / "%d.png"))
-    source = iter(open_source(tmp_path / "%d.png"))
-    assert [next(source).index, next(source).index] == [0, 2]
+def test_a_file_whose_clock_does_not_start_at_zero(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "tail.mkv", levels(4), times=[100, 100.1, 100.2, 100.3])
+    assert times(open_source(path)) == [0, 0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.ts", "a.flv", "f.mp4"])
+def test_sound_that_is_longer_than_the_picture(tmp_path: Path, name: str) -> None:
+    codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
+    options = {"movflags": "frag_keyframe+empty_moov"} if name.startswith("f") else {}
+    path = write_movie(tmp_path / name, levels(10), codec=codec, sound=5.0, options=options)
+    assert len(times(open_source(path))) == 10
+
+
+def test_a_trimmed_clip_is_whole(tmp_path: Path) -> None:
+    """An edit list that starts between two key frames, as phones write it."""
+    whole = write_movie(tmp_path / "whole.mp4", levels(25), gop=25)
+    data = bytearray(whole.read_bytes())
+    at = data.index(b"elst") + 8
+    duration, start = (int.from_bytes(data[at + i : at + i + 4], "big") for i in (4, 8))
+    scale = int.from_bytes(data[(m := data.index(b"mdhd") + 16) : m + 4], "big")
+    data[at + 4 : at + 8] = (duration - 1000).to_bytes(4, "big")
+    data[at + 8 : at + 12] = (start + scale).to_bytes(4, "big")
+    path = tmp_path / "trimmed.mp4"
+    path.write_bytes(data)
+    frames = list(open_source(path))
+    assert level(frames[0].image) == 10
+    assert [round(f.pts, 3) for f in frames] == [i / 10 for i in range(15)]
+
+
+# --- Cut and damaged files -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cut.avi", "cut.mp4", "cut.mkv", "cut.webm", "fragmented.mp4"])
+def test_a_cut_file_ends_with_an_error_after_its_frames(tmp_path: Path, name: str) -> None:
+    codec = {"avi": "mjpeg", "webm": "libvpx-vp9"}.get(name.split(".")[1], "libx264")
+    flags = "frag_keyframe+empty_moov" if name.startswith("frag") else "faststart"
+    options = {"movflags": flags} if name.endswith("mp4") else {}
+    noise = np.random.default_rng(0)
+    frames = [noise.integers(0, 256, (64, 96, 3), np.uint8) for _ in range(40)]
+    kind = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = write_movie(tmp_path / name, frames, codec=codec, options=options, pixel_format=kind)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    seen: list[Any] = []
+    with raises(InputError, "truncated"):
+        seen.extend(open_source(path))
+    assert 8 < len(seen) < 32
+
+
+def test_damaged_packets_are_skipped(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.ts", levels(30), gop=5)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
+    path.write_bytes(data)
+    assert 15 < len(times(open_source(path))) <= 30
+
+
+# --- Orientation, aspect, pixel formats ----------------------------------------------------------
+
+ONE = 1 << 16
+TURNS = {
+    "upright": ((ONE, 0, 0, ONE), lambda image: image),
+    "mirrored": ((-ONE, 0, 0, ONE), lambda image: image[:, ::-1]),
+    "upside down": ((-ONE, 0, 0, -ONE), lambda image: image[::-1, ::-1]),
+    "flipped": ((ONE, 0, 0, -ONE), lambda image: image[::-1]),
+    "transposed": ((0, ONE, ONE, 0), lambda image: image.swapaxes(0, 1)),
+    "clockwise": ((0, ONE, -ONE, 0), lambda image: np.rot90(image, -1)),
+    "counter-clockwise": ((0, -ONE, ONE, 0), lambda image: np.rot90(image)),
+    "transversed": ((0, -ONE, -ONE, 0), lambda image: np.rot90(image, 2).swapaxes(0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_all_eight_orientations(tmp_path: Path, name: str) -> None:
+    (a, b, c, d), turn = TURNS[name]
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:32, :48], picture[:32, 48:], picture[32:, :48] = 240, 160, 80
+    path = write_movie(tmp_path / "a.mp4", [picture] * 3, matrix=(a, b, 0, c, d, 0, 0, 0, 1 << 30))
+    frame = next(iter(open_source(path)))
+    wanted = turn(picture)
+    assert frame.image.shape == wanted.shape
+    for pixels in (frame.image[..., 0], frame.pixels):
+        assert np.abs(pixels.astype(int) - wanted[..., 0]).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("aspect", "shape"), [("2/1", (64, 192)), ("1/2", (128, 96)), ("1/1", (64, 96))]
+)
+def test_pixels_are_made_square(tmp_path: Path, aspect: str, shape: tuple[int, int]) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(2), aspect=Fraction(aspect))
+    source: Any = open_source(path)
+    frame = next(iter(source))
+    assert frame.pixels.shape == shape
+    assert frame.image.shape[:2] == shape
+    assert source.media.pixel_aspect == Fraction(aspect)
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "color"),
+    [
+        ("yuv420p", "libx264", None),
+        ("yuv420p", "libx264", (1, 2)),
+        ("yuv444p", "libx264", (5, 1)),
+        ("yuv420p10le", "libx264", None),
+        ("gray", "libx264", None),
+        ("nv12", "libx264", None),
+        ("bgr0", "ffv1", None),
+    ],
+)
+def test_levels_of_all_pixel_formats(
+    tmp_path: Path, kind: str, codec: str, color: tuple[int, int] | None
+) -> None:
+    """Black, white and gray keep their level, of limited and full range, 8 and 10 bits."""
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[:, 32:64], picture[:, 64:] = 128, 255
+    path = write_movie(tmp_path / "a.mkv", [picture] * 2, codec=codec, pixel_format=kind,
+                       color=color)  # fmt: skip
+    frame = next(iter(open_source(path)))
+    for pixels in (frame.pixels, frame.image[..., 1]):
+        for column, wanted in ((16, 0), (48, 128), (80, 255)):
+            assert abs(int(pixels[32, column]) - wanted) <= 2, (kind, column)
+
+
+# --- Parts of a video ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi"])
+def test_a_part_of_a_video(tmp_path: Path, name: str) -> None:
+    path = write_movie(tmp_path / name, levels(28), gop=7)
+    source = open_source(path, clip=ClipOptions(start=1.2, end=2.0))
+    frames = list(source)
+    assert [level(f.image) for f in frames] == list(range(12, 20))
+    assert [f.pts for f in frames] == pytest.approx([1.2 + i / 10 for i in range(8)])
+    assert [f.index for f in frames] == list(range(8))
+    assert source.count == 8
+
+
+def test_a_part_is_sought_not_read(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(28), gop=7, options={"movflags": "faststart"})
+    data = bytearray(path.read_bytes())
+    begin = data.index(b"mdat") + 8
+    data[begin : begin + (len(data) - begin) // 3] = bytes((len(data) - begin) // 3)
+    path.write_bytes(data)
+    frames = list(open_source(path, clip=ClipOptions(start=2.1)))
+    assert [level(f.image) for f in frames] == list(range(21, 28))
+
+
+def test_one_frame_every_so_many_seconds(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(28))
+    source = open_source(path, clip=ClipOptions(start=0.3, every=0.5))
+    assert times(source) == [0.3, 0.5, 1.0, 1.5, 2.0, 2.5]
+    assert source.fps == 2
+
+
+def test_a_part_without_frames(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(5))
+    with raises(InputError, "no_frames"):
+        list(open_source(path, clip=ClipOptions(start=90)))
+
+
+@pytest.mark.parametrize(
+    "options", [{"start": -1}, {"end": 0}, {"start": 5, "end": 4}, {"every": 0}]
+)
+def test_parts_out_of_range(options: dict[str, float]) -> None:
+    with raises(UsageError, "out_of_range"):
+        ClipOptions(**options)  # type: ignore[arg-type]
+
+
+def test_a_hardware_decoder_falls_back(tmp_path: Path) -> None:
+    from av.codec.hwaccel import hwdevices_available
+
+    if "cuda" not in hwdevices_available():
+        pytest.skip("this FFmpeg has no CUDA decoder")
+    path = write_movie(tmp_path / "a.mp4", levels(5))
+    source = open_source(path, clip=ClipOptions(hwaccel="cuda"))
+    assert len(times(source)) == 5
+    with raises(UsageError, "out_of_range", "wishful"):
+        open_source(path, clip=ClipOptions(hwaccel="wishful"))
+
+
+# --- Names ---------------------------------------------------------------------------------------
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/clip-\xff.mp4"
+    write_movie(tmp_path / "a.mp4", levels(3)).rename(os.fsdecode(name))
+    assert len(times(open_source(os.fsdecode(name)))) == 3
+
+
+def test_a_video_named_as_a_picture(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(3)).rename(tmp_path / "a%d{x}.png")
+    assert len(times(open_source(path))) == 3
 
 
 @pytest.mark.parametrize(

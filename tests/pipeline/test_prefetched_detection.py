@@ -6,7 +6,6 @@ import gc
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 from fastfer.detectors import CropCalibration, Detections
 from fastfer.engine import Engine
 from fastfer.errors import InputError
-from fastfer.io.frame_source import ArraySource
+from fastfer.io.frame_source import ArraySource, VideoFrame
 from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
 from fastfer.tracking import FaceTracker
 from tests.helpers.clips import empty_scene, moving_face
@@ -122,7 +121,7 @@ def test_frames_with_equal_numbers_are_distinct(engine: Engine) -> None:
     class Repeating(ArraySource):
         def __iter__(self) -> Iterator[Any]:
             for frame in super().__iter__():
-                yield replace(frame, index=frame.index // 2)
+                yield VideoFrame(frame.image, frame.index // 2, frame.pts)
 
     frames = [
         frame for pair in zip(moving_face(12), empty_scene(12), strict=True) for frame in pair

@@ -237,3 +237,26 @@ def test_people_are_tracked_through_a_clip(engine: Engine, shared: Path) -> None
     first = results[0].faces[0].track_id
     assert all(first in result.track_ids for result in results if result.track_ids is not None)
     assert np.all([result.track_ids is not None for result in results])
+
+
+def test_a_stream_left_half_way_is_closed_without_the_garbage_collector(
+    engine: Engine, tmp_path: Path
+) -> None:
+    path = write_video(tmp_path / "clip.mp4", moving_face(30))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            results = fastfer.stream(path, engine=engine)
+            next(results)
+            del results
+        assert not [t for t in threading.enumerate() if t.name == "fastfer-decode"]
+        assert str(path) not in open_files()
+    finally:
+        gc.enable()
+
+
+def open_files() -> list[str]:
+    folder = Path("/proc/self/fd")
+    links = [f for f in folder.iterdir() if f.is_symlink()] if folder.exists() else []
+    return [str(f.readlink()) for f in links if f.is_symlink()]

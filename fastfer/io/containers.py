@@ -1,0 +1,209 @@
+"""Opening containers through PyAV: which formats and protocols are read, and errors in our words.
+
+A file is read through an open file object, so that its name, of any bytes, is never taken for a
+URL, an option or a pattern. Formats that are lists of other files are not on the list of formats:
+a playlist opens nothing but itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import av
+from av.codec import Codec
+from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from fastfer.errors import InputError, UsageError
+from fastfer.io.addresses import scheme
+
+FORMATS: Final = (
+    "3dostr,amv,apng,asf,asf_o,av1,avi,avs,avs2,avs3,bethsoftvid,bink,bmp_pipe,cavsvideo,"
+    "cine,dhav,dirac,dnxhd,dv,dxa,evc,exr_pipe,flic,flv,gif,gif_pipe,gxf,h261,h263,h264,hevc,"
+    "ifv,ipmovie,ivf,ivr,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_anim,jpegxl_pipe,kux,live_flv,"
+    "lmlm4,lxf,m4v,matroska,mjpeg,mjpeg_2000,mov,mpeg,mpegts,mpegvideo,mpjpeg,mtv,mv,mxf,nsv,"
+    "nut,nuv,obu,ogg,pam_pipe,pbm_pipe,pcx_pipe,pgm_pipe,pmp,png_pipe,ppm_pipe,psd_pipe,pva,"
+    "qoi_pipe,r3d,rm,roq,rpl,ser,sgi_pipe,smjpeg,smk,sunrast_pipe,swf,tiff_pipe,ty,vc1,vivo,"
+    "vmd,vvc,webp_pipe,wtv,xwd_pipe,yop,yuv4mpegpipe"
+)
+"""Demuxers of FFmpeg that read one file. Those that open what the file names are left out: ``hls``,
+``dash``, ``concat``, ``sdp``, ``image2``, ``imf`` and the like."""
+
+STREAM_FORMATS: Final = FORMATS + ",hls,dash,rtsp,rtp,rtp_mpegts,mpegtsraw"
+"""Demuxers for URLs, where a playlist may name further URLs; never local files."""
+
+_HTTP: Final = "http,https,tcp,tls,httpproxy,crypto,data"
+PROTOCOLS: Final[Mapping[str, str]] = {
+    "rtsp": f"rtsp,rtp,srtp,udp,tcp,tls,{_HTTP}",
+    "rtsps": f"rtsp,rtsps,rtp,srtp,udp,tcp,tls,{_HTTP}",
+    "rtmp": "rtmp,rtmpt,rtmps,tcp,tls,http,https",
+    "http": _HTTP,
+    "https": _HTTP,
+    "udp": "udp",
+    "tcp": "tcp",
+    "srt": "srt",
+}
+"""Protocols that a URL of each scheme may use."""
+
+
+def open_file(
+    path: str,
+    *,
+    format: str | None = None,
+    options: Mapping[str, str] | None = None,
+    hwaccel: HWAccel | None = None,
+) -> InputContainer:
+    """Open a local file, or with ``-`` the standard input.
+
+    Args:
+        path: a file.
+        format: demuxer; by default found by the content.
+        options: of the demuxer.
+        hwaccel: of :func:`hardware`.
+
+    Raises:
+        InputError: missing, empty, or in no format of :data:`FORMATS`.
+    """
+    if path == "-":
+        file: BinaryIO = open(0, "rb", closefd=False)  # noqa: SIM115 - closed by its owner.
+    else:
+        file = _opened(path)
+    limits = {"protocol_whitelist": "none"}
+    if format is None:
+        limits["format_whitelist"] = FORMATS
+    try:
+        return av.open(
+            _Named(file),
+            "r",
+            format,
+            container_options={**(options or {}), **limits},
+            hwaccel=hwaccel,
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, ValueError):
+        file.close()
+        raise InputError(
+            f"{path}: not a video that can be played, or damaged; copy it again, or convert it "
+            "to MP4",
+            code="unsupported_format",
+        ) from None
+    except BaseException:
+        file.close()
+        raise
+
+
+def open_url(
+    url: str, name: str, *, timeout: float, hwaccel: HWAccel | None = None
+) -> InputContainer:
+    """Open a network stream, or a recording on a server.
+
+    Args:
+        url: with a scheme of :data:`PROTOCOLS`.
+        name: name in messages.
+        timeout: seconds without data that are an error; opening may take ten.
+        hwaccel: of :func:`hardware`.
+
+    Raises:
+        InputError: code ``source_unavailable``.
+    """
+    kind = scheme(url)
+    options = {
+        "protocol_whitelist": PROTOCOLS.get(kind, ""),
+        "format_whitelist": STREAM_FORMATS,
+    }
+    if kind.startswith("rtsp"):
+        # UDP loses packets, and every lost packet smears the picture until the next key frame.
+        options["rtsp_flags"] = "prefer_tcp"
+    try:
+        return av.open(
+            url,
+            "r",
+            container_options=options,
+            timeout=(max(timeout, 10.0), timeout),
+            hwaccel=hwaccel,
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, ValueError, OSError):
+        raise InputError(
+            f"{name}: cannot be reached or played; check the address and the network",
+            code="source_unavailable",
+        ) from None
+
+
+def video_stream(container: InputContainer, name: str) -> VideoStream:
+    """The stream of pictures that a player shows; a cover picture is none.
+
+    Raises:
+        InputError: there is none, or no decoder for it.
+    """
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        raise InputError(f"{name}: holds no video", code="unsupported_format")
+    context: Any = stream.codec_context
+    if context is None:
+        raise InputError(
+            f"{name}: the codec of the video is not known; convert it to H.264",
+            code="unsupported_format",
+        )
+    return stream
+
+
+def hardware(device: str | None) -> HWAccel | None:
+    """A hardware decoder, which leaves to software what it cannot decode.
+
+    Args:
+        device: a kind such as ``vaapi``, or kind and device such as ``cuda:1``; ``None`` for
+            software.
+
+    Returns:
+        ``None`` for software, also if the device is absent.
+
+    Raises:
+        UsageError: code ``out_of_range``, a kind that this FFmpeg lacks.
+    """
+    if device is None:
+        return None
+    kind, _, number = device.partition(":")
+    if kind not in hwdevices_available():
+        raise UsageError(
+            f"unknown hardware decoder {kind!r}; this FFmpeg has "
+            f"{', '.join(hwdevices_available()) or 'none'}",
+            code="out_of_range",
+        )
+    decoder = HWAccel(kind, number or None, allow_software_fallback=True)
+    try:
+        decoder.create(Codec("h264", "r"))
+    except (av.FFmpegError, ValueError, OSError, NotImplementedError):
+        return None
+    return decoder
+
+
+class _Named:
+    """A file object as PyAV takes it: readable, and seekable if the file is. It has no name, by
+    which FFmpeg would guess the format."""
+
+    name = ""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+        self.close = file.close
+        if file.seekable():
+            self.seek = file.seek
+            self.tell = file.tell
+
+
+def _opened(path: str) -> BinaryIO:
+    file = Path(path)
+    try:
+        if not file.exists():
+            raise InputError(f"{path}: no such file", code="not_found")
+        if file.is_file() and file.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty", code="empty_file")
+        return file.open("rb")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{path}: cannot be read: {reason}") from None

@@ -1,0 +1,86 @@
+"""Containers: only the named file is read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+
+from fastfer.errors import InputError
+from fastfer.io import containers
+from fastfer.io.open_source import open_source
+from tests.helpers.commands import environment
+from tests.helpers.errors import raises
+from tests.helpers.movies import levels, write_movie
+
+SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n"
+PLAYLISTS = {
+    "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n",
+    "list.ffconcat": "ffconcat version 1.0\nfile {}\n",
+    "list.sdp": SDP,
+    "list.mpd": '<?xml version="1.0"?><MPD><Period><AdaptationSet mimeType="video/mp4">'
+    "<Representation><BaseURL>{}</BaseURL></Representation></AdaptationSet></Period></MPD>",
+}
+
+
+@pytest.mark.parametrize("suffix", ["", ".mp4"])
+@pytest.mark.parametrize("name", PLAYLISTS)
+def test_a_playlist_opens_no_other_file(tmp_path: Path, name: str, suffix: str) -> None:
+    write_movie(tmp_path / "other.mp4", levels(3))
+    path = tmp_path / (name + suffix)
+    path.write_text(PLAYLISTS[name].format("other.mp4"))
+    with raises(InputError, "unsupported_format", name):
+        open_source(path)
+
+
+def test_the_list_names_formats_of_ffmpeg() -> None:
+    known = {name for names in av.formats_available for name in names.split(",")}
+    assert set(containers.FORMATS.split(",")) <= known
+    opening = {"hls", "dash", "concat", "sdp", "image2", "lavfi", "rtsp", "imf"}
+    assert not opening & set(containers.FORMATS.split(","))
+
+
+@pytest.mark.parametrize("scheme", ["file", "concat", "subfile", "gopher", "ftp"])
+def test_a_scheme_that_is_not_on_the_list(tmp_path: Path, scheme: str) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(3))
+    with raises(InputError, "source_unavailable"):
+        open_source(f"{scheme}://{path}")
+
+
+def test_a_file_without_pictures(tmp_path: Path) -> None:
+    write_movie(tmp_path / "a.mp4", levels(3), sound=1.0)
+    with av.open(str(tmp_path / "a.mp4")) as source, av.open(str(tmp_path / "b.m4a"), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    with raises(InputError, "unsupported_format", "no video"):
+        open_source(tmp_path / "b.m4a")
+
+
+def test_standard_input(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mkv", levels(7), sound=1.0)
+    code = "from fastfer.io.open_source import open_source; print(len(list(open_source('-'))))"
+    with path.open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdin=file, capture_output=True, env=environment(),
+            check=True,
+        )  # fmt: skip
+    assert int(done.stdout) == 7
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=path.read_bytes(), capture_output=True,
+        env=environment(), check=True,
+    )  # fmt: skip
+    assert int(done.stdout) == 7
+
+
+def test_frames_over_the_pixel_limit_are_refused() -> None:
+    path = Path(__file__).parents[2] / "../shared/cases/bomb16000.gif"
+    if not path.exists():
+        pytest.skip("../shared/cases is not there")
+    with raises(InputError, "too_many_pixels"):
+        list(open_source(path))
