@@ -47,6 +47,18 @@ CODES: Final[dict[str, str]] = {
     "source_unavailable": "a camera or stream that cannot be opened",
     "source_lost": "a camera or stream that stopped delivering frames",
     "decode_failed": "a video frame that cannot be decoded",
+    "too_large": "more bytes, parts or pictures than a server accepts",
+    "too_slow": "a request that did not arrive in time",
+    "too_many_frames": "a video longer than a server accepts",
+    # A server refuses a request
+    "token_required": "a server that other machines can reach, without a token",
+    "address_in_use": "an address at which the server cannot listen",
+    "unauthorized": "a request without the server's token",
+    "forbidden": "a request with a Host or Origin that the server does not know",
+    "busy": "too many requests, streams or jobs at the same time; try again",
+    "unknown_job": "a video job that does not exist, or has expired",
+    "not_ready": "a video job without a result so far",
+    "cancelled": "a video job that was cancelled",
     # OutputError
     "disk_full": "no space is left on the device",
     # ModelError

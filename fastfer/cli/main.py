@@ -14,6 +14,7 @@ from fastfer.errors import UsageError
 COMMANDS: Final = {
     "image": ("image", "analyse photos: table, JSON Lines, CSV or annotated copies"),
     "video": ("video", "analyse a video, camera or stream: rows, events, plot, annotated video"),
+    "serve": ("serve", "answer HTTP requests: pictures, videos, streams"),
     "models": ("models", "list, download and verify networks that are not bundled"),
     "doctor": ("doctor", "check the installation; print versions for bug reports"),
     "import": ("import_keras", "convert a Keras expression network to ONNX"),

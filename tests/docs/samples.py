@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -97,6 +100,8 @@ def run_command(
     match words:
         case ["pip", "install", *arguments]:
             check_installation(arguments)
+        case ["curl", *arguments]:
+            run_curl(arguments)
         case ["mkdocs", "serve"]:
             assert (ROOT / "mkdocs.yml").is_file()
         case ["python", "-m", "pytest", *arguments]:
@@ -114,6 +119,16 @@ def run_command(
             parse_module_options(module, arguments, monkeypatch)
         case _:
             pytest.fail(f"no rule to test the command {shlex.join(words)}")
+
+
+def run_curl(arguments: list[str]) -> None:
+    """Run curl against the server at FASTFER_URL in place of localhost:8000."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    own = os.environ["FASTFER_URL"]
+    words = [re.sub(r"^localhost:8000", own, word) for word in arguments]
+    assert words != arguments, arguments
+    subprocess.run(["curl", "--silent", "--show-error", "--fail", *words], check=True)
 
 
 def check_installation(arguments: list[str]) -> None:

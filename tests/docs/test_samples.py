@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ from tests.docs.samples import (
 )
 from tests.helpers.clips import moving_face, portrait, write_video
 from tests.helpers.onnx_models import write_model
+from tests.helpers.servers import run_server
 
 SAMPLES = [sample for file in documents() for sample in samples(file)]
 
@@ -60,10 +62,25 @@ def no_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
 
 
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """The address of a running server."""
+    pytest.importorskip("fastapi", reason="needs the extra serve")
+    with run_server() as server:
+        yield server.url
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_sample(sample: Sample, folders: dict[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sample(
+    sample: Sample,
+    folders: dict[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
     if sample.mark == "skip":
         pytest.skip(str(sample.reason))
+    if sample.code.startswith("curl "):
+        monkeypatch.setenv("FASTFER_URL", request.getfixturevalue("server_url"))
     folder = folders[sample.file]
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
@@ -92,6 +109,7 @@ def test_inline_command(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("webcam.py", ["clip.mp4"]),
         ("own_detector.py", ["photo.jpg"]),
         ("own_network.py", ["unlabelled.onnx", "photo.jpg"]),
+        ("client.py", ["photo.jpg"]),
     ],
 )
 def test_example(
@@ -101,7 +119,10 @@ def test_example(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
+    if script == "client.py":
+        monkeypatch.setenv("FASTFER_URL", request.getfixturevalue("server_url"))
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     run_script(ROOT / "examples" / script, arguments, monkeypatch)

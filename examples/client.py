@@ -1,0 +1,103 @@
+"""A typed client of `fastfer serve`, with the standard library only.
+
+python client.py PHOTO ...   # the server's address is FASTFER_URL, its token FASTFER_TOKEN
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+
+@dataclass(frozen=True)
+class Face:
+    box: tuple[float, float, float, float]
+    emotion: str | None
+    score: float | None
+    probabilities: dict[str, float]
+
+
+class ServerError(Exception):
+    """A request that the server refused; `code` is stable, see the list of error codes."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{message} ({status} {code})")
+        self.status = status
+        self.code = code
+
+
+class Client:
+    """One connection. Threads need a client each."""
+
+    def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None) -> None:
+        self._address = urlsplit(url)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._connection: http.client.HTTPConnection | None = None
+
+    def analyze(self, picture: bytes, **options: Any) -> list[Face]:
+        """The faces of one picture; `options` such as min_quality=0.5, head="fer2013"."""
+        answer = self.request("POST", "/v1/analyze", picture, "image/*", **options)
+        return [
+            Face(tuple(f["box"]), f["emotion"], f["score"], f["probabilities"])
+            for f in answer["results"][0]["faces"]
+        ]
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "", **options: Any
+    ) -> Any:
+        """Send one request; JSON is decoded. Waits and tries again while the server is busy."""
+        if options:
+            path = f"{path}?{urlencode(options)}"
+        headers = self._headers | ({"Content-Type": kind} if kind else {})
+        while True:
+            status, answer_headers, data = self._send(method, path, body, headers)
+            if status != 429:
+                break
+            time.sleep(float(answer_headers.get("Retry-After", 1)))
+        is_json = answer_headers.get("Content-Type", "").startswith("application/json")
+        answer: Any = json.loads(data) if is_json else data
+        if status >= 400:
+            raise ServerError(status, answer["error_code"], answer["error"])
+        return answer
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """A server that restarts closes idle connections, so try twice: an analysis has no side
+        effects, and a worker that has ended is replaced by another."""
+        for attempt in range(2):
+            if self._connection is None:
+                kinds = {"https": http.client.HTTPSConnection}
+                connect = kinds.get(self._address.scheme, http.client.HTTPConnection)
+                self._connection = connect(self._address.netloc, timeout=60)
+            try:
+                self._connection.request(method, path, body, headers)
+                response = self._connection.getresponse()
+                return response.status, response.headers, response.read()
+            except (http.client.HTTPException, ConnectionError):
+                self._connection.close()
+                self._connection = None
+                if attempt:
+                    raise
+        raise AssertionError
+
+
+def main(paths: Sequence[str]) -> None:
+    client = Client(
+        os.environ.get("FASTFER_URL", "http://127.0.0.1:8000"), os.environ.get("FASTFER_TOKEN")
+    )
+    for path in paths:
+        for face in client.analyze(Path(path).read_bytes()):
+            print(path, [round(side) for side in face.box], face.emotion, face.score)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,150 @@
+"""Pictures to results: bounded decoding in threads, then the batcher."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.errors import FastferError, InputError
+from fastfer.inference import cpus
+from fastfer.io.encoded_image import EncodedImage
+from fastfer.results import FrameResult, PhotoResult
+from fastfer.server import metrics
+from fastfer.server.batching import MicroBatcher
+from fastfer.server.engines import EnginePool
+from fastfer.server.pictures import NamedPicture
+from fastfer.server.problems import RequestError
+from fastfer.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from fastfer.engine import Engine
+
+Frame = NDArray[np.uint8]
+SMALL: Final = 16_000_000
+"""Pixels in flight that are always allowed, whatever the limit of one picture."""
+
+
+class Analyzer:
+    """Analyses the pictures of all requests of a process within a bounded memory."""
+
+    def __init__(self, engine: Engine, settings: ServerSettings) -> None:
+        """Start the threads."""
+        self.engines = EnginePool(engine)
+        self._settings = settings
+        self._batcher = MicroBatcher(
+            engine, settings.batch, settings.batch_wait_ms, metrics.BATCH.observe
+        )
+        self._pool = ThreadPoolExecutor(cpus.available() + 1, "fastfer-decode")
+        self._pixels = 0
+        self._room = asyncio.Condition()
+        self._requests = 0
+
+    def close(self) -> None:
+        """Finish what has begun, and end the threads."""
+        self._pool.shutdown()
+        self._batcher.close()
+
+    def admit(self) -> _Admission:
+        """A context of one request with pictures.
+
+        Raises:
+            RequestError: code ``busy``, too many are in progress.
+        """
+        if self._requests >= self._settings.max_requests:
+            raise RequestError("too many requests are in progress; try again", code="busy")
+        return _Admission(self)
+
+    async def analyze(self, picture: NamedPicture, engine: Engine) -> tuple[FrameResult, Frame]:
+        """The result of one picture and its pixels.
+
+        Raises:
+            InputError: it cannot be decoded, or is too large.
+        """
+        image = EncodedImage(picture.data, picture.name)
+        pixels = image.header.width * image.header.height
+        if pixels > self._settings.max_pixels:
+            raise InputError(
+                f"{picture.name}: {image.header.width} x {image.header.height} is {pixels:,} "
+                f"pixels, over the server's limit of {self._settings.max_pixels:,}",
+                code="too_many_pixels",
+            )
+        await self._take(pixels)
+        try:
+            return await self._analyze(image, engine)
+        finally:
+            async with self._room:
+                self._pixels -= pixels
+                self._room.notify_all()
+
+    async def _analyze(self, image: EncodedImage, engine: Engine) -> tuple[FrameResult, Frame]:
+        loop = asyncio.get_running_loop()
+        limit = self._settings.max_pixels
+        batched = engine is self.engines.main
+        if not batched or image.reduction(engine.detection_size, limit) != 1:
+            # A large JPEG: its reduced copy is searched while the whole is decoded.
+            return await loop.run_in_executor(
+                self._pool, lambda: engine.analyze_encoded(image, max_pixels=limit)
+            )
+        self._batcher.announce(1)
+        try:
+            frame = await loop.run_in_executor(self._pool, image.decode, limit)
+            future = self._batcher.submit(frame)
+        finally:
+            self._batcher.announce(-1)
+        return await future, frame
+
+    async def photo(
+        self, picture: NamedPicture, engine: Engine
+    ) -> tuple[PhotoResult, Frame | None, FastferError | None]:
+        """The result of one picture, or the error in its place."""
+        try:
+            result, frame = await self.analyze(picture, engine)
+        except FastferError as error:
+            return PhotoResult(picture.name, None, str(error), error.code), None, error
+        metrics.PICTURES.inc()
+        metrics.FACES.inc(len(result))
+        return PhotoResult(picture.name, result), frame, None
+
+    async def run(self, function: Any, *arguments: Any) -> Any:
+        """Call ``function`` in a thread of the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    async def _take(self, pixels: int) -> None:
+        """Wait until ``pixels`` more fit into memory."""
+        most = max(SMALL, 2 * self._settings.max_pixels)
+        if self._pixels and self._pixels + pixels > most:
+            async with self._room:
+                await self._room.wait_for(lambda: not self._pixels or self._pixels + pixels <= most)
+        self._pixels += pixels
+
+
+class _Admission:
+    def __init__(self, analyzer: Analyzer) -> None:
+        self._analyzer = analyzer
+
+    def __enter__(self) -> None:
+        self._analyzer._requests += 1
+        metrics.IN_PROGRESS.inc()
+
+    def __exit__(self, *_: object) -> None:
+        self._analyzer._requests -= 1
+        metrics.IN_PROGRESS.dec()
+
+
+def with_options(
+    result: FrameResult, *, min_quality: float = 0.0, landmarks: bool = True
+) -> FrameResult:
+    """``result`` as the options of a request ask for it."""
+    if min_quality <= 0 and landmarks:
+        return result
+    faces = []
+    for face in result.faces:
+        if face.quality < min_quality:
+            face = replace(face, low_quality=True, emotion=None, score=None)
+        faces.append(face if landmarks else replace(face, landmarks=None))
+    return replace(result, faces=tuple(faces))

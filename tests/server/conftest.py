@@ -1,0 +1,38 @@
+"""A server for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra serve")
+httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
+
+from tests.helpers.clips import portrait  # noqa: E402
+from tests.helpers.servers import RunningServer, run_server  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[RunningServer]:
+    """A server with small limits."""
+    with run_server(
+        "--max-mb", "4", "--max-pixels", "4000000", "--max-pictures", "3",
+        "--upload-seconds", "2", "--max-video-seconds", "4",
+    ) as running:  # fmt: skip
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: RunningServer) -> Iterator[httpx.Client]:
+    """A client of the server."""
+    with httpx.Client(base_url=server.url, timeout=60) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A JPEG with one face."""
+    data: bytes = cv2.imencode(".jpg", portrait())[1].tobytes()
+    return data

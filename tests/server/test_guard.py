@@ -1,0 +1,213 @@
+"""What the server refuses, and how."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+import zlib
+
+import httpx
+import pytest
+
+from tests.helpers.servers import RunningServer, run_server
+
+TOKEN = "a-token-of-thirty-two-characters"
+JPEG = {"content-type": "image/jpeg"}
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error_code"]
+
+
+def raw_exchange(server: RunningServer, *parts: bytes, wait: float = 20) -> bytes:
+    """Send ``parts`` over one connection; all that the server answers until it closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
+        answer = b""
+        try:
+            for part in parts:
+                connection.sendall(part)
+            while data := connection.recv(65536):
+                answer += data
+        except ConnectionError:
+            pass
+        return answer
+
+
+def png_bomb(side: int) -> bytes:
+    """A small PNG file that claims ``side`` x ``side`` pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    rows = zlib.compressobj(9)
+    row = b"\0" * (3 * side + 1)
+    data = b"".join(rows.compress(row) for _ in range(side)) + rows.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def test_decompression_bomb(client: httpx.Client) -> None:
+    bomb = png_bomb(5000)
+    assert len(bomb) < 200_000
+    answer = client.post("/v1/analyze", content=bomb, headers={"content-type": "image/png"})
+    assert code_of(answer) == (413, "too_many_pixels")
+
+
+def test_declared_length_above_the_limit(server: RunningServer) -> None:
+    answer = raw_exchange(
+        server,
+        b"POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+        b"Content-Length: 4294967296\r\n\r\n",
+    )
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_endless_body_by_chunks(server: RunningServer) -> None:
+    sent = 0
+
+    def chunks() -> object:
+        nonlocal sent
+        block = b"x" * 65536
+        while sent < 4 << 30:
+            sent += len(block)
+            yield block
+
+    try:
+        answer = httpx.post(f"{server.url}/v1/analyze", content=chunks(), headers=JPEG, timeout=30)
+        assert code_of(answer) == (413, "too_large")
+    except httpx.TransportError:
+        pass  # The server closes while the client still sends.
+    assert sent < 64 << 20
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_thousand_tiny_parts(client: httpx.Client) -> None:
+    for files in (
+        [("image", (f"{i}.jpg", b"x")) for i in range(1000)],
+        [("image", (None, b"x")) for _ in range(1000)],
+    ):
+        assert code_of(client.post("/v1/analyze", files=files)) == (413, "too_large")
+    images = {"images": [{"data": ""}] * 1000}
+    assert code_of(client.post("/v1/analyze", json=images)) == (413, "too_large")
+
+
+def test_slow_body_is_ended(server: RunningServer) -> None:
+    answer = raw_exchange(
+        server,
+        b"POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+        b"Content-Length: 1000\r\n\r\n",
+        b"x",
+    )
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"too_slow" in answer
+
+
+def test_slow_head_is_closed(server: RunningServer) -> None:
+    start = time.monotonic()
+    answer = raw_exchange(server, b"GET /healthz HTTP/1.1\r\nHost: local", wait=60)
+    assert answer == b""
+    assert time.monotonic() - start < 50
+
+
+def test_long_head_is_refused(server: RunningServer) -> None:
+    answer = raw_exchange(
+        server,
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
+        *[b"X: " + b"a" * 8000 + b"\r\n"] * 20,
+    )
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_file_names_are_only_shown(client: httpx.Client, photo: bytes) -> None:
+    for name, shown in (
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Windows\\a.jpg", "a.jpg"),
+        ("<script>alert(1)</script>.jpg", "script>.jpg"),
+        ("a" * 2000, "a" * 200),
+    ):
+        answer = client.post("/v1/analyze", files={"image": (name, photo)})
+        assert answer.json()["results"][0]["source"] == shown
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "127.0.0.1.evil.example"},
+        {"host": "evil.example:80"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:1"},
+    ],
+)
+def test_forged_host_and_origin(
+    client: httpx.Client, photo: bytes, headers: dict[str, str]
+) -> None:
+    answer = client.post("/v1/analyze", content=photo, headers=JPEG | headers)
+    assert code_of(answer) == (403, "forbidden")
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_own_origin_is_accepted(server: RunningServer, client: httpx.Client, photo: bytes) -> None:
+    answer = client.post("/v1/analyze", content=photo, headers=JPEG | {"origin": server.url})
+    assert answer.status_code == 200
+
+
+def test_token_and_cors(photo: bytes) -> None:
+    page = "https://page.example"
+    with (
+        run_server("--allow-origin", page, "--allow-host", "faces.example", FASTFER_TOKEN=TOKEN)
+        as server,
+        httpx.Client(base_url=server.url) as client,
+    ):  # fmt: skip
+        assert client.get("/healthz").status_code == 200
+        answer = client.post("/v1/analyze", content=photo, headers=JPEG)
+        assert code_of(answer) == (401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+        good = JPEG | {"authorization": f"Bearer {TOKEN}"}
+        assert client.post("/v1/analyze", content=photo, headers=good).status_code == 200
+        assert client.get("/metrics").status_code == 401
+
+        named = good | {"host": "faces.example", "origin": page}
+        answer = client.post("/v1/analyze", content=photo, headers=named)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == page
+        preflight = client.options("/v1/analyze", headers={"origin": page})
+        assert "authorization" in preflight.headers["access-control-allow-headers"]
+
+        assert code_of(client.post("/v1/session", content="wrong"))[0] == 401
+        assert client.post("/v1/session", content=TOKEN).status_code == 204
+        assert client.post("/v1/analyze", content=photo, headers=JPEG).status_code == 200
+        client.cookies.clear()
+
+        guesses = [
+            client.get("/metrics", headers={"authorization": f"Bearer {TOKEN[:-2]}{i:02}"})
+            for i in range(20)
+        ]
+        assert [answer.status_code for answer in guesses][-1] == 429
+        assert guesses[-1].headers["retry-after"]
+        assert client.post("/v1/analyze", content=photo, headers=good).status_code == 200
+
+
+def test_too_many_requests(photo: bytes) -> None:
+    with run_server("--max-requests", "1", "--upload-seconds", "30") as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as first:
+            first.sendall(
+                b"POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+                b"Content-Length: 10\r\n\r\nx"
+            )
+            statuses = set()
+            for _ in range(100):
+                answer = httpx.post(f"{server.url}/v1/analyze", content=photo, headers=JPEG)
+                statuses.add(answer.status_code)
+                if answer.status_code == 429:
+                    break
+        assert code_of(answer) == (429, "busy")
+        assert answer.headers["retry-after"]

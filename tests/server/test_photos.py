@@ -1,0 +1,145 @@
+"""Pictures to results, in each way that a request may hold them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+import fastfer
+from tests.helpers.servers import RunningServer
+
+
+def faces_of(answer: httpx.Response) -> list[dict[str, object]]:
+    assert answer.status_code == 200, answer.text
+    (result,) = answer.json()["results"]
+    faces: list[dict[str, object]] = result["faces"]
+    return faces
+
+
+def test_all_bodies_give_the_result_of_the_library(client: httpx.Client, photo: bytes) -> None:
+    expected = fastfer.Engine().analyze(photo).to_dict()["faces"]
+    encoded = base64.b64encode(photo).decode()
+    for options in (
+        {"content": photo, "headers": {"content-type": "image/jpeg"}},
+        {"content": photo, "headers": {"content-type": "application/octet-stream"}},
+        {"files": {"image": ("a.jpg", photo)}},
+        {"json": {"images": [{"name": "a.jpg", "data": encoded}]}},
+    ):
+        assert faces_of(client.post("/v1/analyze", **options)) == expected
+
+
+def test_each_picture_of_many_has_a_result_or_an_error(client: httpx.Client, photo: bytes) -> None:
+    files = [("image", ("a.jpg", photo)), ("image", ("b.jpg", b"no")), ("x", ("c.jpg", photo))]
+    results = client.post("/v1/analyze", files=files).json()["results"]
+    assert [r["source"] for r in results] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert [r["error_code"] for r in results] == [None, "unsupported_format", None]
+    assert results[0]["faces"] == results[2]["faces"]
+    assert results[1]["faces"] is None
+
+
+def test_options(client: httpx.Client, photo: bytes) -> None:
+    headers = {"content-type": "image/jpeg"}
+
+    def ask(**params: object) -> dict[str, object]:
+        (face,) = faces_of(
+            client.post("/v1/analyze", content=photo, headers=headers, params=params)
+        )
+        return face
+
+    plain = ask()
+    assert plain["landmarks"]
+    assert ask(landmarks=False)["landmarks"] is None
+    small = cv2.resize(cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR), (128, 128))
+    photo = cv2.imencode(".png", small)[1].tobytes()
+    assert ask()["emotion"] is not None
+    strict = ask(min_quality=1)
+    assert (strict["emotion"], strict["low_quality"]) == (None, True)
+    plain = ask()
+    assert ask(head="fer2013")["probabilities"] != plain["probabilities"]
+    assert ask(head="ferplus")["probabilities"] == plain["probabilities"]
+
+
+def test_clients_share_batches(server: RunningServer, photo: bytes) -> None:
+    def ask(_: int) -> object:
+        with httpx.Client(base_url=server.url, timeout=60) as own:
+            return faces_of(
+                own.post("/v1/analyze", content=photo, headers={"content-type": "image/jpeg"})
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(40)))
+    assert all(answer == answers[0] for answer in answers)
+    text = httpx.get(f"{server.url}/metrics").text
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(values["fastfer_batch_size_sum"]) > float(values["fastfer_batch_size_count"])
+
+
+@pytest.mark.parametrize("part", ["faces", "eyes"])
+def test_annotated_picture_hides_people(client: httpx.Client, photo: bytes, part: str) -> None:
+    def draw(**params: object) -> np.ndarray:
+        answer = client.post(
+            "/v1/annotate", content=photo, headers={"content-type": "image/jpeg"},
+            params={"format": "png", **params},
+        )  # fmt: skip
+        assert answer.headers["content-type"] == "image/png"
+        return cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+
+    plain, hidden = draw(), draw(blur=part)
+    assert plain.shape == hidden.shape
+    assert (plain != hidden).any()
+    assert (plain[:40] == hidden[:40]).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "code"),
+    [
+        (b"", "image/jpeg", 422, "empty_file"),
+        (b"not a picture", "image/png", 415, "unsupported_format"),
+        (b"x", "text/html", 415, "unsupported_format"),
+        (b"{", "application/json", 422, "damaged"),
+        (b'{"images": [{"url": "http://127.0.0.1/a.jpg"}]}', "application/json", 422, "usage"),
+        (b'{"images": [{"data": "*"}]}', "application/json", 422, "damaged"),
+        (b"x", "multipart/form-data", 422, "damaged"),
+    ],
+)
+def test_errors(client: httpx.Client, content: bytes, kind: str, status: int, code: str) -> None:
+    answer = client.post("/v1/analyze", content=content, headers={"content-type": kind})
+    assert (answer.status_code, answer.json()["error_code"]) == (status, code)
+
+
+def test_truncated_picture(client: httpx.Client, photo: bytes) -> None:
+    answer = client.post(
+        "/v1/analyze", content=photo[:2000], headers={"content-type": "image/jpeg"}
+    )
+    assert (answer.status_code, answer.json()["error_code"]) == (422, "truncated")
+
+
+def test_unknown_options_and_paths(client: httpx.Client, photo: bytes) -> None:
+    headers = {"content-type": "image/jpeg"}
+    for params, code in (
+        ({"min_quality": 2}, "out_of_range"),
+        ({"head": "x"}, "unknown_head"),
+        ({"detector": "/etc/passwd"}, "unknown_detector"),
+    ):
+        answer = client.post("/v1/analyze", content=photo, headers=headers, params=params)
+        assert (answer.status_code, answer.json()["error_code"]) == (422, code)
+    assert client.get("/nothing").json()["error_code"] == "not_found"
+    assert client.get("/v1/analyze").status_code == 405
+
+
+def test_openapi_describes_results(client: httpx.Client, photo: bytes) -> None:
+    api = client.get("/openapi.json").json()
+    assert {"/v1/analyze", "/v1/annotate", "/healthz", "/readyz", "/metrics"} <= set(api["paths"])
+    described = api["components"]["schemas"]["FaceModel"]["properties"]
+    (face,) = faces_of(client.post("/v1/analyze", files={"i": photo}))
+    assert set(described) == set(face)
+    assert json.dumps(api).count("x-curl") >= 2
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "http" not in page.text.replace("fastfer HTTP", "").lower()

@@ -1,0 +1,114 @@
+"""Start, stop and restart of the server as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fastfer.server.settings import PREFIX
+from tests.helpers.commands import python
+from tests.helpers.servers import run_server
+from tests.helpers.waiting import wait_until
+
+FOLDERS = f"{PREFIX}*"
+JPEG = {"content-type": "image/jpeg"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_stops_gracefully_and_leaves_no_files(photo: bytes) -> None:
+    with run_server() as server:
+        (folder,) = server.temporary.glob(FOLDERS)
+        assert folder.stat().st_mode & 0o77 == 0
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
+            head = (
+                b"POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(photo)
+            )
+            slow.sendall(head + photo[:1000])
+            wait_until(lambda: "in_progress 1.0" in httpx.get(f"{server.url}/metrics").text)
+            server.process.send_signal(signal.SIGTERM)
+            slow.sendall(photo[1000:])
+            answer = b""
+            while data := slow.recv(65536):
+                answer += data
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert server.process.wait(30) == 143
+        assert list(server.temporary.glob(FOLDERS)) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_removes_what_a_crashed_server_left() -> None:
+    with run_server() as server:
+        server.stop(signal.SIGKILL)
+        (left,) = server.temporary.glob(FOLDERS)
+        with run_server(temporary=server.temporary) as second:
+            assert not left.exists()
+            assert len(list(second.temporary.glob(FOLDERS))) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc")
+def test_replacing_workers_loses_no_request(photo: bytes) -> None:
+    with run_server("--workers", "2", "--threads", "1") as server:
+        done = threading.Event()
+        statuses: list[int] = []
+
+        def ask() -> None:
+            transport = httpx.HTTPTransport(retries=2)
+            with httpx.Client(base_url=server.url, timeout=60, transport=transport) as client:
+                while not done.is_set():
+                    close = {"connection": "close"}
+                    answer = client.post("/v1/analyze", content=photo, headers=JPEG | close)
+                    statuses.append(answer.status_code)
+
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(worker_pids(server.process.pid)) == 2)
+        children = worker_pids(server.process.pid)
+        os.kill(server.process.pid, signal.SIGHUP)
+        wait_until(lambda: not children & worker_pids(server.process.pid), step=0.2, limit=120)
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert set(statuses) == {200}
+        assert "fastfer_pictures_total" in httpx.get(f"{server.url}/metrics").text
+
+
+def worker_pids(parent: int) -> set[int]:
+    """The worker processes of a server, without the resource tracker of multiprocessing."""
+    pids = set()
+    for name in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with suppress(OSError):  # It has just ended.
+            if b"spawn_main" in Path(f"/proc/{name}/cmdline").read_bytes():
+                pids.add(int(name))
+    return pids
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--host", "0.0.0.0"], "token"),
+        (["--token", "short"], "16"),
+        (["--allow-origin", "*"], "origin"),
+        (["--model", "/nonexistent.onnx"], "nonexistent"),
+    ],
+)
+def test_refuses_to_start(options: list[str], code: str) -> None:
+    result = python("-m", "fastfer", "serve", *options, env=None)
+    assert result.returncode in (2, 3, 4)
+    assert code in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_address_in_use() -> None:
+    with run_server() as server:
+        result = python("-m", "fastfer", "serve", "--port", str(server.port))
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
