@@ -48,7 +48,7 @@ CODES: Final[dict[str, str]] = {
     "source_lost": "a camera or stream that stopped delivering frames",
     "decode_failed": "a video frame that cannot be decoded",
     "too_large": "more bytes, parts or pictures than a server accepts",
-    "too_slow": "a request that did not arrive in time",
+    "upload_timeout": "a request that did not arrive in time",
     "too_many_frames": "a video longer than a server accepts",
     # A server refuses a request
     "token_required": "a server that other machines can reach, without a token",

@@ -108,8 +108,17 @@ def add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
     limit("--max-waiting", integer(1), 8, "N", "videos that may wait for their turn")
     limit("--keep-seconds", positive, 900, "S", "seconds for which results of a video are kept")
     limit("--upload-seconds", positive, 60, "S", "seconds in which pictures must arrive")
+    limit(
+        "--header-seconds", positive, 10, "S", "seconds in which the head of a request must arrive"
+    )
     limit("--batch", integer(1, 256), 16, "N", "most pictures analysed together")
     limit("--batch-wait-ms", number(0, 1000), 2, "MS", "longest wait for pictures of other clients")
+    limits.add_argument(
+        "--isolate",
+        action=argparse.BooleanOptionalAction,
+        help="decode pictures in processes of their own, which a hostile file cannot leave "
+        "(default: on if other machines can reach the server)",
+    )
 
 
 def server_settings(args: argparse.Namespace) -> ServerSettings:
@@ -119,7 +128,7 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
         UsageError: values that contradict each other, or a missing package.
     """
     check_packages(PACKAGES, "serve")
-    from fastfer.server.settings import ServerSettings
+    from fastfer.server.settings import LOOPBACK, ServerSettings
 
     return ServerSettings(
         host=args.host,
@@ -138,9 +147,11 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
         max_jobs=args.max_jobs,
         max_waiting_jobs=args.max_waiting,
         job_ttl=args.keep_seconds,
+        header_seconds=args.header_seconds,
         upload_seconds=args.upload_seconds,
         batch=args.batch,
         batch_wait_ms=args.batch_wait_ms,
+        isolate=args.host not in LOOPBACK if args.isolate is None else args.isolate,
     )
 
 

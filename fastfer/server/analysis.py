@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.errors import FastferError, InputError
+from fastfer.errors import FastferError
 from fastfer.inference import cpus
 from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.isolated_decoder import IsolatedDecoder
 from fastfer.results import FrameResult, PhotoResult
 from fastfer.server import metrics
 from fastfer.server.batching import MicroBatcher
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from fastfer.engine import Engine
 
 Frame = NDArray[np.uint8]
+T = TypeVar("T")
 SMALL: Final = 16_000_000
 """Pixels in flight that are always allowed, whatever the limit of one picture."""
 
@@ -36,6 +39,8 @@ class Analyzer:
         """Start the threads."""
         self.engines = EnginePool(engine)
         self._settings = settings
+        self._limits = settings.limits
+        self._decoder = IsolatedDecoder(self._limits) if settings.isolate else None
         self._batcher = MicroBatcher(
             engine, settings.batch, settings.batch_wait_ms, metrics.BATCH.observe
         )
@@ -48,6 +53,8 @@ class Analyzer:
         """Finish what has begun, and end the threads."""
         self._pool.shutdown()
         self._batcher.close()
+        if self._decoder is not None:
+            self._decoder.close()
 
     def admit(self) -> _Admission:
         """A context of one request with pictures.
@@ -65,14 +72,9 @@ class Analyzer:
         Raises:
             InputError: it cannot be decoded, or is too large.
         """
-        image = EncodedImage(picture.data, picture.name)
+        image = EncodedImage(picture.data, picture.name, self._limits)
         pixels = image.header.width * image.header.height
-        if pixels > self._settings.max_pixels:
-            raise InputError(
-                f"{picture.name}: {image.header.width} x {image.header.height} is {pixels:,} "
-                f"pixels, over the server's limit of {self._settings.max_pixels:,}",
-                code="too_many_pixels",
-            )
+        self._limits.check_picture(picture.name, image.header.width, image.header.height)
         await self._take(pixels)
         try:
             return await self._analyze(image, engine)
@@ -82,21 +84,28 @@ class Analyzer:
                 self._room.notify_all()
 
     async def _analyze(self, image: EncodedImage, engine: Engine) -> tuple[FrameResult, Frame]:
-        loop = asyncio.get_running_loop()
-        limit = self._settings.max_pixels
-        batched = engine is self.engines.main
-        if not batched or image.reduction(engine.detection_size, limit) != 1:
-            # A large JPEG: its reduced copy is searched while the whole is decoded.
-            return await loop.run_in_executor(
-                self._pool, lambda: engine.analyze_encoded(image, max_pixels=limit)
-            )
+        # The batch waits for small pictures; a large JPEG is decoded and searched at once.
+        batched = engine is self.engines.main and image.reduction(engine.detection_size) == 1
+        if not batched:
+            return await self.run(self._analyze_one, image, engine)
         self._batcher.announce(1)
         try:
-            frame = await loop.run_in_executor(self._pool, image.decode, limit)
+            frame = await self.run(self._decode, image)
             future = self._batcher.submit(frame)
         finally:
             self._batcher.announce(-1)
         return await future, frame
+
+    def _decode(self, image: EncodedImage) -> Frame:
+        return image.decode() if self._decoder is None else self._decoder.decode(image).frame
+
+    def _analyze_one(self, image: EncodedImage, engine: Engine) -> tuple[FrameResult, Frame]:
+        if self._decoder is None:
+            return engine.analyze_encoded(image)
+        decoded = self._decoder.decode(
+            image, min_side=engine.detection_size, gray=engine.detects_in_gray
+        )
+        return engine.analyze(decoded.frame, reduced=decoded.reduced), decoded.frame
 
     async def photo(
         self, picture: NamedPicture, engine: Engine
@@ -110,7 +119,7 @@ class Analyzer:
         metrics.FACES.inc(len(result))
         return PhotoResult(picture.name, result), frame, None
 
-    async def run(self, function: Any, *arguments: Any) -> Any:
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call ``function`` in a thread of the pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 

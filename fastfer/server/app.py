@@ -21,6 +21,7 @@ from fastfer.server import metrics, photos, problems, settings
 from fastfer.server.analysis import Analyzer
 from fastfer.server.guard import COOKIE, Guard, same, session_value
 from fastfer.server.problems import problem
+from fastfer.server.protocol import BoundedHttpProtocol
 from fastfer.server.settings import FOLDER_VARIABLE, ServerSettings
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def from_environment() -> FastAPI:
     """The application of a worker process; uvicorn calls this."""
     folder = Path(os.environ[FOLDER_VARIABLE])
     options, engine = settings.load(folder)
+    BoundedHttpProtocol.header_seconds = options.header_seconds
     return create_app(pickle.loads(engine), options, folder)
 
 

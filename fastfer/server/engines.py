@@ -35,12 +35,12 @@ class EnginePool:
         """
         if detector == head == "default":
             return self.main
-        for name, value, known in (("detector", detector, DETECTORS), ("head", head, HEADS)):
+        for code, value, known in (
+            ("unknown_detector", detector, DETECTORS),
+            ("unknown_head", head, HEADS),
+        ):
             if value not in known:
-                raise UsageError(
-                    f"unknown {name} {value[:40]!r}; choose from {', '.join(known)}",
-                    code=f"unknown_{name}",
-                )
+                raise UsageError(f"{value[:40]!r}: choose from {', '.join(known)}", code=code)
         with self._lock:
             key = detector, head
             if key not in self._variants:

@@ -145,9 +145,9 @@ class Guard:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                metrics.REFUSED.labels("too_slow").inc()
+                metrics.REFUSED.labels("upload_timeout").inc()
                 raise RequestError(
-                    f"the request did not arrive within {seconds:g} seconds", code="too_slow"
+                    f"the request did not arrive within {seconds:g} seconds", code="upload_timeout"
                 ) from None
             if message["type"] == "http.request":
                 total += len(message.get("body", b""))

@@ -55,7 +55,6 @@ def run_server(
         numbers = folder / "metrics"
         numbers.mkdir()
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(numbers)
-    BoundedHttpProtocol.header_seconds = options.header_seconds
     config = uvicorn.Config(
         factory,
         factory=True,

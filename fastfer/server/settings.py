@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastfer.errors import UsageError
+from fastfer.io.limits import FileLimits
 from fastfer.validation import check_integer, check_positive
 
 FOLDER_VARIABLE: Final = "FASTFER_SERVER_FOLDER"
@@ -20,6 +21,10 @@ FOLDER_VARIABLE: Final = "FASTFER_SERVER_FOLDER"
 PREFIX: Final = "fastfer-server-"
 MIN_TOKEN: Final = 16
 """Fewest characters of a token."""
+MEMORY: Final = 1_500_000_000
+"""Bytes that decoding one picture may take."""
+DECODE_SECONDS: Final = 20.0
+"""Seconds that decoding one picture may take, if it is isolated."""
 LOOPBACK: Final = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
@@ -62,6 +67,8 @@ class ServerSettings:
     """Most pictures analysed together."""
     batch_wait_ms: float = 2.0
     """Longest wait for pictures that are still being decoded."""
+    isolate: bool = False
+    """Decode pictures in processes of their own."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -92,6 +99,13 @@ class ServerSettings:
                 raise UsageError(
                     f"{origin!r} is not an origin such as https://example.org", code="out_of_range"
                 )
+
+    @property
+    def limits(self) -> FileLimits:
+        """The budget of one picture, and of the frames of a video."""
+        return FileLimits(
+            pixels=self.max_pixels, bytes=self.max_bytes, memory=MEMORY, seconds=DECODE_SECONDS
+        )
 
 
 def save(folder: Path, settings: ServerSettings, engine: bytes) -> None:

@@ -19,7 +19,7 @@ def server() -> Iterator[RunningServer]:
     """A server with small limits."""
     with run_server(
         "--max-mb", "4", "--max-pixels", "4000000", "--max-pictures", "3",
-        "--upload-seconds", "2", "--max-video-seconds", "4",
+        "--upload-seconds", "2", "--header-seconds", "1", "--max-video-seconds", "4",
     ) as running:  # fmt: skip
         yield running
 
