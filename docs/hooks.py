@@ -3,6 +3,7 @@
 ==============================  =====================================================
 ``<!-- cli -->``                help text of every command, from its parser
 ``<!-- csv-columns -->``        the columns of CSV files and their pandas dtypes
+``<!-- table-columns -->``      the columns of Parquet files and their Arrow types
 ``<!-- error-classes -->``      the classes of :mod:`fastfer.errors`
 ``<!-- error-codes -->``        their codes
 ``<!-- include PATH -->``       a Markdown file of the repository without its first heading
@@ -82,6 +83,13 @@ def _csv_columns() -> str:
     return f"| column | pandas dtype |\n| --- | --- |\n{rows}"
 
 
+def _table_columns() -> str:
+    from fastfer.batch.schema import schema
+
+    rows = "\n".join(f"| `{field.name}` | {html.escape(str(field.type))} |" for field in schema())
+    return f"| column | Arrow type |\n| --- | --- |\n{rows}"
+
+
 def _error_classes() -> str:
     from fastfer import errors
 
@@ -104,6 +112,7 @@ def _error_codes() -> str:
 GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "cli": _commands,
     "csv-columns": _csv_columns,
+    "table-columns": _table_columns,
     "error-classes": _error_classes,
     "error-codes": _error_codes,
 }

@@ -115,8 +115,8 @@ def _float(text: str) -> float:
 # --- Options -------------------------------------------------------------------------------------
 
 
-def add_engine_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of :func:`make_engine`."""
+def add_engine_options(parser: argparse.ArgumentParser, *, threads: bool = True) -> None:
+    """Add the options of :func:`make_engine`; without ``threads`` its number is not one."""
     group = parser.add_argument_group("analysis")
     group.add_argument(
         "--detector",
@@ -148,13 +148,14 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         metavar="Q",
         help="set emotion to null below this quality, 0 to 1 (default: 0)",
     )
-    group.add_argument(
-        "--threads",
-        type=integer(1, THREAD_LIMIT),
-        metavar="N",
-        help="threads of OpenCV and of each network (default: all granted processors; networks at "
-        "most 4)",
-    )
+    if threads:
+        group.add_argument(
+            "--threads",
+            type=integer(1, THREAD_LIMIT),
+            metavar="N",
+            help="threads of OpenCV and of each network (default: all granted processors; networks "
+            "at most 4)",
+        )
     group.add_argument(
         "--head",
         choices=("ferplus", "fer2013"),
@@ -234,27 +235,37 @@ def make_engine(args: argparse.Namespace) -> Engine:
         ModelError: the detector's network is not installed, or cannot be used.
         UsageError: an unknown detector, or values that contradict each other.
     """
-    _obtain_detector(args)
+    given = engine_arguments(args)
     from fastfer.engine import Engine
 
-    engine = Engine(
-        args.detector,
-        args.model,
-        spec=model_spec(args),
-        head=args.head,
-        prior=_prior(args.prior),
-        threads=args.threads,
-        min_face=args.min_face,
-        detect_size=args.detect_size,
-        min_quality=args.min_quality,
-        load_in_background=True,
-    )
+    engine = Engine(**given, threads=args.threads, load_in_background=True)
     import cv2
 
     from fastfer.inference import cpus
 
     cv2.setNumThreads(args.threads or cpus.available())
     return engine
+
+
+def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of :class:`fastfer.Engine` that the options give, except ``threads``; the
+    network of the detector is installed.
+
+    Raises:
+        ModelError: it is not installed.
+        UsageError: values that contradict each other.
+    """
+    _obtain_detector(args)
+    return {
+        "detector": args.detector,
+        "model": args.model,
+        "spec": model_spec(args),
+        "head": args.head,
+        "prior": _prior(args.prior),
+        "min_face": args.min_face,
+        "detect_size": args.detect_size,
+        "min_quality": args.min_quality,
+    }
 
 
 def _prior(text: str | None) -> Prior | None:

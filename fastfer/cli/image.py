@@ -230,7 +230,7 @@ def _drawing(args: argparse.Namespace) -> dict[str, Any]:
 
 def _check_outputs(args: argparse.Namespace, names: list[str]) -> None:
     """Refuse rows that would overwrite a photo, as in ``--csv *.jpg``, or each other."""
-    from fastfer.outputs.paths import check_new, check_outputs
+    from fastfer.outputs.paths import check_new, check_outputs, check_row_suffixes
 
     rows = {"--jsonl": args.jsonl, "--csv": args.csv}
     for option, path in rows.items():
@@ -240,6 +240,7 @@ def _check_outputs(args: argparse.Namespace, names: list[str]) -> None:
                 f"{option} faces{option.replace('--', '.')}",
                 code="would_overwrite",
             )
+    check_row_suffixes(rows)
     inputs = [name for name in names if name != STDIN]
     check_outputs(rows, [*inputs, *filter(None, [args.model])])
     if not args.overwrite:

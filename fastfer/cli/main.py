@@ -15,6 +15,8 @@ COMMANDS: Final = {
     "image": ("image", "analyse photos: table, JSON Lines, CSV or annotated copies"),
     "video": ("video", "analyse a video, camera or stream: rows, events, plot, annotated video"),
     "serve": ("serve", "answer HTTP requests: pictures, videos, streams"),
+    "batch": ("batch", "analyse folders, archives and object stores into one table, resumable"),
+    "merge": ("merge", "join tables of several jobs into one"),
     "models": ("models", "list, download and verify networks that are not bundled"),
     "doctor": ("doctor", "check the installation; print versions for bug reports"),
     "import": ("import_keras", "convert a Keras expression network to ONNX"),

@@ -214,8 +214,9 @@ def _run(args: argparse.Namespace) -> int:
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse outputs that would overwrite the source, each other, or rows of an earlier run."""
     from fastfer.io.picture_sequence import files_of
-    from fastfer.outputs.paths import check_new, check_outputs
+    from fastfer.outputs.paths import check_new, check_outputs, check_row_suffixes
 
+    check_row_suffixes({"--jsonl": args.jsonl, "--csv": args.csv})
     rows = {"--jsonl": args.jsonl, "--csv": args.csv, "--events": args.events}
     inputs = [] if args.source is None else files_of(args.source)
     others = {"--save": args.save, "--plot": args.plot}

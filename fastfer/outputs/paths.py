@@ -44,6 +44,37 @@ def check_outputs(outputs: Mapping[str, _Path | None], inputs: Iterable[_Path]) 
             )
 
 
+ROW_SUFFIXES: Final = {
+    "--jsonl": ("", ".jsonl", ".ndjson", ".json", ".txt"),
+    "--csv": ("", ".csv", ".txt"),
+}
+"""Endings of the files of rows, by option."""
+
+
+def check_row_suffixes(outputs: Mapping[str, _Path | None]) -> None:
+    """Refuse files of rows whose ending promises another format.
+
+    Raises:
+        UsageError: code ``unsupported_format``.
+    """
+    for option, path in outputs.items():
+        if path is None or os.fspath(path) == STDOUT:
+            continue
+        allowed = ROW_SUFFIXES[option]
+        if Path(path).suffix.lower() not in allowed and not _is_special(Path(path)):
+            advice = " (fastfer batch --out writes Parquet)" if Path(path).suffix else ""
+            raise UsageError(
+                f"{option} {path}: writes files that end with {', '.join(filter(None, allowed))}"
+                f"{advice}",
+                code="unsupported_format",
+            )
+
+
+def _is_special(path: Path) -> bool:
+    """Whether ``path`` is a device or pipe."""
+    return path.exists() and not path.is_file()
+
+
 def check_new(outputs: Mapping[str, _Path | None]) -> None:
     """Refuse files that hold data; rows are written as they come, so opening would empty them.
 

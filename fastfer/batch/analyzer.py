@@ -1,0 +1,120 @@
+"""A callable for engines that distribute work: a batch of photos in, a batch of rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from numpy.typing import NDArray
+
+from fastfer.batch import schema
+from fastfer.batch.tasks import Prepared, Setup, TaskRunner
+from fastfer.batch.units import Unit
+from fastfer.errors import FastferError, InputError, UsageError
+from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from fastfer.results import PhotoResult
+
+_NAMES: Final = ("source", "path", "item_path", "filename", "__key__")
+"""Columns that may name the photos, the first that there is."""
+
+
+class Analyzer:
+    """Analyses batches of photos; for Ray's ``map_batches``, Spark's ``mapInPandas``, Dask.
+
+        >>> analyzer = fastfer.batch.Analyzer()
+        >>> rows = analyzer({"path": np.array(["a.jpg", "b.jpg"])})
+
+    It can be pickled. Each process loads the models once, with the first batch. Photos whose bytes
+    cannot be read become rows with an error. The columns are those of a table of ``fastfer batch``.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: FileLimits = DEFAULT_LIMITS,
+        exact: bool = False,
+        **engine: Any,
+    ) -> None:
+        """Describe the engine; nothing is loaded yet.
+
+        Args:
+            limits: what one photo may cost.
+            exact: see :class:`fastfer.batch.JobOptions`.
+            engine: arguments of :class:`fastfer.Engine`, except ``threads``, which is 1.
+
+        Raises:
+            UsageError: pyarrow is not installed (``missing_package``).
+        """
+        self._setup = Setup("rows.parquet", engine, limits, None, exact)
+        self._runner: TaskRunner | None = None
+        schema.require_pyarrow("an Analyzer")
+
+    def __getstate__(self) -> Setup:
+        return self._setup
+
+    def __setstate__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._runner = None
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+        """The rows of a batch of photos, one for each face.
+
+        Args:
+            batch: column ``bytes`` (contents of image files), or one with paths or URLs: ``path``,
+                ``source``, ``item_path``, ``filename``. With ``bytes``, that column or ``__key__``
+                names the photos.
+
+        Returns:
+            The columns of :func:`fastfer.batch.schema.schema` as arrays of one length. Integers
+            that may be missing are float64, with NaN; text that may be missing is ``None``.
+        """
+        table = self.table(batch)
+        columns = {}
+        for name in table.schema.names:
+            column = table.column(name)
+            if name == "emotion":
+                column = column.cast("string")
+            columns[name] = column.to_numpy(zero_copy_only=False)
+        return columns
+
+    def table(self, batch: Mapping[str, Any]) -> pyarrow.RecordBatch:
+        """As :meth:`__call__`, as a record batch with the types of the table."""
+        return schema.to_batch(self.results(batch))
+
+    def results(self, batch: Mapping[str, Any]) -> list[PhotoResult]:
+        """As :meth:`__call__`, one result for each photo."""
+        if self._runner is None:
+            runner = self._setup.load()
+            assert isinstance(runner, TaskRunner)
+            self._runner = runner
+        return self._runner.photos(self._prepared(self._runner, batch))
+
+    def _prepared(self, runner: TaskRunner, batch: Mapping[str, Any]) -> list[Prepared]:
+        column = next((name for name in _NAMES if name in batch), None)
+        if column is None and "bytes" not in batch:
+            raise UsageError(
+                f"a batch needs a column bytes, or one of {', '.join(_NAMES[:-1])}; got "
+                f"{', '.join(batch) or 'none'}"
+            )
+        count = len(batch["bytes"] if column is None else batch[column])
+        names: Sequence[Any] = range(count) if column is None else batch[column]
+        prepared = []
+        for i, name in enumerate(names):
+            unit = Unit(str(name), "photo", str(name))
+            try:
+                if "bytes" in batch:
+                    data = batch["bytes"][i]
+                    if data is None:
+                        raise InputError(f"{name}: no bytes", code="empty_file")
+                    image = EncodedImage(bytes(data), unit.source, self._setup.limits)
+                else:
+                    image = unit.read(self._setup.limits)
+                prepared.append(Prepared(unit, runner.decode(image)))
+            except FastferError as error:
+                prepared.append(Prepared(unit, error=error))
+        return prepared

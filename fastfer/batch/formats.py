@@ -1,0 +1,245 @@
+"""The formats of a table: how workers encode rows, and how encoded rows become a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+
+from fastfer.batch import schema
+from fastfer.errors import UsageError
+from fastfer.outputs.columns import CSV_COLUMNS, to_record, to_rows
+
+if TYPE_CHECKING:
+    from fastfer.results import PhotoResult, VideoFrameResult
+
+    Result = PhotoResult | VideoFrameResult
+
+GROUP_ROWS: Final = 65_536
+"""Rows of a row group in Parquet."""
+
+
+class TableFormat(Protocol):
+    """How rows are encoded, piece by piece, and how the pieces become a file."""
+
+    suffix: str
+
+    def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
+        """The rows of ``results`` as one piece, and their number."""
+
+    def open(self, path: Path) -> TableFile:
+        """A new file at ``path``."""
+
+    def read(self, path: Path) -> Iterable[bytes]:
+        """The pieces of an existing file.
+
+        Raises:
+            UsageError: it is no such table (``other_schema``).
+        """
+
+
+class TableFile(Protocol):
+    """A file that is being written."""
+
+    def add(self, piece: bytes) -> None:
+        """Append a piece of :meth:`TableFormat.encode`."""
+
+    def close(self) -> None:
+        """Complete the file, and wait until it is on the disk."""
+
+
+def format_of(path: str) -> TableFormat:
+    """The format that the ending of ``path`` names; Parquet for a directory.
+
+    Raises:
+        UsageError: an ending of no table (``unsupported_format``), or pyarrow is missing.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in ("", ".parquet"):
+        schema.require_pyarrow("a table in Parquet")
+        return Parquet()
+    if suffix in FORMATS:
+        return FORMATS[suffix]()
+    raise UsageError(
+        f"{path}: tables end with .parquet, .csv or .jsonl; a name without an ending is a folder "
+        "of Parquet files",
+        code="unsupported_format",
+    )
+
+
+class Parquet:
+    """Arrow's stream format for the pieces, Parquet with zstd for the file."""
+
+    suffix = ".parquet"
+
+    def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
+        """See :meth:`TableFormat.encode`."""
+        batch = schema.to_batch(results)
+        return _to_piece(batch), batch.num_rows
+
+    def open(self, path: Path) -> ParquetFile:
+        """See :meth:`TableFormat.open`."""
+        return ParquetFile(path)
+
+    def read(self, path: Path) -> Iterable[bytes]:
+        """See :meth:`TableFormat.read`."""
+        import pyarrow
+        import pyarrow.parquet as pq
+
+        try:
+            file = pq.ParquetFile(path)
+        except (pyarrow.ArrowInvalid, OSError) as error:
+            raise UsageError(f"{path}: no Parquet file: {error}", code="other_schema") from None
+        with file:
+            schema.check_version(file.schema_arrow.metadata, path)
+            if not file.schema_arrow.equals(schema.schema()):
+                raise UsageError(f"{path}: has other columns", code="other_schema")
+            for batch in file.iter_batches(8192):
+                yield _to_piece(batch)
+
+
+class ParquetFile:
+    """See :class:`TableFile`."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self._schema = schema.schema()
+        self._file = path.open("wb")
+        self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+        self._batches: list[Any] = []
+        self._rows = 0
+
+    def add(self, piece: bytes) -> None:
+        """See :meth:`TableFile.add`."""
+        import pyarrow as pa
+
+        with pa.ipc.open_stream(piece) as reader:
+            for batch in reader:
+                self._batches.append(batch)
+                self._rows += batch.num_rows
+        if self._rows >= GROUP_ROWS:
+            self._write_group()
+
+    def close(self) -> None:
+        """See :meth:`TableFile.close`."""
+        if self._rows:
+            self._write_group()
+        self._writer.close()
+        _sync(self._file)
+
+    def _write_group(self) -> None:
+        import pyarrow as pa
+
+        table = pa.Table.from_batches(self._batches, self._schema)
+        self._writer.write_table(table, row_group_size=GROUP_ROWS)
+        self._batches, self._rows = [], 0
+
+
+class _TextFile:
+    """See :class:`TableFile`."""
+
+    def __init__(self, path: Path, head: bytes = b"") -> None:
+        self._file = path.open("wb")
+        self._file.write(head)
+
+    def add(self, piece: bytes) -> None:
+        """See :meth:`TableFile.add`."""
+        self._file.write(piece)
+
+    def close(self) -> None:
+        """See :meth:`TableFile.close`."""
+        _sync(self._file)
+
+
+class Csv:
+    """The columns of ``fastfer image --csv``."""
+
+    suffix = ".csv"
+    _HEAD: Final = (",".join(CSV_COLUMNS) + "\n").encode()
+
+    def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
+        """See :meth:`TableFormat.encode`."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        count = 0
+        for result in results:
+            for row in to_rows(result):
+                writer.writerow(str(v).lower() if isinstance(v, bool) else v for v in row.values())
+                count += 1
+        return out.getvalue().encode("utf-8", "backslashreplace"), count
+
+    def open(self, path: Path) -> _TextFile:
+        """See :meth:`TableFormat.open`."""
+        return _TextFile(path, self._HEAD)
+
+    def read(self, path: Path) -> Iterable[bytes]:
+        """See :meth:`TableFormat.read`."""
+        with path.open("rb") as file:
+            if file.readline() != self._HEAD:
+                raise UsageError(f"{path}: has other columns", code="other_schema")
+            yield from _lines(file)
+
+
+class JsonLines:
+    """The objects of ``fastfer image --jsonl``."""
+
+    suffix = ".jsonl"
+
+    def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
+        """See :meth:`TableFormat.encode`."""
+        lines = [json.dumps(to_record(result), ensure_ascii=False) + "\n" for result in results]
+        return "".join(lines).encode("utf-8", "backslashreplace"), len(lines)
+
+    def open(self, path: Path) -> _TextFile:
+        """See :meth:`TableFormat.open`."""
+        return _TextFile(path)
+
+    def read(self, path: Path) -> Iterable[bytes]:
+        """See :meth:`TableFormat.read`."""
+        from fastfer.results import SCHEMA_VERSION
+
+        with path.open("rb") as file:
+            first = file.readline()
+            if first and f'"schema": {SCHEMA_VERSION},'.encode() not in first[:40]:
+                raise UsageError(f"{path}: has another schema", code="other_schema")
+            yield first
+            yield from _lines(file)
+
+
+FORMATS: Final[dict[str, type[Parquet] | type[Csv] | type[JsonLines]]] = {
+    ".parquet": Parquet,
+    ".csv": Csv,
+    ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
+}
+"""By the ending of a file."""
+
+
+def _to_piece(batch: Any) -> bytes:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
+        writer.write_batch(batch)
+    piece: bytes = sink.getvalue().to_pybytes()
+    return piece
+
+
+def _lines(file: IO[bytes]) -> Iterable[bytes]:
+    """The rest of ``file`` in pieces that end with a line."""
+    while lines := file.readlines(1 << 20):
+        yield b"".join(lines)
+
+
+def _sync(file: IO[bytes]) -> None:
+    try:
+        file.flush()
+        os.fsync(file.fileno())
+    finally:
+        file.close()

@@ -1,0 +1,124 @@
+"""Join the tables of several jobs into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastfer.batch.formats import format_of
+from fastfer.batch.units import key_of
+from fastfer.errors import InputError, UsageError
+from fastfer.outputs.base import write_error
+from fastfer.outputs.paths import WholeFile, check_new, check_outputs
+
+
+def merge(tables: Sequence[str], out: str, *, overwrite: bool = False) -> int:
+    """Write the rows of ``tables`` to ``out`` in this order; returns the number of tables.
+
+    Args:
+        tables: files of one format, or folders of Parquet files.
+        out: a file of the same format.
+        overwrite: replace ``out``.
+
+    Raises:
+        UsageError: tables of different formats (``unsupported_format``) or columns
+            (``other_schema``); a photo or video is in two tables (``would_overwrite``); ``out``
+            holds data.
+        InputError: a table does not exist.
+        OutputError: ``out`` cannot be written.
+    """
+    files = [file for table in tables for file in _files(table)]
+    check_outputs({"--out": out}, files)
+    if not overwrite:
+        check_new({"--out": out})
+    target = Path(out)
+    table = format_of(out)
+    if not target.suffix:
+        raise UsageError(f"--out {out}: name a file, such as {out}.parquet")
+    for file in files:
+        if format_of(str(file)).suffix != table.suffix:
+            raise UsageError(
+                f"{file}: no {table.suffix} file, which --out asks for", code="unsupported_format"
+            )
+    _check_disjoint(files)
+    whole = WholeFile(target)
+    try:
+        written: Any = table.open(whole.temporary)
+        try:
+            for file in files:
+                for piece in table.read(file):
+                    written.add(piece)
+        finally:
+            written.close()
+        whole.commit()
+    except OSError as error:
+        whole.discard()
+        raise write_error(out, error) from None
+    except BaseException:
+        whole.discard()
+        raise
+    return len(files)
+
+
+def _files(table: str) -> list[Path]:
+    path = Path(table)
+    if path.is_dir():
+        found = sorted(path.rglob("*.parquet"))
+        if not found:
+            raise InputError(f"{table}: this folder holds no Parquet files", code="no_match")
+        return found
+    if not path.is_file():
+        raise InputError(f"{table}: no such file", code="not_found")
+    return [path]
+
+
+def _check_disjoint(files: Sequence[Path]) -> None:
+    """Refuse photos and videos that are in two tables."""
+    owners: dict[bytes, int] = {}
+    for number, file in enumerate(files):
+        for source in _sources(file):
+            owner = owners.setdefault(key_of(source)[:8], number)
+            if (
+                owner != number
+                and file.parent == files[owner].parent
+                and _same_job(file, files[owner])
+            ):  # The rows of a video may be in two files of one folder.
+                continue
+            if owner != number:
+                raise UsageError(
+                    f"{source} is in {files[owner]} and in {file}; merge each table once",
+                    code="would_overwrite",
+                )
+
+
+def _same_job(file: Path, other: Path) -> bool:
+    """Whether two files are parts of one folder."""
+    return file.name.startswith("part-") and other.name.startswith("part-")
+
+
+def _sources(file: Path) -> set[str]:
+    """The photos and videos of a table."""
+    suffix = file.suffix.lower()
+    if suffix == ".parquet":
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(file) as table:
+            found: set[str] = set()
+            if "source" in table.schema_arrow.names:
+                for batch in table.iter_batches(columns=["source"]):
+                    found.update(pc.unique(batch.column(0)).to_pylist())
+            return found
+    if suffix == ".csv":
+        import csv
+
+        with file.open(encoding="utf-8", newline="") as lines:
+            return {row["source"] for row in csv.DictReader(lines) if row.get("source")}
+    import json
+
+    with file.open(encoding="utf-8") as lines:
+        try:
+            return {json.loads(line).get("source", "") for line in lines}
+        except ValueError as error:
+            raise UsageError(f"{file}: no JSON Lines: {error}", code="other_schema") from None

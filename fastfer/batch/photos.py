@@ -1,0 +1,176 @@
+"""Photos in bulk: decode as little as the result needs, classify the faces of many together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fastfer.crops import drop_uncroppable
+from fastfer.detections import Detections
+from fastfer.detectors import CoarseToFineDetector
+from fastfer.errors import InputError
+from fastfer.face_reader import PackedFaces
+from fastfer.io.encoded_image import EncodedImage
+from fastfer.results import FrameResult
+
+if TYPE_CHECKING:
+    from fastfer.engine import Engine
+
+Frame = NDArray[np.uint8]
+
+OVERSAMPLING: Final = 2.0
+"""A crop comes from a reduced copy of a large JPEG if it has at least so many times the network's
+input size there; the crop is then reduced again, and hardly differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPhoto:
+    """A photo on its way to the engine: ``frame`` or ``reduced`` is set."""
+
+    image: EncodedImage
+    frame: Frame | None = None
+    reduced: Frame | None = None
+    """A copy of a large JPEG, decoded at 1/``factor`` of its size."""
+    factor: int = 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright photo."""
+        if self.frame is not None:
+            return self.frame.shape[1], self.frame.shape[0]
+        header = self.image.header
+        size = header.width, header.height
+        return size[::-1] if header.orientation >= 5 else size
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        pixels = self.frame if self.frame is not None else self.reduced
+        return len(self.image.data) + (0 if pixels is None else pixels.nbytes)
+
+
+class PhotoAnalyzer:
+    """Analyses photos in batches. Decoding and analysis may run in two threads."""
+
+    def __init__(self, engine: Engine, *, exact: bool = False) -> None:
+        """Use ``engine``.
+
+        Args:
+            engine: loaded models.
+            exact: take crops from the photo at full size always, as ``fastfer image`` does.
+                Otherwise those of large faces in large JPEGs come from a reduced copy.
+        """
+        self._engine = engine
+        self._exact = exact
+        self._detector = engine.detector
+        self._reader = engine.reader
+        contract = engine.classifier.contract
+        self._input_size = contract.input_size
+        self._gray = engine.detects_in_gray and contract.channels == 1
+
+    def decode(self, image: EncodedImage) -> DecodedPhoto:
+        """Decode what detection needs.
+
+        Raises:
+            InputError: the photo cannot be decoded.
+        """
+        factor = image.reduction(self._engine.detection_size)
+        reduced = image.decode_reduced(factor, gray=self._gray) if factor > 1 else None
+        if reduced is None:
+            return DecodedPhoto(image, frame=image.decode())
+        return DecodedPhoto(image, reduced=reduced, factor=factor)
+
+    def analyze(self, photos: Sequence[DecodedPhoto]) -> list[FrameResult | InputError]:
+        """The results of ``photos``, whose faces are classified in one batch.
+
+        A photo that cannot be analysed has an error in place of a result, and does not affect the
+        others.
+        """
+        packed: list[tuple[Detections, PackedFaces] | InputError] = []
+        for photo in photos:
+            try:
+                packed.append(self._pack(photo))
+            except InputError as error:
+                packed.append(error)
+            except (MemoryError, cv2.error) as error:
+                packed.append(
+                    InputError(f"{photo.image.name}: cannot be analysed: {str(error).strip()}")
+                )
+        good = [item for item in packed if not isinstance(item, InputError)]
+        tiles = [faces.tiles for _, faces in good]
+        classifier = self._reader.classifier
+        batch = np.concatenate(tiles) if tiles else classifier.batch(0)
+        probabilities, likeness = classifier.classify(batch)
+        results: list[FrameResult | InputError] = []
+        start = 0
+        for photo, item in zip(photos, packed, strict=True):
+            if isinstance(item, InputError):
+                results.append(item)
+                continue
+            found, faces = item
+            rows = slice(start, start + len(found))
+            start += len(found)
+            width, height = photo.size
+            results.append(
+                FrameResult(
+                    faces=self._reader.faces(
+                        found.boxes,
+                        found.scores,
+                        found.landmarks,
+                        probabilities[rows],
+                        faces.quality(),
+                        likeness=None if likeness is None else likeness[rows],
+                    ),
+                    width=width,
+                    height=height,
+                    detector=self._detector.name,
+                )
+            )
+        return results
+
+    def _pack(self, photo: DecodedPhoto) -> tuple[Detections, PackedFaces]:
+        """The croppable faces of a photo, and their tiles."""
+        if photo.frame is not None:
+            found = self._croppable(self._detector.detect(photo.frame), photo.size)
+            return found, self._reader.pack(photo.frame, found)
+        assert photo.reduced is not None
+        found, frame = self._search(photo, photo.reduced)
+        found = self._croppable(found, photo.size)
+        crops = self._reader.crop_calibration.crops(found.boxes)
+        if frame is None:
+            smallest = float(crops[:, 2:].min()) if len(crops) else np.inf
+            needed = smallest / (OVERSAMPLING * self._input_size)
+            if not len(crops) or (not self._exact and needed >= photo.factor):
+                frame = photo.reduced
+            elif not self._exact and needed >= 2 and photo.factor > 2:
+                frame = photo.image.decode_reduced(2, gray=self._gray)
+            if frame is None:
+                frame = photo.image.decode()
+        width, height = photo.size
+        if frame.shape[:2] == (height, width):
+            return found, self._reader.pack(frame, found)
+        small = found.scaled(frame.shape[1] / width, frame.shape[0] / height)
+        tiles = self._reader.pack(frame, small).tiles
+        return found, PackedFaces(crops, tiles, found.landmarks, photo.size)
+
+    def _search(self, photo: DecodedPhoto, reduced: Frame) -> tuple[Detections, Frame | None]:
+        """The faces of a photo in its pixels, and the whole photo if the search needed it."""
+        width, height = photo.size
+        detector = self._detector
+        if not isinstance(detector, CoarseToFineDetector):
+            found = detector.detect(reduced)
+            return found.scaled(width / reduced.shape[1], height / reduced.shape[0]), None
+        state: Any = detector.begin(reduced, max(width, height))
+        faces: Detections | None = getattr(state, "faces", None)
+        if faces is not None:  # The search ended in the copy.
+            return faces.scaled(width, height), None
+        frame = photo.image.decode()
+        return detector.finish(frame, state), frame
+
+    def _croppable(self, found: Detections, size: tuple[int, int]) -> Detections:
+        return drop_uncroppable(found, self._detector.crop_calibration, size)

@@ -1,0 +1,165 @@
+"""The columns of a table of faces in Parquet, see ``docs/reference/table.md``.
+
+One row per face, and one row for each photo or frame without a face or with an error. The types are
+those that pandas, polars and DuckDB read without a cast.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from fastfer.errors import UsageError
+from fastfer.labels import EMOTIONS
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from fastfer.results import Face, PhotoResult, VideoFrameResult
+
+    Result: TypeAlias = PhotoResult | VideoFrameResult
+
+TABLE_VERSION: Final = 1
+"""Stands in the metadata of each file as ``fastfer.table_version``; it increases when a column
+changes its meaning."""
+VERSION_KEY: Final = b"fastfer.table_version"
+
+LANDMARK_NUMBERS: Final = 10
+"""x and y of right eye, left eye, nose, right and left mouth corner."""
+
+
+def require_pyarrow(user: str) -> Any:
+    """The module pyarrow.
+
+    Raises:
+        UsageError: it is not installed; code ``missing_package``.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise UsageError(
+            f'{user} needs pyarrow: pip install "fastfer[batch]"', code="missing_package"
+        ) from None
+    return pyarrow
+
+
+def schema() -> pyarrow.Schema:
+    """The columns and the version of the table."""
+    pa = require_pyarrow("Parquet")
+    number, whole, truth = pa.float32(), pa.int32(), pa.bool_()
+    return pa.schema(
+        [
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("frame_index", pa.int64()),
+            pa.field("pts", pa.float64()),
+            pa.field("width", whole),
+            pa.field("height", whole),
+            pa.field("face_index", whole),
+            pa.field("track_id", pa.int64()),
+            *(pa.field(f"box_{name}", number) for name in ("x", "y", "width", "height")),
+            pa.field("detection_score", number),
+            pa.field("quality", number),
+            pa.field("low_quality", truth),
+            pa.field("emotion", pa.dictionary(pa.int8(), pa.string())),
+            pa.field("score", number),
+            pa.field("uncertain", truth),
+            pa.field("valence", number),
+            pa.field("arousal", number),
+            *(pa.field(name, number) for name in EMOTIONS),
+            pa.field("landmarks", pa.list_(number, LANDMARK_NUMBERS)),
+            pa.field("confirmed", truth),
+            pa.field("error", pa.string()),
+            pa.field("error_code", pa.string()),
+        ],
+        metadata={VERSION_KEY: str(TABLE_VERSION).encode()},
+    )
+
+
+def to_batch(results: Iterable[Result]) -> pyarrow.RecordBatch:
+    """The rows of ``results`` with the columns of :func:`schema`."""
+    pa = require_pyarrow("Parquet")
+    layout = schema()
+    rows = [row for result in results for row in _rows(result)]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(layout)
+    arrays = []
+    for field, values in zip(layout, columns, strict=True):
+        if field.name == "emotion":
+            codes = pa.array(values, pa.int8())
+            arrays.append(pa.DictionaryArray.from_arrays(codes, _EMOTIONS))
+        elif field.name == "landmarks":
+            arrays.append(_landmarks(pa, values))
+        else:
+            arrays.append(pa.array(values, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=layout)
+
+
+_EMOTIONS: Final = list(EMOTIONS)
+_CODES: Final = {name: code for code, name in enumerate(EMOTIONS)}
+_NO_FACE: Final = (None,) * 23
+"""The columns from ``face_index`` to ``confirmed``."""
+
+
+def _rows(result: Result) -> list[tuple[Any, ...]]:
+    from fastfer.results import PhotoResult
+
+    error = code = None
+    if isinstance(result, PhotoResult):
+        frame: Any = result.result
+        head: tuple[Any, ...] = (text(result.source), None, None)
+        error, code = result.error, result.error_code
+    else:
+        frame = result
+        head = (text(result.source), result.frame_index, result.pts)
+    head += (None, None) if frame is None else (frame.width, frame.height)
+    tail = (None if error is None else text(error), code)
+    if frame is None or not frame.faces:
+        return [(*head, *_NO_FACE, *tail)]
+    return [(*head, index, *_face(face), *tail) for index, face in enumerate(frame.faces)]
+
+
+def _face(face: Face) -> tuple[Any, ...]:
+    return (
+        face.track_id,
+        *face.box,
+        face.detection_score,
+        face.quality,
+        face.low_quality,
+        None if face.emotion is None else _CODES[face.emotion],
+        face.score,
+        face.uncertain,
+        face.valence,
+        face.arousal,
+        *face.probabilities.values(),
+        face.landmarks,
+        face.confirmed,
+    )
+
+
+def _landmarks(pa: Any, values: Iterable[Any]) -> Any:
+    points = [None if v is None else [c for point in v for c in point] for v in values]
+    return pa.array(points, pa.list_(pa.float32(), LANDMARK_NUMBERS))
+
+
+def text(value: str) -> str:
+    """``value`` as valid UTF-8: bytes of file names that are none become ``\\udc80`` and so on."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+def check_version(metadata: dict[bytes, bytes] | None, name: str | os.PathLike[str]) -> None:
+    """Check that a Parquet file is a table of this version.
+
+    Raises:
+        UsageError: code ``other_schema``.
+    """
+    found = (metadata or {}).get(VERSION_KEY, b"").decode(errors="replace")
+    if found != str(TABLE_VERSION):
+        what = f"version {found}" if found else "no table of fastfer"
+        raise UsageError(
+            f"{name}: {what}; this fastfer reads and writes version {TABLE_VERSION}",
+            code="other_schema",
+        )

@@ -1,0 +1,316 @@
+"""From what the user names to units of work: directories, patterns, archives, URLs and lists.
+
+Units are produced one by one, so that the memory does not grow with their number; only the names of
+one directory are held at a time.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+import sys
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Literal
+
+from fastfer.batch.units import (
+    PACKED_TAR_SUFFIXES,
+    ZIP_SUFFIXES,
+    Kind,
+    Member,
+    Unit,
+    filesystem,
+    is_archive,
+    kind_of,
+)
+from fastfer.errors import InputError
+from fastfer.io.addresses import hide_passwords, scheme
+
+STDIN: Final = "-"
+Partition = Literal["none", "folder", "date"]
+
+
+class Sources:
+    """What a job reads; can be iterated more than once."""
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        lists: Sequence[str] = (),
+        *,
+        partition_by: Partition = "none",
+        shard: tuple[int, int] | None = None,
+    ) -> None:
+        """Name the sources.
+
+        Args:
+            sources: files, directories, patterns, archives and URLs of fsspec.
+            lists: files that name one such source in each line; ``-`` is standard input, which is
+                copied to a temporary file.
+            partition_by: what :attr:`Unit.partition` holds: nothing, the parent folder, or the day
+                of the last modification (UTC).
+            shard: (i, n): only the units of part ``i``, from 1 to ``n``, of which every unit
+                belongs to exactly one.
+
+        Raises:
+            InputError: a list cannot be read.
+        """
+        self._sources = sources
+        self._lists = [_spooled(name) for name in lists]
+        self._partition_by = partition_by
+        self._shard = shard
+
+    def __iter__(self) -> Iterator[Unit]:
+        seen = _Directories()
+        for source in self._named():
+            for unit in self._units(source, seen):
+                if self._shard is not None:
+                    part, parts = self._shard
+                    if int.from_bytes(unit.key[:8], "little") % parts != part - 1:
+                        continue
+                yield unit
+
+    def _named(self) -> Iterator[str]:
+        yield from self._sources
+        for file in self._lists:
+            with open(file, "rb") as lines:  # noqa: PTH123 - a number, or a path.
+                for line in lines:
+                    if name := os.fsdecode(line.rstrip(b"\r\n")):
+                        yield name
+
+    def _units(self, source: str, seen: _Directories) -> Iterator[Unit]:
+        if not source:
+            yield _nothing("", "'': the path is empty", "not_found")
+        elif scheme(source):
+            yield from self._in_store(source)
+        elif glob.has_magic(source) and not os.path.lexists(source):
+            found = False
+            for match in glob.iglob(source, recursive=True):  # noqa: PTH207 - absolute patterns.
+                found = True
+                yield from self._local(match, seen, listed=True)
+            if not found:
+                yield _nothing(source, f"{source}: no file matches this pattern", "no_match")
+        else:
+            yield from self._local(source, seen, listed=False)
+
+    def _local(self, path: str, seen: _Directories, *, listed: bool) -> Iterator[Unit]:
+        """The units of a path; of one that a pattern ``listed`` only those of known endings."""
+        if Path(path).is_dir():
+            count = 0
+            listed_before = path in seen
+            for unit in self._in_directory(path, seen):
+                count += 1
+                yield unit
+            if not count and not listed and not listed_before:
+                message = f"{path}: this directory holds no photos, videos or archives"
+                yield _nothing(path, message, "no_pictures")
+        elif is_archive(path):
+            yield from self._in_archive(path)
+        else:
+            kind = kind_of(path)
+            if kind != "nothing" or not listed:
+                yield self._file(path, "photo" if kind == "nothing" else kind)
+
+    def _in_directory(self, folder: str, seen: _Directories) -> Iterator[Unit]:
+        if not seen.add(folder):
+            return
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(
+                    (entry.name, entry.is_dir()) for entry in entries if entry.name[0] != "."
+                )
+        except OSError as error:
+            yield _nothing(folder, f"{folder}: cannot be listed: {error.strerror}")
+            return
+        for name, is_dir in names:
+            path = os.path.join(folder, name)  # noqa: PTH118 - a million times.
+            if is_dir:
+                yield from self._in_directory(path, seen)
+            elif is_archive(name):
+                yield from self._in_archive(path)
+            elif (kind := kind_of(name)) != "nothing":
+                yield self._file(path, kind)
+
+    def _file(self, path: str, kind: Kind) -> Unit:
+        return Unit(path, kind, path, partition=self._partition(path, path))
+
+    def _partition(self, source: str, path: str, seconds: float | None = None) -> str:
+        if self._partition_by == "none":
+            return ""
+        if self._partition_by == "folder":
+            return str(PurePosixPath(Path(source).as_posix()).parent)
+        if seconds is None:
+            try:
+                seconds = os.stat(path).st_mtime  # noqa: PTH116
+            except (OSError, ValueError):
+                return "unknown"
+        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+    def _in_archive(self, path: str) -> Iterator[Unit]:
+        """The photos and videos of an archive, and one unit with an error if it is damaged."""
+        lower = path.lower()
+        names: Counter[str] = Counter()
+        try:
+            if lower.endswith(ZIP_SUFFIXES):
+                members = _zip_members(path)
+            else:
+                members = _tar_members(path, packed=lower.endswith(PACKED_TAR_SUFFIXES))
+            for member, encrypted, seconds in members:
+                kind = kind_of(member.name)
+                if kind == "nothing" or PurePosixPath(member.name).name.startswith("."):
+                    continue
+                source = f"{path}/{member.name}"
+                names[member.name] += 1
+                if names[member.name] > 1:
+                    source += f"#{names[member.name]}"
+                partition = self._partition(source, path, seconds)
+                if encrypted:
+                    message = f"{source}: encrypted; unpack the archive with its password"
+                    yield _nothing(source, message, "encrypted", partition)
+                else:
+                    yield Unit(source, kind, path, member, partition=partition)
+        except FileNotFoundError:
+            yield _nothing(path, f"{path}: no such file", "not_found")
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+            code = "truncated" if names else "damaged"
+            if not os.path.getsize(path):  # noqa: PTH202
+                code = "empty_file"
+            yield _nothing(path, f"{path}: not a complete archive: {error}", code)
+        except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or error
+            yield _nothing(path, f"{path}: cannot be read: {reason}")
+
+    def _in_store(self, url: str) -> Iterator[Unit]:
+        """The photos and videos that a URL of fsspec names."""
+        files, path = filesystem(url)
+        name = hide_passwords(url)
+        prefix = url[: len(url) - len(path)] if url.endswith(path) else f"{scheme(url)}://"
+        try:
+            if glob.has_magic(path):
+                found = sorted(files.glob(path))
+            elif files.isdir(path):
+                found = sorted(files.find(path))
+            else:
+                kind = kind_of(path)
+                yield Unit(name, "photo" if kind == "nothing" else kind, url)
+                return
+        except Exception as error:  # Each store has exceptions of its own.
+            yield _nothing(name, f"{name}: cannot be listed: {error}", "source_unavailable")
+            return
+        count = 0
+        for item in found:
+            if (kind := kind_of(item)) == "nothing":
+                continue
+            count += 1
+            each = prefix + item.removeprefix("/") if prefix.endswith("/") else prefix + item
+            partition = str(PurePosixPath(item).parent) if self._partition_by == "folder" else ""
+            if self._partition_by == "date":
+                partition = _modified_in_store(files, item)
+            yield Unit(hide_passwords(each), kind, each, partition=partition)
+        if not count:
+            yield _nothing(name, f"{name}: names no photos or videos", "no_match")
+
+    def count(self) -> int | None:
+        """The number of units; ``None`` if counting means unpacking an archive."""
+        if any(s.lower().endswith(PACKED_TAR_SUFFIXES) for s in self._named()):
+            return None
+        return sum(1 for _ in self)
+
+
+class _Directories:
+    """The directories that were listed, by device and number: each once, so that loops of symbolic
+    links end."""
+
+    def __init__(self) -> None:
+        self._listed: set[tuple[int, int]] = set()
+
+    def __contains__(self, path: str) -> bool:
+        return self._key(path) in self._listed
+
+    def add(self, path: str) -> bool:
+        """Whether the directory is new."""
+        key = self._key(path)
+        new = key not in self._listed
+        if key is not None:
+            self._listed.add(key)
+        return new
+
+    def _key(self, path: str) -> tuple[int, int] | None:
+        """``None`` if it has no number, or cannot be reached; listing it then gives the reason."""
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
+def _nothing(
+    source: str, message: str, code: str = "unreadable_input", partition: str = ""
+) -> Unit:
+    return Unit(source, "nothing", source, error=(message, code), partition=partition)
+
+
+def _zip_members(path: str) -> Iterator[tuple[Member, bool, float]]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.is_dir():
+                try:
+                    seconds = datetime(*info.date_time, tzinfo=UTC).timestamp()
+                except ValueError:
+                    seconds = 0.0
+                member = Member("zip", info.filename, info.header_offset, info.file_size)
+                yield member, bool(info.flag_bits & 1), seconds
+
+
+def _tar_members(path: str, *, packed: bool) -> Iterator[tuple[Member, bool, float]]:
+    archive: Any
+    with tarfile.open(path, "r|*" if packed else "r:") as archive:
+        while (info := archive.next()) is not None:
+            archive.members.clear()  # It would keep them all.
+            if info.isreg():
+                kind: Literal["tar", "packed_tar"] = "packed_tar" if packed else "tar"
+                yield Member(kind, info.name, info.offset_data, info.size), False, info.mtime
+    if not packed and archive.offset > Path(path).stat().st_size:
+        raise EOFError("its end is missing")
+
+
+def _modified_in_store(files: Any, path: str) -> str:
+    try:
+        modified: datetime = files.modified(path)
+        return modified.astimezone(UTC).date().isoformat()
+    except Exception:  # Not every store knows.
+        return "unknown"
+
+
+def _spooled(name: str) -> str:
+    """A path under which the list ``name`` can be read again and again."""
+    if name != STDIN:
+        try:
+            mode = Path(name).stat().st_mode
+            if stat.S_ISREG(mode):
+                return name
+            stream = Path(name).open("rb")  # noqa: SIM115 - a pipe, read once.
+        except OSError as error:
+            code = "not_found" if isinstance(error, FileNotFoundError) else None
+            raise InputError(f"{name}: cannot be read: {error.strerror}", code=code) from None
+    elif sys.stdin is None or sys.stdin.isatty():
+        raise InputError("standard input holds no list; pipe one: find ... | fastfer batch ...")
+    else:
+        stream = sys.stdin.buffer  # type: ignore[assignment]
+    copy = tempfile.NamedTemporaryFile(prefix="fastfer-list-")  # noqa: SIM115 - until exit.
+    while chunk := stream.read(1 << 20):
+        copy.write(chunk)
+    copy.flush()
+    _kept.append(copy)
+    return copy.name
+
+
+_kept: Final[list[Any]] = []
+"""Temporary files that exist as long as the process."""

@@ -1,0 +1,297 @@
+"""Where a table is written: one file, a folder of files, or either in an object store.
+
+Files appear whole: each is written under a temporary name, waits until it is on the disk, and is
+then renamed. The journal knows which are complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastfer.batch.formats import TableFormat, format_of
+from fastfer.batch.journal import Journal
+from fastfer.batch.units import filesystem
+from fastfer.errors import OutputError, UsageError
+from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.outputs.base import write_error
+
+SHARD_ROWS: Final = 1_000_000
+"""Rows from which a file of a folder is complete."""
+
+
+class Table:
+    """The output of a job: moves rows from the journal to files."""
+
+    def __init__(
+        self,
+        out: str,
+        *,
+        partition_by: str = "none",
+        shard: tuple[int, int] | None = None,
+        shard_rows: int = SHARD_ROWS,
+    ) -> None:
+        """Check the name; no file is created.
+
+        Args:
+            out: a path, or a URL of fsspec. Without an ending it is a folder.
+            partition_by: name of the partitions: ``folder`` or ``date``.
+            shard: (i, n), part of the names of files in a folder, so that all parts may share it.
+            shard_rows: rows of a file in a folder.
+
+        Raises:
+            UsageError: an unknown ending, or a partition of a single file.
+        """
+        self.out = out
+        self.format: TableFormat = format_of(out)
+        self.is_folder = not Path(out).suffix
+        self._remote = bool(scheme(out))
+        self._partition_by = partition_by
+        self._shard_rows = shard_rows
+        self._part = "part" if shard is None else f"part-{shard[0]}-of-{shard[1]}"
+        self._rows: dict[str, int] = {}
+        if partition_by != "none" and not self.is_folder:
+            raise UsageError(f"--partition-by needs a folder, not the file {out}; omit the ending")
+        name = ".fastfer" if shard is None else f".fastfer-{shard[0]}-of-{shard[1]}"
+        if self._remote:
+            kept = hide_passwords(out).replace("://", "-").replace("/", "-")
+            self.journal_path = Path(f"{kept}.journal")
+        elif self.is_folder:
+            self.journal_path = Path(out, f"{name}.journal")
+        else:
+            self.journal_path = Path(f"{out}.journal")
+
+    def prepare(self, *, overwrite: bool) -> None:
+        """Refuse a table that belongs to no job, or remove it.
+
+        Raises:
+            UsageError: code ``would_overwrite``, or ``other_schema`` if its columns differ too.
+            OutputError: the folder cannot be created.
+        """
+        if overwrite:
+            self._remove()
+        try:
+            if not self._remote:
+                folder = Path(self.out) if self.is_folder else Path(self.out).parent
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(self.out, error) from None
+        if self.journal_path.exists():
+            return
+        existing = self._existing()
+        if existing is not None:
+            if not self._remote:
+                next(iter(self.format.read(Path(existing))), None)  # Raises other_schema.
+            raise UsageError(
+                f"{existing}: exists, and has no journal by which to go on; choose another name, "
+                "or pass --overwrite",
+                code="would_overwrite",
+            )
+
+    def attach(self, journal: Journal) -> None:
+        """Take up the rows of a journal; complete or undo what an interrupted run left.
+
+        Raises:
+            UsageError: code ``cannot_resume``, the table is not as the journal left it.
+        """
+        self._journal = journal
+        self._rows = journal.pending()
+        renaming = journal.get("renaming")
+        if renaming is not None:
+            told = json.loads(renaming)
+            with suppress(OSError):
+                if Path(self.out).stat().st_ino == told["inode"]:
+                    self._written(Path(self.out), told["rows"], told["last"])
+                    self._rows = journal.pending()
+            journal.put("renaming", None)
+        for name in journal.files():
+            self._check_unchanged(name)
+        if not self._remote:
+            for left in self._temporary().parent.glob(f"{self._temporary().name}*"):
+                left.unlink(missing_ok=True)
+
+    def recorded(self, pieces: list[tuple[str, int, bytes]]) -> None:
+        """Count rows that were added to the journal; write files of a folder that are complete."""
+        for part, rows, _ in pieces:
+            self._rows[part] = self._rows.get(part, 0) + rows
+        if self.is_folder:
+            for part in {part for part, _, _ in pieces}:
+                if self._rows[part] >= self._shard_rows:
+                    self._write_shard(part)
+
+    def finish(self) -> None:
+        """Write all rows that are in no file yet.
+
+        Raises:
+            OutputError: they cannot be written; the journal keeps them.
+        """
+        if self.is_folder:
+            for part in [part for part, rows in self._rows.items() if rows]:
+                self._write_shard(part)
+            if not self._journal.files():  # Readers of a folder need its columns.
+                self._write_shard("")
+        elif any(self._rows.values()) or not self._journal.files():
+            self._write_file()
+        self._journal.compact()
+
+    # --- Writing ---------------------------------------------------------------------------------
+
+    def _write_shard(self, part: str) -> None:
+        rows = self._rows.get(part, 0)
+        last = self._journal.last_piece()
+        name = f"{self._part}-{len(self._journal.files()):05}{self.format.suffix}"
+        if self._partition_by != "none":
+            name = f"{self._partition_by}={quote(part, safe='')}/{name}"
+
+        def fill(file: Any) -> None:
+            for piece in self._journal.pieces(part, last):
+                file.add(piece)
+
+        self._write(name, fill)
+        self._journal.file_written(name, rows, part, last)
+        self._note_size(name)
+        self._rows[part] = 0
+
+    def _write_file(self) -> None:
+        last = self._journal.last_piece()
+        name = Path(self.out).name
+        before = self._journal.files().get(name, 0)
+        rows = sum(self._rows.values()) + (0 if self._remote else before)
+
+        def fill(file: Any) -> None:
+            if before and not self._remote:
+                for piece in self.format.read(Path(self.out)):
+                    file.add(piece)
+            for piece in self._journal.pieces(None, last):
+                file.add(piece)
+
+        self._write(name, fill, {"rows": rows, "last": last})
+        # Of a table in a store the journal keeps all rows, since files there cannot be continued.
+        self._written(Path(self.out), rows, 0 if self._remote else last)
+        self._rows = {} if not self._remote else self._rows
+
+    def _written(self, path: Path, rows: int, last: int) -> None:
+        self._journal.file_written(path.name, rows, None, last)
+        self._note_size(path.name)
+
+    def _write(
+        self, name: str, fill: Callable[[Any], None], renaming: dict[str, int] | None = None
+    ) -> None:
+        """Write one file, under another name until it is complete."""
+        temporary = self._temporary()
+        try:
+            file = self.format.open(temporary)
+            try:
+                fill(file)
+            finally:
+                file.close()
+            if self._remote:
+                files, path = filesystem(f"{self.out}/{name}" if self.is_folder else self.out)
+                with suppress(FileExistsError):
+                    files.makedirs(path.rpartition("/")[0], exist_ok=True)
+                files.put_file(str(temporary), path)
+                temporary.unlink()
+                return
+            target = Path(self.out, name) if self.is_folder else Path(self.out)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if renaming is not None:
+                inode = temporary.stat().st_ino
+                self._journal.put("renaming", json.dumps(renaming | {"inode": inode}))
+            temporary.replace(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise write_error(hide_passwords(self.out), error) from None
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _temporary(self) -> Path:
+        if self._remote:
+            return Path(tempfile.gettempdir(), f"fastfer-{os.getpid()}{self.format.suffix}")
+        if self.is_folder:
+            return Path(self.out, f".{self._part}.writing")
+        path = Path(self.out)
+        return path.with_name(f".{path.name}.writing")
+
+    # --- What exists -----------------------------------------------------------------------------
+
+    def _existing(self) -> str | None:
+        """A file of a table at this place, if there is one."""
+        if self._remote:
+            files, path = filesystem(self.out)
+            if self.is_folder:
+                has_files = files.exists(path) and files.find(path)
+                return hide_passwords(self.out) if has_files else None
+            return hide_passwords(self.out) if files.exists(path) else None
+        if self.is_folder:
+            found = next(Path(self.out).rglob(f"{self._part}-[0-9]*.parquet"), None)
+            return None if found is None else str(found)
+        file = Path(self.out)
+        return self.out if file.is_file() and file.stat().st_size else None
+
+    def _remove(self) -> None:
+        """Remove the table and its journal, if no job is writing it."""
+        if self.journal_path.exists():
+            with suppress(UsageError):
+                journal = Journal(self.journal_path)
+                journal.close()
+            Journal(self.journal_path).close()  # Raises if another job runs.
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.journal_path}{suffix}").unlink(missing_ok=True)
+        if self._remote:
+            files, path = filesystem(self.out)
+            if files.exists(path):
+                files.rm(path, recursive=self.is_folder)
+        elif self.is_folder:
+            for file in Path(self.out).rglob(f"{self._part}-[0-9]*.parquet"):
+                file.unlink()
+        elif Path(self.out).is_file():
+            Path(self.out).unlink()
+
+    def _note_size(self, name: str) -> None:
+        if not self._remote:
+            path = Path(self.out, name) if self.is_folder else Path(self.out)
+            self._journal.put(f"size of {name}", str(path.stat().st_size))
+
+    def _check_unchanged(self, name: str) -> None:
+        if self._remote:
+            return
+        path = Path(self.out, name) if self.is_folder else Path(self.out)
+        size = self._journal.get(f"size of {name}")
+        found = str(path.stat().st_size) if path.is_file() else None
+        if found is None or (size is not None and size != found):
+            what = "is missing" if found is None else "was changed"
+            if found is not None:
+                next(iter(self.format.read(path)), None)  # Raises other_schema.
+            raise UsageError(
+                f"{path}: {what} since the journal {self.journal_path} was written; pass "
+                "--overwrite to begin anew, or choose another name",
+                code="cannot_resume",
+            )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until a renamed file has its name on the disk."""
+    if os.name != "posix":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(number)
+
+
+def is_full(error: OutputError) -> bool:
+    """Whether a disk is full, so that writing can go on once there is room."""
+    return error.code == "disk_full"

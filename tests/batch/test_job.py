@@ -1,0 +1,261 @@
+"""Jobs: tables of photos and videos, resuming, workers that die, refusals."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from fastfer import batch
+from fastfer.batch.job import Job, JobOptions, Progress, parse_shard
+from fastfer.batch.journal import Journal
+from fastfer.batch.pool import InlinePool
+from fastfer.batch.tasks import Setup, Task
+from fastfer.errors import UsageError
+from tests.helpers.batch_jobs import photo, rows, run
+from tests.helpers.commands import environment
+from tests.helpers.errors import raises
+from tests.helpers.markers import requires_posix
+from tests.helpers.waiting import wait_until
+
+
+def test_photos_and_a_video_in_one_table(
+    album: Path, clip: Path, tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    summary = run([album, clip], tmp_path / "t.parquet", engine, jobs=2)
+    assert summary.counts["photos"] == 13
+    assert summary.counts["videos"] == 1
+    assert summary.counts["frames"] == 24
+    assert summary.errors == {"truncated": 1}
+    table = rows(tmp_path / "t.parquet")
+    assert len(table) == summary.rows == 13 + 24
+    assert {r["source"] for r in table} == {str(p) for p in album.rglob("*.jpg")} | {str(clip)}
+    assert [r["frame_index"] for r in table if r["source"] == str(clip)] == list(range(24))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_formats_and_what_is_new(name: str, tmp_path: Path, engine: dict[str, Any]) -> None:
+    photo(tmp_path / "in" / "1.jpg")
+    out = tmp_path / name
+    assert run([tmp_path / "in"], out, engine).rows == 1
+    before = out.read_bytes()
+    again = run([tmp_path / "in"], out, engine)
+    assert (again.done_before, again.done_now, out.read_bytes()) == (1, 0, before)
+    photo(tmp_path / "in" / "2.jpg")
+    assert run([tmp_path / "in"], out, engine).rows == 2
+    merged = tmp_path / f"all-{name}"
+    assert batch.merge([str(out)], str(merged)) == 1
+    assert merged.read_bytes() == out.read_bytes()
+
+
+def test_csv_equals_that_of_the_image_command(
+    album: Path, tmp_path: Path, real_engine: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    from fastfer.cli import image
+
+    run([album], tmp_path / "batch.csv", real_engine)
+    assert image.main([
+        str(album), "--recursive", f"--csv={tmp_path / 'image.csv'}",
+        f"--model={real_engine['model']}",
+    ]) == 3  # fmt: skip
+    assert sorted((tmp_path / "batch.csv").read_text().splitlines()) == sorted(
+        (tmp_path / "image.csv").read_text().splitlines()
+    )
+
+
+def test_partitions_and_shards_of_a_folder(
+    album: Path, tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    run([album], tmp_path / "out", engine, partition_by="folder", shard_rows=4)
+    files = sorted((tmp_path / "out").rglob("*.parquet"))
+    assert {f.parent.name.rpartition("%2F")[2] for f in files} == {"a", "b"}
+    assert len(files) > 2
+    assert sum(len(rows(f)) for f in files) == 13
+
+
+def test_every_unit_is_in_one_part(album: Path, tmp_path: Path, engine: dict[str, Any]) -> None:
+    parts = [tmp_path / f"{i}.parquet" for i in (1, 2, 3)]
+    for i, part in enumerate(parts, 1):
+        run([album], part, engine, shard=parse_shard(f"{i}/3"))
+    batch.merge([str(part) for part in parts], str(tmp_path / "merged.parquet"))
+    run([album], tmp_path / "whole.parquet", engine)
+    assert rows(tmp_path / "merged.parquet") == rows(tmp_path / "whole.parquet")
+    with raises(UsageError, "would_overwrite"):
+        batch.merge([str(parts[0]), str(tmp_path / "whole.parquet")], str(tmp_path / "m.parquet"))
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0"])
+def test_wrong_shards(text: str) -> None:
+    with raises(UsageError, "out_of_range"):
+        parse_shard(text)
+
+
+class _Interrupted(InlinePool):
+    """Ends the job after some tasks, as a kill would: nothing is closed in order."""
+
+    def __init__(self, setup: Setup, tasks: int) -> None:
+        super().__init__(setup)
+        self._left = tasks
+
+    def submit(self, task: Task) -> None:
+        if not self._left:
+            raise KeyboardInterrupt
+        self._left -= 1
+        super().submit(task)
+
+
+@pytest.mark.parametrize("tasks", [1, 3])
+@pytest.mark.parametrize("name", ["t.parquet", "folder"])
+def test_an_interrupted_job_goes_on(
+    tasks: int, name: str, album: Path, clip: Path, tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    out = tmp_path / name
+    setup = Setup(str(out), engine)
+    options = JobOptions(jobs=0, shard_rows=5)
+    with pytest.raises(KeyboardInterrupt):
+        Job(
+            [str(album), str(clip)], (), setup, options, Progress(),
+            make_pool=lambda setup, _: _Interrupted(setup, tasks),
+        ).run()  # fmt: skip
+    summary = run([album, clip], out, engine, shard_rows=5)
+    assert summary.done_before > 0
+    run([album, clip], tmp_path / "whole.parquet", engine)
+    assert rows(out) == rows(tmp_path / "whole.parquet")
+
+
+@requires_posix
+def test_photos_that_end_their_worker(tmp_path: Path, engine: dict[str, Any]) -> None:
+    for i in range(10):
+        photo(tmp_path / "in" / f"{i}.jpg")
+    for width in (101, 102, 104):
+        photo(tmp_path / "in" / f"w{width}.jpg", width)
+    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=2)
+    codes = {Path(r["source"]).name: r["error_code"] for r in rows(tmp_path / "t.parquet")}
+    assert len(codes) == summary.counts["photos"] == 13
+    assert {name: code for name, code in codes.items() if code} == {
+        "w101.jpg": "worker_crashed",
+        "w102.jpg": "worker_killed",
+        "w104.jpg": "worker_crashed",
+    }
+    assert summary.restarts >= 3  # Two photos may end one worker together, but each ends one alone.
+
+
+def test_a_photo_that_hangs_is_given_up(tmp_path: Path, engine: dict[str, Any]) -> None:
+    photo(tmp_path / "in" / "good.jpg")
+    photo(tmp_path / "in" / "hangs.jpg", 103)
+    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=1, timeout=4.0)
+    assert summary.errors == {"timeout": 1}
+    assert summary.counts["faces"] == 1
+
+
+def test_models_that_cannot_be_loaded_end_the_job(album: Path, tmp_path: Path) -> None:
+    from fastfer.errors import ModelError
+
+    with raises(ModelError, "not_found"):
+        run([album], tmp_path / "t.csv", {"model": tmp_path / "none.onnx"}, jobs=1)
+
+
+def test_a_table_of_another_job_is_refused(
+    album: Path, tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    out = tmp_path / "t.parquet"
+    run([album], out, engine)
+    with raises(UsageError, "cannot_resume"):
+        run([album], out, engine | {"min_quality": 0.5})
+    run([album], out, engine | {"min_quality": 0.5}, overwrite=True)
+    out.write_bytes(out.read_bytes()[:-100])
+    with raises(UsageError, "other_schema"):
+        run([album], out, engine | {"min_quality": 0.5})
+    out.unlink()
+    with raises(UsageError, "cannot_resume"):
+        run([album], out, engine | {"min_quality": 0.5})
+
+
+def test_a_table_without_journal_is_refused(
+    album: Path, tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    out = tmp_path / "t.csv"
+    out.write_text("name,age\nAda,36\n")
+    with raises(UsageError, "other_schema"):
+        run([album], out, engine)
+    run([album], out, engine, overwrite=True)
+    Path(f"{out}.journal").unlink()
+    with raises(UsageError, "would_overwrite"):
+        run([album], out, engine)
+    with raises(UsageError, "unsupported_format"):
+        run([album], tmp_path / "t.xlsx", engine)
+
+
+def test_two_jobs_on_one_table_are_refused(
+    album: Path, tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    out = tmp_path / "t.csv"
+    holder = Journal(Path(f"{out}.journal"))
+    for overwrite in (False, True):
+        with raises(UsageError, "job_running"):
+            run([album], out, engine, overwrite=overwrite)
+    holder.close()
+    run([album], out, engine)
+
+
+@requires_posix
+def test_a_killed_process_goes_on(tmp_path: Path, engine: dict[str, Any]) -> None:
+    """The real thing: SIGKILL of the main process while its workers run."""
+    for i in range(60):
+        photo(tmp_path / "in" / f"{i:02}.jpg")
+    arguments = [
+        sys.executable, "-m", "fastfer", "batch", str(tmp_path / "in"), "--jobs=1",
+        f"--out={tmp_path / 't.csv'}", f"--detector={engine['detector']}",
+        f"--model={engine['model']}",
+    ]  # fmt: skip
+    process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL)
+    journal = tmp_path / "t.csv.journal-wal"
+    wait_until(lambda: process.poll() is not None or journal.exists())
+    begun = journal.stat().st_size if journal.exists() else 0
+    wait_until(
+        lambda: process.poll() is not None or not journal.exists() or journal.stat().st_size > begun
+    )
+    process.kill()
+    process.wait()
+    done = subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    sources = [line.split(",")[0] for line in (tmp_path / "t.csv").read_text().splitlines()[1:]]
+    assert sorted(sources) == sorted(str(p) for p in (tmp_path / "in").iterdir())
+
+
+@requires_posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting needs root")
+def test_a_full_disk_pauses_the_job(tmp_path: Path, engine: dict[str, Any]) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this system does not let tests mount a file system")
+    try:
+        for i in range(40):
+            photo(tmp_path / "in" / f"{i:02}.jpg")
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(290_000))
+
+        class MakeRoom(Progress):
+            said: list[str] = []  # noqa: RUF012
+
+            def say(self, message: str) -> None:
+                self.said.append(message)
+                ballast.unlink(missing_ok=True)
+
+        receiver = MakeRoom()
+        summary = batch.run(
+            [str(tmp_path / "in")], str(disk / "t.jsonl"), engine=engine, progress=receiver,
+            options=JobOptions(jobs=0),
+        )  # fmt: skip
+        assert summary.rows == len((disk / "t.jsonl").read_text().splitlines()) == 40
+        assert receiver.said
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
