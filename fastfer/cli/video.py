@@ -26,7 +26,7 @@ EPILOG = f"""\
 examples:
   fastfer video clip.mp4                         print the share of each emotion per face
   fastfer video clip.mp4 --jsonl rows.jsonl --events clip.srt --plot clip.png
-  fastfer video --camera 0                       live window: q quits, space pauses, s saves
+  fastfer video --camera 0                       live window: q quits, h lists the keys
   fastfer video rtsp://host/stream --no-display --jsonl -
   fastfer video clip.mp4 --audit                 measure the accuracy cost of frame skipping
 
@@ -186,7 +186,12 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--display",
         action=argparse.BooleanOptionalAction,
-        help="show a window (default: for cameras and streams)",
+        help="show a window (default: for cameras and streams); h lists its keys",
+    )
+    group.add_argument(
+        "--mirror",
+        action="store_true",
+        help="show the window's picture as in a mirror; rows and --save are not mirrored",
     )
 
 
@@ -253,7 +258,7 @@ def _analyze(
     with ExitStack() as stack:
         # Called after all outputs are closed, also after an error or Ctrl-C.
         stack.callback(_report, stats, pipeline, source)
-        player = _open_player(args, source, stack)
+        player = _open_player(args, source, annotator, stack)
         outputs = _open_outputs(args, source, annotator, player, stack)
         progress = stack.enter_context(terminal.Progress(source.count or 0, unit="frame"))
         stack.callback(_show_notes, source.notes)
@@ -262,7 +267,7 @@ def _analyze(
             for output in outputs:
                 output.write(result, frame.image)
             if player is not None:
-                more = player.play(annotator.draw(frame.image, result), result)
+                more = player.play(frame.image, result)
                 source.notes += player.notes
                 player.notes.clear()
                 if not more:
@@ -329,17 +334,20 @@ def _open_outputs(
     return outputs
 
 
-def _open_player(args: argparse.Namespace, source: FrameSource, stack: ExitStack) -> Player | None:
+def _open_player(
+    args: argparse.Namespace, source: FrameSource, annotator: FrameAnnotator, stack: ExitStack
+) -> Player | None:
     wanted = source.live if args.display is None else args.display
     if not wanted:
         return None
     from fastfer.display.player import Player
 
-    player = Player.open()
+    player = Player.open(
+        annotator, live=source.live, mirror=args.mirror, lang=args.lang, top2=args.top2
+    )
     if player is None:
         terminal.say("no display available; continuing without a window (--no-display)")
         return None
-    player.live = source.live
     stack.callback(player.close)
     return player
 

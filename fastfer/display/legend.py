@@ -39,9 +39,8 @@ def legend_entries(width: int, style: Style, lang: Language) -> list[Entry]:
 
 
 @lru_cache(maxsize=8)
-def legend_band(width: int, height: int, lang: Language) -> Any:
-    """A band for a picture of ``width`` x ``height``: uint8 (H, width, 3), H even, read-only."""
-    style = Style.of(1.3 * font_limits(width, height)[0])
+def legend_band(width: int, style: Style, lang: Language) -> Any:
+    """A band of ``width`` pixels: uint8 (H, width, 3), H even, read-only and cached."""
     entries = legend_entries(width, style, lang)
     tall = entries[-1].row.y + style.row + style.pad // 2
     band = np.full((tall + tall % 2, width, 3), DARK, np.uint8)
@@ -53,6 +52,7 @@ def legend_band(width: int, height: int, lang: Language) -> Any:
 
 
 def with_legend(picture: Any, lang: Language) -> Any:
-    """``picture`` with the band below it: a new array, higher and of the same width."""
+    """``picture`` with a band below it: a new array, higher and of the same width."""
     height, width = picture.shape[:2]
-    return np.concatenate((picture, legend_band(width, height, lang)))
+    style = Style.of(1.3 * font_limits(width, height)[0])
+    return np.concatenate((picture, legend_band(width, style, lang)))

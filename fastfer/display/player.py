@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.display.overlay import draw_note
-from fastfer.display.window import QUIT_KEYS, SCREEN, Window
+from fastfer.display.annotate import FrameAnnotator
+from fastfer.display.canvas import paste
+from fastfer.display.controls import HINT, PAUSED, Controls, key_lines
+from fastfer.display.legend import legend_band
+from fastfer.display.overlay import draw_note, note_style
+from fastfer.display.window import SCREEN, Window
+from fastfer.labels import Language
 from fastfer.results import VideoFrameResult
 
 
 class Player(Window):
-    """Shows annotated frames. Keys: q or Escape quits, space pauses, s saves a picture."""
+    """Shows annotated frames. Keys: see :mod:`fastfer.display.controls`."""
 
     _title = "fastfer video"
 
-    live = True
-    """Whether the source is live; recordings are played no faster than real time."""
-
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        annotator: FrameAnnotator | None = None,
+        *,
+        live: bool = True,
+        mirror: bool = False,
+        lang: Language = "en",
+        top2: bool = False,
+    ) -> None:
+        """
+        Args:
+            annotator: draws the frames, also for other outputs.
+            live: whether the source is live; recordings are played no faster than real time.
+            mirror: show the picture as in a mirror, in the window only.
+            lang: language of all words.
+            top2: name the two most probable emotions of uncertain faces.
+        """
         self.notes: list[str] = []
         """Messages for the user, such as the name of a saved picture."""
+        self.controls = Controls(mirror)
+        self._annotator = annotator or FrameAnnotator(lang, top2=top2)
+        self._mirror_annotator = FrameAnnotator(lang, top2=top2)
+        self._live = live
+        self._lang: Language = lang
         self._interval = 0.0
         """Running mean of the seconds between frames."""
         self._last = 0.0
         self._start: float | None = None
         self._sized = False
 
-    def play(self, picture: NDArray[np.uint8], result: VideoFrameResult) -> bool:
-        """Show an annotated frame with frame rate, number of faces and milliseconds per stage.
+    def play(self, image: NDArray[np.uint8], result: VideoFrameResult) -> bool:
+        """Show a frame with its faces; waits while the user pauses.
 
         Args:
-            picture: uint8 (H, W, 3), not modified.
+            image: uint8 (H, W, 3) or (H, W), not modified.
             result: of this frame.
 
         Returns:
@@ -46,40 +71,69 @@ class Player(Window):
             interval = now - self._last
             self._interval += 0.05 * (interval - self._interval) if self._interval else interval
         self._last = now
-        fps = 1 / self._interval if self._interval else 0.0
+        picture = self._show(image, result)
+        while True:
+            key = cv2.waitKey(50 if self.controls.paused else self._wait(result.pts))
+            if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+                return False
+            full_screen = self.controls.full_screen
+            known = self.controls.press(key)
+            if self.controls.quit:
+                return False
+            if self.controls.save:
+                self.controls.save = False
+                self._save(picture, result)
+            if self.controls.paused:  # The pause is no part of any time.
+                self._start, self._last = None, 0.0
+            if known:
+                if self.controls.full_screen is not full_screen:
+                    state = cv2.WINDOW_NORMAL if full_screen else cv2.WINDOW_FULLSCREEN
+                    cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, state)
+                picture = self._show(image, result)
+            if not self.controls.paused and (key == -1 or known):
+                return True
+
+    def compose(self, image: NDArray[np.uint8], result: VideoFrameResult) -> tuple[Any, Any]:
+        """The annotated frame, and what the window shows: the same with notes."""
+        if self.controls.mirror:
+            picture = self._mirror_annotator.draw(*mirrored(image, result))
+        else:
+            picture = self._annotator.draw(image, result)
         shown = picture.copy()
-        stages = "  ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items())
-        draw_note(shown, [f"{fps:.0f} fps  faces: {len(result)}", f"ms: {stages}"])
-        if not self._sized:
-            height, width = picture.shape[:2]
-            scale = min(1.0, SCREEN[0] / width, SCREEN[1] / height)
-            cv2.resizeWindow(self._title, round(width * scale), round(height * scale))
-            self._sized = True
-        cv2.imshow(self._title, shown)
-        return self._keys(picture, result)
+        if self.controls.numbers:
+            fps = 1 / self._interval if self._interval else 0.0
+            stages = "  ".join(f"{name} {ms:.1f}" for name, ms in result.timings_ms.items())
+            head = f"{fps:.0f} fps  faces: {len(result)}  {HINT[self._lang]}"
+            draw_note(shown, [head, f"ms: {stages}"])
+        if self.controls.keys:
+            place = draw_note(shown, key_lines(self._lang), "top right")
+            colors = legend_band(place.w, note_style(shown), self._lang)
+            paste(shown, colors, place.x, place.y + place.h)
+        if self.controls.paused:
+            draw_note(shown, [PAUSED[self._lang]], "bottom")
+        return picture, shown
 
     def close(self) -> None:
         """Close the window if it is open."""
         if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1:
             cv2.destroyWindow(self._title)
 
-    def _keys(self, picture: NDArray[np.uint8], result: VideoFrameResult) -> bool:
-        paused = False
-        while True:
-            key = cv2.waitKey(50 if paused else self._wait(result.pts))
-            if key in QUIT_KEYS or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
-                return False
-            if key == ord("s"):
-                self._save(picture, result)
-            if key == ord(" "):
-                paused = not paused
-                self._start = None
-            if not paused and key in (-1, ord(" ")):
-                return True
+    def _show(self, image: NDArray[np.uint8], result: VideoFrameResult) -> Any:
+        picture, shown = self.compose(image, result)
+        height, width = shown.shape[:2]
+        scale = min(1.0, SCREEN[0] / width, SCREEN[1] / height)
+        size = round(width * scale), round(height * scale)
+        if not self._sized:
+            cv2.resizeWindow(self._title, *size)
+            self._sized = True
+        if scale < 1 and not self.controls.full_screen:  # OpenCV's window scales without averaging.
+            shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
+        cv2.imshow(self._title, shown)
+        return picture
 
     def _wait(self, pts: float) -> int:
         """Milliseconds until the next frame is due, at least 1: OpenCV takes 0 as no limit."""
-        if self.live:
+        if self._live:
             return 1
         if self._start is None:
             self._start = time.monotonic() - pts
@@ -93,3 +147,16 @@ class Player(Window):
             self.notes.append(f"saved {path}")
         except OSError as error:
             self.notes.append(f"cannot save {path}: {error.strerror}")
+
+
+def mirrored(
+    image: NDArray[np.uint8], result: VideoFrameResult
+) -> tuple[NDArray[np.uint8], VideoFrameResult]:
+    """Frame and boxes with left and right exchanged; landmarks are left out."""
+    width = image.shape[1]
+    faces = tuple(
+        replace(face, box=(width - x - w, y, w, h), landmarks=None)
+        for face in result.faces
+        for x, y, w, h in (face.box,)
+    )
+    return np.ascontiguousarray(image[:, ::-1]), replace(result, faces=faces)

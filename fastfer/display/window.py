@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import cv2
 
 from fastfer.display.annotate import annotate_photo
+from fastfer.display.controls import QUIT_KEYS
 from fastfer.labels import Language
 from fastfer.results import PhotoResult
 
@@ -24,9 +25,6 @@ SCREEN: Final = (1280, 800)
 _FLAGS: Final = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
 """Resizable, without a toolbar."""
 
-QUIT_KEYS: Final = (27, ord("q"))
-"""Escape and q."""
-
 
 class Window:
     """Shows one photo after the other: any key continues, q or Escape closes the window."""
@@ -34,15 +32,18 @@ class Window:
     _title = "fastfer"
 
     @classmethod
-    def open(cls) -> Self | None:
-        """Open a window; ``None`` without a display or with headless OpenCV."""
+    def open(cls, *args: Any, **options: Any) -> Self | None:
+        """Open a window; ``None`` without a display or with headless OpenCV.
+
+        ``args`` and ``options`` are those of the constructor.
+        """
         if not display_available():
             return None
         try:
             cv2.namedWindow(cls._title, _FLAGS)
         except cv2.error:
             return None
-        return cls()
+        return cls(*args, **options)
 
     def show(
         self,

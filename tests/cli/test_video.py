@@ -293,7 +293,7 @@ def test_outputs_of_unknown_kind_are_refused(clip: Path, run_video: Run, tmp_pat
 def test_without_a_display_the_run_continues(clip: Path, model: str) -> None:
     hidden = ("DISPLAY", "WAYLAND_DISPLAY")
     env = {key: value for key, value in environment().items() if key not in hidden}
-    done = run(clip, "--display", model=model, env=env)
+    done = run(clip, "--display", "--mirror", model=model, env=env)
     if sys.platform in ("win32", "darwin"):
         pytest.skip("there is always a display here")
     assert done.returncode == 0, done.stderr
@@ -306,7 +306,7 @@ def test_keys_of_the_window(display: str, model: str, tmp_path: Path) -> None:
     clip = write_video(tmp_path / "clip.mp4", moving_face(400))
     env = environment(DISPLAY=display, QT_QPA_PLATFORM="xcb")
     process = subprocess.Popen(
-        command(clip, "--display", model=model),
+        command(clip, "--display", "--mirror", "--legend", model=model),
         env=env,
         cwd=tmp_path,
         stderr=subprocess.PIPE,
