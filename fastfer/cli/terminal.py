@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, NoReturn, TextIO
@@ -171,12 +173,31 @@ def quiet_libraries() -> Iterator[None]:
 
 
 class Progress:
-    """A progress bar on standard error, if that is a terminal and there is more than one item."""
+    """Progress on standard error: a bar on a terminal, a line every ten seconds in a file or pipe.
 
-    def __init__(self, total: int, unit: str = "photo") -> None:
-        """Show a bar for ``total`` items, each a ``unit``."""
+    A single item has no bar.
+    """
+
+    EVERY: Final = 10.0
+    """Seconds between lines."""
+
+    def __init__(
+        self, total: int, unit: str = "photo", *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """
+        Args:
+            total: number of items; 0 if it is not known.
+            unit: name of an item.
+            clock: seconds since any moment.
+        """
         self._bar: Any = None
-        if total > 1 and sys.stderr is not None and sys.stderr.isatty():
+        self._total = total
+        self._unit = unit
+        self._clock = clock
+        self._done = 0
+        self._start = self._said = clock()
+        self._terminal = sys.stderr is None or sys.stderr.isatty()
+        if total > 1 and sys.stderr is not None and self._terminal:
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, unit=unit, file=sys.stderr, leave=False)
@@ -190,8 +211,26 @@ class Progress:
 
     def advance(self) -> None:
         """Count one item."""
+        self._done += 1
         if self._bar is not None:
             self._bar.update()
+        elif not self._terminal and (now := self._clock()) - self._said >= self.EVERY:
+            self._said = now
+            say(self._line(now - self._start))
+
+    def _line(self, seconds: float) -> str:
+        """Such as ``120 of 500 photos (24 %), 12.0 per second, about 32 s left``."""
+        rate = self._done / seconds
+        end = f"{self._unit}s, {rate:.1f} per second"
+        if self._done >= self._total:  # Not known, or an estimate that was too low.
+            return f"{self._done} {end}"
+        share = self._done / self._total
+        left = math.ceil((self._total - self._done) / rate)
+        rest = f"{left} s" if left < 120 else f"{left // 60} min"
+        return (
+            f"{self._done} of {self._total} {self._unit}s ({share:.0%}), {rate:.1f} per second, "
+            f"about {rest} left"
+        )
 
     def aside(self) -> AbstractContextManager[object]:
         """Remove the bar from the terminal while other text is written."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fastfer.cli import terminal
 from tests.cli.conftest import Done
 from tests.helpers.commands import environment, image
 from tests.helpers.markers import requires_dev_full, requires_posix
@@ -219,3 +220,39 @@ def test_the_progress_bar_needs_a_terminal(album: Path, model: str) -> None:
     assert done.returncode == 0
     assert len(rows(done)) == 4
     assert b"/4 [" in shown
+
+
+def said(capsys: pytest.CaptureFixture[str], total: int, steps: int, seconds: float) -> list[str]:
+    """The lines of a run whose standard error is no terminal: ``steps`` items at regular times."""
+    now = iter([0.0] + [seconds * (i + 1) for i in range(steps)])
+    with terminal.Progress(total, clock=lambda: next(now)) as progress:
+        for _ in range(steps):
+            progress.advance()
+    return capsys.readouterr().err.splitlines()
+
+
+def test_log_files_have_a_line_every_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, total=500, steps=66, seconds=0.5)
+    assert lines == [
+        "fastfer: 20 of 500 photos (4%), 2.0 per second, about 4 min left",
+        "fastfer: 40 of 500 photos (8%), 2.0 per second, about 3 min left",
+        "fastfer: 60 of 500 photos (12%), 2.0 per second, about 3 min left",
+    ]
+
+
+def test_slow_items_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, total=3, steps=3, seconds=30)
+    assert [line.split(" photos")[0] for line in lines] == [
+        "fastfer: 1 of 3",
+        "fastfer: 2 of 3",
+        "fastfer: 3",
+    ]
+
+
+@pytest.mark.parametrize("total", [0, 5])
+def test_progress_without_a_known_total(capsys: pytest.CaptureFixture[str], total: int) -> None:
+    assert said(capsys, total, steps=10, seconds=1) == ["fastfer: 10 photos, 1.0 per second"]
+
+
+def test_short_runs_have_no_progress_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, total=90, steps=90, seconds=0.1) == []
