@@ -168,7 +168,14 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         help="write who appears and leaves and which emotions start and end, as it happens "
         "(.jsonl, or - for standard output), or subtitles (.srt, .vtt)",
     )
-    group.add_argument("--save", type=Path, metavar="FILE", help="write an annotated video")
+    group.add_argument(
+        "--save",
+        type=Path,
+        metavar="FILE",
+        help="write an annotated video with the sound: H.264 in .mp4, .mov and .mkv, VP9 in .webm, "
+        "Motion JPEG in .avi",
+    )
+    group.add_argument("--no-sound", action="store_true", help="write --save without sound")
     group.add_argument(
         "--plot", type=Path, metavar="FILE", help="write a picture of the emotions over time"
     )
@@ -265,7 +272,7 @@ def _analyze(
         for frame, result in pipeline.run(source):
             stats.write(result)
             for output in outputs:
-                output.write(result, frame.image)
+                output.write(result, frame.image if output.needs_image else None)
             if player is not None:
                 more = player.play(frame.image, result)
                 source.notes += player.notes
@@ -326,7 +333,9 @@ def _open_outputs(
     if args.save:
         from fastfer.outputs.annotated_video import AnnotatedVideoWriter
 
-        add(AnnotatedVideoWriter(args.save, source.fps, annotator))
+        media = getattr(source, "media", None)
+        sound = not args.no_sound
+        add(AnnotatedVideoWriter(args.save, source.fps, annotator, media=media, sound=sound))
     if args.summary or not (outputs or player):
         from fastfer.outputs.summary import SummaryWriter
 

@@ -75,6 +75,9 @@ class Media:
     """Width of a pixel of the upright picture relative to its height."""
     color: tuple[int, int, int, int]
     """FFmpeg's numbers of colour space, range, primaries and transfer function."""
+    clip_start: float = 0.0
+    """Seconds on the clock of a player at which the first frame was read."""
+    clip_end: float = math.inf
 
 
 class VideoFile:
@@ -138,6 +141,8 @@ class VideoFile:
             self._zero,
             self._geometry.shown_aspect,
             (*color, context.color_trc),
+            self._clip.start,
+            math.inf if self._clip.end is None else self._clip.end,
         )
         """Complete once the first frame has been read."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import Protocol, TypeAlias, TypeVar
+from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ class Output(Protocol[R]):
     A format that takes photos and videos is an ``Output[Result]``, one that needs tracks or times
     an ``Output[VideoFrameResult]``.
     """
+
+    needs_image: ClassVar[bool] = False
+    """Whether :meth:`write` uses the picture of a video frame, which is else not converted."""
 
     def write(self, result: R, image: Frame | None = None) -> None:
         """Add one photo or video frame.

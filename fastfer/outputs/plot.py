@@ -31,6 +31,8 @@ class PlotWriter(Output[VideoFrameResult]):
     A person is in view from a frame with a confirmed face to the next frame without it.
     """
 
+    needs_image = True
+
     def __init__(self, path: Path, *, lang: Language = "en", thumbnails: bool = True) -> None:
         """
         Args:
