@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from numpy.typing import NDArray
 
 from fastfer.batch import schema
-from fastfer.batch.tasks import Prepared, Setup, TaskRunner
+from fastfer.batch.setup import Setup
+from fastfer.batch.tasks import Prepared, TaskRunner, load
 from fastfer.batch.units import Unit
 from fastfer.errors import FastferError, InputError, UsageError
 from fastfer.io.encoded_image import EncodedImage
@@ -89,9 +90,7 @@ class Analyzer:
     def results(self, batch: Mapping[str, Any]) -> list[PhotoResult]:
         """As :meth:`__call__`, one result for each photo."""
         if self._runner is None:
-            runner = self._setup.load()
-            assert isinstance(runner, TaskRunner)
-            self._runner = runner
+            self._runner = load(self._setup)
         return self._runner.photos(self._prepared(self._runner, batch))
 
     def _prepared(self, runner: TaskRunner, batch: Mapping[str, Any]) -> list[Prepared]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fastfer.batch.job import JobOptions
+from fastfer.batch.setup import Setup
 from fastfer.batch.sources import Sources
 from fastfer.batch.summary import duration
-from fastfer.batch.tasks import Setup, Task, TaskRunner
+from fastfer.batch.tasks import Task, TaskRunner, load
 from fastfer.batch.units import Unit
 from fastfer.batch.worker import run_inline
 from fastfer.errors import FastferError
@@ -66,8 +67,7 @@ def estimate(
     jobs = cpus.available() if options.jobs is None else options.jobs
     seconds: float | None = None
     if photos.count + videos.count:
-        runner = Setup("estimate.jsonl", engine, limits, None, options.exact).load()
-        assert isinstance(runner, TaskRunner)
+        runner = load(Setup("estimate.jsonl", engine, limits, None, options.exact))
         once = _photo_seconds(runner, photos.units) * photos.count
         once += _video_seconds(runner, videos.units) * videos.count
         seconds = once / max(1, jobs) or None

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fastfer import __version__
 from fastfer.batch import schema
+from fastfer.batch.films import Films
 from fastfer.batch.journal import Journal
 from fastfer.batch.pool import Finished, InlinePool, Pool, ProcessPool
+from fastfer.batch.rows import count_photo, encode_photos, failed
+from fastfer.batch.segments import Join, Plan, Segment, SegmentDone, lost_segment
+from fastfer.batch.setup import SEGMENT, Setup
 from fastfer.batch.sources import Partition, Sources
 from fastfer.batch.summary import Summary
 from fastfer.batch.table import SHARD_ROWS, Table, is_full
-from fastfer.batch.tasks import Output, Setup, Task, encode_photos
+from fastfer.batch.tasks import Output, Task
 from fastfer.batch.units import Unit
 from fastfer.batch.worker import peak_memory
 from fastfer.errors import FastferError, OutputError, UsageError
 from fastfer.inference import cpus
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
-from fastfer.validation import check_choice, check_integer, check_positive
+from fastfer.validation import check_choice, check_integer, check_positive, check_range
 
 if TYPE_CHECKING:
     from fastfer.pipeline.video_pipeline import VideoOptions
@@ -60,12 +64,16 @@ class JobOptions:
     exact: bool = False
     """Take all crops from photos at full size, as ``fastfer image`` does; otherwise those of large
     faces in large JPEGs come from a reduced copy."""
+    segment: float = SEGMENT
+    """Seconds of the segments into which long videos are split, so that one film uses all workers;
+    0 analyses each video in one piece."""
     overwrite: bool = False
     """Remove the table and journal of an earlier job."""
 
     def __post_init__(self) -> None:
         check_choice(partition_by=(self.partition_by, ("none", "folder", "date")))
         check_positive(timeout=self.timeout)
+        check_range(segment=(self.segment, 0))
         check_integer(shard_rows=(self.shard_rows, 1))
         if self.jobs is not None:
             check_integer(jobs=(self.jobs, 0, 1024))
@@ -133,7 +141,7 @@ def run(
         ModelError: the models cannot be loaded.
     """
     options = options or JobOptions()
-    setup = Setup(out, dict(engine or {}), limits, video, options.exact)
+    setup = Setup(out, dict(engine or {}), limits, video, options.exact, options.segment)
     return Job(sources, lists, setup, options, progress or Progress()).run()
 
 
@@ -166,6 +174,8 @@ class Job:
         )
         self._run = _Run()
         self._in_work: set[bytes] = set()
+        self._next: deque[Task] = deque()
+        """Tasks that come before the rest."""
         self._number = 0
 
     def run(self) -> Summary:
@@ -175,6 +185,7 @@ class Job:
         try:
             self._journal.begin(self._description())
             self._table.attach(self._journal)
+            self._films = Films(self._journal)
             self._run.faces = self._journal.counts().get("faces", 0)
             self._count_in_background()
             tasks = self._tasks()
@@ -202,17 +213,20 @@ class Job:
             "engine": {name: repr(value) for name, value in sorted(setup.engine.items())},
             "video": repr(setup.video),
             "exact": setup.exact,
+            "segment": setup.segment,
             "partition_by": options.partition_by,
             "shard": None if options.shard is None else list(options.shard),
         }
 
     def _work(self, pool: Pool, first: Task, tasks: Iterator[Task]) -> None:
-        task: Task | None = first
+        self._next.append(first)
         while True:
-            while task is not None and pool.has_room():
+            while pool.has_room():
+                task = self._next.popleft() if self._next else next(tasks, None)
+                if task is None:
+                    break
                 pool.submit(task)
-                task = next(tasks, None)
-            if task is None and pool.idle():
+            if pool.idle() and not self._next:
                 return
             for finished in pool.wait(1.0):
                 self._finish(finished)
@@ -240,25 +254,58 @@ class Job:
         if photos:
             yield self._task(photos)
 
-    def _task(self, units: Sequence[Unit]) -> Task:
+    def _task(self, units: Sequence[Unit], segment: Segment | Join | None = None) -> Task:
         self._number += 1
-        return Task(self._number, tuple(units))
+        return Task(self._number, tuple(units), segment=segment)
 
     def _finish(self, finished: Finished) -> None:
         """Record a task, or the error of a unit that was given up."""
-        output = finished.output
-        if output is None:
-            output = self._given_up(finished)
-        keys = [unit.key for unit in finished.task.units]
-        self._patiently(lambda: self._journal.record(keys, output.pieces, output.counts))
+        task, output = finished.task, finished.output
+        unit = task.units[0]
+        if isinstance(task.segment, Segment):
+            lost = lost_segment(f"{unit.source}: given up: {finished.message}", finished.code)
+            done = lost if output is None else output.segment
+            assert isinstance(done, SegmentDone)
+            number = task.segment.number
+            self._go_on(unit, self._patiently(lambda: self._films.record(unit, number, done)))
+            return
+        if output is not None and isinstance(output.segment, Plan):
+            self._next += [self._task([unit], s) for s in self._films.begin(unit, output.segment)]
+            return
+        rows = self._given_up(finished) if output is None else output
+        keys = [unit.key for unit in task.units]
+        if isinstance(task.segment, Join):
+            self._record_joined(unit, task.segment, rows)
+            if not task.segment.last:
+                return
+        else:
+            self._patiently(lambda: self._journal.record(keys, rows.pieces, rows.counts))
+            self._count(rows)
         self._in_work.difference_update(keys)
         self._run.now += len(keys)
+
+    def _record_joined(self, unit: Unit, segment: Join, rows: Output) -> None:
+        """Record the rows of a segment of a long video."""
+        self._patiently(
+            lambda: self._journal.record_joined(
+                unit.key, segment.number, rows.pieces, rows.counts, last=segment.last
+            )
+        )
+        self._count(rows)
+        self._go_on(unit, self._films.joined(unit))
+
+    def _go_on(self, unit: Unit, step: Join | None) -> None:
+        """Do the next step of a long video, if there is one, before anything else."""
+        if step is not None:
+            self._next.appendleft(self._task([unit], step))
+
+    def _count(self, output: Output) -> None:
+        """Count rows that were recorded."""
         self._run.faces += output.counts.get("faces", 0)
-        self._patiently(lambda: self._table.recorded(output.pieces))
+        self._table.recorded(output.pieces)
+        self._patiently(self._table.write_complete)
 
     def _given_up(self, finished: Finished) -> Output:
-        from fastfer.batch.tasks import count_photo, failed
-
         (unit,) = finished.task.units
         error = FastferError(f"{unit.source}: given up: {finished.message}", code=finished.code)
         result = failed(unit, error)

@@ -131,10 +131,7 @@ class Journal:
         """
         with self._transaction():
             self._db.executemany("INSERT INTO done VALUES (?)", [(unit,) for unit in units])
-            self._db.executemany("INSERT INTO pieces (part, rows, data) VALUES (?, ?, ?)", pieces)
-            self._add_counts(counts)
-            for unit in units:
-                self._db.execute("DELETE FROM segments WHERE unit = ?", (unit,))
+            self._add_rows(pieces, counts)
 
     def record_segment(self, unit: bytes, number: int, seam: bytes, data: bytes) -> None:
         """Record one segment of a video, whose rows are not final yet."""
@@ -148,12 +145,44 @@ class Journal:
         rows = self._db.execute("SELECT number FROM segments WHERE unit = ?", (unit,))
         return {int(row[0]) for row in rows}
 
-    def segments(self, unit: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Seam and data of each segment of a video, in order."""
-        for number in sorted(self.segment_numbers(unit)):
-            yield self._db.execute(
-                "SELECT seam, data FROM segments WHERE unit = ? AND number = ?", (unit, number)
-            ).fetchone()
+    def joined_segments(self, unit: bytes) -> int:
+        """How many segments of a video have their rows recorded; they are the first ones."""
+        query = "SELECT count(*) FROM segments WHERE unit = ? AND data IS NULL"
+        return int(self._db.execute(query, (unit,)).fetchone()[0])
+
+    def seams(self, unit: bytes) -> list[bytes]:
+        """The seams of a video, in order."""
+        query = "SELECT seam FROM segments WHERE unit = ? ORDER BY number"
+        return [row[0] for row in self._db.execute(query, (unit,))]
+
+    def segment_data(self, unit: bytes, number: int) -> bytes:
+        """The data of a segment whose rows are not recorded yet."""
+        query = "SELECT data FROM segments WHERE unit = ? AND number = ?"
+        data: bytes = self._db.execute(query, (unit, number)).fetchone()[0]
+        return data
+
+    def record_joined(
+        self,
+        unit: bytes,
+        number: int,
+        pieces: Iterable[tuple[str, int, bytes]],
+        counts: Mapping[str, int],
+        *,
+        last: bool,
+    ) -> None:
+        """Record the rows of a segment, in one transaction; with the ``last`` the video is done.
+
+        Raises:
+            OutputError: code ``disk_full``; nothing was recorded.
+        """
+        with self._transaction():
+            self._add_rows(pieces, counts)
+            self._db.execute(
+                "UPDATE segments SET data = NULL WHERE unit = ? AND number = ?", (unit, number)
+            )
+            if last:
+                self._db.execute("INSERT INTO done VALUES (?)", (unit,))
+                self._db.execute("DELETE FROM segments WHERE unit = ?", (unit,))
 
     def counts(self) -> dict[str, int]:
         """All counts of the job."""
@@ -205,7 +234,10 @@ class Journal:
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _add_counts(self, counts: Mapping[str, int]) -> None:
+    def _add_rows(
+        self, pieces: Iterable[tuple[str, int, bytes]], counts: Mapping[str, int]
+    ) -> None:
+        self._db.executemany("INSERT INTO pieces (part, rows, data) VALUES (?, ?, ?)", pieces)
         self._db.executemany(
             "INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n",
             list(counts.items()),

@@ -12,7 +12,8 @@ from typing import Any, Final, Protocol
 
 from fastfer import errors
 from fastfer.batch import worker
-from fastfer.batch.tasks import Output, Setup, Task
+from fastfer.batch.setup import Setup
+from fastfer.batch.tasks import Output, Task, load
 from fastfer.errors import FastferError
 
 PREFETCHED: Final = 2
@@ -65,7 +66,7 @@ class InlinePool:
     def __init__(self, setup: Setup) -> None:
         self.peak_memory = 0
         self.restarts = 0
-        self._runner = setup.load()
+        self._runner = load(setup)
         self._tasks: deque[Task] = deque()
 
     def has_room(self) -> bool:

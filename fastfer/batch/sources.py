@@ -123,9 +123,7 @@ class Sources:
             return
         try:
             with os.scandir(folder) as entries:
-                names = sorted(
-                    (entry.name, entry.is_dir()) for entry in entries if entry.name[0] != "."
-                )
+                names = sorted((e.name, _is_dir(e)) for e in entries if e.name[0] != ".")
         except OSError as error:
             yield _nothing(folder, f"{folder}: cannot be listed: {error.strerror}")
             return
@@ -191,7 +189,6 @@ class Sources:
         """The photos and videos that a URL of fsspec names."""
         files, path = filesystem(url)
         name = hide_passwords(url)
-        prefix = url[: len(url) - len(path)] if url.endswith(path) else f"{scheme(url)}://"
         try:
             if glob.has_magic(path):
                 found = sorted(files.glob(path))
@@ -209,7 +206,7 @@ class Sources:
             if (kind := kind_of(item)) == "nothing":
                 continue
             count += 1
-            each = prefix + item.removeprefix("/") if prefix.endswith("/") else prefix + item
+            each = files.unstrip_protocol(item)
             partition = str(PurePosixPath(item).parent) if self._partition_by == "folder" else ""
             if self._partition_by == "date":
                 partition = _modified_in_store(files, item)
@@ -249,6 +246,13 @@ class _Directories:
         except OSError:
             return None
         return (status.st_dev, status.st_ino) if status.st_ino else None
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A symbolic link to itself.
+        return False
 
 
 def _nothing(

@@ -118,13 +118,19 @@ class Table:
                 left.unlink(missing_ok=True)
 
     def recorded(self, pieces: list[tuple[str, int, bytes]]) -> None:
-        """Count rows that were added to the journal; write files of a folder that are complete."""
+        """Count rows that were added to the journal."""
         for part, rows, _ in pieces:
             self._rows[part] = self._rows.get(part, 0) + rows
+
+    def write_complete(self) -> None:
+        """Write the files of a folder that have enough rows.
+
+        Raises:
+            OutputError: they cannot be written; the journal keeps the rows.
+        """
         if self.is_folder:
-            for part in {part for part, _, _ in pieces}:
-                if self._rows[part] >= self._shard_rows:
-                    self._write_shard(part)
+            for part in [part for part, rows in self._rows.items() if rows >= self._shard_rows]:
+                self._write_shard(part)
 
     def finish(self) -> None:
         """Write all rows that are in no file yet.

@@ -4,61 +4,30 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.batch.formats import TableFormat, format_of
+from fastfer.batch.rows import Piece, count_photo, encode_photos, failed
+from fastfer.batch.segments import Join, Plan, Segment, SegmentDone, plan, run_segment
+from fastfer.batch.setup import Setup
 from fastfer.batch.units import Unit
+from fastfer.batch.videos import VideoReader, whole_video
 from fastfer.errors import FastferError, InputError
-from fastfer.io.addresses import hide_passwords
-from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
 if TYPE_CHECKING:
     from fastfer.batch.photos import DecodedPhoto, PhotoAnalyzer
     from fastfer.engine import Engine
     from fastfer.io.encoded_image import EncodedImage
-    from fastfer.pipeline.video_pipeline import VideoOptions
-    from fastfer.results import PhotoResult, VideoFrameResult
-
-Piece = tuple[str, int, bytes]
-"""Partition, number of rows, encoded rows."""
+    from fastfer.results import PhotoResult
 
 BATCH_PHOTOS: Final = 16
 """Photos whose faces are classified together."""
 BATCH_BYTES: Final = 48 << 20
 """Decoded bytes from which a smaller number is."""
-PIECE_FRAMES: Final = 1024
-"""Frames of a video that are encoded together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What every worker of a job is made with; can be pickled."""
-
-    out: str
-    """Name of the table, whose ending is its format."""
-    engine: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of :class:`fastfer.Engine`."""
-    limits: FileLimits = DEFAULT_LIMITS
-    video: VideoOptions | None = None
-    exact: bool = False
-    """See :class:`~fastfer.batch.photos.PhotoAnalyzer`."""
-
-    def load(self) -> Runner:
-        """Load the models.
-
-        Raises:
-            FastferError: they cannot be loaded.
-        """
-        import cv2
-
-        from fastfer.engine import Engine
-
-        cv2.setNumThreads(1)
-        return TaskRunner(Engine(**self.engine, threads=1), self)
 
 
 class Runner:
@@ -87,8 +56,8 @@ class Task:
     units: tuple[Unit, ...]
     isolated: bool = False
     """Whether it is repeated on its own, because a worker died that had it before."""
-    segment: Any = None
-    """The part of a video, see :mod:`fastfer.batch.segments`."""
+    segment: Segment | Join | None = None
+    """What to do with a long video; ``None`` to begin."""
 
 
 @dataclass(slots=True)
@@ -97,8 +66,8 @@ class Output:
 
     pieces: list[Piece] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    segment: Any = None
-    """What a segment of a video produced."""
+    segment: Plan | SegmentDone | None = None
+    """What a long video needs next, or the result of one of its segments."""
     peak_memory: int = 0
     """Bytes of the worker so far."""
 
@@ -148,13 +117,9 @@ class TaskRunner(Runner):
         """See :meth:`Runner.run`."""
         output = Output()
         counts: Counter[str] = Counter()
-        if task.segment is not None:
-            for _ in prepared:
-                pass
-            output.segment = task.segment.run(self._engine, self._setup, self._format, alive)
-        elif task.units[0].kind == "video":
+        if task.units[0].kind == "video":
             (item,) = prepared
-            output.pieces = list(self._video(item.unit, counts, alive))
+            self._video(item.unit, task.segment, output, counts, alive)
         else:
             results = self._analyze(prepared)
             output.pieces = encode_photos(self._format, results)
@@ -201,27 +166,28 @@ class TaskRunner(Runner):
         return results
 
     def _video(
-        self, unit: Unit, counts: Counter[str], alive: Callable[[], None]
-    ) -> Iterator[Piece]:
-        """The rows of a video; after a failure those of the frames before it, and the error."""
-        results: list[VideoFrameResult] = []
-        counts["videos"] += 1
-        try:
-            with unit.as_file() as path:
-                for result in video_results(path, unit, self._engine, self._setup, alive):
-                    results.append(result)
-                    count_frame(counts, result)
-                    if len(results) >= PIECE_FRAMES:
-                        yield encode(self._format, unit, results)
-                        results = []
-        except FastferError as error:
-            counts[f"error:{error.code}"] += 1
-            if results:
-                yield encode(self._format, unit, results)
-            yield encode(self._format, unit, [failed(unit, error)])
+        self,
+        unit: Unit,
+        segment: Segment | Join | None,
+        output: Output,
+        counts: Counter[str],
+        alive: Callable[[], None],
+    ) -> None:
+        reader = VideoReader(self._engine, self._setup, alive)
+        if isinstance(segment, Segment):
+            output.segment = run_segment(reader, unit, segment)
+        elif isinstance(segment, Join):
+            output.pieces = segment.encode(self._format, unit, counts)
         else:
-            if results:
-                yield encode(self._format, unit, results)
+            output.segment = self._plan(unit)
+            if output.segment is None:
+                output.pieces = list(whole_video(reader, self._format, unit, counts))
+
+    def _plan(self, unit: Unit) -> Plan | None:
+        try:
+            return plan(unit, self._setup)
+        except FastferError:  # Reading it gives the reason.
+            return None
 
     def measure_video(self, unit: Unit, limit: int) -> tuple[int | None, int, float]:
         """Frames of a video, of how many the analysis was measured, and its seconds.
@@ -237,67 +203,15 @@ class TaskRunner(Runner):
             return results.source.count, measured, time.perf_counter() - begin
 
 
-def video_results(
-    path: str, unit: Unit, engine: Engine, setup: Setup, alive: Callable[[], None]
-) -> Iterator[VideoFrameResult]:
-    """The results of a video; ``alive`` is called once a second.
+def load(setup: Setup) -> TaskRunner:
+    """Load the models.
 
     Raises:
-        FastferError: it cannot be read, perhaps after some results.
+        FastferError: they cannot be loaded.
     """
-    from dataclasses import replace
+    import cv2
 
-    from fastfer.pipeline.stream import stream
+    from fastfer.engine import Engine
 
-    last = time.monotonic()
-    with stream(path, engine=engine, options=setup.video) as results:
-        for result in results:
-            yield replace(result, source=unit.source)
-            if time.monotonic() - last > 1:
-                last = time.monotonic()
-                alive()
-
-
-def failed(unit: Unit, error: FastferError) -> PhotoResult:
-    """The result of a unit that could not be read."""
-    from fastfer.results import PhotoResult
-
-    return PhotoResult(unit.source, None, hide_passwords(str(error)), error.code)
-
-
-def encode(table: TableFormat, unit: Unit, results: Sequence[Any]) -> Piece:
-    """Results of one unit as a piece."""
-    data, rows = table.encode(results)
-    return unit.partition, rows, data
-
-
-def encode_photos(table: TableFormat, results: Sequence[tuple[Unit, PhotoResult]]) -> list[Piece]:
-    """Results of photos as one piece for each partition."""
-    by_partition: dict[str, list[PhotoResult]] = {}
-    for unit, result in results:
-        by_partition.setdefault(unit.partition, []).append(result)
-    pieces = []
-    for partition, group in by_partition.items():
-        data, rows = table.encode(group)
-        pieces.append((partition, rows, data))
-    return pieces
-
-
-def count_photo(counts: Counter[str], result: PhotoResult) -> None:
-    """Add a photo to the counts of a job."""
-    counts["photos"] += 1
-    if result.error_code is not None:
-        counts[f"error:{result.error_code}"] += 1
-    _count_faces(counts, result.result)
-
-
-def count_frame(counts: Counter[str], result: VideoFrameResult) -> None:
-    """Add a frame to the counts of a job."""
-    counts["frames"] += 1
-    _count_faces(counts, result)
-
-
-def _count_faces(counts: Counter[str], faces: Any) -> None:
-    for face in faces or ():
-        counts["faces"] += 1
-        counts[f"emotion:{face.emotion or 'none'}"] += 1
+    cv2.setNumThreads(1)
+    return TaskRunner(Engine(**setup.engine, threads=1), setup)

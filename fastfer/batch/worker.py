@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from fastfer.batch.tasks import Output, Prepared, Runner, Setup, Task
+from fastfer.batch.setup import Setup
+from fastfer.batch.tasks import Output, Prepared, Runner, Task, load
 from fastfer.errors import FastferError
 
 AHEAD_BYTES: Final = 64 << 20
@@ -35,7 +36,7 @@ def main(connection: Connection, setup: Setup) -> None:
     setup.limits.limit_opencv()
     sender = _Sender(connection)
     try:
-        runner = setup.load()
+        runner = load(setup)
     except FastferError as error:
         sender.send(("failed", type(error).__name__, str(error), error.code))
         return

@@ -74,6 +74,11 @@ def make_parser(prog: str = "fastfer batch") -> argparse.ArgumentParser:
         "--smooth", type=number(), metavar="SECONDS",
         help="time constant of smoothing; 0 disables it (default: 0.8)",
     )  # fmt: skip
+    video.add_argument(
+        "--segment", type=number(), default=120.0, metavar="SECONDS",
+        help="split videos of twice this length and more, so that one film uses all processors; 0 "
+        "never splits (default: 120)",
+    )  # fmt: skip
     job = parser.add_argument_group("job")
     job.add_argument(
         "--jobs",
@@ -182,6 +187,7 @@ def _options(args: argparse.Namespace) -> JobOptions:
         shard=None if args.shard is None else parse_shard(args.shard),
         shard_rows=args.shard_rows,
         exact=args.exact,
+        segment=args.segment,
         overwrite=args.overwrite,
     )
 

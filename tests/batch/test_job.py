@@ -15,10 +15,9 @@ pytest.importorskip("pyarrow")
 from fastfer import batch
 from fastfer.batch.job import Job, JobOptions, Progress, parse_shard
 from fastfer.batch.journal import Journal
-from fastfer.batch.pool import InlinePool
-from fastfer.batch.tasks import Setup, Task
+from fastfer.batch.setup import Setup
 from fastfer.errors import UsageError
-from tests.helpers.batch_jobs import photo, rows, run
+from tests.helpers.batch_jobs import Interrupted, photo, rows, run
 from tests.helpers.commands import environment
 from tests.helpers.errors import raises
 from tests.helpers.markers import requires_posix
@@ -96,20 +95,6 @@ def test_wrong_shards(text: str) -> None:
         parse_shard(text)
 
 
-class _Interrupted(InlinePool):
-    """Ends the job after some tasks, as a kill would: nothing is closed in order."""
-
-    def __init__(self, setup: Setup, tasks: int) -> None:
-        super().__init__(setup)
-        self._left = tasks
-
-    def submit(self, task: Task) -> None:
-        if not self._left:
-            raise KeyboardInterrupt
-        self._left -= 1
-        super().submit(task)
-
-
 @pytest.mark.parametrize("tasks", [1, 3])
 @pytest.mark.parametrize("name", ["t.parquet", "folder"])
 def test_an_interrupted_job_goes_on(
@@ -121,7 +106,7 @@ def test_an_interrupted_job_goes_on(
     with pytest.raises(KeyboardInterrupt):
         Job(
             [str(album), str(clip)], (), setup, options, Progress(),
-            make_pool=lambda setup, _: _Interrupted(setup, tasks),
+            make_pool=lambda setup, _: Interrupted(setup, tasks),
         ).run()  # fmt: skip
     summary = run([album, clip], out, engine, shard_rows=5)
     assert summary.done_before > 0

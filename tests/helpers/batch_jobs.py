@@ -10,7 +10,10 @@ import cv2
 
 from fastfer import batch
 from fastfer.batch.job import JobOptions
+from fastfer.batch.pool import InlinePool
+from fastfer.batch.setup import Setup
 from fastfer.batch.summary import Summary
+from fastfer.batch.tasks import Task
 from tests.helpers.clips import portrait
 
 
@@ -47,3 +50,17 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
     found = pq.read_table(path).to_pylist()
     return sorted(found, key=lambda r: (r["source"], r["frame_index"] or 0, r["face_index"] or 0))
+
+
+class Interrupted(InlinePool):
+    """Ends the job after some tasks, as a kill would: nothing is closed in order."""
+
+    def __init__(self, setup: Setup, tasks: int) -> None:
+        super().__init__(setup)
+        self._left = tasks
+
+    def submit(self, task: Task) -> None:
+        if not self._left:
+            raise KeyboardInterrupt
+        self._left -= 1
+        super().submit(task)

@@ -1,0 +1,31 @@
+"""What the workers of a job are made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+
+if TYPE_CHECKING:
+    from fastfer.pipeline.video_pipeline import VideoOptions
+
+SEGMENT: Final = 120.0
+"""Default of :attr:`Setup.segment`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Options of all workers; can be pickled."""
+
+    out: str
+    """Name of the table, whose ending is its format."""
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of :class:`fastfer.Engine`, except ``threads``."""
+    limits: FileLimits = DEFAULT_LIMITS
+    video: VideoOptions | None = None
+    exact: bool = False
+    """See :class:`~fastfer.batch.photos.PhotoAnalyzer`."""
+    segment: float = SEGMENT
+    """Seconds of the segments of long videos; 0 analyses each video in one piece."""

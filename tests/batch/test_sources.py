@@ -1,0 +1,229 @@
+"""Sources: what folders, patterns, lists, archives and URLs name, and bad input among them."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+import tarfile
+import threading
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastfer.batch.sources import Sources
+from fastfer.batch.units import Unit
+from fastfer.errors import InputError
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from tests.helpers.batch_jobs import photo
+from tests.helpers.errors import raises
+from tests.helpers.markers import requires_posix
+
+
+def units(*sources: object, **options: Any) -> list[Unit]:
+    return list(Sources([str(source) for source in sources], **options))
+
+
+def names(found: Sequence[Unit], folder: Path) -> list[str]:
+    return [unit.source.removeprefix(f"{folder}/") for unit in found]
+
+
+def problems(found: Sequence[Unit]) -> list[str]:
+    return [unit.error[1] for unit in found if unit.error is not None]
+
+
+@pytest.fixture
+def jpeg(tmp_path: Path) -> bytes:
+    return photo(tmp_path / "elsewhere" / "x.jpg").read_bytes()
+
+
+def test_folders_and_kinds(tmp_path: Path) -> None:
+    for name in ("b/2.jpg", "a/1.PNG", "a/clip.mp4", "a/.hidden.jpg", "a/notes.txt", "c/d/e.webp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = units(tmp_path)
+    assert names(found, tmp_path) == ["a/1.PNG", "a/clip.mp4", "b/2.jpg", "c/d/e.webp"]
+    assert [unit.kind for unit in found] == ["photo", "video", "photo", "photo"]
+    assert names(units(f"{tmp_path}/*/*.jpg"), tmp_path) == ["b/2.jpg"]
+    assert [u.partition for u in units(tmp_path / "b", partition_by="folder")] == [f"{tmp_path}/b"]
+    os.utime(tmp_path / "b/2.jpg", (0, 86_400))
+    assert [u.partition for u in units(tmp_path / "b", partition_by="date")] == ["1970-01-02"]
+
+
+def test_sources_that_name_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    found = units("", tmp_path / "*.jpg", tmp_path / "empty", tmp_path / "none.tar")
+    assert problems(found) == ["not_found", "no_match", "no_pictures", "not_found"]
+    (missing,) = units(tmp_path / "none.jpg")
+    with raises(InputError, "not_found"):
+        missing.read(DEFAULT_LIMITS)
+
+
+@requires_posix
+def test_loops_of_symbolic_links_end(tmp_path: Path) -> None:
+    photo(tmp_path / "in" / "1.jpg")
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in", target_is_directory=True)
+    (tmp_path / "in" / "itself.jpg").symlink_to(tmp_path / "in" / "itself.jpg")
+    (tmp_path / "in" / "broken.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    found = units(tmp_path / "in")
+    assert names(found, tmp_path / "in") == ["1.jpg", "broken.jpg", "itself.jpg"]
+    for unit in found[1:]:
+        with pytest.raises(InputError):
+            unit.read(DEFAULT_LIMITS)
+
+
+@requires_posix
+def test_pipes_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    picture, video = units(tmp_path)
+    with raises(InputError, "unreadable_input"):
+        picture.read(DEFAULT_LIMITS)
+    with raises(InputError, "unreadable_input"), video.as_file():
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff\xe9.jpg"
+    os.rename(photo(tmp_path / "1.jpg"), name)  # noqa: PTH104
+    listing = tmp_path / "list"
+    listing.write_bytes(name + b"\r\n\n")
+    for found in (units(tmp_path / "*.jpg"), units(lists=[str(listing)])):
+        (unit,) = found
+        assert unit.read(DEFAULT_LIMITS).header.width == 96
+        assert len(unit.key) == 16
+
+
+def test_tar_and_zip_in_place(tmp_path: Path, jpeg: bytes) -> None:
+    for name, mode in {"a.tar": "w", "b.tar.gz": "w:gz"}.items():
+        with tarfile.open(tmp_path / name, mode) as archive:  # type: ignore[call-overload]
+            for member in ("000.jpg", "000.json", "001.jpg", "000.jpg"):
+                info = tarfile.TarInfo(member)
+                info.size = len(jpeg)
+                archive.addfile(info, io.BytesIO(jpeg))
+    with zipfile.ZipFile(tmp_path / "c.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("in/000.jpg", jpeg)
+    found = units(tmp_path / "a.tar", tmp_path / "b.tar.gz", tmp_path / "c.zip")
+    assert names(found, tmp_path) == [
+        *(f"a.tar/{member}" for member in ("000.jpg", "001.jpg", "000.jpg#2")),
+        *(f"b.tar.gz/{member}" for member in ("000.jpg", "001.jpg", "000.jpg#2")),
+        "c.zip/in/000.jpg",
+    ]
+    for unit in [*found, found[3]]:  # Back to the start of the compressed one.
+        assert unit.read(DEFAULT_LIMITS).data == jpeg
+    with raises(InputError, "too_many_bytes"):
+        found[-1].read(FileLimits(bytes=100))
+    with found[0].as_file() as path:
+        assert Path(path).read_bytes() == jpeg
+
+
+def test_damaged_archives(tmp_path: Path, jpeg: bytes) -> None:
+    with tarfile.open(tmp_path / "cut.tar", "w") as archive:
+        for i in range(3):
+            info = tarfile.TarInfo(f"{i}.jpg")
+            info.size = len(jpeg)
+            archive.addfile(info, io.BytesIO(jpeg))
+    whole = (tmp_path / "cut.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[: len(whole) // 2 // 512 * 512])
+    (tmp_path / "not.zip").write_bytes(b"no archive" * 100)
+    (tmp_path / "not.tar").write_bytes(b"no archive" * 100)
+    (tmp_path / "empty.tar").touch()
+    found = units(*(tmp_path / name for name in ("cut.tar", "not.zip", "not.tar", "empty.tar")))
+    assert problems(found)[-3:] == ["damaged", "damaged", "empty_file"]
+    members = [unit for unit in found if unit.kind == "photo"]
+    assert members
+    assert members[0].read(DEFAULT_LIMITS).data == jpeg
+    readable = 0
+    for unit in members:
+        try:
+            unit.read(DEFAULT_LIMITS)
+            readable += 1
+        except InputError as error:
+            assert error.code == "truncated"  # noqa: PT017
+    assert readable < 3
+    assert "truncated" in problems(found) or readable < len(members)
+
+
+def test_encrypted_members(tmp_path: Path, jpeg: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("1.jpg", jpeg)
+        archive.writestr("2.jpg", jpeg)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.index(signature) + offset
+        struct.pack_into("<H", data, at, 1)
+    (tmp_path / "a.zip").write_bytes(bytes(data))
+    found = units(tmp_path / "a.zip")
+    assert problems(found) == ["encrypted"]
+    assert found[1].read(DEFAULT_LIMITS).data == jpeg
+
+
+@requires_posix
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, jpeg: bytes) -> None:
+    """A writer appends to the file as long as it is read."""
+    file = tmp_path / "growing.jpg"
+    file.write_bytes(jpeg)
+    (unit,) = units(file)
+    stop = threading.Event()
+
+    def grow() -> None:
+        with file.open("ab", 0) as out:
+            while not stop.is_set():
+                out.write(b"\0" * 4096)
+                if out.tell() > 200_000_000:
+                    return
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        codes = set()
+        for _ in range(50):
+            try:
+                unit.read(DEFAULT_LIMITS)
+            except InputError as error:
+                codes.add(error.code)
+    finally:
+        stop.set()
+        writer.join()
+    assert codes <= {"changed"}
+    assert unit.read(DEFAULT_LIMITS).header.width == 96
+
+
+def test_lists_and_shards(tmp_path: Path) -> None:
+    for i in range(40):
+        photo(tmp_path / f"{i}.jpg")
+    listing = tmp_path / "list.txt"
+    listing.write_text("".join(f"{tmp_path}/{i}.jpg\n" for i in range(40)))
+    sources = Sources([], [str(listing)])
+    assert sources.count() == len(list(sources)) == 40
+    parts = [units(tmp_path, shard=(i, 3)) for i in (1, 2, 3)]
+    assert sum(map(len, parts)) == 40
+    assert len({unit.key for part in parts for unit in part}) == 40
+    assert min(map(len, parts)) > 4
+    with raises(InputError, "not_found"):
+        Sources([], [str(tmp_path / "none")])
+
+
+def test_object_stores(tmp_path: Path, jpeg: bytes) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    store = fsspec.filesystem("memory")
+    for name in ("/photos/a/1.jpg", "/photos/2.jpg", "/photos/clip.mp4", "/photos/x.txt"):
+        store.pipe_file(name, jpeg)
+    try:
+        found = units("memory://photos")
+        assert [unit.kind for unit in found] == ["photo", "photo", "video"]
+        assert found[0].read(DEFAULT_LIMITS).data == jpeg
+        with found[2].as_file() as path:
+            assert Path(path).read_bytes() == jpeg
+        assert len(units("memory://photos/**/*.jpg")) >= 1
+        (gone,) = units("memory://photos/gone.jpg")
+        with raises(InputError, "not_found"):
+            gone.read(DEFAULT_LIMITS)
+        assert problems(units("memory://nothing/*.jpg")) == ["no_match"]
+    finally:
+        store.rm("/photos", recursive=True)
