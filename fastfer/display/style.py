@@ -31,7 +31,7 @@ class Style(NamedTuple):
         """``font`` is rounded up: whole sizes are cached, and steady in videos."""
         size = math.ceil(font)
         pad = max(2, round(size * 0.35))
-        return cls(size, pad, round(size * 1.45), round(size * 1.3), max(4, round(size * 0.45)))
+        return cls(size, pad, round(size * 1.45), round(size * 1.3), max(5, round(size * 0.45)))
 
 
 def font_limits(width: int, height: int) -> tuple[float, float]:
