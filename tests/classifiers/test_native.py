@@ -150,52 +150,9 @@ def test_a_truncated_model(tmp_path: Path, model: Path) -> None:
         EmotionClassifier(path)
 
 
-def without(key: str) -> dict[str, str]:
-    return {k: v for k, v in ModelContract(name="x").to_metadata().items() if k != PREFIX + key}
-
-
 def having(**values: Any) -> dict[str, str]:
     changed = {PREFIX + key: json.dumps(value) for key, value in values.items()}
     return ModelContract(name="x").to_metadata() | changed
-
-
-@pytest.mark.parametrize(
-    ("metadata", "named"),
-    [
-        ({}, "fastfer.labels"),
-        ({"labels": "happy"}, "fastfer.labels"),
-        (without("labels"), "fastfer.labels"),
-        (without("scale"), "fastfer.scale"),
-        (having(labels=EMOTIONS[::-1]), "neutral, surprise"),
-        (having(labels=["happy"]), "happy"),
-        (having(labels=["sad", "happy", "neutral"]), "sad, happy, neutral"),
-        (having(labels=["happy", "happy", "sad"]), "happy, happy, sad"),
-        (having(labels=[*EMOTIONS, "contempt"]), "contempt"),
-        (having(labels=7), "fastfer.labels"),
-        (having(labels=[1, 2]), "[1, 2]"),
-        (having(gray="mean"), "'mean'"),
-        (having(resize="nearest"), "'nearest'"),
-        (having(channels=3), "channels"),
-        (having(input_size=15), "15"),
-        (having(input_size=4096), "4096"),
-        (having(input_size="48"), "fastfer.input_size"),
-        (having(input_size=True), "fastfer.input_size"),
-        (having(scale=float("nan")), "fastfer.scale"),
-        (having(bias="none"), "fastfer.bias"),
-        (having(scale=1e300), "fastfer.scale"),
-        (having(schema=99), "99"),
-        (having(schema="1"), "fastfer.schema"),
-        (having(outputs={}), "fastfer.outputs"),
-        (having(outputs=["probabilities"]), "fastfer.outputs"),
-        (having() | {PREFIX + "scale": "1/255"}, "'1/255'"),
-    ],
-)
-def test_metadata_that_violates_the_contract(
-    tmp_path: Path, metadata: dict[str, str], named: str
-) -> None:
-    path = write_model(tmp_path / "odd.onnx", metadata=metadata)
-    with raises(ModelError, "invalid_model", "odd.onnx", named):
-        EmotionClassifier(path)
 
 
 @pytest.mark.parametrize(
@@ -235,17 +192,6 @@ def test_the_command_reports_outputs_that_are_not_probabilities(tmp_path: Path) 
     assert (done.returncode, done.stdout) == (4, "")
     (line,) = done.stderr.splitlines()
     assert "logits.onnx" in line
-
-
-def test_metadata_round_trip() -> None:
-    contract = ModelContract(
-        name="test",
-        input_size=64,
-        temperature=1.3,
-        metrics={"accuracy/PublicTest": 0.66},
-        quantisation="int8",
-    )
-    assert ModelContract.from_metadata(contract.to_metadata(), "memory") == contract
 
 
 def test_nothing_is_printed(tmp_path: Path, model: Path) -> None:

@@ -100,6 +100,9 @@ def report_calibration(detector: Detector, faces: Faces, enlarge: int) -> None:
             if found.landmarks is not None:
                 marks.append(found.landmarks[best])
     share = len(boxes) / len(faces)
+    if not boxes:
+        print(f"{detector.name}: found no face")
+        return
     x, y, w, h = np.median(boxes, axis=0).tolist()
     crop_calibration = CropCalibration(
         width=round(SIDE / w, 3),

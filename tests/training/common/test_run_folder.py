@@ -94,23 +94,6 @@ def test_curves_are_drawn_after_every_epoch(tmp_path, monkeypatch):
     assert drawn == [1, 2, 3]
 
 
-def test_the_curves_of_one_epoch_are_visible(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.append(figure))
-    plots.curves([{"epoch": 1, "loss": 2.0, "val_loss": 1.0}], tmp_path / "curves.png")
-    lines = drawn[0].axes[0].get_lines()
-    assert len(lines) == 2
-    assert all(line.get_marker() == "o" for line in lines)
-
-
-def test_a_drop_of_the_learning_rate_is_printed(tmp_path, capsys):
-    plateau = ReduceLROnPlateau("val_loss", factor=0.1, patience=2)
-    keep_epochs(tmp_path, [1.0] * 4, plateau, optimizer=keras.optimizers.SGD(0.5))
-    (line,) = capsys.readouterr().out.splitlines()
-    assert "0.5" in line
-    assert "0.05" in line
-
-
 def test_weights_are_copied_around_layers_that_differ(capsys):
     def network(filters: int) -> keras.Model:
         inputs = x = keras.Input((16, 16, 1))

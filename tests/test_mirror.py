@@ -1,0 +1,91 @@
+"""The tests mirror the package: every module has a test file of its name, and the reverse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+WITHOUT_TESTS = {
+    "fastfer/cli/batch.py": "tests/batch",
+    "fastfer/cli/merge.py": "tests/batch",
+    "fastfer/cli/serve.py": "tests/server",
+    "fastfer/display/anonymize.py": "tests/server",
+    "fastfer/display/font/make_font.py": "draws the font once; what it drew is tested by text.py",
+    "fastfer/io/decode_pixels.py": "tests/io/test_hostile_pictures.py",
+    "fastfer/io/decoded_picture.py": "tests/io/test_hostile_pictures.py",
+    "fastfer/io/picture_formats/bmp.py": "tests/io/test_image_headers.py",
+    "fastfer/io/picture_formats/exif.py": "tests/io/test_image_headers.py",
+    "fastfer/io/picture_formats/header.py": "tests/io/test_image_headers.py",
+    "fastfer/io/picture_formats/jpeg.py": "tests/io/test_image_headers.py",
+    "fastfer/io/picture_formats/png.py": "tests/io/test_image_headers.py",
+    "fastfer/io/picture_formats/tiff.py": "tests/io/test_image_headers.py",
+    "fastfer/io/picture_formats/webp.py": "tests/io/test_image_headers.py",
+    "fastfer/outputs/sound.py": "tests/outputs/test_annotated_video.py",
+}
+"""Modules without a test file of their name, and where they are tested instead, or why not."""
+WHOLE = ("batch", "server", "studio", "watch")
+"""Folders that are tested by running the whole; a module there may have no test file of its own."""
+WITHOUT_MODULE = {
+    "tests/test_mirror.py": "of the tests themselves",
+    "tests/classifiers/test_heads.py": "classifiers/native.py: networks with several heads",
+    "tests/classifiers/test_priors.py": "classifiers/native.py: class priors",
+    "tests/detectors/test_own_detector.py": "a detector from outside the package",
+    "tests/io/test_hostile_pictures.py": "damaged and hostile files, all formats and readers",
+    "tests/kernels/test_native.py": "fastfer/_native.pyx",
+    "tests/outputs/test_commands_agree.py": "the outputs of both commands, compared",
+    "tests/outputs/test_golden.py": "results of the bundled networks",
+    "tests/pipeline/test_prefetched_detection.py": "detection ahead of tracking, in a whole run",
+    "tests/training/expression/test_backends.py": "whole runs on Keras's other backends",
+    "tests/training/test_recipes.py": "training/recipes/*.sh",
+}
+"""Test files that belong to no single module, and why."""
+FOLDERS = {
+    "cext": "C",
+    "docs": "documentation",
+    "packaging": "distributions",
+    "helpers": "tests",
+    "soak": "long runs",
+}
+"""Folders of tests that mirror no folder of the package."""
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "training").is_dir(), reason="needs the whole repository"
+)
+
+
+def mirror_of(module: Path) -> str:
+    """Where the tests of a module are: fastfer/io/photos.py has tests/io/test_photos.py."""
+    parts = module.parent.parts
+    folder = Path("tests", *(parts[1:] if parts[0] == "fastfer" else parts))
+    return (folder / f"test_{module.stem.strip('_')}.py").as_posix()
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    modules = [
+        path.relative_to(ROOT)
+        for package in ("fastfer", "training")
+        for path in (ROOT / package).rglob("*.py")
+        if path.stem != "__init__"
+    ]
+    assert len(modules) > 150
+    modules = [module for module in modules if module.parts[1] not in WHOLE]
+    missing = [str(m) for m in modules if not (ROOT / mirror_of(m)).exists()]
+    assert sorted(missing) == sorted(WITHOUT_TESTS)
+
+
+def test_every_test_file_has_a_module_of_its_name() -> None:
+    expected = {
+        mirror_of(path.relative_to(ROOT))
+        for package in ("fastfer", "training")
+        for path in (ROOT / package).rglob("*.py")
+    }
+    # The kernels of C are tested by the names of their files: cext/ff_rotate.c.
+    expected |= {f"tests/kernels/test_{c.stem[3:]}.py" for c in (ROOT / "cext").glob("ff_*.c")}
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if path.relative_to(ROOT).parts[1] not in {*FOLDERS, *WHOLE}
+    }
+    assert found - expected - {"tests/test_init.py"} == set(WITHOUT_MODULE)
