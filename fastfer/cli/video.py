@@ -272,7 +272,7 @@ def _analyze(
         for frame, result in pipeline.run(source):
             stats.write(result)
             for output in outputs:
-                output.write(result, frame.image if output.needs_image else None)
+                output.write(result, frame.image if output.wants_image(result) else None)
             if player is not None:
                 more = player.play(frame.image, result)
                 source.notes += player.notes

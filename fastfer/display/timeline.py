@@ -116,8 +116,9 @@ class Geometry(NamedTuple):
 def draw_timeline(
     bands: Sequence[Band],
     *,
-    end: float,
+    seconds: float,
     step: float,
+    start: float = 0.0,
     source: str = "",
     hidden: int = 0,
     lang: Language = "en",
@@ -126,8 +127,9 @@ def draw_timeline(
 
     Args:
         bands: the people, at most :data:`MAX_BANDS`.
-        end: duration of the video in seconds.
+        seconds: duration.
         step: seconds per bin of :attr:`Band.bins`.
+        start: time of the first bin in the video, in seconds.
         source: name of the video.
         hidden: number of further people, who are not drawn.
         lang: language of all words.
@@ -135,8 +137,8 @@ def draw_timeline(
     words = _WORDS[lang]
     place = Geometry.of(max(1, len(bands)))
     picture = np.full((place.height, WIDTH, 3), PAPER, np.uint8)
-    ticks, clock = _ticks(end)
-    _draw_head(picture, source, len(bands) + hidden, end, lang)
+    ticks, clock = _ticks(start, start + seconds)
+    _draw_head(picture, source, len(bands) + hidden, seconds, lang)
     probability = words["probability"]
     x = place.left - 8 - text.width(probability, _SMALL)
     write(picture, probability, x, Rect(0, place.top - 26, 0, 20), _SMALL, _GRAY)
@@ -144,12 +146,12 @@ def draw_timeline(
         row = place.row(index)
         fill(picture, row, EMPTY)
         for tick, _ in ticks:
-            at = row.x + round(tick / end * (row.w - 1))
+            at = row.x + round((tick - start) / seconds * (row.w - 1))
             fill(picture, Rect(at, row.y, 1, row.h), _GRID)
         _draw_scale(picture, row)
     for index, band in enumerate(bands):
         row = place.row(index)
-        _draw_band(picture, band.columns(row.w, end, step), row)
+        _draw_band(picture, band.columns(row.w, seconds, step), row)
         _draw_person(picture, band, row, place)
     if not bands:
         row = place.row(0)
@@ -158,7 +160,7 @@ def draw_timeline(
     bottom = last.y + last.h + 6
     fill(picture, Rect(last.x, bottom, last.w, 1), _INK)
     for tick, label in ticks:
-        at = last.x + round(tick / end * (last.w - 1))
+        at = last.x + round((tick - start) / seconds * (last.w - 1))
         fill(picture, Rect(at, bottom, 1, 6), _INK)
         wide = text.width(label, _FONT)
         left = min(max(0, at - wide // 2), WIDTH - wide)
@@ -172,12 +174,12 @@ def draw_timeline(
     return picture
 
 
-def _draw_head(picture: Frame, source: str, people: int, end: float, lang: Language) -> None:
+def _draw_head(picture: Frame, source: str, people: int, seconds: float, lang: Language) -> None:
     """Title, source, and the names of the colours."""
     words = _WORDS[lang]
     write(picture, words["title"], _MARGIN, Rect(0, 14, 0, 34), _TITLE, _INK)
     count = words["one"] if people == 1 else words["many"].format(people)
-    facts = "  ·  ".join(part for part in (source, count, time_label(end, exact=True)) if part)
+    facts = "  ·  ".join(part for part in (source, count, time_label(seconds, exact=True)) if part)
     facts = shortened(facts, WIDTH - 2 * _MARGIN, _FONT)
     write(picture, facts, _MARGIN, Rect(0, 50, 0, 26), _FONT, _GRAY)
     x = _MARGIN
@@ -243,11 +245,14 @@ def shortened(words: str, width: int, font: float) -> str:
     return f"{words[:keep]}…{words[-keep:]}"
 
 
-def _ticks(end: float) -> tuple[list[tuple[float, str]], bool]:
+def _ticks(start: float, end: float) -> tuple[list[tuple[float, str]], bool]:
     """Times and labels of the time axis, and whether they are minutes and seconds."""
-    step = next((s for s in _STEPS if end / s <= 10), 0.0) or math.ceil(end / 36_000) * 3600.0
-    times = [i * step for i in range(math.floor(end / step + 1e-9) + 1)]
-    clock = end >= 60
+    seconds = end - start
+    step = next((s for s in _STEPS if seconds / s <= 10), 0.0)
+    step = step or math.ceil(seconds / 36_000) * 3600.0
+    first, last = math.ceil(start / step - 1e-9), math.floor(end / step + 1e-9)
+    times = [i * step for i in range(first, last + 1)]
+    clock = end >= 60 and step >= 1
     if clock:
         return [(t, time_label(t)) for t in times], True
     return [(t, f"{t:.1f}" if step < 1 else f"{t:.0f}") for t in times], False

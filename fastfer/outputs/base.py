@@ -24,7 +24,11 @@ class Output(Protocol[R]):
     """
 
     needs_image: ClassVar[bool] = False
-    """Whether :meth:`write` uses the picture of a video frame, which is else not converted."""
+    """Whether :meth:`write` uses the pictures of video frames, which are else not converted."""
+
+    def wants_image(self, result: R) -> bool:
+        """Whether :meth:`write` uses the picture of this result."""
+        return self.needs_image
 
     def write(self, result: R, image: Frame | None = None) -> None:
         """Add one photo or video frame.

@@ -31,8 +31,6 @@ class PlotWriter(Output[VideoFrameResult]):
     A person is in view from a frame with a confirmed face to the next frame without it.
     """
 
-    needs_image = True
-
     def __init__(self, path: Path, *, lang: Language = "en", thumbnails: bool = True) -> None:
         """
         Args:
@@ -55,26 +53,38 @@ class PlotWriter(Output[VideoFrameResult]):
         self._times = FrameTimes(self._step)
         self._bands: dict[int, Band] = {}
         self._source = ""
+        self._origin: float | None = None
+        """Time of the first frame: later than 0 if the run starts within the video."""
         self._end = 0.0
+        """Time since then at which the last frame ends."""
         self._last: VideoFrameResult | None = None
         """The last frame, whose duration is not known yet."""
+
+    def wants_image(self, result: VideoFrameResult) -> bool:
+        """Whether a face of ``result`` makes a better thumbnail than an earlier one."""
+        return self._thumbnails and any(
+            _drawn(face) and self._is_better(track_id, face)
+            for track_id, face in result.tracks.items()
+        )
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
         self._source = result.source
+        if self._origin is None:
+            self._origin = result.pts
         lasted = self._times.add(result.pts)
         if self._last is not None:
             self._count(self._last, lasted)
-        self._end = max(self._end, result.pts)
         self._last = result
         if self._thumbnails and image is not None:
             for track_id, face in result.tracks.items():
-                if _drawn(face):
+                if _drawn(face) and self._is_better(track_id, face):
                     self._keep_thumbnail(self._band(track_id), face, image)
 
     def _count(self, result: VideoFrameResult, seconds: float) -> None:
         """Add the faces of a frame that lasted ``seconds``."""
-        start, end = result.pts, result.pts + seconds
+        start = result.pts - (self._origin or 0.0)
+        end = start + seconds
         self._end = max(self._end, end)
         while self._end / self._step >= MAX_BINS:
             self._coarsen()
@@ -91,12 +101,12 @@ class PlotWriter(Output[VideoFrameResult]):
     def _band(self, track_id: int) -> Band:
         return self._bands.setdefault(track_id, Band(track_id))
 
+    def _is_better(self, track_id: int, face: Face) -> bool:
+        band = self._bands.get(track_id)
+        return band is None or _rank(face) > _BETTER * band.thumbnail_rank
+
     def _keep_thumbnail(self, band: Band, face: Face, image: Frame) -> None:
-        """Keep the picture of the largest face of the highest quality."""
         x, y, w, h = face.box
-        rank = face.quality * min(w, h)
-        if rank <= _BETTER * band.thumbnail_rank:
-            return
         half = 0.62 * max(w, h)
         left, top = round(x + w / 2 - half), round(y + h / 2 - half)
         part = image[max(0, top) : round(top + 2 * half), max(0, left) : round(left + 2 * half)]
@@ -107,7 +117,7 @@ class PlotWriter(Output[VideoFrameResult]):
         square: Any = part[top : top + side, left : left + side]
         small: Any = cv2.resize(square, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
         band.thumbnail = cv2.cvtColor(small, cv2.COLOR_GRAY2BGR) if small.ndim == 2 else small
-        band.thumbnail_rank = rank
+        band.thumbnail_rank = _rank(face)
 
     def _coarsen(self) -> None:
         """Double the step and merge pairs of bins."""
@@ -139,7 +149,8 @@ class PlotWriter(Output[VideoFrameResult]):
         longest = sorted(seen, key=lambda band: (-band.seconds, band.track_id))[:MAX_BANDS]
         return draw_timeline(
             sorted(longest, key=lambda band: band.track_id),
-            end=max(self._end, self._step),
+            start=self._origin or 0.0,
+            seconds=max(self._end, self._step),
             step=self._step,
             source=printable(self._source),
             hidden=len(seen) - len(longest),
@@ -149,3 +160,8 @@ class PlotWriter(Output[VideoFrameResult]):
 
 def _drawn(face: Face) -> bool:
     return bool(face.confirmed) and face.emotion is not None
+
+
+def _rank(face: Face) -> float:
+    """How well a picture of the face shows the person: by size and quality."""
+    return face.quality * min(face.box[2:])

@@ -16,6 +16,7 @@ from fastfer.display.timeline import (
     WIDTH,
     Band,
     Geometry,
+    _ticks,
     draw_timeline,
     shortened,
     time_label,
@@ -60,7 +61,7 @@ def test_a_partly_covered_step_is_drawn_if_half_of_it_is() -> None:
 
 def test_neutral_differs_from_an_empty_band() -> None:
     assert contrast(COLORS["neutral"], EMPTY) >= 3
-    picture = draw_timeline([band(1, 0, 5)], end=10.0, step=1.0)
+    picture = draw_timeline([band(1, 0, 5)], seconds=10.0, step=1.0)
     row = Geometry.of(1).row(0)
     inside = picture[row.y : row.y + row.h, row.x : row.x + row.w]
     neutral = (inside == COLORS["neutral"]).all(axis=2).any(axis=0)
@@ -74,7 +75,7 @@ def test_title_source_and_axes_are_labelled(lang: Any, monkeypatch: pytest.Monke
     render = text.render
     monkeypatch.setattr(text, "render", lambda w, s: written.append(w) or render(w, s))
     draw_timeline(
-        [band(1, 0, 5), band(4, 5, 9)], end=10.0, step=1.0, source="a.mp4", hidden=3, lang=lang
+        [band(1, 0, 5), band(4, 5, 9)], seconds=10.0, step=1.0, source="a.mp4", hidden=3, lang=lang
     )
     expected = {
         "en": ("Emotions over time", "probability", "time in seconds"),
@@ -90,7 +91,7 @@ def test_thumbnails_are_beside_their_band() -> None:
     known = band(7, 0, 5)
     known.thumbnail = np.full((96, 96, 3), 9, np.uint8)
     row = Geometry.of(2).row(1)
-    picture = draw_timeline([band(1, 0, 5), known], end=10.0, step=1.0)
+    picture = draw_timeline([band(1, 0, 5), known], seconds=10.0, step=1.0)
     found = np.argwhere((picture == 9).all(axis=2))
     assert row.y <= found[:, 0].min() <= found[:, 0].max() < row.y + row.h
     assert found[:, 1].max() < row.x
@@ -106,7 +107,16 @@ def test_time_labels(seconds: float, exact: bool, label: str) -> None:
 
 @pytest.mark.parametrize("end", [0.05, 0.9, 5, 59, 61, 3600, 86_400, 1e6])
 def test_any_duration(end: float) -> None:
-    assert draw_timeline([band(1, 0, 1)], end=end, step=end).shape[1] == WIDTH
+    assert draw_timeline([band(1, 0, 1)], seconds=end, step=end).shape[1] == WIDTH
+
+
+def test_the_axis_shows_the_time_in_the_video() -> None:
+    """Of a part of it, too."""
+    ticks, clock = _ticks(601.0, 611.0)
+    assert clock
+    assert ticks[0] == (601.0, "10:01")
+    assert ticks[-1] == (611.0, "10:11")
+    assert _ticks(0.04, 9.0)[0][0] == (1.0, "1")
 
 
 def test_long_sources_are_shortened() -> None:

@@ -64,7 +64,7 @@ def test_people_do_not_overlap_across_a_cut(tmp_path: Path) -> None:
 
 def test_an_outage_is_a_gap(tmp_path: Path) -> None:
     plot = PlotWriter(tmp_path / "plot.png")
-    for pts in (0.0, 0.1, 0.2, 0.3, 60.0, 60.1):
+    for pts in (5.0, 5.1, 5.2, 5.3, 65.0, 65.1):
         plot.write(replace(frame(0, video_face()), pts=pts))
     (_, left), (back, _) = view(plot, 1)
     assert left == pytest.approx(1.3, abs=0.1)
@@ -89,6 +89,19 @@ def test_thumbnails_show_the_best_view_of_each_person(tmp_path: Path) -> None:
     assert thumbnail is not None
     assert thumbnail.mean() > 60, "the large one, not replaced by one that is hardly larger"
     assert 2 not in plot._bands, "low quality"
+
+
+def test_pictures_are_converted_only_for_better_thumbnails(tmp_path: Path) -> None:
+    plot = PlotWriter(tmp_path / "plot.png")
+    image = np.zeros((240, 320, 3), np.uint8)
+    wanted = []
+    for i, side in enumerate((40, 41, 44, 60, 60, 20)):
+        result = frame(i, video_face(1, box=(10, 10, side, side)))
+        wanted.append(plot.wants_image(result))
+        plot.write(result, image if wanted[-1] else None)
+    assert wanted == [True, False, False, True, False, False]
+    assert not plot.wants_image(frame(9, video_face(2, confirmed=False)))
+    assert not PlotWriter(tmp_path / "b.png", thumbnails=False).wants_image(result)
 
 
 @pytest.mark.parametrize("box", [(-30, -30, 60, 60), (290, 200, 60, 60), (0, 0, 320, 240)])
