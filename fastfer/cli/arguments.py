@@ -255,7 +255,7 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
         ModelError: it is not installed.
         UsageError: values that contradict each other.
     """
-    _obtain_detector(args)
+    obtain_detector(args)
     return {
         "detector": args.detector,
         "model": args.model,
@@ -276,7 +276,8 @@ def _prior(text: str | None) -> Prior | None:
     return read_prior(text)
 
 
-def _obtain_detector(args: argparse.Namespace) -> None:
+def obtain_detector(args: argparse.Namespace) -> None:
+    """Download the network that ``--detector`` needs, if the user agrees."""
     from fastfer.detectors.registry import required_download
     from fastfer.models import store
 

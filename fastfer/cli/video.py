@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
-from fastfer.cli.arguments import STDOUT, integer, interval, number, positive, size
-from fastfer.io.addresses import is_camera, scheme
+from fastfer.cli.arguments import STDOUT, interval, number, positive
+from fastfer.cli.video_input import STDIN, add_input_options, check_input, is_live, open_input
+from fastfer.io.addresses import is_camera
 
 if TYPE_CHECKING:
     from fastfer.display.annotate import FrameAnnotator
@@ -26,6 +27,8 @@ EPILOG = f"""\
 examples:
   fastfer video clip.mp4                         print the share of each emotion per face
   fastfer video clip.mp4 --jsonl rows.jsonl --events clip.srt --plot clip.png
+  fastfer video a.mp4 b.mp4 folder/ --csv rows.csv --save "out/{{name}}.mp4"
+  fastfer video film.mkv --start 10:00 --end 12:30
   fastfer video --camera 0                       live window: q quits, h lists the keys
   fastfer video rtsp://host/stream --no-display --jsonl -
   fastfer video clip.mp4 --audit                 measure the accuracy cost of frame skipping
@@ -37,19 +40,12 @@ def make_parser(prog: str = "fastfer video") -> argparse.ArgumentParser:
     """The parser of the command."""
     parser = arguments.CommandParser(
         prog=prog,
-        usage="%(prog)s [OPTION ...] (SOURCE | --camera N)",
+        usage="%(prog)s [OPTION ...] (SOURCE ... | --camera N)",
         description="Track faces in a video or camera stream and classify their expressions.",
         epilog=EPILOG,
     )
-    parser.add_argument(
-        "source",
-        nargs="?",
-        metavar="SOURCE",
-        help="a video, an animated GIF, a directory of pictures, a pattern such as "
-        "frame_%%04d.png, the URL of a stream, or a camera such as /dev/video0",
-    )
     arguments.add_version(parser)
-    _add_input_options(parser)
+    add_input_options(parser)
     arguments.add_engine_options(parser)
     _add_tracking_options(parser)
     _add_output_options(parser)
@@ -60,11 +56,8 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
     """Parse and check the options; exits with code 2 on an error."""
     parser = make_parser(prog)
     args = parser.parse_args(argv)
-    if (args.source is None) == (args.camera is None):
-        parser.error("pass one SOURCE, or --camera N")
-    camera = args.camera is not None or is_camera(args.source)
-    live = camera or bool(scheme(args.source))
-    if args.resume and (live or not (args.jsonl or args.csv)):
+    check_input(parser, args)
+    if args.resume and (is_live(args) or args.source == STDIN or not (args.jsonl or args.csv)):
         parser.error("--resume needs a recording, and --jsonl or --csv")
     if args.resume and STDOUT in (args.jsonl, args.csv):
         parser.error("--resume needs a file, not standard output")
@@ -74,50 +67,10 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
         parser.error("--resume needs deterministic results; remove --budget-ms")
     if args.resume and args.overwrite:
         parser.error("--resume continues files that --overwrite replaces; remove one of them")
-    if args.audit and camera:
+    camera = args.camera is not None or is_camera(args.source)
+    if args.audit and (camera or args.source == STDIN):
         parser.error("--audit needs a recording, which it runs twice")
     return args
-
-
-def _add_input_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("input")
-    group.add_argument("--camera", type=integer(0), metavar="N", help="read camera number N")
-    group.add_argument(
-        "--backend",
-        default="auto",
-        metavar="NAME",
-        help="OpenCV's camera backend: auto, v4l2, gstreamer, dshow, msmf, avfoundation or ffmpeg "
-        "(default: auto)",
-    )
-    group.add_argument(
-        "--size", type=size, metavar="WxH", help="request this frame size from the camera"
-    )
-    group.add_argument(
-        "--fourcc",
-        metavar="CODE",
-        help="request this pixel format from the camera, such as MJPG, with which many USB cameras "
-        "reach their full rate",
-    )
-    group.add_argument(
-        "--fps",
-        type=positive,
-        metavar="RATE",
-        help="frame rate: requested from a camera, or that of pictures (default: 25)",
-    )
-    group.add_argument(
-        "--stall",
-        type=positive,
-        default=5.0,
-        metavar="SECONDS",
-        help="reopen a stream after this time without a frame (default: 5)",
-    )
-    group.add_argument(
-        "--give-up",
-        type=positive,
-        default=60.0,
-        metavar="SECONDS",
-        help="end after an outage of this length (default: 60; inf: never)",
-    )
 
 
 def _add_tracking_options(parser: argparse.ArgumentParser) -> None:
@@ -208,30 +161,45 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.video
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fastfer.io.open_source import CameraOptions, open_source
+    if len(args.sources) <= 1:
+        return analyze_one(args)
+    from fastfer.cli import several_videos
 
+    jobs = several_videos.jobs_of(args)
+    _check_outputs(args, jobs)
+    with terminal.terminable():
+        return several_videos.run(args, jobs)
+
+
+def analyze_one(args: argparse.Namespace) -> int:
+    """Analyse the single source of ``args``; returns the exit code."""
     options = _video_options(args)
-    camera = CameraOptions(args.backend, args.size, args.fps, args.stall, args.give_up, args.fourcc)
-    where = args.source if args.camera is None else args.camera
-    _check_outputs(args)
-    with terminal.terminable(), closing(open_source(where, camera)) as source:
+    _check_outputs(args, [args])
+    with terminal.terminable(), closing(open_input(args)) as source:
         engine = arguments.make_engine(args)
         if args.audit:
-            _audit(lambda: open_source(where, camera), engine, options)
+            _audit(lambda: open_input(args), engine, options)
         else:
             _analyze(args, source, engine, options)
     return 0
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
-    """Refuse outputs that would overwrite the source, each other, or rows of an earlier run."""
+def _check_outputs(args: argparse.Namespace, jobs: Sequence[argparse.Namespace]) -> None:
+    """Refuse outputs that would overwrite a source, each other, or rows of an earlier run.
+
+    ``jobs``: the arguments of each source, or those of the only one.
+    """
     from fastfer.io.picture_sequence import files_of
     from fastfer.outputs.paths import check_new, check_outputs, check_row_suffixes
 
-    check_row_suffixes({"--jsonl": args.jsonl, "--csv": args.csv})
-    rows = {"--jsonl": args.jsonl, "--csv": args.csv, "--events": args.events}
-    inputs = [] if args.source is None else files_of(args.source)
-    others = {"--save": args.save, "--plot": args.plot}
+    rows = {"--jsonl": args.jsonl, "--csv": args.csv}
+    check_row_suffixes(rows)
+    others: dict[str, str | Path | None] = {}
+    for job in jobs:
+        of = f" for {job.source}" if len(jobs) > 1 else ""
+        rows[f"--events{of}"] = job.events
+        others |= {f"--save{of}": job.save, f"--plot{of}": job.plot}
+    inputs = [file for job in jobs if job.source is not None for file in files_of(job.source)]
     check_outputs(rows | others, [*inputs, *filter(None, [args.model])])
     if not (args.resume or args.overwrite):
         check_new(rows)

@@ -106,9 +106,9 @@ def open_source(
             return _open_camera(path, options)
         if scheme(path) and not os.path.exists(path):  # noqa: PTH110 - Path() joins slashes.
             return _open_url(path, options, clip, limits)
-        if is_sequence(path):
+        if path != "-" and clip.raw is None and is_sequence(path):
             return PrefetchSource(PictureSequence(path, fps=options.fps))
-        return PrefetchSource(VideoFile(path, clip=clip, limits=limits))
+        return PrefetchSource(VideoFile(path, clip=clip, fps=options.fps, limits=limits))
     if isinstance(source, FrameSource):
         return source
     if not isinstance(source, Iterable):

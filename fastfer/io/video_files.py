@@ -18,7 +18,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame as AvFrame
 
-from fastfer.errors import InputError
+from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.containers import hardware, open_file, video_stream
 from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
@@ -26,7 +26,7 @@ from fastfer.io.frame_clock import FrameClock
 from fastfer.io.frame_source import MAX_RATE, VideoFrame
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS
-from fastfer.validation import check_positive, check_range
+from fastfer.validation import check_integer, check_positive, check_range
 
 _MEASURED: Final = 60
 """Frames by which the rate of a video is measured if it states an impossible one."""
@@ -53,6 +53,8 @@ class ClipOptions:
     """Seconds from one frame to the next; by default every frame."""
     hwaccel: str | None = None
     """Hardware decoder, such as ``cuda``, ``vaapi`` or ``videotoolbox``."""
+    raw: tuple[int, int, str] | None = None
+    """Width, height and FFmpeg's pixel format of frames without a container."""
 
     def __post_init__(self) -> None:
         check_range(start=(self.start, 0))
@@ -61,6 +63,17 @@ class ClipOptions:
             check_range(end=(self.end, self.start))
         if self.every is not None:
             check_positive(every=self.every)
+        if self.raw is not None:
+            width, height, name = self.raw
+            check_integer(width=(width, 1), height=(height, 1))
+            try:
+                av.VideoFormat(name)
+            except ValueError:
+                raise UsageError(
+                    f"unknown pixel format {name!r}; FFmpeg has bgr24, rgb24, gray, yuv420p, nv12, "
+                    "yuyv422 and others",
+                    code="out_of_range",
+                ) from None
 
 
 @dataclass(slots=True)
@@ -92,6 +105,7 @@ class VideoFile:
         *,
         container: InputContainer | None = None,
         clip: ClipOptions | None = None,
+        fps: float | None = None,
         limits: FileLimits = DEFAULT_LIMITS,
     ) -> None:
         """Open ``path``.
@@ -100,6 +114,7 @@ class VideoFile:
             path: a file; ``-`` for standard input.
             container: ``path``, a URL, already opened.
             clip: which frames to read.
+            fps: rate of raw frames.
             limits: of the size of a frame.
 
         Raises:
@@ -108,7 +123,7 @@ class VideoFile:
         self.name = "standard input" if path == "-" else hide_passwords(path)
         self.notes: list[str] = []
         self._clip = clip or ClipOptions()
-        self._container = container or open_file(path, hwaccel=hardware(self._clip.hwaccel))
+        self._container = container or self._opened(path, fps or DEFAULT_FPS, limits)
         self._stream = video_stream(self._container, self.name)
         context = self._stream.codec_context
         limits.check_frame(self.name, context.width, context.height)
@@ -184,6 +199,18 @@ class VideoFile:
         self._waiting.clear()
         self._packets.close()  # type: ignore[attr-defined]
         self._container.close()
+
+    def _opened(self, path: str, fps: float, limits: FileLimits) -> InputContainer:
+        if self._clip.raw is None:
+            return open_file(path, hwaccel=hardware(self._clip.hwaccel))
+        width, height, name = self._clip.raw
+        limits.check_frame(self.name, width, height)
+        options = {
+            "video_size": f"{width}x{height}",
+            "pixel_format": name,
+            "framerate": str(Fraction(fps).limit_denominator(100_000)),
+        }
+        return open_file(path, format="rawvideo", options=options)
 
     # --- Description ------------------------------------------------------------------------------
 

@@ -170,19 +170,19 @@ def test_an_output_never_overwrites_a_picture_of_the_source(run_video: Run, tmp_
 
 
 def test_two_outputs_of_one_name_are_refused(clip: Path, run_video: Run, tmp_path: Path) -> None:
-    (tmp_path / "link.csv").symlink_to(tmp_path / "rows.csv")
-    for second in ("rows.csv", "./rows.csv", "link.csv"):
-        done = run_video(clip, "--jsonl", tmp_path / "rows.csv", "--csv", f"{tmp_path}/{second}")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "rows.txt")
+    for second in ("rows.txt", "./rows.txt", "link.csv"):
+        done = run_video(clip, "--jsonl", tmp_path / "rows.txt", "--csv", f"{tmp_path}/{second}")
         assert done.returncode == 2
         assert second in done.stderr
-    assert not (tmp_path / "rows.csv").exists()
+    assert not (tmp_path / "rows.txt").exists()
 
 
 @pytest.mark.parametrize("option", ["--jsonl", "--csv", "--events"])
 def test_rows_of_an_earlier_run_are_kept(
     clip: Path, run_video: Run, tmp_path: Path, option: str
 ) -> None:
-    old = tmp_path / "old.jsonl"
+    old = tmp_path / ("old.jsonl" if option == "--events" else "old.txt")
     old.write_text("from an earlier run")
     assert run_video(clip, option, old).returncode == 2
     assert old.read_text() == "from an earlier run"

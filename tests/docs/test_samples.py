@@ -37,6 +37,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, size in {"a.jpg": 512, "b.jpg": 300, "holiday/c.jpg": 400}.items():
         cv2.imwrite(str(folder / "photos" / name), cv2.resize(portrait(), (size, size)))
     write_video(folder / "clip.mp4", moving_face(24))
+    (folder / "clips").mkdir()
+    for name in ("a.mp4", "b.mp4", "clips/c.mp4"):
+        write_video(folder / name, moving_face(5))
     write_model(folder / "my_model.onnx")
     write_model(folder / "unlabelled.onnx", metadata={})
     for sample in SAMPLES:

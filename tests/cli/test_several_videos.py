@@ -1,0 +1,108 @@
+"""``fastfer video`` with several sources."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.clips import moving_face, write_video
+from tests.helpers.commands import DETECTOR, python
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    write_video(folder / "b10.mp4", moving_face(9))
+    write_video(folder / "b9.mp4", moving_face(6))
+    (folder / "a").mkdir()
+    write_video(folder / "a" / "one.mp4", moving_face(4))
+    whole = write_video(folder / "a" / "cut.avi", moving_face(20))
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    return folder
+
+
+def video(*args: str | Path, **options: Any) -> Any:
+    return python("-m", "fastfer.video", "--detector", DETECTOR, *args, **options)
+
+
+def test_rows_of_all_sources_in_order(clips: Path, tmp_path: Path) -> None:
+    wanted = ["a/one.mp4", "b9.mp4", "b10.mp4"]
+    paths = []
+    for jobs in ("1", "3"):
+        path = tmp_path / f"{jobs}.jsonl"
+        done = video(
+            clips / "a" / "one.mp4", clips, "--jobs", jobs, "--jsonl", path, "--csv",
+            path.with_suffix(".csv"),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        paths.append(path)
+    rows = [json.loads(line) for line in paths[0].read_text().splitlines()]
+    assert [row["source"] for row in rows if row["frame_index"] == 0] == [
+        str(clips / name) for name in wanted
+    ]
+    assert len(rows) == 4 + 6 + 9
+    for suffix in (".jsonl", ".csv"):
+        first, second = (path.with_suffix(suffix).read_bytes() for path in paths)
+        assert first == second
+    header, *lines = (tmp_path / "1.csv").read_text().splitlines()
+    assert header.startswith("source,")
+    assert header not in lines
+
+
+def test_rows_equal_those_of_each_source_alone(clips: Path) -> None:
+    together = video(clips, "--jsonl", "-").stdout
+    alone = [video(clips / n, "--jsonl", "-").stdout for n in ("b9.mp4", "b10.mp4")]
+    assert together == "".join(alone)
+
+
+def test_each_source_has_its_own_files(clips: Path, tmp_path: Path) -> None:
+    done = video(
+        clips, "--save", tmp_path / "{name}.mp4", "--events", tmp_path / "{name}.srt", "--plot",
+        tmp_path / "{name}.png",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = {f"{stem}.{kind}" for stem in ("b9", "b10") for kind in ("mp4", "srt", "png")}
+    assert {file.name for file in tmp_path.iterdir()} == names
+
+
+def test_a_source_that_fails_does_not_stop_the_others(clips: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    done = video(clips / "a" / "cut.avi", clips / "gone.mp4", clips / "b9.mp4", "--jsonl", rows)
+    assert done.returncode == 3
+    assert "gone.mp4" in done.stderr
+    sources = [json.loads(line)["source"] for line in rows.read_text().splitlines()]
+    assert sources.count(str(clips / "b9.mp4")) == 6
+    assert 5 < sources.count(str(clips / "a" / "cut.avi")) < 15
+
+
+def test_summaries_follow_the_names(clips: Path) -> None:
+    done = video(clips)
+    lines = done.stdout.splitlines()
+    assert lines[0] == str(clips / "b9.mp4")
+    assert str(clips / "b10.mp4") in lines
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--save", "out.mp4"],
+        ["--events", "-"],
+        ["--plot", "out.png"],
+        ["--resume", "--jsonl", "rows.jsonl"],
+        ["--audit"],
+        ["--display"],
+        ["--save", "{name}.mp4"],
+    ],
+)
+def test_options_that_several_sources_cannot_share(
+    clips: Path, tmp_path: Path, options: list[str]
+) -> None:
+    """The last: copies beside their sources, with their names."""
+    before = sorted(clips.rglob("*"))
+    done = video(clips, *options, cwd=clips if "{name}" in options[-1] else tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(clips.rglob("*")) == before

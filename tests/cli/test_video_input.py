@@ -1,0 +1,96 @@
+"""The input options of ``fastfer video``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastfer.cli.video import parse
+from fastfer.cli.video_input import raw_format, seconds
+from tests.helpers.clips import moving_face
+from tests.helpers.commands import DETECTOR, python
+from tests.helpers.movies import levels, write_movie
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("62.5", 62.5), ("1:02.5", 62.5), ("0:01:02.5", 62.5), ("2:00:00", 7200)]
+)
+def test_times(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "x", "1:2:3:4", "-1", "1:-2", "nan", ":5"])
+def test_texts_that_are_no_times(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        seconds(text)
+
+
+def test_raw_formats() -> None:
+    assert raw_format("640x480") == (640, 480, "bgr24")
+    assert raw_format("64x48:yuv420p") == (64, 48, "yuv420p")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["a.mp4", "--camera", "0"],
+        ["a.mp4", "--start", "5", "--end", "4"],
+        ["a.mp4", "b.mp4", "--raw", "64x48"],
+        ["-", "a.mp4"],
+        ["a.mp4", "/dev/video0"],
+        ["-", "--resume", "--jsonl", "x"],
+        ["-", "--audit"],
+    ],
+)
+def test_options_that_contradict_each_other(options: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(options)
+    assert caught.value.code == 2
+
+
+def test_a_container_from_standard_input(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mkv", levels(7), sound=1.0)
+    with path.open("rb") as file:
+        done = python(
+            "-m", "fastfer.video", "-", "--detector", DETECTOR, "--jsonl", "-", stdin=file
+        )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, len(rows)) == (0, 7), done.stderr
+    assert {row["source"] for row in rows} == {"standard input"}
+
+
+@pytest.mark.parametrize(("kind", "channels"), [("bgr24", 3), ("gray", 1), ("rgb24", 3)])
+def test_raw_frames_from_standard_input(kind: str, channels: int) -> None:
+    frames = moving_face(5)
+    data = b"".join(
+        (f if kind == "bgr24" else np.ascontiguousarray(f[..., ::-1][..., :channels])).tobytes()
+        for f in frames
+    )
+    done = python(
+        "-m", "fastfer.video", "-", "--raw", f"288x288:{kind}", "--fps", "10", "--detector",
+        DETECTOR, "--jsonl", "-", input=data,
+    )  # fmt: skip
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["pts"] for row in rows] == [0.0, 0.1, 0.2, 0.3, 0.4], done.stderr
+    assert all(row["faces"] for row in rows)
+
+
+def test_a_part_of_a_video(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(28))
+    done = python(
+        "-m", "fastfer.video", path, "--start", "0:01", "--end", "2", "--every", ".5",
+        "--detector", DETECTOR, "--jsonl", "-",
+    )  # fmt: skip
+    assert [json.loads(line)["pts"] for line in done.stdout.splitlines()] == [1.0, 1.5]
+
+
+def test_frames_over_the_limit_are_refused(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(3))
+    done = python("-m", "fastfer.video", path, "--max-frame-pixels", "1000")
+    assert done.returncode == 3
+    assert "6144" in done.stderr
