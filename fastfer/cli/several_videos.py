@@ -23,7 +23,7 @@ NAME: Final = "{name}"
 """Stands for the name of the source, without its suffix, in outputs that each source has."""
 _OWN_OUTPUTS: Final = ("save", "plot", "events")
 _ROWS: Final = ("jsonl", "csv")
-_CHILD: Final = "from fastfer.cli.several_videos import child; child()"
+_CHILD: Final = "from fastfer.cli.video import run_child; run_child()"
 
 
 def jobs_of(args: argparse.Namespace) -> list[argparse.Namespace]:
@@ -169,13 +169,3 @@ class _Clip:
         for line in (self._folder / "err").read_text("utf-8", "backslashreplace").splitlines():
             text = line.removeprefix("fastfer: ")
             terminal.say(text if text.startswith(self._name) else f"{self._name}: {text}")
-
-
-def child() -> None:
-    """Analyse the source of the arguments on standard input, which the parent wrote."""
-    from fastfer.cli import video
-
-    args = pickle.load(sys.stdin.buffer)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    terminal.leave(terminal.run(lambda: video.analyze_one(args)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -182,6 +183,17 @@ def analyze_one(args: argparse.Namespace) -> int:
         else:
             _analyze(args, source, engine, options)
     return 0
+
+
+def run_child() -> None:
+    """Analyse one of several sources, in a process of its own whose parent wrote the arguments to
+    standard input."""
+    import pickle
+
+    args = pickle.load(sys.stdin.buffer)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    terminal.leave(terminal.run(lambda: analyze_one(args)))
 
 
 def _check_outputs(args: argparse.Namespace, jobs: Sequence[argparse.Namespace]) -> None:
