@@ -14,6 +14,7 @@ from fastfer.errors import UsageError
 COMMANDS: Final = {
     "image": ("image", "analyse photos: table, JSON Lines, CSV or annotated copies"),
     "video": ("video", "analyse a video, camera or stream: rows, events, plot, annotated video"),
+    "studio": ("studio", "analyse photos, the webcam and videos in the browser"),
     "serve": ("serve", "answer HTTP requests: pictures, videos, streams"),
     "batch": ("batch", "analyse folders, archives and object stores into one table, resumable"),
     "merge": ("merge", "join tables of several jobs into one"),

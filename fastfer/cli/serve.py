@@ -119,13 +119,13 @@ def add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
     )
 
 
-def server_settings(args: argparse.Namespace) -> ServerSettings:
+def server_settings(args: argparse.Namespace, extra: str = "serve") -> ServerSettings:
     """The settings that the options ask for.
 
     Raises:
         UsageError: values that contradict each other, or a missing package.
     """
-    check_packages(PACKAGES, "serve")
+    check_packages(PACKAGES, extra)
     from fastfer.server.settings import LOOPBACK, ServerSettings
 
     return ServerSettings(

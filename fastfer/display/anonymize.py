@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastfer.results import Face, FrameResult
 
+R = TypeVar("R", bound=FrameResult)
 Part = Literal["faces", "eyes"]
 PARTS: Final[tuple[Part, ...]] = ("faces", "eyes")
 FACE_MARGIN: Final = 0.15
@@ -86,3 +87,30 @@ def _eyes(face: Face) -> tuple[tuple[float, float], tuple[float, float], float, 
     angle = float(np.degrees(np.arctan2(by - ay, bx - ax)))
     long = max(float(np.hypot(bx - ax, by - ay)), 0.4 * w)
     return ((ax + bx) / 2, (ay + by) / 2), (long, max(0.5 * long, 0.18 * h)), angle, w / BLOCKS
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyFilter:
+    """What leaves the program: hidden faces in pictures, and no landmarks in results."""
+
+    anonymizer: Anonymizer | None = None
+    landmarks: bool = True
+
+    def image(self, frame: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
+        """``frame``, with hidden faces if asked for."""
+        return frame if self.anonymizer is None else self.anonymizer.apply(frame, result)
+
+    def result(self, result: R) -> R:
+        """``result``, without landmarks if asked for."""
+        if self.landmarks or not result.faces:
+            return result
+        faces = tuple(replace(face, landmarks=None) for face in result.faces)
+        return replace(result, faces=faces)
+
+
+def privacy_filter(
+    blur: Part | None = None, *, pixelate: bool = False, landmarks: bool = True
+) -> PrivacyFilter:
+    """The filter that options ask for; ``pixelate`` alone hides faces."""
+    anonymizer = Anonymizer(blur or "faces", pixelate) if blur or pixelate else None
+    return PrivacyFilter(anonymizer, landmarks)

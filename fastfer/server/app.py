@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,9 +18,10 @@ from starlette.exceptions import HTTPException
 
 from fastfer import __version__
 from fastfer.errors import FastferError
-from fastfer.server import metrics, photos, problems, settings
+from fastfer.server import metrics, photos, problems, settings, stream, videos
 from fastfer.server.analysis import Analyzer
 from fastfer.server.guard import COOKIE, Guard, same, session_value
+from fastfer.server.job_store import JobStore
 from fastfer.server.problems import problem
 from fastfer.server.protocol import BoundedHttpProtocol
 from fastfer.server.settings import FOLDER_VARIABLE, ServerSettings
@@ -27,6 +29,8 @@ from fastfer.server.settings import FOLDER_VARIABLE, ServerSettings
 if TYPE_CHECKING:
     from fastfer.engine import Engine
 
+SWEEP_EVERY: Final = 1.0
+"""Seconds between two looks at the video jobs."""
 STATIC: Final = Path(__file__).parent / "static"
 health = APIRouter(tags=["health"])
 
@@ -46,11 +50,16 @@ def create_app(engine: Engine, options: ServerSettings, folder: Path) -> FastAPI
         analyzer = Analyzer(engine, options)
         engine.classifier  # noqa: B018 - ready only when the network is loaded.
         app.state.analyzer = analyzer
+        app.state.jobs = jobs = JobStore(folder, options)
+        app.state.streams = 0
+        sweeping = asyncio.create_task(_sweep(jobs))
         app.state.ready = True
         try:
             yield
         finally:
             app.state.ready = False
+            sweeping.cancel()
+            jobs.close()
             analyzer.close()
 
     app = FastAPI(
@@ -67,10 +76,20 @@ def create_app(engine: Engine, options: ServerSettings, folder: Path) -> FastAPI
     app.state.start_page = "/docs"
     app.include_router(health)
     app.include_router(photos.router)
+    app.include_router(videos.router)
+    app.include_router(stream.router)
     app.add_middleware(metrics.Measure)
     app.add_middleware(Guard, settings=options)
     _add_error_handlers(app)
     return app
+
+
+async def _sweep(jobs: JobStore) -> None:
+    """Start, end and remove jobs in time."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        with suppress(OSError):
+            await asyncio.to_thread(jobs.sweep)
 
 
 def from_environment() -> FastAPI:

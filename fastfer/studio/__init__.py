@@ -1,0 +1,1 @@
+"""The studio: pages for the browser, served by :mod:`fastfer.server`."""

@@ -1,0 +1,114 @@
+// The tab Compare models: one photo, two networks side by side.
+
+import { analyze } from "./api.js";
+import { boxes, cards, element, enlarged } from "./draw.js";
+import { onLanguage, text } from "./i18n.js";
+import { setupDrop } from "./photo.js";
+
+const get = (id) => document.getElementById(`compare-${id}`);
+const HEADS = [["ferplus", "FER+"], ["fer2013", "FER-2013"]];
+const DETECTORS = ["default", "nano", "yunet", "haar"];
+const sides = [];
+let photo = null;
+
+function say(message, error = false) {
+  get("message").textContent = message;
+  get("message").classList.toggle("error", error);
+}
+
+class Side {
+  constructor(number) {
+    this.number = number;
+    this.head = element("select", { className: "compare-head" },
+      ...HEADS.map(([value, label]) => element("option", { value, text: label })));
+    this.head.selectedIndex = number;
+    this.detector = element("select", { className: "compare-detector" },
+      ...DETECTORS.map((value) => element("option", { value, text: value })));
+    this.canvas = element("canvas");
+    this.faces = element("div");
+    this.result = null;
+    for (const control of [this.head, this.detector]) control.addEventListener("change", run);
+    this.title = element("span");
+    this.detectorTitle = element("span");
+    this.canvas.hidden = true;
+    get("sides").append(element("article", {},
+      element("div", { className: "row" }, element("label", {}, this.title, this.head),
+        element("label", {}, this.detectorTitle, this.detector)), this.canvas, this.faces));
+    this.name();
+  }
+
+  name() {
+    this.title.textContent = text("model", { n: this.number + 1 });
+    this.detectorTitle.textContent = text("detector");
+    this.draw();
+  }
+
+  async run() {
+    const options = { head: this.head.value, detector: this.detector.value };
+    this.result = null;
+    this.result = await analyze(photo.blob, options);
+    this.draw();
+  }
+
+  draw() {
+    if (!this.result || !photo) return;
+    this.canvas.hidden = false;
+    const { width, height } = photo.bitmap;
+    const factor = Math.max(1, Math.min(4, Math.round(800 / width)));
+    this.canvas.width = width * factor;
+    this.canvas.height = height * factor;
+    const context = this.canvas.getContext("2d");
+    context.drawImage(photo.bitmap, 0, 0, width * factor, height * factor);
+    boxes(context, this.result.faces.map((face) => enlarged(face, factor)));
+    cards(this.faces, this.result.faces);
+  }
+}
+
+function overlap(a, b) {
+  const w = Math.min(a[0] + a[2], b[0] + b[2]) - Math.max(a[0], b[0]);
+  const h = Math.min(a[1] + a[3], b[1] + b[3]) - Math.max(a[1], b[1]);
+  const shared = Math.max(0, w) * Math.max(0, h);
+  return shared / (a[2] * a[3] + b[2] * b[3] - shared);
+}
+
+function agreement() {
+  const [first, second] = sides.map((side) => side.result?.faces ?? []);
+  const pairs = first.map((face) => [face, second.find((other) => overlap(face.box, other.box) > 0.4)])
+    .filter(([, other]) => other);
+  const same = pairs.filter(([a, b]) => a.emotion === b.emotion).length;
+  get("agreement").textContent = pairs.length ? text("agree", { same, n: pairs.length }) : "";
+}
+
+async function run() {
+  if (!photo) return;
+  say("");
+  try {
+    await Promise.all(sides.map((side) => side.run()));
+  } catch (error) {
+    say(text("failed", { reason: error.message }), true);
+  }
+  agreement();
+}
+
+async function open(files) {
+  if (!files[0]) return;
+  try {
+    photo = { blob: files[0], bitmap: await createImageBitmap(files[0]) };
+  } catch (error) {
+    say(text("failed", { reason: error.message }), true);
+    return;
+  }
+  await run();
+}
+
+export function setup() {
+  sides.push(new Side(0), new Side(1));
+  setupDrop(get("drop"), open);
+  get("file").addEventListener("change", (event) => open(event.target.files));
+  onLanguage(() => {
+    for (const side of sides) side.name();
+    agreement();
+  });
+}
+
+export const leave = () => {};

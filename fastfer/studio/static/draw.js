@@ -1,0 +1,119 @@
+// Faces on a canvas, and as bars beside it.
+
+import { EMOTIONS, nameOf, text } from "./i18n.js";
+
+const { COLORS, element } = globalThis.fastferTimeline;
+const GRAY = "#9a958f";
+
+export const colorOf = (face) => (face.emotion ? COLORS[face.emotion] : GRAY);
+
+// The face in a picture that is `factor` times as large.
+export function enlarged(face, factor) {
+  const landmarks = face.landmarks?.map((point) => point.map((value) => value * factor)) ?? null;
+  return { ...face, landmarks, box: face.box.map((value) => value * factor) };
+}
+
+// Dark or light text on a colour, whichever has more contrast.
+function inkOn(color) {
+  const channels = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16) / 255);
+  const [r, g, b] = channels.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#111" : "#fff";
+}
+
+function hidden(face, part) {
+  const [x, y, w, h] = face.box;
+  if (part === "faces") return [x + w / 2, y + h / 2, 0.65 * w, 0.65 * h];
+  const marks = face.landmarks;
+  if (!marks) return [x + w / 2, y + 0.4 * h, 0.55 * w, 0.2 * h];
+  const [[ax, ay], [bx, by]] = marks;
+  const reach = Math.max(Math.hypot(bx - ax, by - ay), 0.4 * w);
+  return [(ax + bx) / 2, (ay + by) / 2, reach, Math.max(0.5 * reach, 0.18 * h)];
+}
+
+// Hide faces or eyes of what is already on the canvas, by eight blocks across a face.
+export function hide(context, faces, part, pixelate = false) {
+  if (!part) return;
+  const small = document.createElement("canvas");
+  for (const face of faces) {
+    const [cx, cy, rx, ry] = hidden(face, part);
+    const block = Math.max(1, face.box[2] / 8);
+    small.width = Math.max(1, Math.round((2 * rx) / block));
+    small.height = Math.max(1, Math.round((2 * ry) / block));
+    const area = [cx - rx, cy - ry, 2 * rx, 2 * ry];
+    const reduce = small.getContext("2d");
+    reduce.imageSmoothingQuality = "high";
+    reduce.drawImage(context.canvas, ...area, 0, 0, small.width, small.height);
+    context.save();
+    context.beginPath();
+    context.ellipse(cx, cy, rx, ry, 0, 0, 2 * Math.PI);
+    context.clip();
+    context.imageSmoothingEnabled = !pixelate;
+    context.drawImage(small, ...area);
+    context.restore();
+  }
+}
+
+export function boxes(context, faces) {
+  const { width, height } = context.canvas;
+  const scale = Math.max(width, height);
+  context.lineWidth = Math.max(2, scale / 300);
+  faces.forEach((face, index) => {
+    const [x, y, w, h] = face.box;
+    const color = colorOf(face);
+    context.strokeStyle = "#161a1c";
+    context.strokeRect(x - 1, y - 1, w + 2, h + 2);
+    context.strokeStyle = color;
+    context.strokeRect(x, y, w, h);
+    const size = Math.round(Math.min(Math.max(w * 0.14, scale / 60, 12), scale / 28));
+    context.font = `600 ${size}px system-ui, sans-serif`;
+    const number = face.track_id ?? index + 1;
+    const sure = face.score === null ? "" : ` ${Math.round(face.score * 100)} %`;
+    const label = `${number}: ${nameOf(face.emotion)}${face.uncertain ? "?" : ""}${sure}`;
+    const long = context.measureText(label).width + size * 0.7;
+    const left = Math.min(Math.max(0, x - 1), Math.max(0, width - long));
+    const top = y - size * 1.4 >= 0 ? y - size * 1.4 : Math.min(y + h, height - size * 1.4);
+    context.fillStyle = color;
+    context.fillRect(left, top, long, size * 1.4);
+    context.fillStyle = inkOn(color);
+    context.textBaseline = "middle";
+    context.fillText(label, left + size * 0.35, top + size * 0.74);
+  });
+}
+
+export function bars(probabilities) {
+  return EMOTIONS.map((emotion) => {
+    const share = Math.round(probabilities[emotion] * 100);
+    const inner = element("div");
+    inner.style.width = `${share}%`;
+    inner.style.background = COLORS[emotion];
+    return element("div", { className: "bar" }, element("span", { text: nameOf(emotion) }),
+      element("div", { className: "meter" }, inner), element("span", { text: `${share} %` }));
+  });
+}
+
+export function card(face, index) {
+  const node = element("article", { className: "face" });
+  node.style.borderLeftColor = colorOf(face);
+  const number = face.track_id ?? index + 1;
+  const state = face.low_quality ? text("lowQuality") : nameOf(face.emotion);
+  const notes = [text("quality", { q: face.quality.toFixed(2) })];
+  if (face.uncertain) notes.push(text("uncertain"));
+  node.append(element("h3", { text: `${text("face", { n: number })}: ${state}` }),
+    ...bars(face.probabilities), element("p", { text: notes.join(", ") }));
+  return node;
+}
+
+export function cards(parent, faces) {
+  if (faces.length) parent.replaceChildren(...faces.map(card));
+  else parent.replaceChildren(element("p", { text: text("noFace") }));
+}
+
+export function legend(parent) {
+  parent.replaceChildren(...EMOTIONS.map((emotion) => {
+    const swatch = element("span", { className: "ff-swatch" });
+    swatch.style.background = COLORS[emotion];
+    return element("span", {}, swatch, nameOf(emotion));
+  }));
+}
+
+export { COLORS, element };

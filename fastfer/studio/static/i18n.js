@@ -1,0 +1,106 @@
+// The two languages. Emotions are named as in the library.
+
+const TEXTS = {
+  en: {
+    skip: "Skip to content", photo: "Photo", live: "Live", video: "Video",
+    compare: "Compare models", about: "About", language: "Language", theme: "Light or dark",
+    dropPhotos: "Drop photos here, paste one, or", choosePhotos: "Choose photos",
+    webcamShot: "Webcam shot", shoot: "Take the photo", hide: "Hide", nothing: "nothing",
+    faces: "faces", eyes: "eyes", pixelate: "as blocks", head: "Head",
+    savePicture: "Save the annotated picture", saveJson: "Save JSON", start: "Start the webcam",
+    stop: "Stop", mirror: "Mirror", rate: "{fps} frames/s, {ms} ms",
+    livePrivacy: "Frames go to this server only; nothing is stored.",
+    chooseClip: "Choose a clip", dropClip: "Drop a clip here, or",
+    secondClip: "Compare with a second clip", dropOne: "Drop one photo here, or",
+    choosePhoto: "Choose a photo", tokenNeeded: "This server needs a token", enter: "Enter",
+    wrongToken: "The token is wrong.", noFace: "No face was found.", face: "Face {n}",
+    lowQuality: "quality too low", uncertain: "uncertain", quality: "quality {q}",
+    working: "Analysing {n} of {total} …", done: "{faces} faces in {ms} ms", all: "all ({n})",
+    noCamera: "The webcam cannot be used: {reason}", noStream: "The connection was closed ({reason}).",
+    uploading: "Uploading, {percent} %", waiting: "Waiting for its turn …",
+    analysing: "Analysing, {percent} %, {left} left", preparing: "Preparing …", cancel: "Cancel",
+    timeline: "People over time: click a moment to jump there", moments: "Best moments",
+    people: "People", downloads: "Download", remove: "Remove", person: "Person {n}",
+    model: "Network {n}", detector: "Detector", agree: "Both see the same emotion in {same} of {n} faces.",
+    seconds: "{s} s", failed: "Failed: {reason}", playHint: "The browser cannot play the annotated copy; this is the original.",
+    aboutTitle: "What this shows, and what not",
+    aboutText: [
+      "fastfer finds faces and names the expression that they show, in seven classes, as a stranger would. It does not know what a person feels, thinks or intends.",
+      "Do not use it to make decisions about people. In the European Union, emotion recognition at work and in education is prohibited (AI Act, Article 5).",
+      "About seven of ten faces are labelled as in FER-2013, eight of ten in press photos. Fear is found least. Faces below 20 pixels, turned by more than 45 degrees, covered or blurred are often missed or wrong.",
+      "Old people, children and people with darker skin are under-represented in the training data.",
+      "Pictures and frames go from this page to the server that it came from, and nowhere else. Photos and webcam frames are never written to a disk; clips and their results are removed after a while, or at once with Remove.",
+    ],
+    aboutCards: "Model cards", expressionCard: "expression network", detectorCard: "face detector",
+    licence: "MIT licence. Interface for programs:", version: "Version {v}",
+  },
+  vi: {
+    skip: "Đến nội dung", photo: "Ảnh", live: "Trực tiếp", video: "Video",
+    compare: "So sánh mô hình", about: "Giới thiệu", language: "Ngôn ngữ", theme: "Sáng hoặc tối",
+    dropPhotos: "Thả ảnh vào đây, dán một ảnh, hoặc", choosePhotos: "Chọn ảnh",
+    webcamShot: "Chụp bằng webcam", shoot: "Chụp", hide: "Che", nothing: "không che",
+    faces: "khuôn mặt", eyes: "mắt", pixelate: "bằng ô vuông", head: "Đầu ra",
+    savePicture: "Lưu ảnh có chú thích", saveJson: "Lưu JSON", start: "Bật webcam",
+    stop: "Dừng", mirror: "Soi gương", rate: "{fps} hình/giây, {ms} ms",
+    livePrivacy: "Khung hình chỉ gửi tới máy chủ này; không lưu gì cả.",
+    chooseClip: "Chọn video", dropClip: "Thả video vào đây, hoặc",
+    secondClip: "So sánh với video thứ hai", dropOne: "Thả một ảnh vào đây, hoặc",
+    choosePhoto: "Chọn ảnh", tokenNeeded: "Máy chủ này cần mã truy cập", enter: "Vào",
+    wrongToken: "Mã truy cập sai.", noFace: "Không tìm thấy khuôn mặt nào.", face: "Khuôn mặt {n}",
+    lowQuality: "chất lượng quá thấp", uncertain: "không chắc chắn", quality: "chất lượng {q}",
+    working: "Đang phân tích {n}/{total} …", done: "{faces} khuôn mặt trong {ms} ms", all: "tất cả ({n})",
+    noCamera: "Không dùng được webcam: {reason}", noStream: "Kết nối đã đóng ({reason}).",
+    uploading: "Đang tải lên, {percent} %", waiting: "Đang chờ đến lượt …",
+    analysing: "Đang phân tích, {percent} %, còn {left}", preparing: "Đang chuẩn bị …", cancel: "Hủy",
+    timeline: "Mọi người theo thời gian: bấm để nhảy tới", moments: "Khoảnh khắc rõ nhất",
+    people: "Người", downloads: "Tải về", remove: "Xóa", person: "Người {n}",
+    model: "Mạng {n}", detector: "Bộ dò", agree: "Cả hai thấy cùng cảm xúc ở {same}/{n} khuôn mặt.",
+    seconds: "{s} giây", failed: "Lỗi: {reason}", playHint: "Trình duyệt không phát được bản chú thích; đây là bản gốc.",
+    aboutTitle: "Điều trang này cho thấy, và không cho thấy",
+    aboutText: [
+      "fastfer tìm khuôn mặt và gọi tên biểu cảm nhìn thấy, theo bảy loại, như một người lạ. Nó không biết người đó cảm thấy, nghĩ hay định làm gì.",
+      "Đừng dùng nó để quyết định về con người. Ở Liên minh châu Âu, nhận dạng cảm xúc tại nơi làm việc và trong giáo dục bị cấm (AI Act, Điều 5).",
+      "Khoảng bảy trên mười khuôn mặt được gán nhãn như FER-2013, tám trên mười với ảnh báo chí. Sợ hãi khó nhận ra nhất. Khuôn mặt nhỏ hơn 20 điểm ảnh, quay quá 45 độ, bị che hay mờ thường bị bỏ sót hoặc sai.",
+      "Người già, trẻ em và người da sẫm màu ít có trong dữ liệu huấn luyện.",
+      "Ảnh và khung hình chỉ đi từ trang này tới máy chủ của nó, không đi đâu khác. Ảnh và khung hình webcam không bao giờ ghi xuống đĩa; video và kết quả bị xóa sau một thời gian, hoặc xóa ngay bằng nút Xóa.",
+    ],
+    aboutCards: "Thẻ mô hình", expressionCard: "mạng biểu cảm", detectorCard: "bộ dò khuôn mặt",
+    licence: "Giấy phép MIT. Giao diện cho chương trình:", version: "Phiên bản {v}",
+  },
+};
+export const NAMES = {
+  en: { angry: "angry", disgust: "disgust", fear: "fear", happy: "happy", sad: "sad",
+    surprise: "surprise", neutral: "neutral" },
+  vi: { angry: "Tức giận", disgust: "Ghê tởm", fear: "Sợ hãi", happy: "Vui vẻ", sad: "Buồn bã",
+    surprise: "Ngạc nhiên", neutral: "Bình thường" },
+};
+export const EMOTIONS = Object.keys(NAMES.en);
+
+const listeners = [];
+let current = "en";
+
+export const language = () => current;
+export const nameOf = (emotion) => (emotion ? NAMES[current][emotion] : "?");
+
+export function text(key, values = {}) {
+  return TEXTS[current][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+}
+
+export const paragraphs = () => TEXTS[current].aboutText;
+
+export function onLanguage(listener) {
+  listeners.push(listener);
+}
+
+export function setLanguage(value) {
+  current = value in TEXTS ? value : "en";
+  document.documentElement.lang = current;
+  for (const node of document.querySelectorAll("[data-i18n]")) {
+    node.textContent = text(node.dataset.i18n);
+  }
+  for (const node of document.querySelectorAll("[data-i18n-label]")) {
+    node.setAttribute("aria-label", text(node.dataset.i18nLabel));
+    node.title = text(node.dataset.i18nLabel);
+  }
+  for (const listener of listeners) listener();
+}

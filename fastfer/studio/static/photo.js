@@ -1,0 +1,211 @@
+// The tab Photo: one photo, or a gallery of many.
+
+import { analyze, annotate, save } from "./api.js";
+import { boxes, cards, element, enlarged, hide } from "./draw.js";
+import { EMOTIONS, language, nameOf, onLanguage, text } from "./i18n.js";
+
+const get = (id) => document.getElementById(`photo-${id}`);
+const MAX = 500;
+const SHOWN = 1000; // Small pictures are enlarged to about this width, so that labels are legible.
+const photos = [];
+let current = null;
+let filter = null;
+let stream = null;
+let run = 0;
+
+const options = () => ({ head: get("head").value });
+const hiding = () => get("blur").value || (get("pixelate").checked ? "faces" : "");
+
+function say(message, error = false) {
+  get("message").textContent = message;
+  get("message").classList.toggle("error", error);
+}
+
+// What the browser can decode, upright; otherwise the server's copy without anything to draw on.
+async function load(photo) {
+  try {
+    return await createImageBitmap(photo.blob);
+  } catch {
+    photo.drawn = true;
+    return createImageBitmap(await annotate(photo.blob, { lang: language(), ...options() }));
+  }
+}
+
+async function analyzeOne(photo) {
+  const start = performance.now();
+  try {
+    photo.result = await analyze(photo.blob, options());
+    photo.error = null;
+  } catch (error) {
+    photo.result = null;
+    photo.error = error.message;
+  }
+  photo.ms = Math.round(performance.now() - start);
+}
+
+async function add(blobs) {
+  const fresh = [...blobs].slice(0, MAX - photos.length).map((blob) => ({ blob, name: blob.name ?? "webcam.jpg" }));
+  if (!fresh.length) return;
+  if (fresh.length === 1 && photos.length <= 1) photos.length = 0;
+  photos.push(...fresh);
+  await analyzeAll(fresh);
+}
+
+async function analyzeAll(list) {
+  const mine = ++run;
+  let next = 0;
+  let done = 0;
+  const work = async () => {
+    while (next < list.length && mine === run) {
+      const photo = list[next++];
+      await analyzeOne(photo);
+      done += 1;
+      if (mine !== run) return;
+      say(text("working", { n: done, total: list.length }));
+      if (photo === list[0]) await show(photo);
+      gallery();
+    }
+  };
+  say(text("working", { n: 0, total: list.length }));
+  await Promise.all(Array.from({ length: Math.min(4, list.length) }, work));
+  if (mine === run) status();
+}
+
+function status() {
+  if (!current) return;
+  if (current.error) say(text("failed", { reason: current.error }), true);
+  else say(text("done", { faces: current.result.faces.length, ms: current.ms }));
+}
+
+async function show(photo) {
+  current = photo;
+  get("result").hidden = false;
+  get("name").textContent = photo.name;
+  const canvas = get("canvas");
+  const context = canvas.getContext("2d");
+  let bitmap = null;
+  try {
+    if (!photo.error) bitmap = await load(photo);
+  } catch (error) {
+    photo.error = error.message;
+  }
+  if (photo !== current) return;
+  get("result").hidden = !bitmap;
+  status();
+  if (!bitmap) return;
+  const factor = Math.max(1, Math.min(4, Math.round(SHOWN / bitmap.width)));
+  canvas.width = bitmap.width * factor;
+  canvas.height = bitmap.height * factor;
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  if (!photo.drawn) {
+    const faces = photo.result.faces.map((face) => enlarged(face, factor));
+    hide(context, faces, hiding(), get("pixelate").checked);
+    boxes(context, faces);
+  }
+  cards(get("faces"), photo.result.faces);
+}
+
+const emotionsOf = (photo) => new Set((photo.result?.faces ?? []).map((face) => face.emotion));
+
+function gallery() {
+  get("gallery-area").hidden = photos.length < 2;
+  if (photos.length < 2) return;
+  const counts = EMOTIONS.map((e) => [e, photos.filter((p) => emotionsOf(p).has(e)).length]);
+  const chip = (label, value) => {
+    const button = element("button", { type: "button", text: label, "aria-pressed": String(filter === value) });
+    button.addEventListener("click", () => {
+      filter = value;
+      gallery();
+    });
+    return button;
+  };
+  get("filters").replaceChildren(chip(text("all", { n: photos.length }), null),
+    ...counts.filter(([, n]) => n).map(([e, n]) => chip(`${nameOf(e)} (${n})`, e)));
+  const shown = photos.filter((photo) => !filter || emotionsOf(photo).has(filter));
+  get("gallery").replaceChildren(...shown.map((photo) => {
+    photo.url ??= URL.createObjectURL(photo.blob);
+    const faces = photo.result?.faces ?? [];
+    const found = [...new Set(faces.map((face) => nameOf(face.emotion)))].join(", ");
+    const label = photo.error ? "⚠" : found || (photo.result ? "–" : "…");
+    const button = element("button", { type: "button", title: photo.name, "aria-current": String(photo === current) },
+      element("img", { src: photo.url, alt: photo.name, loading: "lazy" }), element("span", { text: label }));
+    button.addEventListener("click", async () => {
+      await show(photo);
+      gallery();
+    });
+    return button;
+  }));
+}
+
+async function openCamera() {
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 } });
+  } catch (error) {
+    say(text("noCamera", { reason: error.message }), true);
+    return;
+  }
+  get("preview").srcObject = stream;
+  await get("preview").play();
+  get("camera").hidden = false;
+}
+
+function closeCamera() {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  stream = null;
+  get("camera").hidden = true;
+}
+
+async function shoot() {
+  const video = get("preview");
+  const canvas = element("canvas", { width: video.videoWidth, height: video.videoHeight });
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  closeCamera();
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));
+  await add([new File([blob], "webcam.jpg")]);
+}
+
+export function setupDrop(area, onFiles) {
+  area.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    area.classList.add("over");
+  });
+  area.addEventListener("dragleave", () => area.classList.remove("over"));
+  area.addEventListener("drop", (event) => {
+    event.preventDefault();
+    area.classList.remove("over");
+    onFiles(event.dataTransfer.files);
+  });
+}
+
+const stem = (name) => name.replace(/\.[^.]*$/, "");
+
+export function setup() {
+  setupDrop(get("drop"), add);
+  get("files").addEventListener("change", async (event) => {
+    await add(event.target.files);
+    event.target.value = "";
+  });
+  document.addEventListener("paste", (event) => {
+    const files = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
+    if (files.length && !document.getElementById("photo").hidden) add(files);
+  });
+  get("webcam").addEventListener("click", () => (stream ? closeCamera() : openCamera()));
+  get("shoot").addEventListener("click", shoot);
+  for (const id of ["blur", "pixelate"]) get(id).addEventListener("change", () => current && show(current));
+  get("head").addEventListener("change", () => photos.length && analyzeAll([...photos]));
+  get("save").addEventListener("click", async () => {
+    const blob = await annotate(current.blob, { lang: language(), blur: hiding(),
+      pixelate: get("pixelate").checked, ...options() });
+    save(blob, `${stem(current.name)}-fastfer.jpg`);
+  });
+  get("json").addEventListener("click", () => {
+    const text = JSON.stringify({ ...current.result, source: current.name }, null, 2);
+    save(new Blob([text], { type: "application/json" }), `${stem(current.name)}-fastfer.json`);
+  });
+  onLanguage(() => {
+    gallery();
+    if (current) show(current);
+  });
+}
+
+export const leave = closeCamera;

@@ -1,0 +1,82 @@
+"""The system's Chromium, driven by Playwright, with a file in place of the webcam."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+)
+
+
+@contextmanager
+def open_browser(webcam: Path | None = None) -> Iterator[Browser]:
+    """Chromium; skips the test where it or Playwright is missing."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra test-studio")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if program is None:
+        pytest.skip("Chromium is not installed")
+    flags = list(FLAGS)
+    if webcam is not None:
+        flags.append(f"--use-file-for-fake-video-capture={webcam}")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def open_context(browser: Browser, url: str, **options: Any) -> Iterator[BrowserContext]:
+    """A context that reaches ``url`` only; fails if a page has asked for another host, has thrown
+    an error, or has written one to the console."""
+    context = browser.new_context(permissions=["camera"], accept_downloads=True, **options)
+    foreign: list[str] = []
+    errors: list[str] = []
+
+    def check(route: Any) -> None:
+        address = route.request.url
+        if urlsplit(address).netloc == urlsplit(url).netloc or address.startswith(
+            ("blob:", "data:")
+        ):
+            route.continue_()
+        else:
+            foreign.append(address)
+            route.abort()
+
+    context.route("**/*", check)
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    context.on("console", lambda line: line.type == "error" and errors.append(line.text))
+    try:
+        yield context
+        assert foreign == []
+        assert [e for e in errors if not re.search("(status of|code:) 4", e)] == []
+    finally:
+        context.close()
+
+
+def write_y4m(path: Path, frames: Sequence[NDArray[np.uint8]], fps: int = 20) -> Path:
+    """A raw video that Chromium plays in place of a webcam."""
+    height, width = frames[0].shape[:2]
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg\n".encode())
+        for frame in frames:
+            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
+    return path
