@@ -120,6 +120,21 @@ async def metrics_page() -> Response:
     return metrics.render()
 
 
+@health.get("/v1/info", summary="Version, detector and limits of the server")
+async def info(request: Request) -> dict[str, Any]:
+    """What a client may want to know before it sends pictures."""
+    options: ServerSettings = request.app.state.settings
+    return {
+        "version": __version__,
+        "detector": request.app.state.analyzer.engines.main.detector.name,
+        "max_bytes": options.max_bytes,
+        "max_pixels": options.max_pixels,
+        "max_pictures": options.max_pictures,
+        "max_video_bytes": options.max_video_bytes,
+        "max_video_seconds": options.max_video_seconds,
+    }
+
+
 @health.get("/", include_in_schema=False)
 async def start(request: Request) -> Response:
     return RedirectResponse(request.app.state.start_page)

@@ -66,8 +66,9 @@ def open_context(browser: Browser, url: str, **options: Any) -> Iterator[Browser
     context.on("console", lambda line: line.type == "error" and errors.append(line.text))
     try:
         yield context
-        assert foreign == []
-        assert [e for e in errors if not re.search("(status of|code:) 4", e)] == []
+        assert not foreign, foreign
+        unexpected = [e for e in errors if not re.search("status of 4", e)]
+        assert not unexpected, unexpected
     finally:
         context.close()
 

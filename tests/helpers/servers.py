@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.commands import environment
 
 
@@ -40,6 +42,7 @@ def run_server(
     *options: str, command: str = "serve", temporary: Path | None = None, **variables: str
 ) -> Iterator[RunningServer]:
     """``fastfer COMMAND`` on a free port, stopped at the end."""
+    pytest.importorskip("fastapi", reason="needs the extra serve")
     with tempfile.TemporaryDirectory() as own:
         folder = temporary or Path(own)
         process = subprocess.Popen(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import cv2
 import pytest
 
-pytest.importorskip("fastapi", reason="needs the extra serve")
-httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
+from tests.helpers.clips import portrait
+from tests.helpers.servers import RunningServer, run_server
 
-from tests.helpers.clips import portrait  # noqa: E402
-from tests.helpers.servers import RunningServer, run_server  # noqa: E402
+if TYPE_CHECKING:
+    import httpx
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,7 @@ def server() -> Iterator[RunningServer]:
 @pytest.fixture(scope="session")
 def client(server: RunningServer) -> Iterator[httpx.Client]:
     """A client of the server."""
+    httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
     with httpx.Client(base_url=server.url, timeout=60) as session:
         yield session
 

@@ -7,11 +7,11 @@ import struct
 import time
 import zlib
 
-import httpx
 import pytest
 
 from tests.helpers.servers import RunningServer, run_server
 
+httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
 TOKEN = "a-token-of-thirty-two-characters"
 JPEG = {"content-type": "image/jpeg"}
 

@@ -7,12 +7,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
-import httpx
 import numpy as np
 import pytest
 
 import fastfer
 from tests.helpers.servers import RunningServer
+
+httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
 
 
 def faces_of(answer: httpx.Response) -> list[dict[str, object]]:

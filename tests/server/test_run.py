@@ -9,7 +9,6 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from fastfer.server.settings import PREFIX
@@ -17,6 +16,7 @@ from tests.helpers.commands import python
 from tests.helpers.servers import run_server
 from tests.helpers.waiting import wait_until
 
+httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
 FOLDERS = f"{PREFIX}*"
 JPEG = {"content-type": "image/jpeg"}
 

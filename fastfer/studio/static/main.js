@@ -81,6 +81,6 @@ choice.value = remembered("language") ?? (navigator.language.startsWith("vi") ? 
 setLanguage(choice.value);
 select(tabs[0]);
 await login();
-version = (await (await request("/openapi.json")).json()).info.version;
+version = (await (await request("/v1/info")).json()).version;  // Asks for the token if needed.
 about();
 root.dataset.ready = "true";
