@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ EMPTY: Final = Rect(0, 0, 0, 0)
 
 _MAX_INSIDE: Final = 0.25
 """Share of a box's height that a caption inside it may take."""
+_HOLD: Final = 12
+"""Frames after which a better place is looked for."""
 _FOREHEAD: Final = 0.22
 """Upper share of a box that a caption may cover where there is no free place."""
 
@@ -33,6 +35,11 @@ class Caption(NamedTuple):
     style: Style
     side: int
     """Index of the place that was chosen, which is preferred in the next frame."""
+    choice: tuple[int, int] = (0, 0)
+    """Which form of the words and kind of place was chosen; 0, 0 is the best."""
+    with_strip: bool = False
+    age: int = 0
+    """Frames for which a choice that is not the best has been kept."""
 
 
 class Layout(NamedTuple):
@@ -117,16 +124,51 @@ class _CaptionPlacer:
         return None if face.track_id is None else self._previous.get(face.track_id)
 
     def all(self, styles: list[Style], *, strips: bool) -> list[Caption]:
-        """One caption per face; ``strips`` reserves room for the probabilities."""
+        """One caption per face; ``strips`` reserves room for the probabilities.
+
+        Known faces keep their place if it is free; then the others are placed.
+        """
         captions: dict[int, Caption] = {}
         taken: list[Rect] = []
-        for i in sorted(range(len(styles)), key=lambda i: (-styles[i].font, i)):
-            caption = self._place(i, styles[i], strips, taken)
-            captions[i] = caption
-            taken += [rect for rect in (caption.label, caption.strip) if rect.w]
-        return [captions[i] for i in range(len(styles))]
+        order = sorted(range(len(styles)), key=lambda i: (-styles[i].font, i))
+        for place in (self._kept, self._placed):
+            for i in order:
+                if i in captions:
+                    continue
+                caption = place(i, styles[i], strips, taken)
+                if caption is not None:
+                    captions[i] = caption
+                    taken += [rect for rect in (caption.label, caption.strip) if rect.w]
+        return [captions.get(i, self._none(i, style)) for i, style in enumerate(styles)]
 
-    def _place(self, i: int, style: Style, strips: bool, taken: list[Rect]) -> Caption:
+    def _none(self, i: int, style: Style) -> Caption:
+        old = self.previous(self._faces[i])
+        return Caption("", EMPTY, EMPTY, style, old.side if old is not None else 0)
+
+    def _kept(self, i: int, style: Style, strips: bool, taken: list[Rect]) -> Caption | None:
+        """The place of the frame before; one that is not the best is given up in the end."""
+        old = self.previous(self._faces[i])
+        if old is None or not old.words or old.age >= _HOLD:
+            return None
+        for caption in self._free_places(i, style, strips, taken, only=old.choice):
+            if caption.side != old.side or caption.with_strip != old.with_strip:
+                return None
+            return caption._replace(age=0 if caption.choice == (0, 0) else old.age + 1)
+        return None
+
+    def _placed(self, i: int, style: Style, strips: bool, taken: list[Rect]) -> Caption | None:
+        """The best place."""
+        return next(self._free_places(i, style, strips, taken), None)
+
+    def _free_places(
+        self,
+        i: int,
+        style: Style,
+        strips: bool,
+        taken: list[Rect],
+        only: tuple[int, int] | None = None,
+    ) -> Iterator[Caption]:
+        """All free places, the best first; ``only`` those of this choice."""
         face, box = self._faces[i], self._boxes[i]
         old = self.previous(face)
         first = 0 if old is None else old.side
@@ -138,19 +180,22 @@ class _CaptionPlacer:
         with_strip = strips and face.emotion is not None and box.w >= MIN_STRIP_FACE
         heights = (style.strip, 0) if with_strip else (0,)
         cores = [_core(other) for other in others]
-        for form in words:
-            size = self._label_width(face, form, style), style.row
-            for places, obstacles in (
-                (_above_and_below, [box, *others, *taken]),
-                (_inside, [*cores, *taken]),
-                (_above_and_below, [box, *cores, *taken]),
-                (_beside, [box, *others, *taken]),
-            ):
+        kinds: tuple[tuple[Callable[..., Iterator[_Place]], list[Rect]], ...] = (
+            (_above_and_below, [box, *others, *taken]),
+            (_inside, [*cores, *taken]),
+            (_above_and_below, [box, *cores, *taken]),
+            (_beside, [box, *others, *taken]),
+        )
+        for form, phrase in enumerate(words):
+            size = self._label_width(face, phrase, style), style.row
+            for kind, (places, obstacles) in enumerate(kinds):
                 for strip in heights:
+                    choice = form, kind + len(kinds) * (strip != heights[0])
+                    if only is not None and choice != only:
+                        continue
                     for side, label, bar in places(box, size, strip, self._size[0], first):
                         if self._free(label, bar, obstacles):
-                            return Caption(form, label, bar, style, side)
-        return Caption("", EMPTY, EMPTY, style, first)
+                            yield Caption(phrase, label, bar, style, side, choice, bool(bar.w))
 
     def _label_width(self, face: Face, words: str, style: Style) -> int:
         if face.track_id is not None and words.endswith("%"):  # Steady from frame to frame.

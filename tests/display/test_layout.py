@@ -143,6 +143,21 @@ def test_captions_keep_their_place_from_frame_to_frame() -> None:
     assert kept.label.y > 100
 
 
+def test_a_shorter_caption_is_held_for_a_while() -> None:
+    """So that captions do not flicker while people pass each other."""
+    known = video_face(1, box=(100, 100, 42, 42))
+    beside = [video_face(2, box=(5, 60, 93, 120)), video_face(3, box=(168, 60, 78, 120))]
+    captions = dict(enumerate(arrange([known, *beside], 400, 300, "en").captions, 1))
+    assert captions[1].words == "#1 happy"
+    words = []
+    for _ in range(20):
+        captions = {1: arrange([known], 400, 300, "en", previous=captions).captions[0]}
+        words.append(captions[1].words)
+    assert words[0] == "#1 happy"
+    assert words[-1] == "#1 happy 90%"
+    assert words == sorted(words), "one change"
+
+
 def test_the_width_of_a_caption_is_steady_in_videos() -> None:
     def width(score: float) -> int:
         tracked = video_face(1, "happy", score, box=(100, 100, 60, 60))
