@@ -157,7 +157,7 @@ def test_invalid_frames(engine: Engine, frame: Any, color: Any) -> None:
 
 
 def test_unreadable_files(engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"absent\.jpg"):
+    with raises(InputError, "unreadable_input", "absent.jpg"):
         engine.analyze(tmp_path / "absent.jpg")
     with pytest.raises(InputError):
         engine.analyze(encode(portrait(), "JPEG")[:-200])
@@ -301,9 +301,9 @@ def test_options_of_objects_that_exist(model: Path) -> None:
         {"model": EmotionClassifier(model), "threads": 2},
         {"model": EmotionClassifier(model), "head": "fer2013"},
     ):
-        with pytest.raises(UsageError, match=list(arguments)[1]):
+        with raises(UsageError, "usage", list(arguments)[1]):
             Engine(**({"model": model} | arguments))  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="nose"):
+    with raises(UsageError, "unknown_detector", "nose"):
         Engine("nose", model)
 
 

@@ -23,6 +23,7 @@ from fastfer.pipeline.stream import VideoStream
 from fastfer.pipeline.video_pipeline import VideoOptions
 from tests.helpers.clips import empty_scene, moving_face, write_video
 from tests.helpers.commands import environment
+from tests.helpers.errors import raises
 from tests.helpers.video_runs import EVERYTHING, analyze, without_times
 
 
@@ -54,10 +55,10 @@ def test_reading_the_source_opens_it(engine: Engine, tmp_path: Path) -> None:
 def test_an_unavailable_source_is_an_error_on_opening(engine: Engine, tmp_path: Path) -> None:
     unopened = fastfer.stream(tmp_path / "absent.mp4", engine=engine)
     unopened.close()
-    with pytest.raises(InputError, match=r"absent\.mp4"):
+    with raises(InputError, "not_found", "absent.mp4"):
         next(fastfer.stream(tmp_path / "absent.mp4", engine=engine))
     with (
-        pytest.raises(InputError, match=r"absent\.mp4"),
+        raises(InputError, "not_found", "absent.mp4"),
         fastfer.stream(tmp_path / "absent.mp4", engine=engine),
     ):
         raise AssertionError("not reached")

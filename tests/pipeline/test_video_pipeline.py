@@ -17,6 +17,7 @@ from fastfer.errors import FrameError, InputError, UsageError
 from fastfer.io.frame_source import ArraySource
 from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
 from tests.helpers.clips import empty_scene, moving_face
+from tests.helpers.errors import raises
 from tests.helpers.video_runs import analyze
 
 
@@ -132,7 +133,7 @@ def test_frames_before_an_invalid_frame_have_results(engine: Engine) -> None:
 def test_invalid_times_fail_at_their_frame(engine: Engine, pts: Any) -> None:
     frames = [(i / 25, frame) for i, frame in enumerate(moving_face(12))]
     seen = []
-    with pytest.raises(FrameError, match="frame 12"):
+    with raises(FrameError, "invalid_frame", "frame 12"):
         seen.extend(VideoPipeline(engine).run(ArraySource([*frames, (pts, frames[0][1])], 25)))
     assert len(seen) == 12
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fastfer.errors import OutputError
+from tests.helpers.errors import raises
 from training.common import output_files
 from training.common.output_files import check_output, put_in_place, temporary_files
 
@@ -15,7 +16,7 @@ def test_paths_that_cannot_hold_a_file_are_rejected(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path / "folder", tmp_path / "file" / "m.onnx"):
-        with pytest.raises(OutputError, match=str(path)):
+        with raises(OutputError, "output_failed", str(path)):
             check_output("--out", path)
     check_output("--out", tmp_path / "new" / "m.onnx")
     assert not (tmp_path / "new").exists()
@@ -23,7 +24,7 @@ def test_paths_that_cannot_hold_a_file_are_rejected(tmp_path):
 
 def test_a_folder_without_permission_is_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(output_files.os, "access", lambda path, mode: Path(path) != tmp_path)
-    with pytest.raises(OutputError, match=str(tmp_path)):
+    with raises(OutputError, "output_failed", str(tmp_path)):
         check_output("--out", tmp_path / "new" / "m.onnx")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pytest
 
 from fastfer.errors import ModelError
+from tests.helpers.errors import raises
 from training.detector.network import build, load
 
 
@@ -19,5 +19,5 @@ def test_size_and_output():
 def test_another_network_is_refused(tmp_path):
     file = tmp_path / "other.keras"
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(file)
-    with pytest.raises(ModelError, match=r"other\.keras"):
+    with raises(ModelError, "invalid_model", "other.keras"):
         load(file)

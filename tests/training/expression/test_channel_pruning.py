@@ -10,6 +10,7 @@ from keras import layers as L
 from fastfer.classifiers.native import INT8_MODEL
 from fastfer.errors import InputError, UsageError
 from tests.helpers.drawn_faces import draw_faces
+from tests.helpers.errors import raises
 from training.common.layers import convolution
 from training.expression.architectures import ARCHITECTURES, Architecture
 from training.expression.channel_pruning import main, prune
@@ -213,7 +214,7 @@ def test_a_dense_layer_over_the_mean_becomes_one_over_the_cells(faces):
     ],
 )
 def test_other_networks_are_rejected(faces, model, large):
-    with pytest.raises(UsageError, match="a as b"):
+    with raises(UsageError, "usage", "a as b"):
         prune(model(), large(), faces, "a as b")
 
 

@@ -10,6 +10,7 @@ import pytest
 from fastfer.errors import InputError, UsageError
 from fastfer.labels import EMOTIONS
 from tests.helpers.drawn_faces import csv_text, draw_faces, row, write_folders
+from tests.helpers.errors import raises
 from training.expression.data import (
     FIVE_CLASSES,
     balanced_weights,
@@ -30,7 +31,7 @@ def test_without_usage_all_faces_are_for_training(tmp_path):
     path.write_text("\n".join(["emotion,pixels", *lines]))
     dataset = load_dataset(path)
     assert len(dataset.split("Training")) == 14
-    with pytest.raises(UsageError, match="--split fraction"):
+    with raises(UsageError, "usage", "--split fraction"):
         dataset.training_and_validation()
 
 
@@ -60,13 +61,13 @@ def test_a_validation_share_is_stratified_and_repeatable(faces_csv):
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, float("nan")])
 def test_a_validation_share_outside_0_to_1_is_rejected(faces_csv, share):
-    with pytest.raises(UsageError, match="--val-fraction"):
+    with raises(UsageError, "out_of_range", "--val-fraction"):
         load_dataset(faces_csv).training_and_validation(share)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.999])
 def test_a_validation_share_must_leave_faces_on_both_sides(faces_csv, share):
-    with pytest.raises(UsageError, match="--val-fraction"):
+    with raises(UsageError, "usage", "--val-fraction"):
         load_dataset(faces_csv).training_and_validation(share)
 
 
@@ -114,7 +115,7 @@ def test_data_without_training_faces_is_rejected(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(csv_text({"PublicTest": draw_faces(7)}))
     for share in (None, 0.2):
-        with pytest.raises(UsageError, match="PublicTest"):
+        with raises(UsageError, "usage", "PublicTest"):
             load_dataset(path).training_and_validation(share)
 
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
-import pytest
 
 from fastfer.errors import ModelError
 from fastfer.labels import EMOTIONS
+from tests.helpers.errors import raises
 from tests.helpers.tiny_network import TINY
 from training.common.run_folder import LAST
 from training.expression import distill
@@ -25,7 +25,7 @@ STILL = ("--rotation", 0, "--shift", 0, "--zoom", 0, "--no-flip")
 def test_a_teacher_with_other_classes_is_rejected(monkeypatch):
     teacher = SimpleNamespace(classes=OTHER_FIVE)
     monkeypatch.setattr(distill, "load_predictor", lambda path, threads: teacher)
-    with pytest.raises(ModelError, match=r"a\.onnx"):
+    with raises(ModelError, "invalid_model", "a.onnx"):
         Teachers(["a.onnx"], FIVE_CLASSES)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fastfer.errors import InputError, UsageError
 from fastfer.labels import EMOTIONS
 from tests.helpers.drawn_faces import csv_text, row, votes_text
+from tests.helpers.errors import raises
 from training.expression.data import load_dataset
 from training.expression.ferplus_votes import FERPLUS_COLUMNS
 
@@ -61,7 +62,7 @@ def test_votes_match_their_faces_when_bad_rows_are_skipped(tmp_path):
 
 
 def test_votes_of_another_file_are_rejected(tmp_path, faces_csv, votes_csv):
-    with pytest.raises(InputError, match="row 1 "):
+    with raises(InputError, "unreadable_input", "row 1 "):
         one_row(tmp_path, usage="PublicTest", anger=10)
     short = tmp_path / "short.csv"
     short.write_text("\n".join(votes_csv.read_text().splitlines()[:100]))
