@@ -287,6 +287,28 @@ def test_outputs_of_unknown_kind_are_refused(clip: Path, run_video: Run, tmp_pat
         assert "out.xyz" in done.stderr
 
 
+def test_a_legend_is_below_the_frames(clip: Path, run_video: Run, tmp_path: Path) -> None:
+    heights = []
+    for name, options in {"plain": [], "named": ["--legend", "--top2"]}.items():
+        saved = tmp_path / f"{name}.mp4"
+        assert run_video(clip, "--save", saved, *options).returncode == 0
+        capture: Any = cv2.VideoCapture(str(saved))
+        heights.append(int(capture.read()[1].shape[0]))
+        capture.release()
+    assert heights[0] == 288 < heights[1]
+
+
+def test_events_on_standard_output(clip: Path, run_video: Run) -> None:
+    done = run_video(clip, "--events", "-")
+    assert done.returncode == 0
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = [line["event"] for line in lines]
+    assert kinds[0] == "appeared"
+    assert kinds[-1] == "left"
+    assert kinds.count("start") == kinds.count("end") > 0
+    assert {line["wall_clock"] for line in lines} == {None}, "a recording"
+
+
 # --- The window ----------------------------------------------------------------------------------
 
 
