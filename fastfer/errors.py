@@ -41,6 +41,7 @@ CODES: Final[dict[str, str]] = {
     "too_many_bytes": "a picture file above the limit on its size",
     "too_much_memory": "a picture whose decoding takes more memory than the limit",
     "too_slow": "a picture whose decoding takes longer than the limit",
+    "failed": "a photo that could not be analysed, for a reason that nobody foresaw",
     "decoder_crashed": "a picture that ended the decoder process",
     "unsupported_format": "a file format that cannot be read or written",
     "no_match": "a pattern that matches no file",
@@ -67,6 +68,7 @@ CODES: Final[dict[str, str]] = {
     "not_ready": "a video job without a result so far",
     "cancelled": "a video job that was cancelled",
     # OutputError
+    "output_in_use": "an output that another process writes",
     "disk_full": "no space is left on the device",
     # ModelError
     "not_installed": "a downloadable model that is not in the store",

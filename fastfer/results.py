@@ -223,6 +223,10 @@ class PhotoResult:
     error: str | None = None
     error_code: str | None = None
     """One of :data:`fastfer.errors.CODES`."""
+    warning: str | None = None
+    """What is wrong with a photo that could be read, or why it has no annotated copy."""
+    saved_as: str | None = None
+    """Path of the annotated copy."""
 
     def to_dict(self) -> dict[str, Any]:
         """Native JSON types only; the same keys for every photo.
@@ -235,6 +239,8 @@ class PhotoResult:
             "source": self.source,
             "error": self.error,
             "error_code": self.error_code,
+            "warning": self.warning,
+            "saved_as": self.saved_as,
         }
         if self.result is None:
             return head | dict.fromkeys(("width", "height", "detector", "faces", "timings_ms"))

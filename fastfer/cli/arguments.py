@@ -13,6 +13,7 @@ from fastfer.errors import UsageError
 from fastfer.inference.onnx_session import THREAD_LIMIT
 from fastfer.io.addresses import hide_passwords
 from fastfer.labels import NAMES
+from fastfer.outputs.terminal_text import printable
 
 if TYPE_CHECKING:
     from fastfer.classifiers.custom import ModelSpec
@@ -42,7 +43,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and where to find help; exit with code 2."""
-        message = hide_passwords(message)
+        message = printable(hide_passwords(message))
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 

@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING, Any
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, integer
 from fastfer.cli.limit_options import add_limit_options, make_limits
-from fastfer.errors import InputError, UsageError
+from fastfer.errors import FastferError, InputError, OutputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.isolated_decoder import IsolatedDecoder
-from fastfer.io.photos import STDIN, SUFFIXES, LoadedPhoto, Photo, find_photos, read_photos
+from fastfer.io.photos import (
+    STDIN,
+    SUFFIXES,
+    LoadedPhoto,
+    Photo,
+    as_input_error,
+    find_photos,
+    read_photos,
+)
 
 if TYPE_CHECKING:
     from fastfer.display.window import Window
     from fastfer.engine import Engine
     from fastfer.io.encoded_image import Frame
+    from fastfer.outputs.annotated_images import AnnotatedImageWriter
     from fastfer.outputs.base import Output
     from fastfer.results import PhotoResult
 
@@ -129,37 +138,47 @@ def _run(args: argparse.Namespace) -> int:
                 min_side=engine.detection_size,
                 gray=engine.detects_in_gray,
                 decoder=decoder,
+                skip_annotated=args.save is not None,
             )
-        return InputError.exit_code if _analyze_all(args, engine, names, loads) else 0
+        return _analyze_all(args, engine, names, loads)
 
 
 def _analyze_all(
     args: argparse.Namespace, engine: Engine, names: list[str], loads: Iterator[LoadedPhoto]
-) -> bool:
-    """Analyse the photos and write all outputs; returns whether any photo failed."""
-    failed = False
-    outputs: list[Output[PhotoResult]] | None = None
+) -> int:
+    """Analyse the photos and write all outputs; returns the exit code."""
+    code = passed_over = 0
+    outputs: _Outputs | None = None
     with ExitStack() as stack:
         progress = stack.enter_context(terminal.Progress(len(names)))
         window = _open_window(args)
         for loaded in loads:
+            if loaded.annotated:
+                passed_over += 1
+                progress.advance()
+                continue
             result, frame = _analyze(engine, loaded)
             if outputs is None:
                 # First the model: a refused one must not truncate the files of an earlier run.
                 engine.classifier  # noqa: B018
                 outputs = _open_outputs(args, names, stack)
             with progress.aside():
-                if result.error is not None:
-                    failed = True
-                    terminal.say(result.error)
-                for output in outputs:
-                    output.write(result, frame)
+                result = outputs.write(result, frame)
+                for problem in filter(None, (result.error, result.warning)):
+                    terminal.say(problem)
+            if result.error is not None:
+                code = InputError.exit_code
+            elif args.save is not None and result.saved_as is None:
+                code = code or OutputError.exit_code
             if frame is not None and window is not None:
                 window = window if window.show(result, frame, **_drawing(args)) else None
             progress.advance()
-        for output in outputs or []:
-            output.finish()
-    return failed
+        if outputs is None:
+            outputs = _open_outputs(args, names, stack)
+        outputs.finish()
+    if passed_over:
+        terminal.say(f"passed over {passed_over} annotated copies of an earlier run")
+    return code
 
 
 def _analyze(engine: Engine, loaded: LoadedPhoto) -> tuple[PhotoResult, Frame | None]:
@@ -168,20 +187,27 @@ def _analyze(engine: Engine, loaded: LoadedPhoto) -> tuple[PhotoResult, Frame | 
 
     name, error = hide_passwords(loaded.photo.name), loaded.error
     if error is None:
-        import cv2
-
         try:
             if loaded.encoded is not None:
-                result, frame = engine.analyze_encoded(loaded.encoded)
-                return PhotoResult(name, result), frame
+                image = loaded.encoded
+                result, frame = engine.analyze_encoded(image)
+                return PhotoResult(name, result, warning=_warning(name, image.warning)), frame
             assert loaded.frame is not None
             result = engine.analyze(loaded.frame, reduced=loaded.reduced)
-            return PhotoResult(name, result.with_stage_time("read", loaded.read_ms)), loaded.frame
-        except InputError as caught:
-            error = caught
-        except (MemoryError, cv2.error) as caught:  # The next photo may be smaller.
-            error = InputError(f"{name}: cannot be analysed: {str(caught).strip()}")
+            result = result.with_stage_time("read", loaded.read_ms)
+            warning = _warning(name, loaded.warning)
+            return PhotoResult(name, result, warning=warning), loaded.frame
+        except (InputError, MemoryError) as caught:  # The next photo may be smaller.
+            error = as_input_error(name, caught)
+        except FastferError:  # Of the model, say.
+            raise
+        except Exception as caught:
+            error = as_input_error(name, caught)
     return PhotoResult(name, None, hide_passwords(str(error)), error.code), None
+
+
+def _warning(name: str, warning: str | None) -> str | None:
+    return None if warning is None else f"{name}: {warning}"
 
 
 def _load_demo(photo: Photo) -> Iterator[LoadedPhoto]:
@@ -196,15 +222,37 @@ def _load_demo(photo: Photo) -> Iterator[LoadedPhoto]:
     yield LoadedPhoto(photo, frame=pixels)
 
 
-def _open_outputs(
-    args: argparse.Namespace, names: list[str], stack: ExitStack
-) -> list[Output[PhotoResult]]:
+class _Outputs:
+    """All outputs of the command."""
+
+    def __init__(
+        self, saver: AnnotatedImageWriter | None, others: list[Output[PhotoResult]]
+    ) -> None:
+        self._saver = saver
+        self._others = others
+
+    def write(self, result: PhotoResult, frame: Frame | None) -> PhotoResult:
+        """Write one result; returns it with what saving its copy added."""
+        if self._saver is not None:  # First: rows name the copy, and a closed pipe loses none.
+            result = self._saver.save(result, frame)
+        for output in self._others:
+            output.write(result, frame)
+        return result
+
+    def finish(self) -> None:
+        """See :meth:`Output.finish`."""
+        for output in self._others:
+            output.finish()
+
+
+def _open_outputs(args: argparse.Namespace, names: list[str], stack: ExitStack) -> _Outputs:
     """All requested outputs; ``stack`` closes them."""
+    saver: AnnotatedImageWriter | None = None
     outputs: list[Output[PhotoResult]] = []
-    if args.save:  # First: a closed pipe must not lose pictures.
+    if args.save:
         from fastfer.outputs.annotated_images import AnnotatedImageWriter
 
-        outputs.append(AnnotatedImageWriter(args.save, names, paths=args.paths, **_drawing(args)))
+        saver = AnnotatedImageWriter(args.save, names, paths=args.paths, **_drawing(args))
     if args.jsonl:
         from fastfer.outputs.jsonl import JsonLinesWriter
 
@@ -220,7 +268,7 @@ def _open_outputs(
         outputs.append(TableWriter(stream, names, top=args.top, lang=args.lang))
     for output in outputs:
         stack.callback(output.close)
-    return outputs
+    return _Outputs(saver, outputs)
 
 
 def _drawing(args: argparse.Namespace) -> dict[str, Any]:

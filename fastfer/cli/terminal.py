@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, TextIO
 
 from fastfer.errors import FastferError, OutputError
 from fastfer.io.addresses import hide_passwords
+from fastfer.outputs.terminal_text import printable
 
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
@@ -111,13 +112,12 @@ def leave(code: int) -> NoReturn:
 
 
 def say(message: str) -> None:
-    """Print one line on standard error, without passwords; escape what its encoding lacks."""
+    """Print one line on standard error, without passwords; escape what its encoding lacks, and
+    control characters, which come from names of files and could command the terminal."""
     if sys.stderr is not None:
         encoding = sys.stderr.encoding or "ascii"
-        line = f"fastfer: {hide_passwords(message)}\n".encode(encoding, "backslashreplace").decode(
-            encoding
-        )
-        sys.stderr.write(line)
+        line = f"fastfer: {printable(hide_passwords(message))}\n"
+        sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
         sys.stderr.flush()
 
 
@@ -153,22 +153,24 @@ def quiet_libraries() -> Iterator[None]:
         yield
         return
     try:
-        number = stderr.fileno()
-        kept = os.dup(number)
+        own = stderr.fileno() == 2
+        kept = os.dup(2)
     except (OSError, ValueError):  # Closed, or not a file.
         yield
         return
     stderr.flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
+    os.dup2(nowhere, 2)
     os.close(nowhere)
-    sys.stderr = open(kept, "w", 1, stderr.encoding, stderr.errors, closefd=False)  # noqa: SIM115
+    if own:
+        sys.stderr = open(kept, "w", 1, stderr.encoding, stderr.errors, closefd=False)  # noqa: SIM115
     try:
         yield
     finally:
-        sys.stderr.close()
-        sys.stderr = stderr
-        os.dup2(kept, number)
+        if own:
+            sys.stderr.close()
+            sys.stderr = stderr
+        os.dup2(kept, 2)
         os.close(kept)
 
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 REDUCE_FROM: Final = 3_000_000
 """Pixels from which a JPEG is also decoded at reduced size for detection."""
 
+ANNOTATED_MARK: Final = b"\nannotated by fastfer\n"
+"""Last bytes of annotated copies, which all decoders ignore: by them a later run neither reads its
+own copies nor overwrites other files."""
+
 IN_MEMORY: Final = "picture in memory"
 """Name of a picture that came as bytes."""
 
@@ -74,8 +78,13 @@ class EncodedImage:
         cls,
         source: str | os.PathLike[str] | bytes | bytearray | memoryview,
         limits: FileLimits = DEFAULT_LIMITS,
+        *,
+        pipes: bool = False,
     ) -> EncodedImage:
         """Read the file at path ``source``, or take ``source`` as the bytes of one.
+
+        A named pipe, device or socket is refused unless ``pipes`` is set: opening one may wait for
+        ever. Those of a shell, ``<(command)``, are always read.
 
         Raises:
             InputError: the file cannot be read, or as the constructor.
@@ -86,11 +95,12 @@ class EncodedImage:
         path = os.fspath(source)
         name = hide_passwords(path)
         try:
-            with _open(path) as file:
+            pipes = pipes or path.startswith(_DEVICES)
+            with _open(path, wait=pipes) as file:
                 status = os.fstat(file.fileno())
                 if stat.S_ISREG(status.st_mode):
                     limits.check_bytes(name, status.st_size)
-                elif not path.startswith(_DEVICES):
+                elif not pipes:
                     raise InputError(
                         f"{name}: not a file but a pipe, socket or device; read it with "
                         "fastfer image - < PATH"
@@ -102,6 +112,11 @@ class EncodedImage:
             raise InputError(f"{name}: this is a directory", code="is_directory") from None
         except (OSError, ValueError) as error:  # ValueError: a null byte inside the name.
             raise unreadable(name, error) from None
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether fastfer wrote this file, as the annotated copy of a photo."""
+        return self.data.endswith(ANNOTATED_MARK)
 
     def reduction(self, min_side: int) -> int:
         """The factor, 2, 4 or 8, by which to reduce the copy that a detector searches.
@@ -242,8 +257,8 @@ _DEVICES: Final = ("/dev/", "/proc/")
 """Where a path may lead to a pipe or device: ``<(command)`` of a shell is ``/dev/fd/63``."""
 
 
-def _open(path: str) -> BinaryIO:
-    """Open ``path`` for reading; a named pipe without a writer does not block."""
-    if path.startswith(_DEVICES) or not hasattr(os, "O_NONBLOCK"):
+def _open(path: str, *, wait: bool) -> BinaryIO:
+    """Open ``path`` for reading; of a named pipe, ``wait`` for the writer."""
+    if wait or not hasattr(os, "O_NONBLOCK"):
         return Path(path).open("rb")
     return open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK))

@@ -292,7 +292,7 @@ def _answer(
     answer = {
         "frame": frame.shape,
         "reduced": None if reduced is None else reduced.shape,
-        "warning": None,
+        "warning": image.warning,
     }
     return answer, [frame] if reduced is None else [frame, reduced]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fastfer.errors import InputError
+from fastfer.io.addresses import hide_passwords
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.image_headers import READABLE
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
@@ -37,6 +38,8 @@ STDIN: Final = "-"
 
 _AHEAD: Final = 2
 """Photos that are decoded ahead of the caller, each in a thread."""
+LARGE: Final = 300_000_000
+"""Bytes of memory that decoding takes from which a photo is not decoded ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Photo:
     """Its path as the user wrote it, or ``-`` for standard input."""
     error: InputError | None = None
     """Set if the path names no picture."""
+    found: bool = False
+    """Whether it was found in a directory or by a pattern, not named itself."""
 
     def read(self, limits: FileLimits = DEFAULT_LIMITS) -> EncodedImage:
         """Read the file and parse its header.
@@ -57,7 +62,7 @@ class Photo:
         if self.error is not None:
             raise self.error
         if self.name != STDIN:
-            return EncodedImage.read(self.name, limits)
+            return EncodedImage.read(self.name, limits, pipes=not self.found)
         if sys.stdin is None or sys.stdin.isatty():
             raise InputError("standard input holds no picture; pipe one: ... - < photo.jpg")
         return EncodedImage.from_stream(sys.stdin.buffer, "standard input", limits)
@@ -65,7 +70,8 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class LoadedPhoto:
-    """A photo after the attempt to read it: ``frame``, ``encoded`` or ``error`` is set."""
+    """A photo after the attempt to read it: ``frame``, ``encoded`` or ``error`` is set, or it is
+    ``annotated``."""
 
     photo: Photo
     error: InputError | None = None
@@ -73,7 +79,11 @@ class LoadedPhoto:
     reduced: Frame | None = None
     """With ``frame``: the reduced copy of a large JPEG, for detection."""
     encoded: EncodedImage | None = None
-    """A single photo, not decoded: the engine decodes it while it detects."""
+    """A single or large photo, not decoded: the engine decodes it while it detects."""
+    annotated: bool = False
+    """An annotated copy that an earlier run wrote to the directory; it was not decoded."""
+    warning: str | None = None
+    """What is wrong with a file that could be read."""
     read_ms: float = 0.0
     """Milliseconds spent on reading and decoding."""
 
@@ -118,8 +128,9 @@ def find_photos(
             photos.append(Photo(path, InputError("'': the path is empty", code="not_found")))
             continue
         if path == STDIN or Path(path).exists() or not glob.has_magic(path):
-            matches = [path]
+            matches, found = [path], False
         else:
+            found = True
             # Path.glob refuses absolute patterns and ignores case on some systems.
             matches = sorted(glob.glob(path, recursive=True), key=natural_order)  # noqa: PTH207
             if not matches:
@@ -129,7 +140,7 @@ def find_photos(
             if match != STDIN and Path(match).is_dir():
                 photos += _photos_in(match, recursive, notes)
             else:
-                photos.append(Photo(match))
+                photos.append(Photo(match, found=found))
     return photos
 
 
@@ -148,10 +159,12 @@ def read_photos(
     min_side: int = 0,
     gray: bool = False,
     decoder: IsolatedDecoder | None = None,
+    skip_annotated: bool = False,
 ) -> Iterator[LoadedPhoto]:
     """Read ``photos`` in order and decode up to two ahead of the caller, in threads.
 
-    A single photo is not decoded: the engine does that while it detects. All ways use the same
+    A single photo is not decoded: the engine does that while it detects. Neither is one of more
+    than :data:`LARGE` bytes, so that one such photo at a time is in memory. All ways use the same
     :meth:`EncodedImage.reduction`, so that a photo gets the same faces alone and among others.
 
     Args:
@@ -160,9 +173,12 @@ def read_photos(
         min_side: smallest allowed long side of the reduced copy; 0 makes none.
         gray: whether the reduced copy is gray.
         decoder: decodes all photos, also a single one, in processes of its own.
+        skip_annotated: whether annotated copies are passed over even if they are named; those that
+            were found in a directory always are.
     """
+    reader = _Reader(limits, min_side, gray, decoder, skip_annotated)
     if len(photos) == 1 and decoder is None:
-        yield _read(photos[0], limits)
+        yield reader.read(photos[0])
         return
     from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -170,7 +186,7 @@ def read_photos(
     pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="fastfer-read")
     try:
         for photo in photos:
-            ahead.append(pool.submit(_read_and_decode, photo, limits, min_side, gray, decoder))
+            ahead.append(pool.submit(reader.read_and_decode, photo))
             if len(ahead) > _AHEAD:
                 yield ahead.popleft().result()
         while ahead:
@@ -179,35 +195,62 @@ def read_photos(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(photo: Photo, limits: FileLimits) -> LoadedPhoto:
-    start = time.perf_counter()
-    try:
-        encoded = photo.read(limits)
-    except InputError as error:
-        return LoadedPhoto(photo, error)
-    return LoadedPhoto(photo, encoded=encoded, read_ms=_ms_since(start))
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads one photo; the options are those of :func:`read_photos`."""
+
+    limits: FileLimits
+    min_side: int
+    gray: bool
+    decoder: IsolatedDecoder | None
+    skip_annotated: bool
+
+    def read(self, photo: Photo) -> LoadedPhoto:
+        """Read the file."""
+        start = time.perf_counter()
+        try:
+            encoded = photo.read(self.limits)
+        except Exception as error:
+            return LoadedPhoto(photo, as_input_error(photo.name, error))
+        if encoded.is_annotated and (photo.found or self.skip_annotated):
+            return LoadedPhoto(photo, annotated=True)
+        return LoadedPhoto(photo, encoded=encoded, read_ms=_ms_since(start))
+
+    def read_and_decode(self, photo: Photo) -> LoadedPhoto:
+        """Read the file and decode it, unless it is large."""
+        start = time.perf_counter()
+        loaded = self.read(photo)
+        image = loaded.encoded
+        if image is None:
+            return loaded
+        try:
+            if self.decoder is not None:
+                decoded = self.decoder.decode(image, min_side=self.min_side, gray=self.gray)
+                frame, reduced, warning = decoded.frame, decoded.reduced, decoded.warning
+            elif image.memory > LARGE:
+                return loaded
+            else:
+                frame = image.decode()
+                factor = image.reduction(self.min_side)
+                reduced = image.decode_reduced(factor, gray=self.gray) if factor > 1 else None
+                warning = image.warning
+        except Exception as error:
+            return LoadedPhoto(photo, as_input_error(photo.name, error))
+        return LoadedPhoto(
+            photo, frame=frame, reduced=reduced, read_ms=_ms_since(start), warning=warning
+        )
 
 
-def _read_and_decode(
-    photo: Photo,
-    limits: FileLimits,
-    min_side: int,
-    gray: bool,
-    decoder: IsolatedDecoder | None,
-) -> LoadedPhoto:
-    start = time.perf_counter()
-    try:
-        image = photo.read(limits)
-        if decoder is not None:
-            decoded = decoder.decode(image, min_side=min_side, gray=gray)
-            frame, reduced = decoded.frame, decoded.reduced
-        else:
-            frame = image.decode()
-            factor = image.reduction(min_side)
-            reduced = image.decode_reduced(factor, gray=gray) if factor > 1 else None
-    except InputError as error:
-        return LoadedPhoto(photo, error)
-    return LoadedPhoto(photo, frame=frame, reduced=reduced, read_ms=_ms_since(start))
+def as_input_error(name: str, error: Exception) -> InputError:
+    """The error of one file for any failure while it was read or analysed, so that the others go
+    on. With ``FASTFER_DEBUG=1`` what nobody foresaw is raised instead."""
+    if isinstance(error, InputError):
+        return error
+    if os.environ.get("FASTFER_DEBUG"):
+        raise error
+    code = "too_much_memory" if isinstance(error, MemoryError) else "failed"
+    reason = str(error).strip() or type(error).__name__
+    return InputError(f"{hide_passwords(name)}: cannot be analysed: {reason}", code=code)
 
 
 def _ms_since(start: float) -> float:
@@ -227,7 +270,7 @@ def _photos_in(folder: str, recursive: bool, notes: list[str] | None) -> list[Ph
             for file in sorted(files, key=natural_order)
             if not file.startswith(".")
         ]
-        found += [Photo(str(path)) for path in paths if path.suffix.lower() in SUFFIXES]
+        found += [Photo(str(path), found=True) for path in paths if path.suffix.lower() in SUFFIXES]
         others += [path for path in paths if path.suffix.lower() in OTHER_SUFFIXES]
         if not recursive:
             has_folders = bool(folders)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +15,7 @@ import cv2
 
 from fastfer.display.annotate import annotate_photo
 from fastfer.errors import OutputError
+from fastfer.io.encoded_image import ANNOTATED_MARK
 from fastfer.labels import Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.paths import write_whole
@@ -39,8 +44,8 @@ class AnnotatedImageWriter(Output[PhotoResult]):
         """Create ``folder`` and its parents.
 
         Args:
-            folder: existing annotated copies in it are overwritten.
-            sources: paths of all photos to come; none of these files is overwritten.
+            folder: annotated copies of earlier runs in it are overwritten, no other files.
+            sources: paths of all photos to come.
             paths: directories and patterns from which the sources come: a copy has the same place
                 in ``folder`` as its source in them.
             lang: language of the emotion names.
@@ -54,32 +59,58 @@ class AnnotatedImageWriter(Output[PhotoResult]):
         self._roots = _roots(paths)
         self._options: dict[str, Any] = {"lang": lang, "legend": legend, "top2": top2}
         self._taken: set[str] = set()
+        self._originals: set[tuple[int, int]] = set()
+        """Device and number of the files of all sources, which links may lead to."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            here = folder.resolve()
-            originals = (Path(source).resolve() for source in sources)
-            self._taken |= {
-                str(original.relative_to(here)).casefold()
-                for original in originals
-                if original.is_relative_to(here)
-            }
+            self._here = folder.resolve()
+            for source in map(Path, sources):
+                if _is_copy(source):  # Of an earlier run in the same folder.
+                    continue
+                # Its own place, and that of the file it leads to.
+                for place in (source.parent.resolve() / source.name, source.resolve()):
+                    if place.is_relative_to(self._here):
+                        self._taken.add(str(place.relative_to(self._here)).casefold())
+                with suppress(OSError):
+                    status = source.stat()
+                    self._originals.add((status.st_dev, status.st_ino))
         except OSError as error:
             raise write_error(folder, error) from None
 
     def write(self, result: PhotoResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`; failed photos are skipped."""
+        self.save(result, image)
+
+    def save(self, result: PhotoResult, image: Frame | None) -> PhotoResult:
+        """Write the annotated copy; returns ``result`` with :attr:`~PhotoResult.saved_as`, or with
+        a warning if this picture cannot be encoded. Failed photos are skipped.
+
+        Raises:
+            OutputError: the copy cannot be written.
+        """
         if result.result is None or image is None:
-            return
+            return result
         target = self._folder / self._name_for(result.source)
-        picture = annotate_photo(image, result.result, **self._options)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _, data = cv2.imencode(target.suffix.lower(), picture)
-            write_whole(target, data.tobytes())
+            picture = annotate_photo(image, result.result, **self._options)
+            good, data = cv2.imencode(target.suffix.lower(), picture)
+            if not good:
+                raise ValueError("it cannot be encoded")
+            self._make_folder(target.parent)
+            write_whole(target, data.tobytes() + ANNOTATED_MARK)
         except OSError as error:
             raise write_error(target, error) from None
-        except cv2.error as error:
-            raise OutputError(f"cannot write {target}: {error}") from None
+        except (cv2.error, MemoryError, ValueError) as error:  # Too large for its format.
+            reason = str(error).strip() or "memory is too short"
+            warning = f"{result.source}: no annotated copy: {reason}"
+            return replace(result, warning="; ".join(filter(None, (result.warning, warning))))
+        return replace(result, saved_as=str(target))
+
+    def _make_folder(self, folder: Path) -> None:
+        """Create ``folder``; a link inside the output folder must not lead out of it."""
+        if not folder.resolve().is_relative_to(self._here):
+            raise OutputError(f"cannot write to {folder}: a link leads out of {self._folder}")
+        folder.mkdir(parents=True, exist_ok=True)
 
     def _name_for(self, source: str) -> Path:
         """Path of a copy within the folder."""
@@ -87,11 +118,20 @@ class AnnotatedImageWriter(Output[PhotoResult]):
         suffix = original.suffix if original.suffix.lower() in SUFFIXES else ".png"
         place = self._subfolder(original)
         path, number = place / (original.stem + suffix), 1
-        while str(path).casefold() in self._taken:  # Some file systems ignore case.
+        # Some file systems ignore case.
+        while str(path).casefold() in self._taken or not self._is_free(self._folder / path):
             number += 1
             path = place / f"{original.stem}-{number}{suffix}"
         self._taken.add(str(path).casefold())
         return path
+
+    def _is_free(self, path: Path) -> bool:
+        """Whether ``path`` does not exist, or is a copy of an earlier run."""
+        try:
+            status = path.lstat()
+        except OSError:
+            return True
+        return (status.st_dev, status.st_ino) not in self._originals and _is_copy(path)
 
     def _subfolder(self, original: Path) -> Path:
         """Where ``original`` lies in the directory or pattern it comes from."""
@@ -100,6 +140,19 @@ class AnnotatedImageWriter(Output[PhotoResult]):
             return Path()
         place = original.parent.relative_to(max(inside, key=lambda root: len(root.parts)))
         return Path() if ".." in place.parts else place
+
+
+def _is_copy(path: Path) -> bool:
+    """Whether ``path`` is an annotated copy, and no link to one."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size < len(ANNOTATED_MARK):
+            return False
+        with path.open("rb") as file:
+            file.seek(-len(ANNOTATED_MARK), os.SEEK_END)
+            return file.read() == ANNOTATED_MARK
+    except (OSError, ValueError):  # ValueError: a null byte inside the name.
+        return False
 
 
 def _roots(paths: Sequence[str]) -> list[Path]:

@@ -14,7 +14,7 @@ from fastfer.results import FrameResult, PhotoResult
 
 JSON_KEYS: Final = (
     *("schema", "source", "frame_index", "pts", "width", "height", "detector", "detected"),
-    *("faces", "error", "error_code"),
+    *("faces", "error", "error_code", "warning", "saved_as"),
 )
 """Keys of the JSON object of a photo or video frame."""
 
@@ -45,6 +45,8 @@ CSV_DTYPES: Final[dict[str, str]] = {
     "confirmed": "boolean",
     "error": "string",
     "error_code": "string",
+    "warning": "string",
+    "saved_as": "string",
 }
 """Pandas dtype of each column: ``pandas.read_csv(path, dtype=fastfer.CSV_DTYPES)``."""
 

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import os
+from typing import Final
 
 from fastfer.outputs.base import Frame, Output, Result
 from fastfer.outputs.columns import CSV_COLUMNS, to_rows
@@ -56,11 +57,20 @@ class CsvWriter(Output[Result]):
         self._file.close()
 
 
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""First characters of a cell that spreadsheets run as a formula."""
+
+
 def _cell(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
+    """A file named ``=HYPERLINK(...)`` must not become a formula when somebody opens the table: it
+    is written as ``./=HYPERLINK(...)``, which names the same file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    risky = isinstance(value, str) and len(value) > 1 and value.startswith(_FORMULA)
+    return f"./{value}" if risky else value
 
 
 def _excel_cell(value: object) -> object:
-    """A file name such as ``=HYPERLINK(...)`` must stay text; numbers stay numbers."""
-    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    """As text for Excel, which hides the quote; numbers stay numbers."""
+    risky = isinstance(value, str) and value.startswith(_FORMULA)
     return f"'{value}" if risky else _cell(value)

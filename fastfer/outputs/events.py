@@ -14,8 +14,8 @@ from fastfer.errors import UsageError
 from fastfer.labels import NAMES, Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.frame_times import FrameTimes
-from fastfer.outputs.paths import write_whole
-from fastfer.outputs.resumable_file import STDOUT, open_output
+from fastfer.outputs.paths import STDOUT, write_whole
+from fastfer.outputs.resumable_file import open_output
 from fastfer.results import VideoFrameResult
 
 MAX_GAP: Final = 0.5

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable, Mapping
-from itertools import combinations, count
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
 from fastfer.errors import UsageError
-from fastfer.outputs.resumable_file import STDOUT
+from fastfer.outputs.base import write_error
 
+STDOUT: Final = "-"
 _Path = str | os.PathLike[str]
-_numbers: Final = count()
 
 
 def check_outputs(outputs: Mapping[str, _Path | None], inputs: Iterable[_Path]) -> None:
     """Check all output paths of a command before any file is opened.
+
+    Symbolic links are refused: who made them decides what is overwritten.
 
     Args:
         outputs: path by option, such as ``--csv``; ``-`` and ``None`` are no files.
         inputs: files that the command reads.
 
     Raises:
-        UsageError: code ``would_overwrite``, an output is an input or another output, also by a
-            symbolic or hard link.
+        UsageError: code ``would_overwrite``, an output is a symbolic link, an input or another
+            output, also by a hard link.
     """
     files = {o: p for o, p in outputs.items() if p is not None and os.fspath(p) != STDOUT}
     read = list(inputs)
@@ -36,6 +39,8 @@ def check_outputs(outputs: Mapping[str, _Path | None], inputs: Iterable[_Path]) 
                 f"{option} {path}: would overwrite an input; choose another name",
                 code="would_overwrite",
             )
+    for option, path in files.items():
+        refuse_link(f"{option} {path}", path)
     for (option, path), (other, second) in combinations(files.items(), 2):
         if os.fspath(path) != os.devnull and _same(path, second):
             raise UsageError(
@@ -75,6 +80,23 @@ def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
 
+def refuse_link(name: str, path: _Path) -> None:
+    """Refuse a symbolic link as output, but for those of the system, such as ``/dev/stdout``.
+
+    Raises:
+        UsageError: code ``would_overwrite``.
+    """
+    if Path(path).is_symlink() and not is_device(path):
+        raise UsageError(
+            f"{name}: is a symbolic link; name the file that it leads to", code="would_overwrite"
+        )
+
+
+def is_device(path: _Path) -> bool:
+    """Whether ``path`` is in a directory of the system's devices and descriptors."""
+    return os.fspath(path).startswith(("/dev/", "/proc/"))
+
+
 def check_new(outputs: Mapping[str, _Path | None]) -> None:
     """Refuse files that hold data; rows are written as they come, so opening would empty them.
 
@@ -107,18 +129,36 @@ def _inode(path: _Path) -> tuple[int, int] | None:
 
 
 class WholeFile:
-    """A temporary path beside an output, which replaces the output when it is whole.
+    """A temporary file beside an output, which replaces the output when it is whole.
 
     A symbolic link is replaced, not followed. Devices and pipes are written directly.
     """
 
     def __init__(self, path: Path) -> None:
-        """Choose the temporary path; no file is created."""
-        special = path.exists() and not path.is_file()
-        name = f".fastfer-{os.getpid()}-{next(_numbers)}{path.suffix}"
+        """Name the output; no file is created yet."""
         self.path = path
-        self.temporary = path if special else path.with_name(name)
-        """Where to write; it has the suffix of the output."""
+        self._temporary: Path | None = None
+
+    @property
+    def temporary(self) -> Path:
+        """Where to write: an empty file of its own, with the suffix of the output. Nobody else can
+        have put a link in its place.
+
+        Raises:
+            OutputError: it cannot be created.
+        """
+        if self._temporary is None:
+            if self.path.exists() and not self.path.is_file():
+                self._temporary = self.path
+            else:
+                name = f".fastfer-{secrets.token_hex(8)}{self.path.suffix}"
+                temporary = self.path.with_name(name)
+                try:
+                    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                except OSError as error:
+                    raise write_error(self.path, error) from None
+                self._temporary = temporary
+        return self._temporary
 
     def commit(self) -> None:
         """Rename the temporary file.
@@ -131,8 +171,8 @@ class WholeFile:
 
     def discard(self) -> None:
         """Remove the temporary file if it exists; the output stays as it was."""
-        if self.temporary != self.path:
-            self.temporary.unlink(missing_ok=True)
+        if self._temporary not in (None, self.path):
+            self._temporary.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -140,6 +180,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises:
         OSError: the file cannot be written.
+        OutputError: the folder is missing or not writable.
     """
     file = WholeFile(path)
     try:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
-from fastfer.errors import UsageError
+from fastfer.errors import OutputError, UsageError
 from fastfer.outputs.base import write_error
-
-STDOUT: Final = "-"
+from fastfer.outputs.paths import STDOUT, is_device, refuse_link
 
 
 class ResumableFile:
@@ -77,21 +76,73 @@ class ResumableFile:
 def open_output(path: str | os.PathLike[str], *, resume: bool = False) -> ResumableFile:
     """Open ``path`` for writing; ``-`` is standard output.
 
+    Rows are written in place, so that they survive a crash. The file must therefore be nobody
+    else's: no link, and not open in another process that writes rows.
+
     Args:
         path: is overwritten, or continued with ``resume``.
         resume: keep the existing bytes of ``path``, if it exists, and compare them.
 
     Raises:
-        OutputError: the file cannot be opened.
+        OutputError: the file cannot be opened, or another process writes it (``output_in_use``).
+        UsageError: code ``would_overwrite``, the path is a link or the file has two names.
     """
     if os.fspath(path) == STDOUT:
         return ResumableFile(_duplicate_stdout(), "standard output", resume=False)
+    refuse_link(os.fspath(path), path)
     try:
-        resume = resume and Path(path).exists()
-        file: Any = Path(path).open("r+b" if resume else "wb", 0)  # noqa: SIM115 - kept open.
+        if is_device(path) or (Path(path).exists() and not Path(path).is_file()):
+            file: Any = Path(path).open("wb", 0)  # noqa: SIM115 - kept open.
+            return ResumableFile(file, os.fspath(path), resume=False)
+        file = open(path, "r+b" if resume else "wb", 0, opener=_open_own)  # noqa: SIM115
     except OSError as error:
         raise write_error(path, error) from None
+    try:
+        if not resume:
+            file.truncate()
+    except OSError as error:
+        file.close()
+        raise write_error(path, error) from None
     return ResumableFile(file, os.fspath(path), resume=resume)
+
+
+def _open_own(path: str, flags: int) -> int:
+    """Open a file that this process alone writes, without emptying it yet.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    flags = flags & ~os.O_TRUNC | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    number = os.open(path, flags, 0o666)
+    try:
+        if os.fstat(number).st_nlink > 1:
+            raise UsageError(
+                f"{path}: has other names (hard links), which would change with it; choose another "
+                "file",
+                code="would_overwrite",
+            )
+        _lock(number, path)
+    except BaseException:
+        os.close(number)
+        raise
+    return number
+
+
+def _lock(number: int, path: str) -> None:
+    """Hold a file until it is closed, where the system and the file system have locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"cannot write {path}: another process writes it; choose another file",
+            code="output_in_use",
+        ) from None
+    except OSError:
+        return
 
 
 def _duplicate_stdout() -> BinaryIO:

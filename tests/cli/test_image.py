@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from fastfer.outputs.columns import CSV_COLUMNS
 from fastfer.results import SCHEMA_VERSION
 from tests.cli.conftest import Done, Run
 from tests.helpers.commands import environment, image, python, xdotool
-from tests.helpers.markers import requires_xvfb
+from tests.helpers.markers import requires_posix, requires_xvfb
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
 from tests.helpers.waiting import wait_until
@@ -411,3 +412,90 @@ def test_show(album: Path, model: str, display: str) -> None:
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 130
     assert errors == b"fastfer: interrupted\n"
+
+
+@requires_posix
+@pytest.mark.parametrize("isolate", [[], ["--isolate"]])
+def test_every_failure_of_a_file_is_its_row(
+    album: Path, model: str, tmp_path: Path, isolate: list[str]
+) -> None:
+    """A pipe, a sparse file, a device, a name full of escapes, and a socket do not stop the run."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    os.mkfifo(folder / "a pipe.jpg")
+    (folder / "device.jpg").symlink_to("/dev/zero")
+    with (folder / "sparse.png").open("wb") as file:
+        file.write((album / "blank.png").read_bytes())
+        file.truncate(60 << 30)
+    shutil.copy(album / "blank.png", folder / "z.png")
+    shutil.copy(album / "empty.jpg", folder / "\x1b]0;title\x07\x1b[31m\u202egpj.jpg")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket.jpg"))
+        done = image(folder, "--json", model, *isolate)
+    assert done.returncode == 3
+    table = {Path(row["source"]).name: row for row in rows(done)}
+    assert len(table) == 6
+    assert table["z.png"]["faces"] == []
+    assert table["sparse.png"]["error_code"] == "too_many_bytes"
+    failed = [row for row in table.values() if row["error"] is not None]
+    assert len(failed) == 5
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 5
+    assert not any(c in done.stderr for c in "\x1b\x07\u202e")
+
+
+def test_control_characters_of_arguments_are_escaped(run_image: Run) -> None:
+    for argument in ("\x1b[31m.jpg", "--\x1b[31m", "--top=\x1b[31m"):
+        done = run_image(argument)
+        assert done.returncode in (2, 3)
+        assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_saving_into_the_folder_that_is_read(album: Path, run_image: Run) -> None:
+    """A second run passes over its own copies, and rows name them."""
+    folder = album / "deep"
+    originals = {path.name: path.read_bytes() for path in folder.iterdir()}
+    wanted = None
+    for run in range(3):
+        done = run_image(folder, "--save", folder, "--json")
+        assert done.returncode == 0, done.stderr
+        saved = {row["source"]: row["saved_as"] for row in rows(done)}
+        assert set(map(os.path.basename, saved)) == set(originals)
+        assert all(Path(path).is_file() for path in saved.values())
+        wanted = wanted or sorted(path.name for path in folder.iterdir())
+        assert sorted(path.name for path in folder.iterdir()) == wanted
+        assert (str(len(originals)) in done.stderr) == (run > 0)
+    assert {name: (folder / name).read_bytes() for name in originals} == originals
+    # Named by a shell's pattern: passed over when copies are saved, analysed otherwise.
+    copy = next(iter(saved.values()))
+    assert rows(run_image(copy, "--save", folder, "--json")) == []
+    assert len(rows(run_image(copy, "--json"))) == 1
+
+
+def test_a_photo_without_its_end_marker_has_a_warning(
+    tmp_path: Path, face: bytes, run_image: Run
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(face[:-2])
+    for options in ([], ["--isolate"]):
+        done = run_image(tmp_path / "a.jpg", "--json", *options)
+        assert done.returncode == 0
+        (row,) = rows(done)
+        assert len(row["faces"]) == 1
+        assert row["warning"] in done.stderr
+        assert row["error"] is None
+
+
+@requires_posix
+def test_rows_are_not_mixed_by_two_runs(album: Path, model: str, tmp_path: Path) -> None:
+    pipe, target = tmp_path / "slow.jpg", tmp_path / "rows.jsonl"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "fastfer.image", model, "--jsonl", str(target)]
+    slow = [*command, str(album / "blank.png"), str(pipe)]
+    with subprocess.Popen(slow, env=environment(), stdout=subprocess.DEVNULL) as running:
+        wait_until(lambda: target.exists() and target.stat().st_size > 0)
+        done = image(album / "blank.png", model, "--jsonl", target, "--overwrite")
+        assert done.returncode == 1
+        assert "rows.jsonl" in done.stderr
+        pipe.write_bytes((album / "blank.png").read_bytes())
+        assert running.wait(timeout=60) == 0
+    assert len(target.read_text("utf-8").splitlines()) == 2

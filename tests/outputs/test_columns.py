@@ -34,7 +34,7 @@ def test_columns_of_schema_2() -> None:
         *("quality", "low_quality", "emotion", "score", "uncertain", "valence", "arousal"),
         *EMOTIONS,
         *(f"raw_{name}" for name in EMOTIONS),
-        *("status", "classified", "confirmed", "error", "error_code"),
+        *("status", "classified", "confirmed", "error", "error_code", "warning", "saved_as"),
     ) == CSV_COLUMNS
     assert set(CSV_DTYPES.values()) == {"string", "Int64", "float64", "boolean"}
 
@@ -61,6 +61,8 @@ def test_json_object_of_a_photo() -> None:
         "faces": [face.to_dict()],
         "error": None,
         "error_code": None,
+        "warning": None,
+        "saved_as": None,
     }
     assert to_record(FAILED) == dict.fromkeys(JSON_KEYS) | {
         "schema": 2,

@@ -9,6 +9,7 @@ import pytest
 
 from fastfer.outputs.columns import CSV_COLUMNS
 from fastfer.outputs.csv_rows import CsvWriter
+from fastfer.results import PhotoResult
 from tests.helpers.results import frame, photo, photo_face, video_face, write_all
 
 
@@ -31,13 +32,25 @@ def test_booleans_are_words_and_null_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     write_all(CsvWriter(path), [frame(0, video_face(classified=False))])
     _, row = path.read_text("utf-8").splitlines()
-    assert row.endswith(",detected,false,true,,")
+    assert row.endswith(",detected,false,true,,,,")
 
 
 def test_bytes_that_are_not_utf8_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     write_all(CsvWriter(path), [photo("ảnh-\udce9.jpg", photo_face())])
     assert "ảnh-\\udce9.jpg,,,640," in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["=1+1.jpg", "+1.jpg", "-1.jpg", "@a.jpg", "\t=1", "-", "a.jpg"])
+def test_no_cell_is_a_formula(tmp_path: Path, name: str) -> None:
+    """The path in the cell names the same file."""
+    path = tmp_path / "a.csv"
+    failed = PhotoResult(name, None, f"{name}: no such file", "not_found")
+    write_all(CsvWriter(path), [photo(name, photo_face()), failed])
+    with path.open(encoding="utf-8", newline="") as file:
+        row, other = csv.DictReader(file)
+    assert row["source"] == other["source"] == (name if name in ("-", "a.jpg") else f"./{name}")
+    assert other["error"].startswith(("./", "a.jpg", "-:"))
 
 
 @pytest.mark.parametrize("name", ["=1+1.jpg", "+1.jpg", "-1.jpg", "@a.jpg", "\t=1.jpg", "ảnh.jpg"])

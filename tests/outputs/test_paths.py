@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fastfer.errors import UsageError
+from fastfer.errors import OutputError, UsageError
 from fastfer.outputs.paths import WholeFile, check_new, check_outputs, write_whole
 from tests.helpers.errors import raises
 
@@ -41,3 +41,32 @@ def test_a_failure_leaves_the_earlier_file_alone(tmp_path: Path) -> None:
     file.temporary.write_bytes(b"half")
     file.discard()
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_links_are_no_outputs(tmp_path: Path) -> None:
+    (tmp_path / "target").touch()
+    (tmp_path / "link").symlink_to("target")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("link", "dangling"):
+        with raises(UsageError, "would_overwrite", "--csv", name):
+            check_outputs({"--csv": tmp_path / name}, [])
+    if Path("/dev/stdout").exists():
+        check_outputs({"--csv": "/dev/stdout"}, [])
+
+
+def test_a_temporary_file_is_new_and_readable_like_any_other(tmp_path: Path) -> None:
+    first, second = WholeFile(tmp_path / "a.png"), WholeFile(tmp_path / "a.png")
+    assert first.temporary != second.temporary
+    assert first.temporary.stat().st_size == 0
+    (tmp_path / "plain").touch()
+    assert first.temporary.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    first.commit()
+    second.discard()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "plain"]
+
+
+def test_an_output_that_is_never_written_leaves_nothing(tmp_path: Path) -> None:
+    WholeFile(tmp_path / "a.png").discard()
+    assert list(tmp_path.iterdir()) == []
+    with raises(OutputError, "output_failed", "a.png"):
+        WholeFile(tmp_path / "no" / "a.png").temporary  # noqa: B018

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from fastfer.errors import OutputError, UsageError
 from fastfer.outputs.csv_rows import CsvWriter
 from fastfer.outputs.jsonl import JsonLinesWriter
+from tests.helpers.errors import raises
 from tests.helpers.results import frame, video_face, write_all
 
 RESULTS = [
@@ -78,3 +80,32 @@ def test_a_missing_folder(tmp_path: Path, writer: Any) -> None:
     with pytest.raises(OutputError, match="rows") as caught:
         writer(tmp_path / "no" / "rows")
     assert caught.value.code == "output_failed"
+
+
+@writers
+def test_links_are_refused(tmp_path: Path, writer: Any) -> None:
+    (tmp_path / "original").write_bytes(b"original")
+    (tmp_path / "symbolic").symlink_to("original")
+    (tmp_path / "hard").hardlink_to(tmp_path / "original")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("symbolic", "hard", "dangling"):
+        for resume in (False, True):
+            with raises(UsageError, "would_overwrite", name):
+                writer(tmp_path / name, resume=resume)
+    assert (tmp_path / "original").read_bytes() == b"original"
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks on Windows")
+@writers
+def test_two_writers_do_not_share_a_file(tmp_path: Path, writer: Any) -> None:
+    path = tmp_path / "rows"
+    first = writer(path)
+    first.write(RESULTS[0])
+    before = path.read_bytes()
+    for resume in (False, True):
+        with raises(OutputError, "output_in_use", "rows"):
+            writer(path, resume=resume)
+    assert path.read_bytes() == before
+    first.close()
+    write_all(writer(path), RESULTS)
