@@ -199,7 +199,7 @@ class FrameResult:
         """
         sv = _optional("supervision", "to_supervision()")
         names = [face.emotion for face in self.faces]
-        return sv.Detections(
+        detections: supervision.Detections = sv.Detections(
             xyxy=self.xyxy,
             confidence=np.array([face.score or 0.0 for face in self.faces], np.float32),
             class_id=np.array([-1 if n is None else EMOTIONS.index(n) for n in names], np.int64),
@@ -211,6 +211,7 @@ class FrameResult:
                 "quality": np.array([f.quality for f in self.faces], np.float32),
             },
         )
+        return detections
 
 
 @dataclass(frozen=True, slots=True)
