@@ -11,7 +11,7 @@ WITHOUT_TESTS = {
     "fastfer/cli/batch.py": "tests/batch",
     "fastfer/cli/merge.py": "tests/batch",
     "fastfer/cli/serve.py": "tests/server",
-    "fastfer/display/anonymize.py": "tests/server",
+    "fastfer/cli/studio.py": "tests/studio",
     "fastfer/display/font/make_font.py": "draws the font once; what it drew is tested by text.py",
     "fastfer/io/decode_pixels.py": "tests/io/test_hostile_pictures.py",
     "fastfer/io/decoded_picture.py": "tests/io/test_hostile_pictures.py",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, integer
 from fastfer.cli.limit_options import add_limit_options, make_limits
+from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
 from fastfer.errors import FastferError, InputError, OutputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.isolated_decoder import IsolatedDecoder
@@ -89,6 +91,7 @@ def make_parser(prog: str = "fastfer image") -> argparse.ArgumentParser:
         help="emotions per face in the table (default: 1)",
     )
     add_limit_options(parser)
+    add_privacy_options(parser)
     return parser
 
 
@@ -149,6 +152,7 @@ def _analyze_all(
     """Analyse the photos and write all outputs; returns the exit code."""
     code = passed_over = 0
     outputs: _Outputs | None = None
+    privacy = make_privacy_filter(args)
     with ExitStack() as stack:
         progress = stack.enter_context(terminal.Progress(len(names)))
         window = _open_window(args)
@@ -158,6 +162,9 @@ def _analyze_all(
                 progress.advance()
                 continue
             result, frame = _analyze(engine, loaded)
+            if result.result is not None and frame is not None:
+                frame = privacy.image(frame, result.result)
+                result = replace(result, result=privacy.result(result.result))
             if outputs is None:
                 # First the model: a refused one must not truncate the files of an earlier run.
                 engine.classifier  # noqa: B018

@@ -21,7 +21,7 @@ from fastfer.io.addresses import hide_passwords
 
 NAME: Final = "{name}"
 """Stands for the name of the source, without its suffix, in outputs that each source has."""
-_OWN_OUTPUTS: Final = ("save", "plot", "events")
+_OWN_OUTPUTS: Final = ("save", "plot", "report", "events")
 _ROWS: Final = ("jsonl", "csv")
 _CHILD: Final = "from fastfer.cli.video import run_child; run_child()"
 

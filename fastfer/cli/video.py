@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, interval, number, positive
+from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
 from fastfer.cli.video_input import STDIN, add_input_options, check_input, is_live, open_input
 from fastfer.io.addresses import is_camera
 
@@ -50,6 +51,7 @@ def make_parser(prog: str = "fastfer video") -> argparse.ArgumentParser:
     arguments.add_engine_options(parser)
     _add_tracking_options(parser)
     _add_output_options(parser)
+    add_privacy_options(parser)
     return parser
 
 
@@ -134,6 +136,12 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         "--plot", type=Path, metavar="FILE", help="write a picture of the emotions over time"
     )
     group.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write a page with people, best moments and a table, which opens offline: .html",
+    )
+    group.add_argument(
         "--legend",
         action="store_true",
         help="name the colours in a band below each frame of --save and of the window",
@@ -210,7 +218,7 @@ def _check_outputs(args: argparse.Namespace, jobs: Sequence[argparse.Namespace])
     for job in jobs:
         of = f" for {job.source}" if len(jobs) > 1 else ""
         rows[f"--events{of}"] = job.events
-        others |= {f"--save{of}": job.save, f"--plot{of}": job.plot}
+        others |= {f"--save{of}": job.save, f"--plot{of}": job.plot, f"--report{of}": job.report}
     inputs = [file for job in jobs if job.source is not None for file in files_of(job.source)]
     check_outputs(rows | others, [*inputs, *filter(None, [args.model])])
     if not (args.resume or args.overwrite):
@@ -241,6 +249,7 @@ def _analyze(
     engine.classifier  # noqa: B018 - an unusable model must not truncate files of an earlier run.
     pipeline = VideoPipeline(engine, options)
     stats = RunStats()
+    privacy = make_privacy_filter(args)
     annotator = FrameAnnotator(args.lang, legend=args.legend, top2=args.top2)
     with ExitStack() as stack:
         # Called after all outputs are closed, also after an error or Ctrl-C.
@@ -251,10 +260,15 @@ def _analyze(
         stack.callback(_show_notes, source.notes)
         for frame, result in pipeline.run(source):
             stats.write(result)
-            for output in outputs:
-                output.write(result, frame.image if output.wants_image(result) else None)
-            if player is not None:
-                more = player.play(frame.image, result)
+            result = privacy.result(result)
+            wanting = [output.wants_image(result) for output in outputs]
+            image = None
+            if player is not None or any(wanting):
+                image = privacy.image(frame.image, result)
+            for output, wants in zip(outputs, wanting, strict=True):
+                output.write(result, image if wants else None)
+            if player is not None and image is not None:
+                more = player.play(image, result)
                 source.notes += player.notes
                 player.notes.clear()
                 if not more:
@@ -310,6 +324,10 @@ def _open_outputs(
         from fastfer.outputs.plot import PlotWriter
 
         add(PlotWriter(args.plot, lang=args.lang))
+    if args.report:
+        from fastfer.outputs.report import ReportWriter
+
+        add(ReportWriter(args.report, 1 / source.fps, lang=args.lang))
     if args.save:
         from fastfer.outputs.annotated_video import AnnotatedVideoWriter
 

@@ -16,8 +16,9 @@ Part = Literal["faces", "eyes"]
 PARTS: Final[tuple[Part, ...]] = ("faces", "eyes")
 FACE_MARGIN: Final = 0.15
 """Share of a box by which the hidden ellipse extends beyond it on each side."""
-BLOCKS: Final = 8
-"""Blocks across a face. No more detail survives, with either method."""
+BLOCKS: Final = 4
+"""Samples across a face. No more detail survives, with either method: with eight, expressions were
+still legible, and the detector found two of three faces again."""
 
 
 @dataclass(frozen=True, slots=True)

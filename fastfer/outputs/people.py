@@ -58,6 +58,8 @@ class _Person:
 class PeopleCollector(Output[VideoFrameResult]):
     """Collects what a page about a video shows, in memory that does not grow with its length."""
 
+    needs_image = True
+
     def __init__(self, frame_seconds: float) -> None:
         """``frame_seconds``: nominal duration of a frame, until it has been measured."""
         self._times = FrameTimes(frame_seconds)

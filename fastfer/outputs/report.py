@@ -26,6 +26,8 @@ POLICY: Final = (
 class ReportWriter(Output[VideoFrameResult]):
     """Collects a video and writes its report at the end."""
 
+    needs_image = True
+
     def __init__(self, path: Path, frame_seconds: float, *, lang: Language = "en") -> None:
         """
         Args:

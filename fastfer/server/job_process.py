@@ -126,7 +126,12 @@ def _outputs(
         PlotWriter(folder / "plot.png", lang=lang),
         ReportWriter(folder / "report.html", seconds, lang=lang),
         PeopleFile(folder / "people.json", seconds),
-        AnnotatedVideoWriter(folder / "annotated.mp4", source.fps, FrameAnnotator(lang)),
+        AnnotatedVideoWriter(
+            folder / "annotated.mp4",
+            source.fps,
+            FrameAnnotator(lang),
+            media=getattr(source, "media", None),
+        ),
     ]
     if importlib.util.find_spec("pyarrow") is not None:
         from fastfer.server.parquet import ParquetFile

@@ -14,6 +14,8 @@ from fastfer.results import VideoFrameResult
 class PeopleFile(Output[VideoFrameResult]):
     """Writes what :class:`~fastfer.outputs.people.PeopleCollector` has collected."""
 
+    needs_image = True
+
     def __init__(self, path: Path, frame_seconds: float) -> None:
         self._path = path
         self._people = PeopleCollector(frame_seconds)

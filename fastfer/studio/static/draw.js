@@ -30,13 +30,13 @@ function hidden(face, part) {
   return [(ax + bx) / 2, (ay + by) / 2, reach, Math.max(0.5 * reach, 0.18 * h)];
 }
 
-// Hide faces or eyes of what is already on the canvas, by eight blocks across a face.
+// Hide faces or eyes of what is already on the canvas, by four samples across a face, as the library does.
 export function hide(context, faces, part, pixelate = false) {
   if (!part) return;
   const small = document.createElement("canvas");
   for (const face of faces) {
     const [cx, cy, rx, ry] = hidden(face, part);
-    const block = Math.max(1, face.box[2] / 8);
+    const block = Math.max(1, face.box[2] / 4);
     small.width = Math.max(1, Math.round((2 * rx) / block));
     small.height = Math.max(1, Math.round((2 * ry) / block));
     const area = [cx - rx, cy - ry, 2 * rx, 2 * ry];
