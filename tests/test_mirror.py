@@ -28,6 +28,7 @@ WITHOUT_TESTS = {
 WHOLE = ("batch", "server", "studio", "watch")
 """Folders that are tested by running the whole; a module there may have no test file of its own."""
 WITHOUT_MODULE = {
+    "tests/test_conftest.py": "of the tests themselves",
     "tests/test_mirror.py": "of the tests themselves",
     "tests/classifiers/test_heads.py": "classifiers/native.py: networks with several heads",
     "tests/classifiers/test_priors.py": "classifiers/native.py: class priors",
@@ -42,6 +43,7 @@ WITHOUT_MODULE = {
 }
 """Test files that belong to no single module, and why."""
 FOLDERS = {
+    "benchmarks": "benchmarks",
     "cext": "C",
     "docs": "documentation",
     "packaging": "distributions",
@@ -89,3 +91,12 @@ def test_every_test_file_has_a_module_of_its_name() -> None:
         if path.relative_to(ROOT).parts[1] not in {*FOLDERS, *WHOLE}
     }
     assert found - expected - {"tests/test_init.py"} == set(WITHOUT_MODULE)
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for package in ("fastfer", "training", "benchmarks", "tests")
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > 500} == {}
