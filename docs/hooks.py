@@ -84,7 +84,7 @@ def _csv_columns() -> str:
 
 
 def _table_columns() -> str:
-    from fastfer.batch.schema import schema
+    from fastfer.outputs.parquet_schema import schema
 
     rows = "\n".join(f"| `{field.name}` | {html.escape(str(field.type))} |" for field in schema())
     return f"| column | Arrow type |\n| --- | --- |\n{rows}"

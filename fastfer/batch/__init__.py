@@ -3,7 +3,7 @@
 :func:`fastfer.batch.run` is ``fastfer batch`` as a function. :class:`fastfer.batch.Analyzer` is a
 picklable callable for engines that distribute work, such as Ray, Spark and Dask;
 :mod:`fastfer.batch.ray` is a pipeline for the first. The columns are those of
-:mod:`fastfer.batch.schema`.
+:mod:`fastfer.outputs.parquet_schema`.
 """
 
 from __future__ import annotations

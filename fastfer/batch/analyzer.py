@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
-from fastfer.batch import schema
 from fastfer.batch.setup import Setup
 from fastfer.batch.tasks import Prepared, TaskRunner, load
 from fastfer.batch.units import Unit
 from fastfer.errors import FastferError, InputError, UsageError
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.outputs import parquet_schema as schema
 
 if TYPE_CHECKING:
     import pyarrow
@@ -71,8 +71,9 @@ class Analyzer:
                 names the photos.
 
         Returns:
-            The columns of :func:`fastfer.batch.schema.schema` as arrays of one length. Integers
-            that may be missing are float64, with NaN; text that may be missing is ``None``.
+            The columns of :func:`fastfer.outputs.parquet_schema.schema` as arrays of one length.
+            Integers that may be missing are float64, with NaN; text that may be missing is
+            ``None``.
         """
         table = self.table(batch)
         columns = {}

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fastfer import __version__
-from fastfer.batch import schema
 from fastfer.batch.films import Films
 from fastfer.batch.journal import Journal
 from fastfer.batch.pool import Finished, InlinePool, Pool, ProcessPool
@@ -26,6 +25,7 @@ from fastfer.batch.worker import peak_memory
 from fastfer.errors import FastferError, OutputError, UsageError
 from fastfer.inference import cpus
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.outputs import parquet_schema as schema
 from fastfer.validation import check_choice, check_integer, check_positive, check_range
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fastfer.batch.formats import format_of
 from fastfer.batch.units import key_of
 from fastfer.errors import InputError, UsageError
 from fastfer.outputs.base import write_error
 from fastfer.outputs.paths import WholeFile, check_new, check_outputs
+from fastfer.outputs.table_formats import format_of
 
 
 def merge(tables: Sequence[str], out: str, *, overwrite: bool = False) -> int:

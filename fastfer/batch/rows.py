@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastfer.batch.formats import TableFormat
 from fastfer.batch.units import Unit
 from fastfer.errors import FastferError
 from fastfer.io.addresses import hide_passwords
+from fastfer.outputs.table_formats import TableFormat
 
 if TYPE_CHECKING:
     from fastfer.results import PhotoResult, VideoFrameResult

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from fastfer.batch.formats import TableFormat
 from fastfer.batch.rows import Piece, count_frame, encode, failed
 from fastfer.batch.setup import Setup
 from fastfer.batch.units import Unit
@@ -24,6 +23,7 @@ from fastfer.batch.videos import PIECE_FRAMES, VideoReader
 from fastfer.errors import FastferError
 from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.kernels.boxes import iou
+from fastfer.outputs.table_formats import TableFormat
 
 if TYPE_CHECKING:
     from fastfer.results import VideoFrameResult

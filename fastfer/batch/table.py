@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from fastfer.batch.formats import TableFormat, format_of
 from fastfer.batch.journal import Journal
 from fastfer.batch.units import filesystem
 from fastfer.errors import OutputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.outputs.base import write_error
+from fastfer.outputs.table_formats import TableFormat, format_of
 
 SHARD_ROWS: Final = 1_000_000
 """Rows from which a file of a folder is complete."""

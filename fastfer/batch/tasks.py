@@ -10,13 +10,13 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from fastfer.batch.formats import TableFormat, format_of
 from fastfer.batch.rows import Piece, count_photo, encode_photos, failed
 from fastfer.batch.segments import Join, Plan, Segment, SegmentDone, plan, run_segment
 from fastfer.batch.setup import Setup
 from fastfer.batch.units import Unit
 from fastfer.batch.videos import VideoReader, whole_video
 from fastfer.errors import FastferError, InputError
+from fastfer.outputs.table_formats import TableFormat, format_of
 
 if TYPE_CHECKING:
     from fastfer.batch.photos import DecodedPhoto, PhotoAnalyzer

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from fastfer.batch.formats import TableFormat
 from fastfer.batch.rows import Piece, count_frame, encode, failed
 from fastfer.batch.setup import Setup
 from fastfer.batch.units import Unit
 from fastfer.errors import FastferError
+from fastfer.outputs.table_formats import TableFormat
 
 if TYPE_CHECKING:
     from fastfer.engine import Engine

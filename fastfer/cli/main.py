@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "studio": ("studio", "analyse photos, the webcam and videos in the browser"),
     "serve": ("serve", "answer HTTP requests: pictures, videos, streams"),
     "batch": ("batch", "analyse folders, archives and object stores into one table, resumable"),
+    "watch": ("watch", "analyse many cameras into files, MQTT and webhooks"),
     "merge": ("merge", "join tables of several jobs into one"),
     "models": ("models", "list, download and verify networks that are not bundled"),
     "doctor": ("doctor", "check the installation; print versions for bug reports"),

@@ -112,6 +112,9 @@ def test_inline_command(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("webcam.py", ["clip.mp4"]),
         ("own_detector.py", ["photo.jpg"]),
         ("own_network.py", ["unlabelled.onnx", "photo.jpg"]),
+        ("ray_photos.py", ["photos", "faces"]),
+        ("spark_photos.py", ["photos", "faces"]),
+        ("dask_photos.py", ["photos", "faces"]),
         ("client.py", ["photo.jpg"]),
     ],
 )
@@ -126,6 +129,9 @@ def test_example(
 ) -> None:
     if script == "client.py":
         monkeypatch.setenv("FASTFER_URL", request.getfixturevalue("server_url"))
+    engine = {"ray_photos.py": "ray", "spark_photos.py": "pyspark", "dask_photos.py": "distributed"}
+    if script in engine:
+        pytest.importorskip(engine[script], reason="needs the extra cluster")
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     run_script(ROOT / "examples" / script, arguments, monkeypatch)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from fastfer.batch import schema
 from fastfer.errors import UsageError
+from fastfer.outputs import parquet_schema as schema
 from fastfer.outputs.columns import CSV_COLUMNS, to_record, to_rows
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Many cameras in one process: one engine, fair shares, rows to files, MQTT and webhooks."""

@@ -1,0 +1,252 @@
+"""The file that ``fastfer watch`` reads, see ``docs/how-to/many-cameras.md``."""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from fastfer.errors import UsageError
+from fastfer.io.open_source import CameraOptions
+from fastfer.pipeline.video_pipeline import VideoOptions
+from fastfer.validation import check_choice, check_integer, check_positive, check_range
+
+T = TypeVar("T")
+
+Rows = Literal["all", "faces"]
+ROWS: Final = ("all", "faces")
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One ``[[camera]]``."""
+
+    name: str
+    """Of its rows, files and topics."""
+    source: str | int
+    """URL, path, or number of a camera."""
+    fps: float = math.inf
+    """Most frames per second that are analysed."""
+    share: float = 1.0
+    """Its part of the processor time, relative to other cameras, when there is too little."""
+    stall: float = 5.0
+    """Seconds without a frame after which it is opened again."""
+    size: tuple[int, int] | None = None
+    """Frame size to request from a local camera."""
+    fourcc: str | None = None
+    """Pixel format to request from a local camera."""
+
+    def __post_init__(self) -> None:
+        valid = self.name and all(c.isalnum() or c in "-_." for c in self.name)
+        if not valid or self.name.startswith("."):
+            raise UsageError(
+                f"camera name {self.name!r}: use letters, digits, - and _; it is part of file names"
+            )
+        check_positive(fps=self.fps, share=self.share, stall=self.stall)
+
+    @property
+    def options(self) -> CameraOptions:
+        """How to open it; it is never given up."""
+        size = None if self.size is None else (self.size[0], self.size[1])
+        return CameraOptions(size=size, stall=self.stall, give_up=math.inf, fourcc=self.fourcc)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """``[files]``: rows in one folder for each camera."""
+
+    folder: str
+    format: Literal["parquet", "jsonl"] = "parquet"
+    rotate: float = 600.0
+    """Seconds of each file. A file of Parquet appears when it is complete."""
+    rows: Rows = "all"
+
+    def __post_init__(self) -> None:
+        check_choice(format=(self.format, ("parquet", "jsonl")), rows=(self.rows, ROWS))
+        check_positive(rotate=self.rotate)
+
+
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """``[mqtt]``: a message for each frame."""
+
+    host: str = "localhost"
+    port: int = 1883
+    topic: str = "fastfer/{camera}"
+    qos: int = 1
+    username: str | None = None
+    password_env: str | None = None
+    """Environment variable with the password."""
+    tls: bool = False
+    rows: Rows = "faces"
+    queue: int = 1000
+    """Messages that wait for a broker that is away; more are dropped and counted."""
+
+    def __post_init__(self) -> None:
+        check_integer(port=(self.port, 1, 65535), qos=(self.qos, 0, 2), queue=(self.queue, 1))
+        check_choice(rows=(self.rows, ROWS))
+
+    @property
+    def password(self) -> str | None:
+        """The password."""
+        return secret(self.password_env)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """``[webhook]``: POST requests with the rows of about a second."""
+
+    url: str
+    rows: Rows = "faces"
+    every: float = 1.0
+    """Seconds from one request to the next."""
+    retry_for: float = 300.0
+    """Seconds for which a request that fails is repeated, less and less often."""
+    timeout: float = 10.0
+    secret_env: str | None = None
+    """Environment variable with the key of the signature in ``X-Fastfer-Signature``."""
+    queue: int = 1000
+    """Frames that wait; more are dropped and counted."""
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise UsageError(f"webhook url {self.url!r} must begin with http:// or https://")
+        check_positive(every=self.every, timeout=self.timeout)
+        check_range(retry_for=(self.retry_for, 0))
+        check_integer(queue=(self.queue, 1))
+        check_choice(rows=(self.rows, ROWS))
+
+    @property
+    def secret(self) -> str | None:
+        """The key of the signature."""
+        return secret(self.secret_env)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """``[metrics]``: numbers for Prometheus."""
+
+    port: int = 9110
+    """0 takes a free one."""
+    host: str = "127.0.0.1"
+
+    def __post_init__(self) -> None:
+        check_integer(port=(self.port, 0, 65535))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file."""
+
+    cameras: tuple[Camera, ...]
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    video: VideoOptions = field(default_factory=VideoOptions)
+    files: Files | None = None
+    mqtt: Mqtt | None = None
+    webhook: Webhook | None = None
+    metrics: Metrics | None = None
+
+
+_ENGINE: Final = (
+    *("detector", "model", "head", "prior", "threads", "min_face", "detect_size", "min_quality"),
+)
+
+
+def read_config(path: str | os.PathLike[str]) -> Config:
+    """Read and check the file.
+
+    Raises:
+        UsageError: it is missing (``not_found``), no TOML, or holds a name or value that is not
+            known.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file", code="not_found") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    try:
+        return parse_config(text)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}", code=error.code) from None
+
+
+def parse_config(text: str) -> Config:
+    """As :func:`read_config`, for the text of the file."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"no TOML: {error}") from None
+    known = {"camera", "engine", "video", "files", "mqtt", "webhook", "metrics"}
+    _check_names("file", values, known)
+    cameras = tuple(_section(Camera, "camera", entry) for entry in _list(values, "camera"))
+    if not cameras:
+        raise UsageError("no [[camera]]; add at least one")
+    names = [camera.name for camera in cameras]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageError(f"two cameras are named {', '.join(sorted(twice))}")
+    engine = values.get("engine", {})
+    _check_names("[engine]", engine, set(_ENGINE))
+    config = Config(
+        cameras,
+        engine,
+        _section(VideoOptions, "video", values.get("video", {})),
+        _optional(Files, "files", values),
+        _optional(Mqtt, "mqtt", values),
+        _optional(Webhook, "webhook", values),
+        _optional(Metrics, "metrics", values),
+    )
+    if not (config.files or config.mqtt or config.webhook):
+        raise UsageError("no output; add [files], [mqtt] or [webhook]")
+    return config
+
+
+def secret(variable: str | None) -> str | None:
+    """The value of an environment variable.
+
+    Raises:
+        UsageError: it is not set.
+    """
+    if variable is None:
+        return None
+    if variable not in os.environ:
+        raise UsageError(f"the environment variable {variable} is not set")
+    return os.environ[variable]
+
+
+def _list(values: Mapping[str, Any], name: str) -> list[Any]:
+    found = values.get(name, [])
+    if not isinstance(found, list):
+        raise UsageError(f"write [[{name}]], with two brackets")
+    return found
+
+
+def _optional(kind: type[T], name: str, values: Mapping[str, Any]) -> T | None:
+    return _section(kind, name, values[name]) if name in values else None
+
+
+def _section(kind: type[T], name: str, values: Any) -> T:
+    if not isinstance(values, dict):
+        raise UsageError(f"[{name}] must be a table")
+    _check_names(f"[{name}]", values, {f.name for f in fields(kind)})  # type: ignore[arg-type]
+    try:
+        return kind(**values)
+    except TypeError as error:
+        if "required" in str(error) or "missing" in str(error):
+            missing = str(error).rpartition(": ")[2]
+            raise UsageError(f"[{name}]: missing {missing}") from None
+        raise UsageError(f"[{name}]: a value of the wrong type: {error}") from None
+
+
+def _check_names(where: str, values: Mapping[str, Any], known: set[str]) -> None:
+    for name in values:
+        if name not in known:
+            raise UsageError(
+                f"{where}: unknown name {name!r}; choose from {', '.join(sorted(known))}",
+                code="unknown_option",
+            )

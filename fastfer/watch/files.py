@@ -1,0 +1,117 @@
+"""Rows in files: a folder for each camera, and a new file every some minutes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from fastfer.outputs.columns import to_record
+from fastfer.outputs.table_formats import Parquet
+from fastfer.results import VideoFrameResult
+from fastfer.watch.config import Files
+from fastfer.watch.sinks import Sink
+
+FLUSH_ROWS = 256
+"""Frames that are encoded together."""
+
+
+class FileSink(Sink):
+    """Writes one file at a time for each camera.
+
+    A file is named after the time (UTC) of its first row. Parquet is written under a hidden name,
+    and renamed when it is complete; JSON Lines grow line by line.
+    """
+
+    name = "files"
+
+    def __init__(self, config: Files, say: Callable[[str], None]) -> None:
+        """Prepare the folder."""
+        super().__init__(config.rows, 10_000, say)
+        self._config = config
+        self._open: dict[str, _ParquetFile | _LinesFile] = {}
+        make = _ParquetFile if config.format == "parquet" else _LinesFile
+        self._make: Callable[[Path, float], _ParquetFile | _LinesFile] = make
+        if config.format == "parquet":
+            Parquet().encode([])  # Says what is missing now, not with the first row.
+
+    def _take(self, result: VideoFrameResult, now: float) -> None:
+        file = self._open.get(result.source)
+        if file is not None and now - file.begun >= self._config.rotate:
+            self._close_file(result.source)
+            file = None
+        if file is None:
+            folder = Path(self._config.folder, result.source)
+            folder.mkdir(parents=True, exist_ok=True)
+            file = self._open[result.source] = self._make(folder, now)
+        file.add(result, now)
+        self.sent += 1
+
+    def _idle(self) -> None:
+        now = time.time()
+        for name, file in list(self._open.items()):
+            if now - file.begun >= self._config.rotate:
+                self._guarded(lambda n=name: self._close_file(n))  # type: ignore[misc]
+
+    def _finish(self) -> None:
+        for name in list(self._open):
+            self._guarded(lambda n=name: self._close_file(n))  # type: ignore[misc]
+
+    def _close_file(self, name: str) -> None:
+        self._open.pop(name).close()
+
+
+class _ParquetFile:
+    def __init__(self, folder: Path, now: float) -> None:
+        self.begun = now
+        self._path = folder / f"{_stamp(now)}.parquet"
+        self._hidden = folder / f".{_stamp(now)}.writing"
+        self._format = Parquet()
+        self._file = self._format.open(self._hidden)
+        self._results: list[VideoFrameResult] = []
+
+    def add(self, result: VideoFrameResult, now: float) -> None:
+        self._results.append(result)
+        if len(self._results) >= FLUSH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.add(self._format.encode(self._results)[0])
+        self._results = []
+
+    def close(self) -> None:
+        try:
+            if self._results:
+                self._flush()
+        finally:
+            self._file.close()
+        self._hidden.replace(self._path)
+
+
+class _LinesFile:
+    def __init__(self, folder: Path, now: float) -> None:
+        self.begun = now
+        path = folder / f"{_stamp(now)}.jsonl"
+        self._file: IO[bytes] = path.open("ab", 0)
+
+    def add(self, result: VideoFrameResult, now: float) -> None:
+        self._file.write(encode(result, now) + b"\n")
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+
+def encode(result: VideoFrameResult, now: float) -> bytes:
+    """The JSON object of a frame, with the time of day (``time``, UTC)."""
+    moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+    record: dict[str, Any] = {"time": moment, **to_record(result)}
+    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _stamp(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H-%M-%S-%fZ")

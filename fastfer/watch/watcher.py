@@ -1,0 +1,181 @@
+"""The loop of ``fastfer watch``.
+
+Takes frames from the cameras in fair shares, analyses them with one engine, and hands the results
+to the receivers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fastfer.errors import FastferError
+from fastfer.pipeline.push_tracker import Tracker
+from fastfer.watch.config import Config
+from fastfer.watch.feeds import Feed, Shares
+from fastfer.watch.files import FileSink
+from fastfer.watch.metrics import MetricsServer
+from fastfer.watch.mqtt import MqttSink
+from fastfer.watch.sinks import Sink
+from fastfer.watch.webhook import WebhookSink
+
+if TYPE_CHECKING:
+    from fastfer.engine import Engine
+    from fastfer.io.frame_source import VideoFrame
+
+
+class Watcher:
+    """Runs the cameras of a configuration."""
+
+    def __init__(self, config: Config, say: Callable[[str], None]) -> None:
+        """Load the engine and connect the receivers.
+
+        Args:
+            config: of :func:`fastfer.watch.config.read_config`.
+            say: prints an event for the user; called in several threads.
+
+        Raises:
+            FastferError: the engine cannot be loaded, or a receiver cannot be made.
+        """
+        from fastfer.engine import Engine
+
+        self.feeds: dict[str, Feed] = {}
+        self.sinks: dict[str, Sink] = {}
+        self.metrics: MetricsServer | None = None
+        self.frames = 0
+        """Frames analysed so far."""
+        self._say = say
+        self._config = config
+        self._engine: Engine = Engine(**config.engine)
+        self._trackers: dict[str, Tracker] = {}
+        self._shares = Shares()
+        self._ready = threading.Condition()
+        self._stopping = False
+        self._next_config: Config | None = None
+        try:
+            for name in ("files", "mqtt", "webhook"):
+                self._open_sink(name, config)
+            if config.metrics is not None:
+                self.metrics = MetricsServer(config.metrics, self)
+        except BaseException:
+            self._close_outputs()
+            raise
+
+    def run(self) -> None:
+        """Analyse until :meth:`stop`, or until all recordings have ended."""
+        try:
+            for camera in self._config.cameras:
+                self._start(camera.name)
+            while self._step():
+                pass
+        finally:
+            for feed in self.feeds.values():
+                feed.close()
+            self._close_outputs()
+
+    def stop(self) -> None:
+        """Let :meth:`run` end after the frame it works on; may be called in a signal handler's
+        thread or another one."""
+        self._stopping = True
+
+    def reload(self, config: Config) -> None:
+        """Go on with another configuration, before the next frame.
+
+        Cameras and receivers that did not change are left alone. The engine and the options of
+        videos need a restart.
+        """
+        self._next_config = config
+
+    def _step(self) -> bool:
+        """Analyse one frame, or wait a moment for one; False at the end."""
+        if self._next_config is not None:
+            config, self._next_config = self._next_config, None
+            self._apply(config)
+        with self._ready:
+            feeds = list(self.feeds.values())
+            feed = self._shares.next(feeds)
+            if feed is None:
+                if self._stopping or all(f.ended for f in feeds):
+                    return False
+                self._ready.wait(0.25)
+                return not self._stopping
+            frame = feed.take()
+        if self._stopping:
+            return False
+        self._analyze(feed, frame)
+        return True
+
+    def _analyze(self, feed: Feed, frame: VideoFrame) -> None:
+        name = feed.camera.name
+        now, begin = time.time(), time.perf_counter()
+        tracker = self._trackers.get(name)
+        try:
+            if tracker is None:
+                tracker = self._trackers[name] = Tracker(self._engine, options=self._config.video)
+            result = tracker.update(frame.image, frame.pts)
+        except FastferError as error:  # After an outage the times of a camera begin anew.
+            self._trackers.pop(name, None)
+            self._say(f"{name}: {error}; tracking begins anew")
+            return
+        seconds = time.perf_counter() - begin
+        self._shares.spent(feed, seconds)
+        self.frames += 1
+        result = replace(result, source=name, frame_index=frame.index)
+        for sink in self.sinks.values():
+            sink.put(result, now)
+        if self.metrics is not None:
+            self.metrics.frame(name, len(result), seconds)
+
+    # --- Configuration ---------------------------------------------------------------------------
+
+    def _apply(self, config: Config) -> None:
+        before, self._config = self._config, config
+        if (config.engine, config.video) != (before.engine, before.video):
+            self._say("[engine] and [video] changed: restart to use them")
+            self._config = replace(config, engine=before.engine, video=before.video)
+        if config.metrics != before.metrics:
+            self._say("[metrics] changed: restart to use it")
+        cameras = {camera.name: camera for camera in config.cameras}
+        for name, feed in list(self.feeds.items()):
+            if cameras.get(name) != feed.camera:
+                feed.close()
+                del self.feeds[name]
+                self._trackers.pop(name, None)
+        for name in cameras:
+            if name not in self.feeds:
+                self._start(name)
+        for name in ("files", "mqtt", "webhook"):
+            if getattr(config, name) != getattr(before, name):
+                old = self.sinks.pop(name, None)
+                if old is not None:
+                    old.close()
+                try:
+                    self._open_sink(name, config)
+                except FastferError as error:
+                    self._say(f"[{name}]: {error}; there is none until the file is read again")
+        self._say(f"read again: {len(cameras)} cameras")
+
+    def _start(self, name: str) -> None:
+        camera = next(camera for camera in self._config.cameras if camera.name == name)
+        self.feeds[name] = Feed(camera, self._ready, self._say)
+
+    def _open_sink(self, name: str, config: Config) -> None:
+        sink: Sink | None = None
+        if name == "files" and config.files is not None:
+            sink = FileSink(config.files, self._say)
+        elif name == "mqtt" and config.mqtt is not None:
+            sink = MqttSink(config.mqtt, self._say)
+        elif name == "webhook" and config.webhook is not None:
+            sink = WebhookSink(config.webhook, self._say)
+        if sink is not None:
+            sink.start()
+            self.sinks[name] = sink
+
+    def _close_outputs(self) -> None:
+        for sink in self.sinks.values():
+            sink.close()
+        if self.metrics is not None:
+            self.metrics.close()

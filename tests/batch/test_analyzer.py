@@ -1,0 +1,49 @@
+"""The callable for clusters: rows equal those of a job, pickles hold no models."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from fastfer.batch import Analyzer
+from fastfer.errors import UsageError
+from tests.helpers.batch_jobs import rows, run
+from tests.helpers.errors import raises
+
+
+def test_paths_and_bytes_give_the_rows_of_a_job(
+    album: Path, tmp_path: Path, real_engine: dict[str, Any]
+) -> None:
+    run([album], tmp_path / "t.parquet", real_engine)
+    paths = sorted(map(str, album.rglob("*.jpg")))
+    analyzer = Analyzer(**real_engine)
+    copy = pickle.loads(pickle.dumps(analyzer))
+    contents = np.array([Path(path).read_bytes() for path in paths], object)
+    by_path = analyzer({"path": np.array(paths)})
+    by_bytes = copy({"path": np.array(paths), "bytes": contents})
+    table = rows(tmp_path / "t.parquet")
+    for found in (by_path, by_bytes):
+        assert list(found["source"]) == [r["source"] for r in table]
+        assert list(found["emotion"]) == [r["emotion"] for r in table]
+        assert found["happy"].dtype == np.float32
+        assert np.array_equal(
+            found["happy"], np.array([r["happy"] for r in table], np.float32), equal_nan=True
+        )
+        assert set(found["error_code"]) == {None, "truncated"}
+    loaded = analyzer._runner
+    analyzer({"path": np.array(paths[:1])})
+    assert analyzer._runner is loaded
+    assert len(pickle.dumps(analyzer)) < 2000
+
+
+def test_batches_without_photos(real_engine: dict[str, Any]) -> None:
+    analyzer = Analyzer(**real_engine)
+    assert len(analyzer({"path": np.array([], str)})["source"]) == 0
+    with raises(UsageError, "usage"):
+        analyzer({"image": np.zeros((1, 8, 8, 3), np.uint8)})

@@ -1,0 +1,85 @@
+"""The file of cameras: what it may hold."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from fastfer.errors import UsageError
+from fastfer.watch.config import parse_config, read_config
+from tests.helpers.errors import raises
+
+GOOD = """
+[engine]
+min_quality = 0.3
+[video]
+detect_every = 4
+[files]
+folder = "rows"
+[mqtt]
+host = "broker"
+password_env = "FASTFER_TEST_PASSWORD"
+[webhook]
+url = "https://example.org/faces"
+[metrics]
+port = 9110
+[[camera]]
+name = "door"
+source = "rtsp://camera/1"
+fps = 5
+[[camera]]
+name = "hall"
+source = 0
+size = [640, 480]
+"""
+
+
+def test_all_sections(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config(GOOD)
+    door, hall = config.cameras
+    assert (door.fps, hall.source, hall.options.size) == (5, 0, (640, 480))
+    assert hall.options.give_up == math.inf
+    assert config.video.detect_every == 4
+    assert config.engine == {"min_quality": 0.3}
+    assert config.mqtt is not None
+    with raises(UsageError, "usage", "FASTFER_TEST_PASSWORD"):
+        config.mqtt.password  # noqa: B018
+    monkeypatch.setenv("FASTFER_TEST_PASSWORD", "x")
+    assert config.mqtt.password == "x"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ("min_quality", "quality", "unknown_option"),
+        ("[files]", "[file]", "unknown_option"),
+        ("fps = 5", "fps = 0", "out_of_range"),
+        ("fps = 5", "fps = 'fast'", "out_of_range"),
+        ("[mqtt]", "format = 'xml'\n[mqtt]", "out_of_range"),
+        ('folder = "rows"', "", "usage"),
+        ('"hall"', '"door"', "usage"),
+        ('"hall"', '"../hall"', "usage"),
+        ("https://", "ftp://", "usage"),
+        ("port = 9110", "port = 70000", "out_of_range"),
+        ("[[camera]]", "[camera]", "usage"),
+        ("[mqtt]", "[mqtt", "usage"),
+    ],
+)
+def test_mistakes(before: str, after: str, code: str) -> None:
+    text = GOOD.replace(before, after, 1)
+    if before == "[[camera]]":
+        text = GOOD[: GOOD.index("[[camera]]")] + "[camera]\nname = 'a'\nsource = 0\n"
+    with raises(UsageError, code):
+        parse_config(text)
+
+
+def test_files_that_hold_nothing(tmp_path: Path) -> None:
+    with raises(UsageError, "not_found"):
+        read_config(tmp_path / "none.toml")
+    (tmp_path / "a.toml").write_text("[files]\nfolder = 'x'\n")
+    with raises(UsageError, "usage", "a.toml"):
+        read_config(tmp_path / "a.toml")
+    with raises(UsageError, "usage"):
+        parse_config("[[camera]]\nname = 'a'\nsource = 0\n")

@@ -1,0 +1,285 @@
+"""Cameras, receivers, metrics and signals, with real streams, brokers and servers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from fastfer.errors import OutputError
+from fastfer.watch.config import parse_config
+from fastfer.watch.watcher import Watcher
+from tests.helpers.cameras import StallingServer
+from tests.helpers.commands import environment
+from tests.helpers.errors import raises
+from tests.helpers.markers import requires_posix
+from tests.helpers.waiting import wait_until
+
+Stream = Callable[[int], StallingServer]
+
+
+def camera(name: str, source: object, more: str = "") -> str:
+    return f"[[camera]]\nname = '{name}'\nsource = '{source}'\n{more}\n"
+
+
+@contextmanager
+def watching(text: str, said: list[str]) -> Iterator[Watcher]:
+    """A watcher that runs in a thread."""
+    watcher = Watcher(parse_config(text), said.append)
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+        thread.join()
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    found = [json.loads(x) for f in sorted(folder.glob("*.jsonl")) for x in f.open()]
+    return sorted(found, key=lambda row: row["frame_index"])
+
+
+def test_recordings_lose_no_frame(clip: Path, tmp_path: Path, engine: str, said: list[str]) -> None:
+    text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n"
+    Watcher(parse_config(text + camera("a", clip) + camera("b", clip)), said.append).run()
+    for name in "ab":
+        rows = lines(tmp_path / name)
+        assert [row["frame_index"] for row in rows] == list(range(30))
+        assert all(row["source"] == name and row["faces"] for row in rows)
+    assert len(said) == 2  # Both have ended.
+
+
+def test_parquet_files_rotate(clip: Path, tmp_path: Path, engine: str, said: list[str]) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    text = engine + f"[files]\nfolder = '{tmp_path}'\nrotate = 0.05\n"
+    Watcher(parse_config(text + camera("a", clip)), said.append).run()
+    files = sorted((tmp_path / "a").iterdir())
+    assert len(files) > 1
+    assert {file.suffix for file in files} == {".parquet"}
+    assert sum(pq.read_metadata(file).num_rows for file in files) == 30
+
+
+def test_cameras_that_cannot_be_opened_are_tried_again(
+    stream: Stream, tmp_path: Path, engine: str, said: list[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n"
+    text += camera("gone", f"http://127.0.0.1:{port}/live") + camera("here", stream(200).url)
+    with watching(text, said) as watcher:
+        wait_until(lambda: watcher.frames > 3 and any("gone" in line for line in said))
+        assert not watcher.feeds["gone"].connected
+        assert watcher.feeds["here"].connected
+
+
+def test_fair_shares_and_counted_drops(
+    stream: Stream, tmp_path: Path, engine: str, said: list[str]
+) -> None:
+    """Three cameras at 100 frames per second, one of them limited: more than there is time for."""
+    servers = [stream(3000) for _ in range(3)]
+    text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n[video]\ndetect_every = 1\n"
+    text += camera("a", servers[0].url) + camera("b", servers[1].url)
+    text += camera("slow", servers[2].url, "fps = 2")
+    with watching(text, said) as watcher:
+        wait_until(lambda: watcher.frames > 80)
+    counts = Counter({name: len(lines(tmp_path / name)) for name in ("a", "b", "slow")})
+    assert 0.5 < counts["a"] / counts["b"] < 2
+    assert counts["slow"] < counts["a"] / 2
+    for name, feed in watcher.feeds.items():
+        rows = lines(tmp_path / name)
+        # A live source counts the frames that were dropped in the numbers of the others.
+        assert feed.dropped > 0, name
+        assert rows[-1]["frame_index"] >= len(rows) - 1
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server: Any = self.server
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        server.received.append((dict(self.headers), body))
+        self.send_response(server.statuses.pop(0) if server.statuses else 200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Any]:
+    """An HTTP server that keeps what it receives."""
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
+    server.received, server.statuses = [], []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_webhooks_are_repeated_and_signed(
+    clip: Path,
+    engine: str,
+    said: list[str],
+    receiver: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FASTFER_TEST_SECRET", "key")
+    receiver.statuses += [503, 429]
+    url = f"http://127.0.0.1:{receiver.server_port}/faces"
+    text = engine + f"[webhook]\nurl = '{url}'\nevery = 0.01\nsecret_env = 'FASTFER_TEST_SECRET'\n"
+    with watching(text + camera("a", clip), said) as watcher:
+        wait_until(lambda: watcher.frames == 30)
+        sink: Any = watcher.sinks["webhook"]
+        wait_until(lambda: sink.sent == 30)
+    assert sink.retries == 2
+    keys = [head["Idempotency-Key"] for head, _ in receiver.received]
+    assert keys[0] == keys[1] == keys[2]
+    frames = []
+    for head, body in receiver.received[2:]:
+        digest = hmac.new(b"key", body, hashlib.sha256).hexdigest()
+        assert head["X-Fastfer-Signature"] == f"sha256={digest}"
+        frames += [json.loads(line)["frame_index"] for line in body.splitlines()]
+    assert frames == list(range(30))
+
+
+def test_webhooks_that_are_refused_are_counted(
+    clip: Path, engine: str, said: list[str], receiver: Any
+) -> None:
+    receiver.statuses += [404] * 100
+    url = f"http://127.0.0.1:{receiver.server_port}/faces"
+    watcher = Watcher(
+        parse_config(engine + f"[webhook]\nurl = '{url}'\n" + camera("a", clip)), said.append
+    )
+    watcher.run()
+    assert (watcher.sinks["webhook"].sent, watcher.sinks["webhook"].dropped) == (0, 30)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[int]:
+    """The port of a running mosquitto."""
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if program is None:
+        pytest.skip("needs mosquitto (Debian: mosquitto)")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "mosquitto.conf").write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+    )
+    process = subprocess.Popen(
+        [program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL
+    )
+
+    def listens() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(listens)
+    yield port
+    process.terminate()
+    process.wait()
+
+
+def test_mqtt_messages(clip: Path, engine: str, said: list[str], broker: int) -> None:
+    pytest.importorskip("paho.mqtt.client")
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    received: list[Any] = []
+    subscribed = threading.Event()
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _c, _d, message: received.append(message)
+    client.on_subscribe = lambda *_: subscribed.set()
+    client.connect("127.0.0.1", broker)
+    client.subscribe("cameras/#", qos=1)
+    client.loop_start()
+    assert subscribed.wait(10)
+    text = engine + f"[mqtt]\nhost = '127.0.0.1'\nport = {broker}\ntopic = 'cameras/{{camera}}'\n"
+    with watching(text + camera("a", clip), said):
+        wait_until(lambda: len(received) >= 30)
+    client.loop_stop()
+    assert {message.topic for message in received} == {"cameras/a"}
+    frames = {json.loads(message.payload)["frame_index"] for message in received}
+    assert frames == set(range(30))
+
+
+def test_metrics(clip: Path, tmp_path: Path, engine: str, said: list[str]) -> None:
+    pytest.importorskip("prometheus_client")
+    text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n[metrics]\nport = 0\n"
+    text += camera("a", clip) + camera("b", "http://127.0.0.1:9/none")
+    with watching(text, said) as watcher:
+        assert watcher.metrics is not None
+        port = watcher.metrics.port
+
+        def page() -> str:
+            with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                found: str = answer.read().decode()
+                return found
+
+        wait_until(lambda: 'fastfer_watch_frames_total{camera="a"} 30.0' in page())
+        wait_until(lambda: 'fastfer_watch_sent_total{output="files"} 30.0' in page())
+        assert 'fastfer_watch_up{camera="b"} 0.0' in page()
+        assert 'fastfer_watch_faces_total{camera="a"} 30.0' in page()
+        taken = text.replace("port = 0", f"port = {port}")
+        with raises(OutputError, "address_in_use"):
+            Watcher(parse_config(taken), said.append)
+
+
+def test_another_configuration_leaves_the_rest_alone(
+    stream: Stream, clip: Path, tmp_path: Path, engine: str, said: list[str]
+) -> None:
+    text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n"
+    live = camera("live", stream(3000).url)
+    with watching(text + live + camera("old", clip), said) as watcher:
+        feed = watcher.feeds["live"]
+        wait_until(lambda: watcher.frames > 32)
+        watcher.reload(parse_config(text + live + camera("new", clip)))
+        wait_until(lambda: set(watcher.feeds) == {"live", "new"} and watcher.feeds["new"].ended)
+        assert watcher.feeds["live"] is feed
+    assert len(lines(tmp_path / "new")) == 30
+
+
+@requires_posix
+def test_the_command_and_its_signals(
+    stream: Stream, clip: Path, tmp_path: Path, engine: str
+) -> None:
+    file = tmp_path / "cameras.toml"
+    text = engine + f"[files]\nfolder = '{tmp_path / 'rows'}'\nformat = 'jsonl'\n"
+    text += camera("live", stream(5000).url)
+    file.write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fastfer", "watch", str(file)],
+        env=environment(), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def rows(name: str) -> int:
+        folder = tmp_path / "rows" / name
+        return sum(len(f.read_bytes().splitlines()) for f in folder.glob("*.jsonl"))
+
+    wait_until(lambda: rows("live") > 2)
+    file.write_text("[[camera")
+    process.send_signal(signal.SIGHUP)
+    file.write_text("[[camera")
+    assert process.stderr is not None
+    assert "going on as before" in process.stderr.readline()
+    file.write_text(text + camera("clip", clip))
+    process.send_signal(signal.SIGHUP)
+    wait_until(lambda: rows("clip") == 30)
+    process.terminate()
+    assert process.wait(20) == 143
