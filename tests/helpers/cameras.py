@@ -54,10 +54,12 @@ def opener(*cameras: FakeCamera) -> Callable[[], FakeCamera]:
 
 
 class StallingServer:
-    """An MJPEG stream on 127.0.0.1 that sends ``frames`` pictures to each client, then nothing."""
+    """An MJPEG stream on 127.0.0.1 that sends ``frames`` pictures to each client, ``repeat`` times,
+    then nothing."""
 
-    def __init__(self, frames: int) -> None:
-        self._pictures = [cv2.imencode(".jpg", f)[1].tobytes() for f in moving_face(frames)]
+    def __init__(self, frames: int, repeat: int = 1) -> None:
+        pictures = [cv2.imencode(".jpg", f)[1].tobytes() for f in moving_face(frames)]
+        self._pictures = pictures * repeat
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.visits = 0

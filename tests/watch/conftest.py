@@ -32,7 +32,7 @@ def stream() -> Iterator[Callable[[int], StallingServer]]:
     servers: list[StallingServer] = []
 
     def start(frames: int) -> StallingServer:
-        servers.append(StallingServer(frames))
+        servers.append(StallingServer(20, repeat=frames // 20))
         return servers[-1]
 
     yield start

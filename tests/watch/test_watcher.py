@@ -97,7 +97,7 @@ def test_fair_shares_and_counted_drops(
     text += camera("a", servers[0].url) + camera("b", servers[1].url)
     text += camera("slow", servers[2].url, "fps = 2")
     with watching(text, said) as watcher:
-        wait_until(lambda: watcher.frames > 80)
+        wait_until(lambda: watcher.frames > 60)
     counts = Counter({name: len(lines(tmp_path / name)) for name in ("a", "b", "slow")})
     assert 0.5 < counts["a"] / counts["b"] < 2
     assert counts["slow"] < counts["a"] / 2
