@@ -65,7 +65,8 @@ def classes_in(hint: Any) -> Iterator[type]:
 
 def test_the_class_of_every_argument_is_public() -> None:
     # What modules import for type checkers alone.
-    names = {"ModelSpec": fastfer.ModelSpec, "Head": Head, "Prior": Prior, "Frame": Frame}
+    names: dict[str, Any] = {"Head": Head, "Prior": Prior, "Frame": Frame}
+    names |= {"ModelSpec": fastfer.ModelSpec, "FrameResult": fastfer.FrameResult}
     packages = {
         "pandas": SimpleNamespace(DataFrame=Any),
         "supervision": SimpleNamespace(Detections=Any),

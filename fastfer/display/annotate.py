@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -28,7 +28,9 @@ from fastfer.display.layout import Caption, Layout, arrange, visible
 from fastfer.display.legend import with_legend
 from fastfer.display.style import Style, line_width
 from fastfer.labels import NAMES, Language
-from fastfer.results import Face, FrameResult
+
+if TYPE_CHECKING:
+    from fastfer.results import Face, FrameResult
 
 MIN_FACE_WIDTH: Final = 72
 """Pixels of a face's width below which a photo is enlarged to keep its captions legible."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastfer.labels import NAMES, Language
-from fastfer.results import Face
+
+if TYPE_CHECKING:
+    from fastfer.results import Face
 
 UNSURE_SCORE: Final = 0.45
 """A best emotion below this probability is drawn as unsure."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from fastfer.display.canvas import Rect
 from fastfer.display.captions import captions_of
 from fastfer.display.style import MIN_STRIP_FACE, Style, face_font, font_limits
 from fastfer.labels import EMOTIONS, NAMES, Language
-from fastfer.results import Face
+
+if TYPE_CHECKING:
+    from fastfer.results import Face
 
 EMPTY: Final = Rect(0, 0, 0, 0)
 

@@ -7,10 +7,12 @@ that the same input produces the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.labels import EMOTIONS
-from fastfer.results import FrameResult, PhotoResult
+
+if TYPE_CHECKING:
+    from fastfer.results import FrameResult, PhotoResult
 
 JSON_KEYS: Final = (
     *("schema", "source", "frame_index", "pts", "width", "height", "detector", "detected"),
