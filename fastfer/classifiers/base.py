@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastfer.classifiers.contract import ModelContract
 from fastfer.errors import FrameError, ModelError
+from fastfer.kernels.pack import pack_faces
 
 
 class Predictions(NamedTuple):
@@ -37,7 +38,6 @@ class Classifier(ABC):
         size = self.contract.input_size
         return np.empty((count, size, size, self.contract.channels), np.float32)
 
-    @abstractmethod
     def pack(
         self,
         frame: NDArray[np.uint8],
@@ -61,6 +61,16 @@ class Classifier(ABC):
             FrameError: ``frame`` or ``out`` has another dtype, shape or layout.
             BoxError: a crop is not finite, empty or outside the frame.
         """
+        contract = self.contract
+        return pack_faces(
+            frame,
+            crops,
+            size=contract.input_size,
+            scale=contract.scale,
+            bias=contract.bias,
+            angles=angles,
+            out=out,
+        )
 
     @abstractmethod
     def predict(self, batch: ArrayLike) -> NDArray[np.float32]:

@@ -126,12 +126,8 @@ class CustomClassifier(Classifier):
         angles: ArrayLike | None = None,
         out: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        size = self.contract.input_size
         if len(self._scale) == 1:
-            return pack_faces(
-                frame, crops, size=size, scale=self._scale[0], bias=self._bias[0], angles=angles,
-                out=out,
-            )  # fmt: skip
+            return super().pack(frame, crops, angles, out)
         tiles = self.batch(len(crops)) if out is None else out
         if len(crops) == 0:
             return tiles
@@ -140,6 +136,7 @@ class CustomClassifier(Classifier):
         for k, channel in enumerate(self._order):
             plane = view if view.ndim == 2 else np.ascontiguousarray(view[:, :, channel])
             scale, bias = self._scale[k], self._bias[k]
+            size = self.contract.input_size
             part = pack_faces(plane, boxes, size=size, scale=scale, bias=bias, angles=angles)
             tiles[..., k] = part[..., 0]
         return tiles

@@ -19,7 +19,6 @@ from fastfer.inference.onnx_session import (
     pick_threads,
     read_model,
 )
-from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
 from fastfer.priors import Prior, prior_shares, reweighted
 
@@ -78,24 +77,6 @@ class EmotionClassifier(Classifier):
         self._input = _check_graph(self._session, self.contract, self._output, source)
         self._columns = [EMOTIONS.index(name) for name in self.contract.labels]
         self._ratios = {} if prior is None else self._find_ratios(prior)
-
-    def pack(
-        self,
-        frame: NDArray[np.uint8],
-        crops: NDArray[np.float32],
-        angles: ArrayLike | None = None,
-        out: NDArray[np.float32] | None = None,
-    ) -> NDArray[np.float32]:
-        contract = self.contract
-        return pack_faces(
-            frame,
-            crops,
-            size=contract.input_size,
-            scale=contract.scale,
-            bias=contract.bias,
-            angles=angles,
-            out=out,
-        )
 
     def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
         return self._predict(batch, [self._output])[0][self._output]

@@ -170,11 +170,6 @@ def create_detector(spec: str, *, threads: int | None = None, **options: Any) ->
     return detector
 
 
-def detector_name(spec: str) -> str:
-    """The name of the detector that ``spec`` specifies; for a file, of the one that loads it."""
-    return _parse(spec)[0].name
-
-
 def required_download(spec: str) -> Download | None:
     """The file that the store must have for ``spec``; ``None`` if it needs no download."""
     entry, given = _parse(spec)

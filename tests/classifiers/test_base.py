@@ -13,7 +13,6 @@ from fastfer import Engine
 from fastfer.classifiers.base import Classifier, check_batch, check_output
 from fastfer.classifiers.contract import ModelContract
 from fastfer.errors import FrameError, ModelError
-from fastfer.kernels.pack import pack_faces
 from tests.helpers.errors import raises
 from tests.helpers.pictures import astronaut
 
@@ -24,11 +23,6 @@ class Brightness(Classifier):
     path = Path("brightness")
     threads = 1
     contract = ModelContract(name="brightness", input_size=20)
-
-    def pack(
-        self, frame: Any, crops: Any, angles: Any = None, out: Any = None
-    ) -> NDArray[np.float32]:
-        return pack_faces(frame, crops, size=20, scale=1 / 255, angles=angles, out=out)
 
     def predict(self, batch: Any) -> NDArray[np.float32]:
         faces = check_batch(batch, self.contract)
