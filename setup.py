@@ -5,11 +5,13 @@ Everything else is in pyproject.toml.
 There is no -m or /arch flag: the kernels of each instruction set carry their own target, and one
 build runs on every processor of its architecture.
 
-Environment variables: ``FASTFER_ABI3=1`` builds one wheel for Python 3.11 and later;
+Environment variables: ``FASTFER_ABI3=1`` builds one wheel for Python 3.11 and later, except with a
+free-threaded Python, which has no stable ABI before 3.15;
 ``FASTFER_HEADLESS=1`` requires opencv-python-headless in place of opencv-python.
 """
 
 import os
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -21,7 +23,8 @@ def _is_set(name: str) -> bool:
     return os.environ.get(name, "0") not in ("", "0")
 
 
-ABI3 = _is_set("FASTFER_ABI3")
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+ABI3 = _is_set("FASTFER_ABI3") and not FREE_THREADED
 OPENCV = "opencv-python-headless" if _is_set("FASTFER_HEADLESS") else "opencv-python"
 FLOAT32_MODEL = "expression_float32.onnx"
 MSVC_FLAGS = ["/std:c11", "/O2", "/fp:precise", "/W3"]

@@ -126,6 +126,16 @@ def _check_models() -> Iterator[_Result]:
     yield "ok", f"{engine.detector.name} and {engine.classifier.path.name} run ({len(faces)} face)"
 
 
+def _check_manifest() -> Iterator[_Result]:
+    from fastfer.models import manifest
+
+    problems = manifest.problems(MODELS)
+    for problem in problems:
+        yield "problem", problem, "Reinstall fastfer: pip install --force-reinstall fastfer"
+    if not problems:
+        yield "ok", f"{len(list(MODELS.glob('*.onnx')))} networks match the manifest"
+
+
 def _check_opencv() -> Iterator[_Result]:
     import cv2
 
@@ -166,6 +176,7 @@ def _has_display() -> bool:
 
 _CHECKS: Final[dict[str, Callable[[], Iterator[_Result]]]] = {
     "kernels": _check_kernels,
+    "manifest": _check_manifest,
     "models": _check_models,
     "opencv": _check_opencv,
     "threads": _check_threads,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -32,7 +34,8 @@ def test_build_info_is_native_json() -> None:
 
 def test_this_installation_works() -> None:
     findings = doctor()
-    assert {finding.subject for finding in findings} == {"kernels", "models", "opencv", "threads"}
+    subjects = {"kernels", "manifest", "models", "opencv", "threads"}
+    assert {finding.subject for finding in findings} == subjects
     assert not [f for f in findings if f.level == "problem" and f.subject != "opencv"]
     assert all(finding.advice for finding in findings if finding.level != "ok")
 
@@ -55,6 +58,16 @@ def test_a_model_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     (finding,) = (f for f in doctor() if f.subject == "models")
     assert finding.level == "problem"
     assert "expression.onnx is damaged" in finding.message
+
+
+def test_a_network_that_differs_from_the_manifest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(diagnostics.MODELS, tmp_path, dirs_exist_ok=True)
+    with (tmp_path / "nano.onnx").open("ab") as file:
+        file.write(b"\0")
+    monkeypatch.setattr(diagnostics, "MODELS", tmp_path)
+    assert levels("manifest") == ["problem"]
 
 
 def test_opencv_without_windows_or_cascades(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ REQUIRED = (
     "fastfer/models/expression.md",
     "fastfer/models/nano.onnx",
     "fastfer/models/refiner.onnx",
+    "fastfer/models/manifest.json",
     "fastfer/display/font/font.npz",
     "fastfer/display/font/LICENSE-DejaVu.txt",
 )

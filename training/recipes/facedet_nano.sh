@@ -48,4 +48,7 @@ python -m training.refiner.export runs/refiner --score-share 0.7 --score-shift -
     --out runs/detector/refiner.onnx --trained-on "$(basename "$mesh"), $(basename "$other")"
 python -m training.evaluate_detectors runs/detector/nano.onnx --refiner runs/detector/refiner.onnx \
     --data "$mesh" --data "$other" --out runs/detector/report
-if $install; then cp runs/detector/nano.onnx runs/detector/refiner.onnx fastfer/models/; fi
+if $install; then
+    cp runs/detector/nano.onnx runs/detector/refiner.onnx fastfer/models/
+    python -m training.common.manifest
+fi

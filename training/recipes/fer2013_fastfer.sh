@@ -90,4 +90,7 @@ python -m training.export runs/fastfer-10 --int8 --name fastfer \
 python -m training.evaluate runs/fastfer/expression.onnx "${files[@]}" --out runs/fastfer/report
 python -m training.expression.robustness runs/fastfer/expression.onnx "${files[@]}" ${photos[@]+"${photos[@]}"} \
     --out runs/fastfer/report
-if $install; then cp runs/fastfer/expression.onnx runs/fastfer/expression_float32.onnx fastfer/models/; fi
+if $install; then
+    cp runs/fastfer/expression.onnx runs/fastfer/expression_float32.onnx fastfer/models/
+    python -m training.common.manifest
+fi

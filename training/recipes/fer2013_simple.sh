@@ -36,4 +36,7 @@ train runs/simple-2 --init runs/simple --epochs 10 --learning-rate 0.02 \
 python -m training.evaluate runs/simple-2 "${files[@]}"
 python -m training.export runs/simple-2 "${files[@]}" --int8 --name fer2013_simple \
     --out runs/simple-2/expression.onnx --float32-out runs/simple-2/expression_float32.onnx
-if $install; then cp runs/simple-2/expression.onnx runs/simple-2/expression_float32.onnx fastfer/models/; fi
+if $install; then
+    cp runs/simple-2/expression.onnx runs/simple-2/expression_float32.onnx fastfer/models/
+    python -m training.common.manifest
+fi
