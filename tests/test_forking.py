@@ -91,6 +91,24 @@ child(use)
 child()
 assert len(list(stream)) == 20
 """,
+    "a camera": """
+from fastfer.io.cameras import LiveSource
+from tests.helpers.cameras import FakeCamera, opener
+camera = LiveSource(opener(FakeCamera()), "fake", first_delay=0.01)
+frames = iter(camera)
+next(frames)
+def use():
+    try:
+        while True:
+            next(frames)
+    except fastfer.InputError as error:
+        assert error.code == "source_unavailable"
+    camera.close()
+child(use)
+child()
+next(frames)
+camera.close()
+""",
     "a tracker": """
 tracker = fastfer.Tracker(fastfer.Engine(model=model))
 tracker.update(frame)
