@@ -54,9 +54,12 @@ def test_every_code_in_the_source_is_listed() -> None:
     for path in Path(fastfer.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.keyword) and node.arg == "code":
+                value = node.value  # Of "a if b else c", b is no code.
+                parts = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
                 used |= {
                     leaf.value
-                    for leaf in ast.walk(node.value)
+                    for part in parts
+                    for leaf in ast.walk(part)
                     if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str)
                 }
     assert used <= errors.CODES.keys()
