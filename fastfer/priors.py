@@ -6,7 +6,6 @@ outputs can be used for faces of any other prior, by Bayes' rule (:func:`reweigh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
-from fastfer.validation import is_number
+from fastfer.validation import is_number, parse_json
 
 PriorName = Literal["level", "uniform", "fer2013", "photos"]
 Prior: TypeAlias = PriorName | Mapping[str, float]
@@ -104,7 +103,7 @@ def read_prior(text: str) -> Prior:
     if text in PRIOR_NAMES:
         return cast(PriorName, text)
     try:
-        table = json.loads(Path(text).read_text(encoding="utf-8"))
+        table = parse_json(Path(text).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(
             f"--prior {text}: choose from {', '.join(PRIOR_NAMES)}, or pass a JSON file "

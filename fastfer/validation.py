@@ -6,8 +6,10 @@ Each check takes its values by name, so that messages name the argument, and rai
 
 from __future__ import annotations
 
+import ast
+import json
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Final
 
@@ -94,6 +96,38 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
             f"choose from {', '.join(allowed)}",
             code="unknown_option",
         )
+
+
+_TEXT_LIMIT: Final = 1 << 20
+
+
+def parse_json(text: str) -> Any:
+    """The value of ``text``, which came with a file.
+
+    Raises:
+        ValueError: no JSON, longer than a mebibyte, nested too deeply, or a number too long.
+    """
+    return _parse(json.loads, text)
+
+
+def parse_literal(text: str) -> Any:
+    """The same for a literal of Python, as exporters write class names.
+
+    Raises:
+        ValueError: no literal, or as :func:`parse_json`.
+    """
+    return _parse(ast.literal_eval, text)
+
+
+def _parse(parser: Callable[[str], Any], text: str) -> Any:
+    if len(text) > _TEXT_LIMIT:
+        raise ValueError(f"{len(text):,} characters")
+    try:
+        return parser(text)
+    except (RecursionError, MemoryError):
+        raise ValueError("nested too deeply") from None
+    except (SyntaxError, TypeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def is_number(value: object) -> bool:

@@ -18,6 +18,8 @@ from fastfer.validation import (
     check_positive,
     check_range,
     check_unit_interval,
+    parse_json,
+    parse_literal,
 )
 
 
@@ -67,3 +69,13 @@ def test_unknown_names_are_in_the_message() -> None:
     with pytest.raises(UsageError, match=r"smoth.*detect_every") as caught:
         check_names("stream", ["smooth", "smoth"], ["smooth", "detect_every"])
     assert caught.value.code == "unknown_option"
+
+
+@pytest.mark.parametrize("parse", [parse_json, parse_literal])
+@pytest.mark.parametrize(
+    "text", ["", "[", "[" * 200_000, "9" * 5000, "[" + "1," * 600_000 + "1]", "\0", "1 +"]
+)
+def test_text_of_files_ends_in_a_value_error(parse: Callable[[str], Any], text: str) -> None:
+    assert parse("[1, 2]") == [1, 2]
+    with pytest.raises(ValueError, match=r".*"):
+        parse(text)

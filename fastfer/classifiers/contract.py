@@ -16,7 +16,7 @@ from fastfer.errors import ModelError, UsageError
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.labels import EMOTIONS
 from fastfer.priors import MIN_SHARE
-from fastfer.validation import is_integer, is_number
+from fastfer.validation import is_integer, is_number, parse_json
 
 PREFIX: Final = "fastfer."
 SCHEMA: Final = 1
@@ -81,9 +81,9 @@ class ModelContract:
             if not key.startswith(PREFIX) or name not in known:
                 continue
             try:
-                values[name] = json.loads(text)
-            except json.JSONDecodeError:
-                raise ModelError(f"{source}: metadata {key} is not JSON: {text!r}") from None
+                values[name] = parse_json(text)
+            except ValueError:
+                raise ModelError(f"{source}: metadata {key} is not JSON: {text[:80]!r}") from None
         missing = _REQUIRED - values.keys()
         if missing:
             raise ModelError(
@@ -182,7 +182,10 @@ def _check_types(values: Mapping[str, Any], source: str) -> None:
             case "scale" | "bias" | "temperature":
                 wanted = "a finite number"
                 good = is_number(value) and abs(value) < FLOAT32_MAX
-            case "metrics" | "outputs" | "priors":
+            case "outputs":
+                wanted = "an object of strings"
+                good = isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+            case "metrics" | "priors":
                 wanted = "an object"
                 good = isinstance(value, dict)
             case "level_prior":
@@ -192,4 +195,6 @@ def _check_types(values: Mapping[str, Any], source: str) -> None:
                 wanted = "a string"
                 good = isinstance(value, str)
         if not good:
-            raise ModelError(f"{source}: metadata {PREFIX}{name} must be {wanted}; got {value!r}")
+            raise ModelError(
+                f"{source}: metadata {PREFIX}{name} must be {wanted}; got {repr(value)[:80]}"
+            )

@@ -7,7 +7,6 @@ error, it only yields wrong emotions.
 
 from __future__ import annotations
 
-import ast
 import math
 import os
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ from fastfer.inference.onnx_session import (
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
+from fastfer.validation import parse_literal
 
 Frame = NDArray[np.uint8]
 
@@ -197,12 +197,12 @@ def _complete(spec: ModelSpec, session: Session, source: str) -> ModelSpec:
         text = metadata.get(PREFIX + name)
         if getattr(spec, name) is None and text is not None:
             try:
-                value = ast.literal_eval(text)
+                value = parse_literal(text)
                 values = value if isinstance(value, (list, tuple)) else [value]
                 found[name] = tuple((str if name == "labels" else _finite)(v) for v in values)
-            except (ValueError, SyntaxError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 raise ModelError(
-                    f"{source}: metadata {PREFIX}{name} is invalid: {text!r}"
+                    f"{source}: metadata {PREFIX}{name} is invalid: {text[:80]!r}"
                 ) from None
     return replace(spec, **found)
 

@@ -55,7 +55,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         "--max-frame-pixels", type=integer(1), default=DEFAULT_LIMITS.frame_pixels, metavar="N",
         help=f"refuse videos of larger frames (default: {DEFAULT_LIMITS.frame_pixels:,})",
     )  # fmt: skip
-    group.add_argument("--camera", type=integer(0), metavar="N", help="read camera number N")
+    group.add_argument("--camera", type=integer(0, 9999), metavar="N", help="read camera number N")
     group.add_argument(
         "--backend",
         default="auto",

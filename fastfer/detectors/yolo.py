@@ -16,7 +16,6 @@ Five keypoints have 10 values, or 15 with visibilities.
 
 from __future__ import annotations
 
-import ast
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +44,7 @@ from fastfer.inference.onnx_session import (
     read_model,
 )
 from fastfer.kernels.boxes import nms
+from fastfer.validation import parse_literal
 
 Floats = NDArray[np.float32]
 
@@ -236,8 +236,8 @@ def _class_names(session: Session) -> list[str]:
     """The classes in the exporter's metadata, for instance ``{0: 'face'}``; empty if missing."""
     text = session.metadata.get("names", "")
     try:
-        names = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        names = parse_literal(text)
+    except ValueError:
         return []
     if isinstance(names, dict):
         names = list(names.values())

@@ -148,6 +148,11 @@ class ArraySource:
             FrameError: a time that is not a finite number.
         """
         for index, item in enumerate(self._frames):
+            if isinstance(item, tuple) and len(item) != 2:
+                raise FrameError(
+                    f"frame {index}: expected an array or a pair (seconds, array); got a tuple of "
+                    f"{len(item)}"
+                )
             pts, image = item if isinstance(item, tuple) else (index / self.fps, item)
             if not isinstance(self._frames, Sequence):
                 # A generator may reuse one buffer, while the pipeline holds several frames.

@@ -22,6 +22,8 @@ from fastfer.io.streams import StreamDevice
 from fastfer.io.video_files import ClipOptions, VideoFile
 from fastfer.validation import check_choice, check_integer, check_positive, check_range
 
+MAX_CAMERA: Final = 9999
+"""Highest number of a camera; OpenCV takes hundreds of them to mean a backend."""
 BACKENDS: Final = {
     "auto": cv2.CAP_ANY,
     "v4l2": cv2.CAP_V4L2,
@@ -122,6 +124,8 @@ def open_source(
 
 def _open_camera(which: int | str, options: CameraOptions) -> FrameSource:
     """Open a camera by number, or by path on Linux."""
+    if isinstance(which, int):
+        check_integer(camera=(which, 0, MAX_CAMERA))
     backend = options.backend
     if isinstance(which, str) and backend == "auto":
         backend = "v4l2"  # OpenCV would take the path for that of a video.

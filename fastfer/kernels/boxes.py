@@ -13,7 +13,7 @@ from fastfer.validation import check_unit_interval
 
 
 def as_boxes(boxes: ArrayLike, name: str = "boxes") -> NDArray[np.float64]:
-    """``boxes`` as C-contiguous float64 (N, 4), copied only if it is not already.
+    """``boxes`` as C-contiguous, aligned float64 (N, 4), copied only if it is not already.
 
     An empty list becomes (0, 4). Values are not checked.
 
@@ -21,7 +21,7 @@ def as_boxes(boxes: ArrayLike, name: str = "boxes") -> NDArray[np.float64]:
         BoxError: not numbers that a float can hold, or not four per row.
     """
     try:
-        rows = np.asarray(boxes, np.float64, order="C")
+        rows = np.require(boxes, np.float64, ["C", "A"])
     except (TypeError, ValueError, OverflowError) as error:
         raise BoxError(f"{name} must be (N, 4) numbers: {error}") from None
     if rows.ndim != 2 or rows.shape[1] != 4:

@@ -90,7 +90,7 @@ def _pack_rotated(
     box, or -1."""
     needed = f"angles must be {len(boxes)} finite numbers, one per box"
     try:
-        roll = np.asarray(angles, np.float64, order="C")
+        roll = np.require(angles, np.float64, ["C", "A"])
     except (TypeError, ValueError) as error:
         raise UsageError(f"{needed}: {error}") from None
     rotations = np.empty((len(boxes), 2), np.int32)

@@ -253,3 +253,22 @@ def test_both_precisions_agree() -> None:
         small, exact = (EmotionClassifier(path, head=head) for path in (INT8_MODEL, FLOAT32_MODEL))
         assert (small.contract.quantisation, exact.contract.quantisation) == ("int8", "none")
         np.testing.assert_allclose(small.predict(tiles), exact.predict(tiles), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("name", "[" * 200_000),
+        ("scale", "9" * 5000),
+        ("outputs", '{"probabilities": 1}'),
+        ("outputs", '{"probabilities": ["softmax"]}'),
+        ("priors", '{"probabilities": [[], {}]}'),
+        ("metrics", "9" * 4301),
+    ],
+)
+def test_hostile_metadata_is_an_invalid_model(tmp_path: Path, key: str, text: str) -> None:
+    metadata = ModelContract(name="test").to_metadata() | {PREFIX + key: text}
+    path = write_model(tmp_path / "hostile.onnx", metadata=metadata)
+    with raises(ModelError, "invalid_model", "hostile.onnx", key) as caught:
+        EmotionClassifier(path)
+    assert len(str(caught.value)) < 1000

@@ -41,3 +41,10 @@ def test_a_generator_may_reuse_its_buffer_and_set_its_times() -> None:
 def test_times_must_be_finite_numbers(pts: Any) -> None:
     with raises(FrameError, "invalid_frame", "frame 0", repr(pts)):
         list(ArraySource([(pts, IMAGE)], fps=25))
+
+
+def test_a_tuple_that_is_no_pair() -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    for item in ((0.0, image, 1), (image,), ()):
+        with raises(FrameError, "invalid_frame", "frame 0"):
+            list(ArraySource([item], 25.0))  # type: ignore[list-item]

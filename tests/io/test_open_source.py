@@ -68,3 +68,9 @@ def test_options_out_of_range(options: dict[str, Any]) -> None:
     with raises(UsageError, "out_of_range"):
         CameraOptions(**options)
     assert CameraOptions(give_up=float("inf")).give_up == float("inf")
+
+
+@pytest.mark.parametrize("number", [-1, -(1 << 40), 10_000, 99_999_999_999])
+def test_numbers_that_no_camera_has(number: int) -> None:
+    with raises(UsageError, "out_of_range", "camera"):
+        open_source(number)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastfer.errors import BoxError, UsageError
 from fastfer.kernels import backend, reference
 from fastfer.kernels.boxes import iou, nms
+from fastfer.kernels.pack import pack_faces
 from tests.helpers.errors import raises
 
 coordinate = st.integers(-40, 40).map(float) | st.floats(-1e6, 1e6)
@@ -177,3 +178,13 @@ def test_invalid_gains_are_refused(engine: Any, gain: Any) -> None:
 def test_a_result_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="column"):
         backend.assign(np.ones((2, 2)), np.zeros(3, np.int64))
+
+
+def test_boxes_that_are_not_aligned_are_copied() -> None:
+    memory = np.zeros(33, np.uint8)[1:].view(np.float64)
+    boxes = memory.reshape(1, 4)
+    boxes[0] = (1, 2, 30, 40)
+    assert not boxes.flags.aligned
+    assert iou(boxes, boxes).tolist() == [[1.0]]
+    assert nms(boxes, [0.5], 0.5).tolist() == [0]
+    assert pack_faces(np.zeros((50, 50), np.uint8), boxes).shape[0] == 1

@@ -11,7 +11,7 @@ import os
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -111,6 +111,32 @@ def _table_in(archive: zipfile.ZipFile, path: Path) -> str:
     )
 
 
+MAX_LINE = 100_000
+"""Characters of a row; one of FER-2013 has at most 9,300."""
+MAX_LINES = 1_000_000
+"""Rows of a table; FER-2013 has 35,888 with the header."""
+
+
+def _lines(text: IO[str], path: Path) -> Iterator[str]:
+    """The lines of ``text``, which may be unpacked from a small archive: never a whole file that
+    has no lines.
+
+    Raises:
+        InputError: code ``damaged``, a line or the table is too long.
+    """
+    for number in range(MAX_LINES + 1):
+        line = text.readline(MAX_LINE + 1)
+        if not line:
+            return
+        if len(line) > MAX_LINE or number == MAX_LINES:
+            raise InputError(
+                f"{path}: line {number + 1:,} is longer than {MAX_LINE:,} characters, or the table "
+                f"than {MAX_LINES:,} lines; this is not FER-2013",
+                code="damaged",
+            )
+        yield line
+
+
 def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
     """The table that :func:`read_csv` returns."""
     images: list[NDArray[np.uint8]] = []
@@ -120,7 +146,7 @@ def _parse_csv(path: Path, bad: BadRows) -> dict[str, Any]:
     n_rows = 0
     try:
         with open_text(path) as text:
-            reader = csv.reader(text)
+            reader = csv.reader(_lines(text, path))
             header = [h.strip().lower() for h in next(reader, [])]
             if not {"emotion", "pixels"} <= set(header):
                 raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from fastfer.errors import InputError
 from tests.helpers.drawn_faces import csv_text, draw_faces, row
+from tests.helpers.errors import raises
 from training.expression import fer2013_csv
 from training.expression.data import describe, load_dataset
 from training.expression.face_sources import USAGES, FaceSource
@@ -198,3 +200,27 @@ def test_rejects_a_file_that_is_not_the_table(tmp_path, name, content, code):
         load_dataset(path, skip_bad=True)
     assert caught.value.code == code
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["long line", "long header", "many lines"])
+def test_a_small_archive_of_gigabytes_is_refused(tmp_path, monkeypatch, kind):
+    """Nothing is read beyond a line that is too long, nor beyond too many lines."""
+    monkeypatch.setattr(fer2013_csv, "MAX_LINES", 2000)
+    path = tmp_path / "fer2013.zip"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("fer2013.csv", "w", force_zip64=True) as file,
+    ):
+        if kind != "long header":
+            file.write(b"emotion,pixels,Usage\n")
+        block = b"0,1,Training\n" * 1000 if kind == "many lines" else bytes(1 << 20)
+        for _ in range(64):
+            file.write(block)
+    tracemalloc.start()
+    try:
+        with raises(InputError, "damaged", "fer2013.zip"):
+            load_dataset(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
