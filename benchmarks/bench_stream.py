@@ -22,7 +22,7 @@ from benchmarks.inputs import CLIP_FPS, YUNET, Frame, clips, looped
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.detectors import Detector, create_detector
 from fastfer.engine import Engine
-from fastfer.io.frame_source import ArraySource
+from fastfer.io.frame_source import ArraySource, Plane
 from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
 from fastfer.tracking import flow
 from fastfer.tracking.association import associate
@@ -113,12 +113,12 @@ def test_stage_scene_cut(stage: Any, frames: list[Frame]) -> None:
 
 
 def test_stage_flow_patches(stage: Any, frames: list[Frame]) -> None:
-    stage(flow.cut, frames[0], flow.windows(BOXES))
+    stage(flow.cut, Plane(frames[0]), flow.windows(BOXES))
 
 
 def test_stage_optical_flow(stage: Any, frames: list[Frame]) -> None:
     where = flow.windows(BOXES)
-    stage(flow.carry, flow.cut(frames[38], where), flow.cut(frames[39], where), BOXES)
+    stage(flow.carry, flow.cut(Plane(frames[38]), where), flow.cut(Plane(frames[39]), where), BOXES)
 
 
 def test_stage_associate(stage: Any) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame as AvFrame
 from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8]
+from fastfer.io.frame_source import Frame, Plane
 
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
 _LUMA: Final = re.compile(
@@ -89,23 +89,37 @@ class Geometry:
 class DecodedPicture:
     """One picture of a decoder."""
 
-    __slots__ = ("_frame", "_geometry", "_image", "gray")
+    __slots__ = ("_frame", "_geometry", "_gray", "_image", "plane")
 
-    gray: Frame
-    """(H, W): the luma of 0 to 255, upright, in square pixels."""
+    plane: Plane
+    """The luma as it was decoded, upright, in square pixels."""
 
     def __init__(self, frame: AvFrame, geometry: Geometry) -> None:
-        """Take ``frame`` of the decoder, whose buffers are kept for :attr:`image`."""
+        """Take ``frame`` of the decoder, whose buffers are kept."""
         self._geometry = geometry
         self._frame = frame
         self._image: Frame | None = None
+        self._gray: Frame | None = None
         luma = _luma(frame)
         if luma is None:
             self._image = geometry.apply(_bgr(frame))
-            luma = np.asarray(cv2.cvtColor(self._image, cv2.COLOR_BGR2GRAY))
-            self.gray = luma
-        else:
-            self.gray = geometry.apply(luma)
+            luma = Plane(np.asarray(cv2.cvtColor(self._image, cv2.COLOR_BGR2GRAY)))
+        elif geometry != _UPRIGHT:
+            luma = luma._replace(pixels=geometry.apply(luma.pixels))
+        self.plane = luma
+
+    @property
+    def gray(self) -> Frame:
+        """(H, W): the luma, scaled to 0 to 255 when it is first read."""
+        if self._gray is None:
+            pixels, scale, bias = self.plane
+            if scale == 1:
+                self._gray = pixels
+            else:
+                black: Any = -bias / scale
+                levels: Any = cv2.subtract(pixels, black)
+                self._gray = np.asarray(cv2.convertScaleAbs(levels, alpha=scale))
+        return self._gray
 
     @property
     def image(self) -> Frame:
@@ -116,34 +130,51 @@ class DecodedPicture:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds, the decoder's buffers included."""
-        return self.gray.nbytes * 5 // 2 + (0 if self._image is None else self._image.nbytes)
+        """Memory that it holds, with all that it may be converted to but colours."""
+        return self.plane.pixels.nbytes * 5 // 2 + (
+            0 if self._image is None else self._image.nbytes
+        )
 
 
-def _luma(frame: AvFrame) -> Frame | None:
-    """Gray levels of 0 to 255 at the stored resolution; ``None`` if no plane holds them."""
-    name = frame.format.name
+_UPRIGHT: Final = Geometry()
+
+
+@cache
+def _layout(name: str) -> tuple[int, bool, bool] | None:
+    """Bits of the luma of a pixel format, whether they are the high ones of a word, and whether the
+    format has full range; ``None`` if its first plane is not luma."""
     known = _LUMA.fullmatch(name)
     if known is None:
         return None
-    plane = frame.planes[0]
-    stride, height, width = plane.line_size, frame.height, frame.width
     bits = int(known["high"] or known["bits"] or 8)
-    kind = np.uint8 if bits == 8 else np.dtype("<u2")
+    return bits, bool(known["high"]), bool(known["full"]) or name.startswith("gray")
+
+
+def _luma(frame: AvFrame) -> Plane | None:
+    """The luma at the stored resolution in 8 bits; ``None`` if no plane holds it."""
+    layout = _layout(frame.format.name)
+    if layout is None:
+        return None
+    bits, high, full = layout
+    plane: Any = frame.planes[0]
+    stride, height, width = plane.line_size, frame.height, frame.width
     if stride <= 0:  # Stored bottom up.
         return None
-    buffer: Any = plane
-    rows: Any = np.frombuffer(buffer, kind).reshape(height, -1)[:, :width]
-    full = bool(known["full"]) or name.startswith("gray") or frame.color_range == _FULL_RANGE
-    if full and bits == 8:
-        return np.asarray(rows)
-    step = float(1 << (bits - 8))
-    if known["high"]:  # Stored in the high bits of a word.
-        step = 256.0
-    black, white = (0.0, 255.0 if bits == 8 else 256.0 - 1 / step) if full else (16.0, 235.0)
+    full = full or frame.color_range == _FULL_RANGE
+    if bits == 8:
+        pixels = np.frombuffer(plane, np.uint8).reshape(height, stride)[:, :width]
+        return Plane(pixels) if full else Plane(pixels, *_LIMITED)
+    words: Any = np.frombuffer(plane, "<u2").reshape(height, stride // 2)[:, :width]
+    step = 256.0 if high else float(1 << (bits - 8))
+    black, white = (0.0, 256.0 - 1 / step) if full else (16.0, 235.0)
     level: Any = black * step
-    shifted: Any = cv2.subtract(rows, level) if black else rows
-    return np.asarray(cv2.convertScaleAbs(shifted, alpha=255.0 / (white - black) / step))
+    shifted: Any = cv2.subtract(words, level) if black else words
+    gray: Any = cv2.convertScaleAbs(shifted, alpha=255.0 / (white - black) / step)
+    return Plane(np.asarray(gray))
+
+
+_LIMITED: Final = (255 / 219, -16 * 255 / 219)
+"""Scale and bias of luma from 16, black, to 235, white."""
 
 
 def _bgr(frame: AvFrame) -> Frame:

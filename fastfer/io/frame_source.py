@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,22 @@ MAX_RATE: Final = 120.0
 90000, units of their clock; such a rate is measured by the times of the frames."""
 
 
+class Plane(NamedTuple):
+    """Pixels with the scale of their levels: gray is ``pixels * scale + bias``, clipped to 0 to
+    255. Crops are scaled while they are made, so that no whole frame has to be."""
+
+    pixels: Frame
+    """(H, W), rows contiguous; or (H, W, 3) BGR with scale 1 and bias 0."""
+    scale: float = 1.0
+    bias: float = 0.0
+
+
 class Picture(Protocol):
     """A picture that is converted only as far as it is needed."""
+
+    @property
+    def plane(self) -> Plane:
+        """The pixels as they were decoded, upright."""
 
     @property
     def gray(self) -> Frame:
@@ -55,7 +69,7 @@ class VideoFrame:
         self.pts = pts
 
     def __repr__(self) -> str:
-        height, width = self.pixels.shape[:2]
+        width, height = self.size
         return f"<VideoFrame {self.index} at {self.pts:.3f} s, {width} x {height}>"
 
     @property
@@ -68,6 +82,18 @@ class VideoFrame:
     def pixels(self) -> Frame:
         """What is analysed: the luma (H, W) of a video, otherwise :attr:`image`."""
         return self._picture if isinstance(self._picture, np.ndarray) else self._picture.gray
+
+    @property
+    def plane(self) -> Plane:
+        """:attr:`pixels` before their levels are scaled."""
+        picture = self._picture
+        return Plane(picture) if isinstance(picture, np.ndarray) else picture.plane
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        height, width = self.plane.pixels.shape[:2]
+        return width, height
 
     @property
     def nbytes(self) -> int:

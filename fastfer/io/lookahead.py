@@ -34,6 +34,10 @@ class LookaheadFrames:
             yield self._waiting[seen]
             seen += 1
 
+    def more(self) -> bool:
+        """Whether a frame follows the last one taken; reads it if necessary."""
+        return bool(self._waiting) or self._read()
+
     def _read(self) -> bool:
         """Read one more frame; False at the end or at an error."""
         if self._ended:

@@ -15,8 +15,10 @@ from fastfer.io.frame_source import FrameSource, InheritedSource, VideoFrame
 if TYPE_CHECKING:
     from fastfer.io.video_files import Media
 
-DEPTH: Final = 8
+DEPTH: Final = 12
 """Frames decoded ahead."""
+BATCH: Final = 4
+"""Frames handed over at once, while the consumer has others: each exchange costs both threads."""
 MAX_BYTES: Final = 128 << 20
 """Memory for them; of very large frames fewer are decoded ahead."""
 AT_EXIT: Final = 1.0
@@ -39,7 +41,7 @@ class PrefetchSource:
         self.media: Media | None = getattr(source, "media", None)
         """What an annotated copy takes over, of a video."""
         self._source = source
-        self._queue: queue.Queue[VideoFrame | BaseException | None] = queue.Queue(DEPTH)
+        self._queue: queue.Queue[list[VideoFrame] | BaseException | None] = queue.Queue(DEPTH)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fastfer-decode", daemon=True)
         forking.register(self)
@@ -48,10 +50,11 @@ class PrefetchSource:
         _reading.add(self)
         self._thread.start()
         try:
-            while (item := self._queue.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
+            while (batch := self._queue.get()) is not None:
+                if isinstance(batch, BaseException):
+                    raise batch
+                yield from batch
+                batch.clear()  # Frees the frames before the next batch comes.
         finally:
             self.close()
 
@@ -76,16 +79,26 @@ class PrefetchSource:
         self._run()  # Puts the error of the inherited source into the queue.
 
     def _run(self) -> None:
+        batch: list[VideoFrame] = []
         try:
             for frame in self._source:
-                self._queue.maxsize = max(1, min(DEPTH, MAX_BYTES // max(1, frame.nbytes)))
-                if not self._put(frame):
-                    return
+                batch.append(frame)
+                size = max(1, min(BATCH, MAX_BYTES // DEPTH // max(1, frame.nbytes)))
+                if len(batch) >= size or self._queue.empty():
+                    self._queue.maxsize = max(
+                        1, min(DEPTH, MAX_BYTES // max(1, frame.nbytes)) // size
+                    )
+                    if not self._put(batch):
+                        return
+                    batch = []
+            if batch and not self._put(batch):
+                return
             self._put(None)
         except Exception as error:
-            self._put(error)
+            if not batch or self._put(batch):
+                self._put(error)
 
-    def _put(self, item: VideoFrame | BaseException | None) -> bool:
+    def _put(self, item: list[VideoFrame] | BaseException | None) -> bool:
         """Wait for room in the queue; False after :meth:`stop`."""
         while not self._stop.is_set():
             try:

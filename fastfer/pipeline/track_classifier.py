@@ -28,6 +28,8 @@ class _Output:
     probabilities: NDArray[np.float32]
     quality: float
     likeness: float | None
+    by_emotion: dict[str, float]
+    """The probabilities as they are reported."""
 
 
 class TrackClassifier:
@@ -51,15 +53,21 @@ class TrackClassifier:
         tiles: list[NDArray[np.float32]] = []
         quality: list[float] = []
         for tracked in group:
-            packed = self._pack(tracked)
-            changed = [
-                self._changes.should_classify(face.track_id, tile, tracked.frame.pts)
-                for face, tile in zip(tracked.faces, packed.tiles, strict=True)
-            ]
-            mask = np.array(changed, np.bool_)
-            if mask.any():
-                quality += packed.quality(mask).tolist()
-                tiles.append(packed.tiles[mask])
+            mask = np.zeros(len(tracked.faces), np.bool_)
+            where = self._candidates(tracked)
+            if where:
+                packed = self._pack(tracked, where)
+                changed = [
+                    self._changes.should_classify(
+                        tracked.faces[i].track_id, tile, tracked.frame.pts
+                    )
+                    for i, tile in zip(where, packed.tiles, strict=True)
+                ]
+                which = np.array(changed, np.bool_)
+                if which.any():
+                    quality += packed.quality(which).tolist()
+                    tiles.append(packed.tiles[which])
+                    mask[where] = which
             masks.append(mask)
             tracked.timings_ms["pack"] = stopwatch.lap()
 
@@ -68,7 +76,8 @@ class TrackClassifier:
         if tiles:
             probabilities, likeness = classifier.classify(np.concatenate(tiles))
             odds = [None] * len(quality) if likeness is None else likeness.tolist()
-            outputs = list(map(_Output, probabilities, quality, odds))
+            named = [dict(zip(EMOTIONS, row, strict=True)) for row in rounded(probabilities, 6)]
+            outputs = list(map(_Output, probabilities, quality, odds, named))
         per_face = stopwatch.lap() / max(1, len(outputs))
 
         latest = iter(outputs)
@@ -82,16 +91,32 @@ class TrackClassifier:
         self._forget(group[-1].frame.pts)
         return results, len(outputs)
 
-    def _pack(self, tracked: TrackedFrame) -> PackedFaces:
-        faces = tracked.faces
+    def _candidates(self, tracked: TrackedFrame) -> Sequence[int]:
+        """Indices of the faces that may be classified: in an interpolated frame only new ones."""
+        if not tracked.interpolated:
+            return range(len(tracked.faces))
+        known = self._changes.known
+        return [i for i, face in enumerate(tracked.faces) if face.track_id not in known]
+
+    def _pack(self, tracked: TrackedFrame, which: Sequence[int]) -> PackedFaces:
+        faces = [tracked.faces[i] for i in which]
         found = Detections(
             _boxes(faces).astype(np.float32),
             np.array([face.score for face in faces], np.float32),
             _landmarks(faces, np.float32),
         )
-        frame = tracked.frame
-        in_color = self._reader.classifier.contract.channels > 1
-        return self._reader.pack(frame.image if in_color else frame.pixels, found)
+        frame, contract = tracked.frame, self._reader.classifier.contract
+        if contract.channels > 1:
+            return self._reader.pack(frame.image, found)
+        pixels, scale, bias = frame.plane
+        packed = self._reader.pack(pixels, found)
+        if scale != 1:
+            # Tiles of scaled levels: a tile is gray * contract.scale + contract.bias.
+            low, high = sorted((contract.bias, 255 * contract.scale + contract.bias))
+            packed.tiles *= scale
+            packed.tiles += (1 - scale) * contract.bias + bias * contract.scale
+            np.clip(packed.tiles, low, high, out=packed.tiles)
+        return packed
 
     def _faces(self, tracked: TrackedFrame, classified: NDArray[np.bool_]) -> tuple[Face, ...]:
         faces = tracked.faces
@@ -102,7 +127,6 @@ class TrackClassifier:
             self._smoother.update(face.track_id, output.probabilities, tracked.frame.pts)
             for face, output in zip(faces, outputs, strict=True)
         ]
-        raw = rounded(np.stack([output.probabilities for output in outputs]), 6)
         return self._reader.faces(
             _boxes(faces),
             np.array([face.score for face in faces]),
@@ -119,9 +143,9 @@ class TrackClassifier:
                     else "tracked",
                     "classified": bool(was_classified),
                     "confirmed": face.confirmed,
-                    "raw_probabilities": dict(zip(EMOTIONS, row, strict=True)),
+                    "raw_probabilities": dict(output.by_emotion),
                 }
-                for face, was_classified, row in zip(faces, classified, raw, strict=True)
+                for face, was_classified, output in zip(faces, classified, outputs, strict=True)
             ],
         )
 

@@ -115,7 +115,9 @@ class VideoPipeline:
 
     def _new_tracker(self, *, lookahead: bool) -> tuple[FaceTracker, DetectionScheduler]:
         scheduler = DetectionScheduler(self.options.detect_every, lookahead=lookahead)
-        return FaceTracker(self._engine.detector, scheduler), scheduler
+        interpolate = lookahead and self.options.classify_every == AUTO
+        tracker = FaceTracker(self._engine.detector, scheduler, interpolate=interpolate)
+        return tracker, scheduler
 
     def run(self, source: FrameSource) -> Iterator[tuple[VideoFrame, VideoFrameResult]]:
         """Every frame of ``source`` with its result.
@@ -141,7 +143,7 @@ class VideoPipeline:
         Raises:
             FrameError: a frame of unsupported dtype, shape or memory layout.
         """
-        check_frame(frame.pixels)
+        check_frame(frame.plane.pixels)
         tracker, scheduler = self._live
         if self.budget is not None:
             scheduler.min_frames = self.budget.interval
@@ -162,12 +164,13 @@ class VideoPipeline:
         with closing(tracker):
             try:
                 for frame in frames:
-                    check_frame(frame.pixels)
-                    group.append(tracker.step(frame))
+                    check_frame(frame.plane.pixels)
                     held += frame.nbytes
+                    full = len(group) + 1 >= MAX_GROUP or held >= MAX_HELD
+                    group.append(tracker.step(frame, last=full or not frames.more()))
                     tracker.prefetch(_searchable(frames, MAX_HELD - held))
                     complete = group[-1].detected and group[-1].all_established
-                    if complete or len(group) >= MAX_GROUP or held >= MAX_HELD:
+                    if complete or full:
                         yield group
                         group, held = [], 0
             except Exception:
@@ -189,8 +192,8 @@ class VideoPipeline:
             frame, timings = tracked.frame, tracked.timings_ms
             yield VideoFrameResult(
                 faces=of_frame,
-                width=frame.pixels.shape[1],
-                height=frame.pixels.shape[0],
+                width=frame.size[0],
+                height=frame.size[1],
                 timings_ms={stage: round(ms, 3) for stage, ms in timings.items()}
                 | {"total": round(sum(timings.values()), 3)},
                 detector=self._engine.detector.name,
@@ -205,7 +208,7 @@ def _searchable(frames: LookaheadFrames, room: int) -> Iterator[VideoFrame]:
     """The next frames that the detector may search, as far as ``room`` bytes can hold them."""
     for frame in islice(frames.coming(), MAX_GROUP):
         try:
-            check_frame(frame.pixels)
+            check_frame(frame.plane.pixels)
         except FrameError:  # Raised again when it is the frame's turn.
             return
         room -= frame.nbytes

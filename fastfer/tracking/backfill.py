@@ -68,8 +68,8 @@ def _extend_back(group: list[TrackedFrame], face: TrackedFace) -> None:
         if later.cut:
             return
         where = flow.windows(box[None])
-        before = flow.cut(later.frame.pixels, where)
-        (motion,) = flow.carry(before, flow.cut(tracked.frame.pixels, where), box[None])
+        before = flow.cut(later.frame.plane, where)
+        (motion,) = flow.carry(before, flow.cut(tracked.frame.plane, where), box[None])
         if motion.inliers < MIN_INLIERS or not is_plausible(box, motion.box):
             return
         if landmarks is not None:

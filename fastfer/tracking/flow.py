@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.io.frame_source import Plane
 from fastfer.kernels.pack import pack_faces
 
 Boxes = NDArray[np.float64]
@@ -46,9 +47,12 @@ def windows(boxes: Boxes) -> Boxes:
     return np.hstack([boxes[:, :2] + (boxes[:, 2:] - sides) / 2, sides])
 
 
-def cut(frame: NDArray[np.uint8], where: Boxes) -> Patches:
-    """Patches (N, SIDE, SIDE) uint8 of ``frame`` at ``where``, windows that overlap it."""
-    tiles = pack_faces(frame, where, size=SIDE, scale=1.0, bias=0.5)
+def cut(plane: Plane, where: Boxes) -> Patches:
+    """Patches (N, SIDE, SIDE) uint8 of a frame's plane at ``where``, windows that overlap it."""
+    pixels, scale, bias = plane
+    tiles = pack_faces(pixels, where, size=SIDE, scale=scale, bias=bias + 0.5)
+    if scale != 1:
+        np.clip(tiles, 0, 255, out=tiles)
     return tiles[..., 0].astype(np.uint8)
 
 
@@ -67,33 +71,38 @@ def _carry_one(before: Any, after: Any, box: NDArray[np.float64]) -> Motion:
         return Motion(box, 1.0)
     there, found, _ = flow(before, after, _GRID, None, **_FLOW)
     back, returned, _ = flow(after, before, there, None, **_FLOW)
-    textured = found.ravel() == 1
-    count = int(textured.sum())
+    count = int(cv2.countNonZero(found))
     if count < MIN_POINTS:
         return Motion(box, 0.0)
-    error = np.abs(back - _GRID).max(axis=2).ravel()
-    good = textured & (returned.ravel() == 1) & (error < MAX_ERROR)
-    inliers = float(good.sum() / count)
-    if good.sum() < MIN_POINTS:
+    x_error, y_error = np.abs(back - _GRID)[:, 0].T
+    error = np.maximum(x_error, y_error)
+    good = (found & returned).ravel().view(np.bool_) & (error < MAX_ERROR)
+    kept = int(np.count_nonzero(good))
+    inliers = float(kept / count)
+    if kept < MIN_POINTS:
         return Motion(box, 0.0)
-    old, new = _GRID[good, 0].astype(np.float64), there[good, 0].astype(np.float64)
+    old, old_spread = _POINTS, _POINTS_SPREAD
+    new = there[:, 0].T.astype(np.float64)
+    if kept < len(good):
+        old, new = old[:, good], new[:, good]
+        old_spread = _spread(old)
     shift = _median(new - old)
-    scale = float(_spread(new) / _spread(old))
+    scale = _spread(new) / old_spread
     # From patch pixels to frame pixels; points move around the patch's centre.
     size = box[2:] * scale
     centre = box[:2] + box[2:] / 2 + shift * box[2:] * (SURROUND / SIDE)
     return Motion(np.concatenate([centre - size / 2, size]), inliers)
 
 
-def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median distance of ``points`` (N, 2) from their centre."""
-    x, y = (points - _median(points)).T
-    return _median(np.hypot(x, y))
+def _spread(points: NDArray[np.float64]) -> float:
+    """Median distance of ``points`` (2, N) from their centre."""
+    x, y = points - _median(points)[:, None]
+    return float(_median(np.hypot(x, y)))
 
 
 def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The upper median of the rows; on few values many times faster than ``np.median``."""
-    return np.asarray(np.sort(values, axis=0)[len(values) // 2])
+    """The upper median along the last axis; on few values many times faster than ``np.median``."""
+    return np.asarray(np.sort(values)[..., values.shape[-1] // 2])
 
 
 def _grid() -> NDArray[np.float32]:
@@ -106,6 +115,9 @@ def _grid() -> NDArray[np.float32]:
 
 
 _GRID: Final = _grid()
+_POINTS: Final = _GRID[:, 0].T.astype(np.float64)
+"""(2, N)."""
+_POINTS_SPREAD: Final = _spread(_POINTS)
 _FLOW: Final[dict[str, Any]] = {
     "winSize": (9, 9),
     "maxLevel": 2,

@@ -53,6 +53,10 @@ class DetectionScheduler:
             return True
         return self.will_detect(0, pts, unconfirmed=unconfirmed)
 
+    def skipped(self) -> None:
+        """Count a frame that is not asked about."""
+        self._frames += 1
+
     def will_detect(self, ahead: int, pts: float, *, unconfirmed: bool) -> bool:
         """Whether the detector will run on the frame at ``pts``, ``ahead`` frames after the current
         one, if nothing urgent happens before."""

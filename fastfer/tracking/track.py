@@ -73,6 +73,8 @@ class TrackedFrame:
     """Ids of the tracks that begin here."""
     all_established: bool = True
     """Whether every track is established or dropped, so that no earlier frame changes any more."""
+    interpolated: bool = False
+    """Whether the faces are placed between those of the frames before and after it."""
     corrections: dict[int, Box] = field(default_factory=dict)
     """By track id, (4,): the detected box minus the one that flow carried here."""
     timings_ms: dict[str, float] = field(default_factory=dict)
@@ -159,6 +161,6 @@ def is_plausible(old: Box, new: Box) -> bool:
 
 def is_inside(box: Box, frame: VideoFrame) -> bool:
     """Whether the centre of ``box`` lies in the frame, and flow can follow a box of its size."""
-    height, width = frame.pixels.shape[:2]
+    width, height = frame.size
     x, y = box[:2] + box[2:] / 2
     return bool(0 <= x < width and 0 <= y < height and box[2:].min() >= MIN_SIDE)

@@ -10,12 +10,14 @@ from fastfer.detectors.network import NetworkDetector
 from fastfer.io.frame_source import VideoFrame
 from fastfer.tracking import flow
 from fastfer.tracking.detection_prefetch import DetectionPrefetcher
+from fastfer.tracking.interpolation import STEP, fill_between
 from fastfer.tracking.scene_cut import CutDetector
 from fastfer.tracking.scheduler import DetectionScheduler
 from fastfer.tracking.search_limit import SearchLimit
 from fastfer.tracking.track import (
     MIN_INLIERS,
     Track,
+    TrackedFace,
     TrackedFrame,
     boxes_of,
     is_inside,
@@ -27,7 +29,17 @@ from fastfer.tracking.track_update import TrackUpdater
 class FaceTracker:
     """Follows the faces of one source, whose frames must come in order."""
 
-    def __init__(self, detector: Detector, scheduler: DetectionScheduler) -> None:
+    def __init__(
+        self, detector: Detector, scheduler: DetectionScheduler, *, interpolate: bool = False
+    ) -> None:
+        """Start without tracks.
+
+        Args:
+            detector: finds the faces.
+            scheduler: decides when.
+            interpolate: place the faces of frames that follow within :data:`STEP` seconds when the
+                next step is known; :meth:`step` then fills in earlier frames.
+        """
         self._prefetcher = DetectionPrefetcher(detector)
         self._scheduler = scheduler
         self._updater = TrackUpdater(
@@ -38,12 +50,30 @@ class FaceTracker:
         self._tracks: list[Track] = []
         self._patches: flow.Patches | None = None
         self._pts = 0.0
+        self._interpolate = interpolate and not scheduler.every_frame
+        self._before: list[TrackedFace] | None = None
+        """The faces of the last step."""
+        self._between: list[TrackedFrame] = []
+        """Frames since then."""
 
-    def step(self, frame: VideoFrame) -> TrackedFrame:
-        """Find the faces of the next frame."""
+    def step(self, frame: VideoFrame, *, last: bool = False) -> TrackedFrame:
+        """Find the faces of the next frame.
+
+        Args:
+            frame: the frame.
+            last: whether no frame will follow that could complete an interpolation.
+        """
         start = time.perf_counter()
         every_frame = self._scheduler.every_frame
-        cut = self._cuts.is_cut(frame.pixels)
+        cut = self._cuts.is_cut(*frame.plane[:2])
+        if not (cut or last) and self._is_between(frame):
+            tracked = TrackedFrame(frame, [], False, False, interpolated=True)
+            tracked.all_established = not self._any_unestablished()
+            tracked.timings_ms = {"track": (time.perf_counter() - start) * 1e3, "detect": 0.0}
+            self._scheduler.skipped()
+            self._prefetcher.skip(frame)
+            self._between.append(tracked)
+            return tracked
         if cut:
             self._tracks.clear()
             self._limit.cut()
@@ -66,7 +96,7 @@ class FaceTracker:
                 self._tracks, found, low_confidence, tracked, frame.pts - self._pts
             )
             self._scheduler.detected(frame.pts, eventful=eventful or urgent)
-            long_side = max(frame.pixels.shape[:2])
+            long_side = max(frame.size)
             self._limit.detected(self._tracks, frame.pts, long_side, finest=finest)
         else:
             self._prefetcher.skip(frame)
@@ -75,7 +105,11 @@ class FaceTracker:
 
         self._tracks = [t for t in self._tracks if is_inside(t.box, frame)]
         if self._tracks and not every_frame:
-            self._patches = flow.cut(frame.pixels, flow.windows(boxes_of(self._tracks)))
+            self._patches = flow.cut(frame.plane, flow.windows(boxes_of(self._tracks)))
+        if self._between:
+            fill_between(self._before or [], self._pts, self._between, tracked)
+            self._between = []
+        self._before = tracked.faces
         self._pts = frame.pts
         tracked.all_established = every_frame or not self._any_unestablished()
         tracked.timings_ms = {
@@ -83,6 +117,13 @@ class FaceTracker:
             "detect": (detected - carried) * 1e3,
         }
         return tracked
+
+    def _is_between(self, frame: VideoFrame) -> bool:
+        """Whether ``frame`` follows the last step so fast that it is interpolated."""
+        if not self._interpolate or self._before is None or frame.pts - self._pts >= STEP - 1e-3:
+            return False
+        unconfirmed = self._any_unestablished()
+        return not self._scheduler.will_detect(1, frame.pts, unconfirmed=unconfirmed)
 
     def prefetch(self, coming: Iterable[VideoFrame]) -> None:
         """Start the next scheduled detection in a thread.
@@ -117,7 +158,7 @@ class FaceTracker:
         that each frame has the faces of a photo."""
         if self._scheduler.every_frame:
             return None
-        long_side = max(frame.pixels.shape[:2])
+        long_side = max(frame.size)
         return self._limit.finest(frame.pts, long_side, self._scheduler.min_frames)
 
     def _carry(self, frame: VideoFrame) -> bool:
@@ -126,7 +167,7 @@ class FaceTracker:
             return False
         seconds = frame.pts - self._pts
         boxes = boxes_of(self._tracks)
-        after = flow.cut(frame.pixels, flow.windows(boxes))
+        after = flow.cut(frame.plane, flow.windows(boxes))
         any_lost = False
         motions = flow.carry(self._patches, after, boxes)
         for track, motion in zip(self._tracks, motions, strict=True):
