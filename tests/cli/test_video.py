@@ -57,8 +57,8 @@ def test_a_clip_with_all_outputs(clip: Path, model: str, tmp_path: Path) -> None
     assert done.stdout.startswith("TRACK  SECONDS")
     assert re.fullmatch(
         r"fastfer: 40 frames, \d+ faces in [\d.]+ s: [\d.]+ fps; \d+ detections, \d+ "
-        r"classifications; ms per frame p50 [\d.]+, p95 [\d.]+, p99 [\d.]+\n",
-        done.stderr,
+        r"classifications; ms per frame p50 [\d.]+, p95 [\d.]+, p99 [\d.]+",
+        done.stderr.splitlines()[-1],  # A slow machine prints progress before.
     )
     read = rows_of(rows)
     assert [row["frame_index"] for row in read] == list(range(40))
