@@ -23,6 +23,7 @@ from fastfer.inference.onnx_session import pick_threads
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.kernels.boxes import as_boxes
 from fastfer.kernels.pack import check_frame
+from fastfer.quarter_turns import TURNS, turn, turn_back
 from fastfer.results import FrameResult
 from fastfer.validation import check_choice, check_range, check_unit_interval
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 Frame = NDArray[np.uint8]
 Color = Literal["bgr", "rgb"]
+Rotate = Literal["auto"]
 
 
 class PillowImage(Protocol):
@@ -172,6 +174,7 @@ class Engine:
         color: Color = "bgr",
         boxes: ArrayLike | None = None,
         reduced: Frame | None = None,
+        rotate: Rotate | None = None,
     ) -> FrameResult:
         """Find the faces of one picture and classify their expressions.
 
@@ -184,6 +187,9 @@ class Engine:
                 each box is cropped as it is, with ``detection_score`` 1.
             reduced: a smaller copy of an array, in color or gray, which the detector searches in
                 its place, as far as it can.
+            rotate: ``"auto"`` searches a picture without a face also on its sides and upside down,
+                and takes the position in which the detector is surest; see
+                :attr:`FrameResult.rotation`.
 
         Raises:
             InputError: the file cannot be read.
@@ -191,9 +197,9 @@ class Engine:
             BoxError: a box that is not finite, empty, or outside the picture.
             ModelError: the network cannot be loaded (with ``load_in_background``).
         """
-        check_choice(color=(color, ("bgr", "rgb")))
+        check_choice(color=(color, ("bgr", "rgb")), rotate=(rotate, (None, "auto")))
         if isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
-            return self.analyze_encoded(EncodedImage.read(source), boxes=boxes)[0]
+            return self.analyze_encoded(EncodedImage.read(source), boxes=boxes, rotate=rotate)[0]
         frame = _as_bgr(source, color)
         stopwatch = Stopwatch()
         if boxes is not None:
@@ -203,7 +209,8 @@ class Engine:
             reduced = _as_bgr(reduced, color)
         detector = self.detector
         found = _detect(detector, frame, reduced)
-        return self._read(detector, [frame], [found], [{"detect": stopwatch.lap()}], stopwatch)[0]
+        (result,) = self._read(detector, [frame], [found], [{"detect": stopwatch.lap()}], stopwatch)
+        return result if result or rotate is None else self._turned(frame, result)
 
     def analyze_batch(self, frames: Sequence[Frame], *, color: Color = "bgr") -> list[FrameResult]:
         """As :meth:`analyze` for several arrays, whose faces are classified in one batch.
@@ -226,6 +233,7 @@ class Engine:
         image: EncodedImage,
         *,
         boxes: ArrayLike | None = None,
+        rotate: Rotate | None = None,
     ) -> tuple[FrameResult, Frame]:
         """As :meth:`analyze` for an image file; also returns its pixels, (H, W, 3) BGR.
 
@@ -240,7 +248,8 @@ class Engine:
         if factor == 1:
             frame = image.decode()
             read = stopwatch.lap()
-            return self.analyze(frame, boxes=boxes).with_stage_time("read", read), frame
+            result = self.analyze(frame, boxes=boxes, rotate=rotate)
+            return result.with_stage_time("read", read), frame
         whole = in_background("fastfer-read", image.decode)
         reduced = image.decode_reduced(factor, gray=self.detects_in_gray)
         if reduced is None:  # Decoding the whole raises the error that explains why.
@@ -254,7 +263,22 @@ class Engine:
         found = _croppable(finish(frame), detector, frame)
         timings = {"detect": detect + stopwatch.lap()}
         (result,) = self._read(detector, [frame], [found], [timings], stopwatch)
+        if rotate is not None and not result:
+            result = self._turned(frame, result)
         return result.with_stage_time("read", read), frame
+
+    def _turned(self, frame: Frame, upright: FrameResult) -> FrameResult:
+        """The result of ``frame`` turned by the quarters in which the detector is surest of its
+        faces; ``upright``, which has none, if there are none either way."""
+        best, spent = upright, upright.timings_ms["total"]
+        surest = 0.0
+        for degrees in TURNS:
+            result = turn_back(self.analyze(turn(frame, degrees)), degrees)
+            spent += result.timings_ms["total"]
+            sure = sum(face.detection_score for face in result)
+            if sure > surest:
+                best, surest = result, sure
+        return best.with_stage_time("other_rotations", spent - best.timings_ms["total"])
 
     def _read(
         self,

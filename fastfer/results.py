@@ -115,6 +115,9 @@ class FrameResult:
     ``track`` (videos), ``pack``, ``classify``, and their sum ``total``."""
     detector: str = ""
     """Name of the detector that ran."""
+    rotation: int = field(default=0, kw_only=True)
+    """Degrees clockwise by which a photo was turned because its faces were only found so; boxes and
+    landmarks are those of the photo as it is."""
 
     def __len__(self) -> int:
         return len(self.faces)
@@ -168,6 +171,7 @@ class FrameResult:
             "width": self.width,
             "height": self.height,
             "detector": self.detector,
+            "rotation": self.rotation,
             "faces": [face.to_dict() for face in self.faces],
             "timings_ms": dict(self.timings_ms),
         }
@@ -244,7 +248,9 @@ class PhotoResult:
             "saved_as": self.saved_as,
         }
         if self.result is None:
-            return head | dict.fromkeys(("width", "height", "detector", "faces", "timings_ms"))
+            return head | dict.fromkeys(
+                ("width", "height", "detector", "rotation", "faces", "timings_ms")
+            )
         return head | self.result.to_dict()
 
 

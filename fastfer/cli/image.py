@@ -28,7 +28,7 @@ from fastfer.io.photos import (
 
 if TYPE_CHECKING:
     from fastfer.display.window import Window
-    from fastfer.engine import Engine
+    from fastfer.engine import Engine, Rotate
     from fastfer.io.encoded_image import Frame
     from fastfer.outputs.annotated_images import AnnotatedImageWriter
     from fastfer.outputs.base import Output
@@ -66,6 +66,11 @@ def make_parser(prog: str = "fastfer image") -> argparse.ArgumentParser:
     )
     source.add_argument(
         "--recursive", action="store_true", help="include the subdirectories of directories"
+    )
+    source.add_argument(
+        "--rotate",
+        choices=["auto"],
+        help="search photos without a face also on their sides and upside down",
     )
     arguments.add_engine_options(parser)
 
@@ -161,7 +166,7 @@ def _analyze_all(
                 passed_over += 1
                 progress.advance()
                 continue
-            result, frame = _analyze(engine, loaded)
+            result, frame = _analyze(engine, loaded, args.rotate)
             if result.result is not None and frame is not None:
                 frame = privacy.image(frame, result.result)
                 result = replace(result, result=privacy.result(result.result))
@@ -188,7 +193,9 @@ def _analyze_all(
     return code
 
 
-def _analyze(engine: Engine, loaded: LoadedPhoto) -> tuple[PhotoResult, Frame | None]:
+def _analyze(
+    engine: Engine, loaded: LoadedPhoto, rotate: Rotate | None
+) -> tuple[PhotoResult, Frame | None]:
     """The result of one photo, and its pixels unless it failed."""
     from fastfer.results import PhotoResult  # Imports NumPy, which --help does not need.
 
@@ -197,10 +204,10 @@ def _analyze(engine: Engine, loaded: LoadedPhoto) -> tuple[PhotoResult, Frame | 
         try:
             if loaded.encoded is not None:
                 image = loaded.encoded
-                result, frame = engine.analyze_encoded(image)
+                result, frame = engine.analyze_encoded(image, rotate=rotate)
                 return PhotoResult(name, result, warning=_warning(name, image.warning)), frame
             assert loaded.frame is not None
-            result = engine.analyze(loaded.frame, reduced=loaded.reduced)
+            result = engine.analyze(loaded.frame, reduced=loaded.reduced, rotate=rotate)
             result = result.with_stage_time("read", loaded.read_ms)
             warning = _warning(name, loaded.warning)
             return PhotoResult(name, result, warning=warning), loaded.frame

@@ -80,8 +80,17 @@ class Session:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The metadata of the file."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
+        """The metadata of the file.
+
+        Raises:
+            ModelError: it is not UTF-8.
+        """
+        try:
+            return dict(self._session.get_modelmeta().custom_metadata_map)
+        except UnicodeDecodeError:
+            raise ModelError(
+                f"model {self.name}: its metadata is not UTF-8. {self._advice}"
+            ) from None
 
     def run(
         self, names: Sequence[str], feed: Mapping[str, Any], advice: str | None = None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 JSON_KEYS: Final = (
     *("schema", "source", "frame_index", "pts", "width", "height", "detector", "detected"),
-    *("faces", "error", "error_code", "warning", "saved_as"),
+    *("faces", "error", "error_code", "warning", "saved_as", "rotation"),
 )
 """Keys of the JSON object of a photo or video frame."""
 
@@ -49,6 +49,7 @@ CSV_DTYPES: Final[dict[str, str]] = {
     "error_code": "string",
     "warning": "string",
     "saved_as": "string",
+    "rotation": "Int64",
 }
 """Pandas dtype of each column: ``pandas.read_csv(path, dtype=fastfer.CSV_DTYPES)``."""
 

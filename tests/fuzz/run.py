@@ -32,6 +32,8 @@ SPARE: Final = 1_500_000_000
 """Bytes of address space that a worker may add; far above any limit of the cases."""
 _STATE: Final = struct.Struct("=QQ")
 """Number of the current case, and cases done."""
+_STARTING: Final = 1 << 63
+"""Cases done of a process that still loads its libraries."""
 
 
 def main() -> int:
@@ -99,7 +101,7 @@ class _Worker:
 
     def __init__(self, target: str, start: int, count: int, folder: str) -> None:
         self._file = Path(folder, f"state-{start}")
-        self._file.write_bytes(_STATE.pack(start, 0))
+        self._file.write_bytes(_STATE.pack(start, _STARTING))
         self.start = start
         self.count = count
         command = [sys.executable, "-m", "tests.fuzz.run", target, "--start", str(start)]
@@ -115,6 +117,10 @@ class _Worker:
     def case(self) -> int:
         return _STATE.unpack(self._file.read_bytes())[0]
 
+    @property
+    def _is_starting(self) -> bool:
+        return _STATE.unpack(self._file.read_bytes())[1] == _STARTING
+
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -128,7 +134,7 @@ class _Worker:
         case, now = self.case, time.monotonic()
         if case != self._seen[0]:
             self._seen = case, now
-        elif now - self._seen[1] > HANG:
+        elif now - self._seen[1] > HANG * (10 if self._is_starting else 1):
             self.stop()
             self.problem = f"more than {HANG:g} seconds"
             return True

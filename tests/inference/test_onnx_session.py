@@ -17,6 +17,7 @@ from fastfer.inference.onnx_session import (
     read_model,
 )
 from tests.helpers.errors import raises
+from tests.helpers.onnx_models import write_model
 
 
 def test_threads() -> None:
@@ -39,3 +40,14 @@ def test_missing_files(tmp_path: Path) -> None:
 def test_files_that_are_not_onnx(data: bytes) -> None:
     with raises(ModelError, "invalid_model", "bad.onnx"):
         Session(data, "bad.onnx", 1)
+
+
+def test_metadata_that_is_not_utf8(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "a.onnx")
+    data = path.read_bytes()
+    key = b"fastfer.name"
+    at = data.index(key) + len(key)
+    text = data.index(b'"', at) + 1
+    path.write_bytes(data[:text] + b"\xff" + data[text + 1 :])
+    with raises(ModelError, "invalid_model", "a.onnx"):
+        Session(path.read_bytes(), "a.onnx", 1).metadata  # noqa: B018

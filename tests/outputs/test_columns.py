@@ -35,6 +35,7 @@ def test_columns_of_schema_2() -> None:
         *EMOTIONS,
         *(f"raw_{name}" for name in EMOTIONS),
         *("status", "classified", "confirmed", "error", "error_code", "warning", "saved_as"),
+        "rotation",
     ) == CSV_COLUMNS
     assert set(CSV_DTYPES.values()) == {"string", "Int64", "float64", "boolean"}
 
@@ -63,6 +64,7 @@ def test_json_object_of_a_photo() -> None:
         "error_code": None,
         "warning": None,
         "saved_as": None,
+        "rotation": 0,
     }
     assert to_record(FAILED) == dict.fromkeys(JSON_KEYS) | {
         "schema": 2,
@@ -93,7 +95,7 @@ def test_rows_of_a_photo() -> None:
     assert (first["uncertain"], first["valence"], first["arousal"]) == (False, -0.468, -0.053)
     (empty,) = to_rows(PHOTOS[1])
     filled = {key for key, value in empty.items() if value is not None}
-    assert filled == {"source", "width", "height"}
+    assert filled == {"source", "width", "height", "rotation"}
     (failed,) = to_rows(FAILED)
     assert {key: value for key, value in failed.items() if value is not None} == {
         "source": "b.jpg",

@@ -32,7 +32,7 @@ def test_booleans_are_words_and_null_is_empty(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     write_all(CsvWriter(path), [frame(0, video_face(classified=False))])
     _, row = path.read_text("utf-8").splitlines()
-    assert row.endswith(",detected,false,true,,,,")
+    assert row.endswith(",detected,false,true,,,,,0")
 
 
 def test_bytes_that_are_not_utf8_are_escaped(tmp_path: Path) -> None:
