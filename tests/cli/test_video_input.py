@@ -94,3 +94,17 @@ def test_frames_over_the_limit_are_refused(tmp_path: Path) -> None:
     done = python("-m", "fastfer.video", path, "--max-frame-pixels", "1000")
     assert done.returncode == 3
     assert "6144" in done.stderr
+
+
+def test_events_have_the_clock_of_a_player(tmp_path: Path) -> None:
+    """The picture starts two seconds after the sound."""
+    stamps = [2 + i / 12.5 for i in range(25)]
+    path = write_movie(tmp_path / "late.mp4", moving_face(25), times=stamps, sound=5.0)
+    subtitles, rows = tmp_path / "late.srt", tmp_path / "late.jsonl"
+    done = python(
+        "-m", "fastfer.video", path, "--detector", DETECTOR, "--events", subtitles, "--jsonl", rows
+    )
+    assert done.returncode == 0, done.stderr
+    first = json.loads(rows.read_text().splitlines()[0])
+    assert first["pts"] == pytest.approx(2.0, abs=0.01)
+    assert "00:00:02,0" in subtitles.read_text().splitlines()[1].split(" --> ")[0]
