@@ -47,8 +47,8 @@ def build_info() -> dict[str, Any]:
 
     Returns:
         ``version``, ``python``, ``platform``, ``instruction_set`` (in use), ``instruction_sets``
-        (available), ``opencv``, ``onnxruntime``, ``numpy`` (versions), ``models`` (file name to
-        SHA-256). All values are native JSON types.
+        (available), ``opencv``, ``av`` (PyAV), ``onnxruntime``, ``numpy`` (versions), ``models``
+        (file name to SHA-256). All values are native JSON types.
 
     Raises:
         ExtensionMissingError: the compiled module cannot be loaded.
@@ -65,6 +65,7 @@ def build_info() -> dict[str, Any]:
         "instruction_set": backend.isa(),
         "instruction_sets": list(backend.available()),
         "opencv": cv2.__version__,
+        "av": metadata.version("av"),
         "onnxruntime": metadata.version("onnxruntime"),
         "numpy": np.__version__,
         "models": {
@@ -155,6 +156,20 @@ def _check_opencv() -> Iterator[_Result]:
         yield "ok", f"{cv2.__version__} can show windows"
 
 
+def _check_videos() -> Iterator[_Result]:
+    import av
+    from av.codec.hwaccel import hwdevices_available
+
+    missing = [
+        c for c in ("libx264", "libvpx-vp9", "aac", "libopus") if c not in av.codecs_available
+    ]
+    advice = "For --save: pip install --force-reinstall --only-binary av av" if missing else ""
+    if missing:
+        yield "note", f"PyAV {av.__version__} lacks the encoders {', '.join(missing)}", advice
+    hardware = ", ".join(hwdevices_available()) or "none"
+    yield "ok", f"PyAV {av.__version__}; kinds of hardware decoders: {hardware}"
+
+
 def _check_threads() -> Iterator[_Result]:
     from fastfer.inference import cpus
 
@@ -180,4 +195,5 @@ _CHECKS: Final[dict[str, Callable[[], Iterator[_Result]]]] = {
     "models": _check_models,
     "opencv": _check_opencv,
     "threads": _check_threads,
+    "videos": _check_videos,
 }

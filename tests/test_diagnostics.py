@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import pytest
 
@@ -28,13 +29,14 @@ def test_build_info_is_native_json() -> None:
     assert info["version"] == fastfer.__version__
     assert info["instruction_set"] in info["instruction_sets"]
     assert info["opencv"] == cv2.__version__
+    assert info["av"] == av.__version__
     assert {"expression.onnx", "nano.onnx"} <= info["models"].keys()
     assert all(len(digest) == 64 for digest in info["models"].values())
 
 
 def test_this_installation_works() -> None:
     findings = doctor()
-    subjects = {"kernels", "manifest", "models", "opencv", "threads"}
+    subjects = {"kernels", "manifest", "models", "opencv", "threads", "videos"}
     assert {finding.subject for finding in findings} == subjects
     assert not [f for f in findings if f.level == "problem" and f.subject != "opencv"]
     assert all(finding.advice for finding in findings if finding.level != "ok")

@@ -15,7 +15,6 @@ WITHOUT_TESTS = {
     "fastfer/cli/watch.py": "tests/watch",
     "fastfer/display/font/make_font.py": "draws the font once; what it drew is tested by text.py",
     "fastfer/io/decode_pixels.py": "tests/io/test_hostile_pictures.py",
-    "fastfer/io/decoded_picture.py": "tests/io/test_hostile_pictures.py",
     "fastfer/io/picture_formats/bmp.py": "tests/io/test_image_headers.py",
     "fastfer/io/picture_formats/exif.py": "tests/io/test_image_headers.py",
     "fastfer/io/picture_formats/header.py": "tests/io/test_image_headers.py",
@@ -24,7 +23,6 @@ WITHOUT_TESTS = {
     "fastfer/io/picture_formats/tiff.py": "tests/io/test_image_headers.py",
     "fastfer/io/picture_formats/webp.py": "tests/io/test_image_headers.py",
     "fastfer/outputs/parquet_schema.py": "tests/batch",
-    "fastfer/outputs/sound.py": "tests/outputs/test_annotated_video.py",
     "fastfer/outputs/table_formats.py": "tests/batch",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
@@ -41,6 +39,7 @@ WITHOUT_MODULE = {
     "tests/outputs/test_commands_agree.py": "the outputs of both commands, compared",
     "tests/outputs/test_golden.py": "results of the bundled networks",
     "tests/pipeline/test_prefetched_detection.py": "detection ahead of tracking, in a whole run",
+    "tests/pipeline/test_stream_processes.py": "videos in child processes of every kind",
     "tests/training/expression/test_backends.py": "whole runs on Keras's other backends",
     "tests/training/test_recipes.py": "training/recipes/*.sh",
 }
