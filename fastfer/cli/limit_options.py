@@ -9,9 +9,9 @@ from fastfer.cli.arguments import integer, positive
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
 
-def add_limit_options(parser: argparse.ArgumentParser, *, isolate: bool = False) -> None:
-    """Add the options of :func:`make_limits` and ``--isolate``, whose default is ``isolate``, in a
-    group of their own."""
+def add_limit_options(parser: argparse.ArgumentParser, *, isolate: bool | None = None) -> None:
+    """Add the options of :func:`make_limits` in a group of their own, and ``--isolate`` with the
+    default ``isolate`` unless that is ``None``."""
     group: Any = parser.add_argument_group("limits of one file")
     default = DEFAULT_LIMITS
     group.add_argument(
@@ -47,16 +47,17 @@ def add_limit_options(parser: argparse.ArgumentParser, *, isolate: bool = False)
         type=positive,
         default=default.seconds,
         metavar="S",
-        help="stop decoding a picture after this time, with --isolate (default: "
-        f"{default.seconds:g})",
+        help="stop decoding a picture after this time, where it is decoded in a process of its own "
+        f"(default: {default.seconds:g})",
     )
-    group.add_argument(
-        "--isolate",
-        action=argparse.BooleanOptionalAction,
-        default=isolate,
-        help="decode pictures in processes of their own, so that one that crashes or stops its "
-        f"decoder costs an error, not the run (default: {'on' if isolate else 'off'})",
-    )
+    if isolate is not None:
+        group.add_argument(
+            "--isolate",
+            action=argparse.BooleanOptionalAction,
+            default=isolate,
+            help="decode pictures in processes of their own, so that one that crashes or stops its "
+            f"decoder costs an error, not the run (default: {'on' if isolate else 'off'})",
+        )
 
 
 def make_limits(args: argparse.Namespace) -> FileLimits:

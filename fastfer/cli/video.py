@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, interval, number, positive
+from fastfer.cli.limit_options import add_limit_options
 from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
 from fastfer.cli.video_input import STDIN, add_input_options, check_input, is_live, open_input
 from fastfer.io.addresses import is_camera
@@ -52,6 +53,7 @@ def make_parser(prog: str = "fastfer video") -> argparse.ArgumentParser:
     _add_tracking_options(parser)
     _add_output_options(parser)
     add_privacy_options(parser)
+    add_limit_options(parser)
     return parser
 
 

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from fastfer.cli.arguments import STDOUT, integer, number, positive, size
+from fastfer.cli.limit_options import make_limits
 from fastfer.io.addresses import is_camera, scheme
-from fastfer.io.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from fastfer.io.frame_source import FrameSource
@@ -50,10 +50,6 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--jobs", type=integer(1), metavar="N",
         help="of several videos, analyse this many at a time (default: half of the processors)",
-    )  # fmt: skip
-    group.add_argument(
-        "--max-frame-pixels", type=integer(1), default=DEFAULT_LIMITS.frame_pixels, metavar="N",
-        help=f"refuse videos of larger frames (default: {DEFAULT_LIMITS.frame_pixels:,})",
     )  # fmt: skip
     group.add_argument("--camera", type=integer(0, 9999), metavar="N", help="read camera number N")
     group.add_argument(
@@ -127,15 +123,13 @@ def open_input(args: argparse.Namespace) -> FrameSource:
         InputError: it does not exist, or cannot be played.
         UsageError: an option out of range.
     """
-    from dataclasses import replace
-
     from fastfer.io.open_source import CameraOptions, open_source
     from fastfer.io.video_files import ClipOptions
 
     camera = CameraOptions(args.backend, args.size, args.fps, args.stall, args.give_up, args.fourcc)
     clip = ClipOptions(args.start, args.end, args.every, args.hwaccel, args.raw)
-    limits = replace(DEFAULT_LIMITS, frame_pixels=args.max_frame_pixels)
-    return open_source(args.source if args.camera is None else args.camera, camera, clip, limits)
+    which = args.source if args.camera is None else args.camera
+    return open_source(which, camera, clip, make_limits(args))
 
 
 def seconds(text: str) -> float:

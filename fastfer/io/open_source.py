@@ -109,7 +109,7 @@ def open_source(
         if scheme(path) and not os.path.exists(path):  # noqa: PTH110 - Path() joins slashes.
             return _open_url(path, options, clip, limits)
         if path != "-" and clip.raw is None and is_sequence(path):
-            return PrefetchSource(PictureSequence(path, fps=options.fps))
+            return PrefetchSource(PictureSequence(path, fps=options.fps, limits=limits))
         return PrefetchSource(VideoFile(path, clip=clip, fps=options.fps, limits=limits))
     if isinstance(source, FrameSource):
         return source

@@ -10,6 +10,7 @@ from typing import Final
 
 from fastfer.errors import InputError
 from fastfer.io.frame_source import VideoFrame
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.photos import find_photos, read_image
 
 DEFAULT_FPS: Final = 25.0
@@ -22,18 +23,22 @@ class PictureSequence:
     live = False
     dropped = 0
 
-    def __init__(self, path: str, *, fps: float | None = None) -> None:
+    def __init__(
+        self, path: str, *, fps: float | None = None, limits: FileLimits = DEFAULT_LIMITS
+    ) -> None:
         """List the pictures of ``path``.
 
         Args:
             path: a directory, whose pictures follow in natural order; or a path whose file name
                 holds one ``%d`` or ``%04d``. Missing numbers leave a gap in time.
             fps: numbers, or pictures, per second.
+            limits: of each picture.
 
         Raises:
             InputError: no picture, or two of the same number.
         """
         self.name = path
+        self._limits = limits
         self.fps = fps or DEFAULT_FPS
         self.notes: list[str] = []
         self._pictures = _pictures(path, self.notes)
@@ -49,7 +54,7 @@ class PictureSequence:
         unreadable: list[InputError] = []
         for number, file in self._pictures:
             try:
-                image = read_image(file)
+                image = read_image(file, limits=self._limits)
             except InputError as error:
                 unreadable.append(error)
                 continue
