@@ -62,8 +62,8 @@ class JobOptions:
     shard_rows: int = SHARD_ROWS
     """Rows of each file in a folder."""
     exact: bool = False
-    """Take all crops from photos at full size, as ``fastfer image`` does; otherwise those of large
-    faces in large JPEGs come from a reduced copy."""
+    """Decode all photos in colour, as ``fastfer image`` does; otherwise large JPEGs are decoded in
+    gray if the networks take gray pictures, in half of the time."""
     segment: float = SEGMENT
     """Seconds of the segments into which long videos are split, so that one film uses all workers;
     0 analyses each video in one piece."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -23,20 +23,15 @@ if TYPE_CHECKING:
 
 Frame = NDArray[np.uint8]
 
-OVERSAMPLING: Final = 2.0
-"""A crop comes from a reduced copy of a large JPEG if it has at least so many times the network's
-input size there; the crop is then reduced again, and hardly differs."""
-
 
 @dataclass(frozen=True, slots=True)
 class DecodedPhoto:
-    """A photo on its way to the engine: ``frame`` or ``reduced`` is set."""
+    """A photo on its way to the engine: ``frame``, in colour or gray, or ``reduced`` is set."""
 
     image: EncodedImage
     frame: Frame | None = None
     reduced: Frame | None = None
-    """A copy of a large JPEG, decoded at 1/``factor`` of its size."""
-    factor: int = 1
+    """A copy of a large JPEG at reduced size."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -62,16 +57,14 @@ class PhotoAnalyzer:
 
         Args:
             engine: loaded models.
-            exact: take crops from the photo at full size always, as ``fastfer image`` does.
-                Otherwise those of large faces in large JPEGs come from a reduced copy.
+            exact: decode all photos in colour, as ``fastfer image`` does. Otherwise large JPEGs
+                are decoded in gray if the networks take gray pictures, in half of the time.
         """
         self._engine = engine
-        self._exact = exact
         self._detector = engine.detector
         self._reader = engine.reader
-        contract = engine.classifier.contract
-        self._input_size = contract.input_size
-        self._gray = engine.detects_in_gray and contract.channels == 1
+        channels = engine.classifier.contract.channels
+        self._gray = engine.detects_in_gray and channels == 1 and not exact
 
     def decode(self, image: EncodedImage) -> DecodedPhoto:
         """Decode what detection needs.
@@ -79,11 +72,15 @@ class PhotoAnalyzer:
         Raises:
             InputError: the photo cannot be decoded.
         """
+        gray = image.decode_gray() if self._gray else None
+        if gray is not None:
+            return DecodedPhoto(image, frame=gray)
         factor = image.reduction(self._engine.detection_size)
-        reduced = image.decode_reduced(factor, gray=self._gray) if factor > 1 else None
+        in_gray = self._engine.detects_in_gray
+        reduced = image.decode_reduced(factor, gray=in_gray) if factor > 1 else None
         if reduced is None:
             return DecodedPhoto(image, frame=image.decode())
-        return DecodedPhoto(image, reduced=reduced, factor=factor)
+        return DecodedPhoto(image, reduced=reduced)
 
     def analyze(self, photos: Sequence[DecodedPhoto]) -> list[FrameResult | InputError]:
         """The results of ``photos``, whose faces are classified in one batch.
@@ -141,22 +138,10 @@ class PhotoAnalyzer:
         assert photo.reduced is not None
         found, frame = self._search(photo, photo.reduced)
         found = self._croppable(found, photo.size)
-        crops = self._reader.crop_calibration.crops(found.boxes)
         if frame is None:
-            smallest = float(crops[:, 2:].min()) if len(crops) else np.inf
-            needed = smallest / (OVERSAMPLING * self._input_size)
-            if not len(crops) or (not self._exact and needed >= photo.factor):
-                frame = photo.reduced
-            elif not self._exact and needed >= 2 and photo.factor > 2:
-                frame = photo.image.decode_reduced(2, gray=self._gray)
-            if frame is None:
-                frame = photo.image.decode()
-        width, height = photo.size
-        if frame.shape[:2] == (height, width):
-            return found, self._reader.pack(frame, found)
-        small = found.scaled(frame.shape[1] / width, frame.shape[0] / height)
-        tiles = self._reader.pack(frame, small).tiles
-        return found, PackedFaces(crops, tiles, found.landmarks, photo.size)
+            # Of a photo without faces the copy is enough.
+            frame = photo.image.decode() if len(found) else photo.reduced
+        return found, self._reader.pack(frame, found)
 
     def _search(self, photo: DecodedPhoto, reduced: Frame) -> tuple[Detections, Frame | None]:
         """The faces of a photo in its pixels, and the whole photo if the search needed it."""

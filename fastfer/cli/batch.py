@@ -97,8 +97,8 @@ def make_parser(prog: str = "fastfer batch") -> argparse.ArgumentParser:
     job.add_argument(
         "--exact",
         action="store_true",
-        help="decode large JPEGs at full size always, as fastfer image does; by default large "
-        "faces come from a reduced copy",
+        help="decode large JPEGs in colour, as fastfer image does; by default in gray if the "
+        "networks take gray pictures",
     )
     job.add_argument(
         "--dry-run",
