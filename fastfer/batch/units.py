@@ -130,7 +130,7 @@ def key_of(source: str) -> bytes:
 
 def kind_of(name: str) -> Kind:
     """What the ending of ``name`` promises; ``nothing`` if it is no photo and no video."""
-    suffix = Path(name).suffix.lower()
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a million times.
     if suffix in SUFFIXES:
         return "photo"
     return "video" if suffix in VIDEO_SUFFIXES else "nothing"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastfer.errors import UsageError
@@ -44,6 +45,7 @@ def require_pyarrow(user: str) -> Any:
     return pyarrow
 
 
+@cache
 def schema() -> pyarrow.Schema:
     """The columns and the version of the table."""
     pa = require_pyarrow("Parquet")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
@@ -72,7 +73,7 @@ def format_of(path: str) -> TableFormat:
 
 
 class Parquet:
-    """Arrow's stream format for the pieces, Parquet with zstd for the file."""
+    """Arrow's stream format, compressed, for the pieces; Parquet with zstd for the file."""
 
     suffix = ".parquet"
 
@@ -118,7 +119,8 @@ class ParquetFile:
         """See :meth:`TableFile.add`."""
         import pyarrow as pa
 
-        with pa.ipc.open_stream(piece) as reader:
+        options = pa.ipc.IpcReadOptions(use_threads=False)
+        with pa.ipc.open_stream(zlib.decompress(piece), options=options) as reader:
             for batch in reader:
                 self._batches.append(batch)
                 self._rows += batch.num_rows
@@ -224,11 +226,11 @@ def _to_piece(batch: Any) -> bytes:
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    # Arrow would compress each of the short columns by itself, in threads.
+    options = pa.ipc.IpcWriteOptions(use_threads=False)
     with pa.ipc.new_stream(sink, batch.schema, options=options) as writer:
         writer.write_batch(batch)
-    piece: bytes = sink.getvalue().to_pybytes()
-    return piece
+    return zlib.compress(sink.getvalue(), 1)
 
 
 def _lines(file: IO[bytes]) -> Iterable[bytes]:
