@@ -90,15 +90,16 @@ def _add_tracking_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--classify-every",
         type=interval,
-        default="auto",
+        default=1,
         metavar="N",
-        help="classify each face in every N-th frame (default: auto, when its crop has changed)",
+        help="classify each face in every N-th frame; auto: when its crop has changed (default: 1, "
+        "with --budget-ms auto)",
     )
     group.add_argument(
         "--smooth",
         type=number(),
         metavar="SECONDS",
-        help="time constant of smoothing; 0 disables it (default: 0.8)",
+        help="time constant of smoothing; 0 disables it (default: 0.5)",
     )
     group.add_argument(
         "--budget-ms",

@@ -71,3 +71,26 @@ class CoarseToFineDetector(Detector, Protocol):
 
         It shares the networks. A detector with a fixed scale returns itself.
         """
+
+
+@runtime_checkable
+class RefiningDetector(Detector, Protocol):
+    """A detector that can also adjust faces whose place is roughly known, at a small part of the
+    cost of a search. Tracking uses it between detections."""
+
+    @property
+    def can_refine(self) -> bool:
+        """Whether :meth:`refine` does anything."""
+
+    def refine(
+        self, frame: NDArray[np.uint8], found: Detections, scale: float = 1.0, bias: float = 0.0
+    ) -> Detections:
+        """``found`` with the boxes, landmarks and scores that the detector gives these faces in a
+        frame, in the same order; faces that cannot be cropped are dropped.
+
+        Args:
+            frame: uint8 (H, W, 3) BGR or (H, W) gray.
+            found: faces near their place in the frame.
+            scale: gray levels are those of ``frame`` times ``scale`` plus ``bias``.
+            bias: see ``scale``.
+        """

@@ -125,6 +125,19 @@ class NanoDetector(NetworkDetector):
         limited._finest = finest
         return limited
 
+    @property
+    def can_refine(self) -> bool:
+        """Whether there is a second stage."""
+        return self._refiner is not None
+
+    def refine(
+        self, frame: Frame, found: Detections, scale: float = 1.0, bias: float = 0.0
+    ) -> Detections:
+        """``found`` after the second stage, see :class:`~fastfer.detectors.RefiningDetector`."""
+        if self._refiner is None:
+            return found
+        return self._refiner.refine(frame, found, scale, bias)
+
     def begin(self, reduced: Frame, long_side: int) -> _Begun:
         """Search a reduced copy of a picture whose long side is ``long_side`` pixels."""
         height, width = reduced.shape[:2]

@@ -56,10 +56,13 @@ class Refiner:
         self._session = Session(read_model(path), self._source, threads)
         _check(self._session, self._source)
 
-    def refine(self, frame: NDArray[np.uint8], found: Detections) -> Detections:
+    def refine(
+        self, frame: NDArray[np.uint8], found: Detections, scale: float = 1.0, bias: float = 0.0
+    ) -> Detections:
         """``found`` in ``frame`` with refined scores (0 to 1), boxes and landmarks.
 
-        Proposals that cannot be cropped are dropped.
+        Proposals that cannot be cropped are dropped. Gray levels are those of ``frame`` times
+        ``scale`` plus ``bias``.
 
         Raises:
             FrameError: ``frame`` has another dtype or shape.
@@ -71,8 +74,9 @@ class Refiner:
         check_frame(frame)
         crops = proposal_crops(found.boxes)
         tiles = np.empty((len(found), SIZE, SIZE, 1), np.float32)
-        if backend.pack(frame, crops, SIZE, 1 / 255, 0.0, tiles) >= 0:
-            return self.refine(frame, found.take(is_croppable(crops, frame.shape[1::-1])))
+        if backend.pack(frame, crops, SIZE, scale / 255, bias / 255, tiles) >= 0:
+            croppable = found.take(is_croppable(crops, frame.shape[1::-1]))
+            return self.refine(frame, croppable, scale, bias)
         (values,) = self._session.run([OUTPUT], {INPUT: tiles}, _ADVICE)
         if values.shape != (len(found), VALUES) or values.dtype != np.float32:
             raise ModelError(

@@ -13,7 +13,7 @@ from fastfer.detections import Detections
 from fastfer.face_reader import FaceReader, PackedFaces, Stopwatch, rounded
 from fastfer.labels import EMOTIONS
 from fastfer.results import Face
-from fastfer.tracking import TrackedFace, TrackedFrame
+from fastfer.tracking import AUTO, TrackedFace, TrackedFrame
 from fastfer.tracking.change_detector import ChangeDetector
 from fastfer.tracking.smoothing import Smoother
 
@@ -38,14 +38,14 @@ class TrackClassifier:
     def __init__(self, reader: FaceReader, options: VideoOptions) -> None:
         self._reader = reader
         scale = reader.classifier.contract.scale
-        self._changes = ChangeDetector(options.classify_every, scale=scale)
+        self._changes = ChangeDetector(options.classification_interval, scale=scale)
         self._smoother = Smoother(options.smooth)
         self._latest: dict[int, _Output] = {}
 
     def read(self, group: Sequence[TrackedFrame]) -> tuple[list[tuple[Face, ...]], int]:
         """The faces of consecutive frames, and how many of them the network classified.
 
-        All crops that changed go to the network in one batch. Adds ``pack`` and ``classify`` to the
+        All crops to classify go to the network in one batch. Adds ``pack`` and ``classify`` to the
         frames' timings.
         """
         stopwatch = Stopwatch()
@@ -92,8 +92,9 @@ class TrackClassifier:
         return results, len(outputs)
 
     def _candidates(self, tracked: TrackedFrame) -> Sequence[int]:
-        """Indices of the faces that may be classified: in an interpolated frame only new ones."""
-        if not tracked.interpolated:
+        """Indices of the faces that may be classified: in an interpolated frame only new ones, if
+        they are classified on change."""
+        if not tracked.interpolated or self._changes.every != AUTO:
             return range(len(tracked.faces))
         known = self._changes.known
         return [i for i, face in enumerate(tracked.faces) if face.track_id not in known]

@@ -2,7 +2,7 @@
 
 Frames of a recording are processed in groups. A group ends at a detection frame after which every
 face is confirmed, so that a face that appeared between two detection frames can be traced back to
-its first frame, and all changed faces of the group are classified in one batch. For live sources
+its first frame, and all faces of the group are classified in one batch. For live sources
 each frame is a group.
 """
 
@@ -35,7 +35,7 @@ from fastfer.validation import check_integer, check_names, check_positive, check
 if TYPE_CHECKING:
     from fastfer.engine import Engine
 
-SMOOTH: Final = 0.8
+SMOOTH: Final = 0.5
 """Default time constant of smoothing in seconds."""
 MAX_GROUP: Final = 48
 """Most frames in a group; as many again may be read ahead."""
@@ -50,14 +50,16 @@ class VideoOptions:
     detect_every: int | Auto = AUTO
     """Frames from one detection to the next. 1 detects in every frame and does not track; ``auto``
     adapts to what happens in the frames."""
-    classify_every: int | Auto = AUTO
+    classify_every: int | Auto = 1
     """Frames from one classification of a face to the next; ``auto`` classifies a face when its
-    crop has changed."""
+    crop has changed by more than noise. A crop that is identical to the one before is never
+    classified again."""
     smooth: float = SMOOTH
-    """Time constant in seconds of the average over time; 0 disables smoothing and hysteresis."""
+    """Time constant in seconds of the average over time; 0 disables smoothing and hysteresis, and
+    leaves boxes and landmarks as they were detected."""
     budget_ms: float | None = None
-    """Limit of the mean milliseconds per frame, held by detecting less often. Results then depend
-    on the speed of the machine."""
+    """Limit of the mean milliseconds per frame, held by detecting less often; the default of
+    ``classify_every`` is then ``auto``. Results depend on the speed of the machine."""
 
     def __post_init__(self) -> None:
         if self.detect_every != AUTO:
@@ -67,6 +69,12 @@ class VideoOptions:
         check_range(smooth=(self.smooth, 0))
         if self.budget_ms is not None:
             check_positive(budget_ms=self.budget_ms)
+
+    @property
+    def classification_interval(self) -> int | Auto:
+        """:attr:`classify_every` as it is applied."""
+        within_budget = self.budget_ms is not None and self.classify_every == 1
+        return AUTO if within_budget else self.classify_every
 
     @classmethod
     def merge(cls, options: VideoOptions | None, changes: Mapping[str, Any]) -> VideoOptions:
@@ -115,8 +123,12 @@ class VideoPipeline:
 
     def _new_tracker(self, *, lookahead: bool) -> tuple[FaceTracker, DetectionScheduler]:
         scheduler = DetectionScheduler(self.options.detect_every, lookahead=lookahead)
-        interpolate = lookahead and self.options.classify_every == AUTO
-        tracker = FaceTracker(self._engine.detector, scheduler, interpolate=interpolate)
+        tracker = FaceTracker(
+            self._engine.detector,
+            scheduler,
+            interpolate=lookahead,
+            steady=self.options.smooth > 0,
+        )
         return tracker, scheduler
 
     def run(self, source: FrameSource) -> Iterator[tuple[VideoFrame, VideoFrameResult]]:
@@ -132,7 +144,6 @@ class VideoPipeline:
                 yield frame, self.update(frame)
             return
         for group in self._groups(source):
-            backfill(group)
             for tracked, result in zip(group, self._results(group), strict=True):
                 yield tracked.frame, result
             group.clear()  # Frees the frames before the next group gathers.
@@ -148,7 +159,7 @@ class VideoPipeline:
         if self.budget is not None:
             scheduler.min_frames = self.budget.interval
         group = [tracker.step(frame)]
-        backfill(group)
+        backfill(group, tracker.refiner)
         (result,) = self._results(group)
         if self.budget is not None:
             detect = result.timings_ms["detect"]
@@ -157,27 +168,10 @@ class VideoPipeline:
         return result
 
     def _groups(self, source: FrameSource) -> Iterator[list[TrackedFrame]]:
-        frames = LookaheadFrames(source)
-        group: list[TrackedFrame] = []
-        held = 0
         tracker, _ = self._new_tracker(lookahead=True)
         with closing(tracker):
-            try:
-                for frame in frames:
-                    check_frame(frame.plane.pixels)
-                    held += frame.nbytes
-                    full = len(group) + 1 >= MAX_GROUP or held >= MAX_HELD
-                    group.append(tracker.step(frame, last=full or not frames.more()))
-                    tracker.prefetch(_searchable(frames, MAX_HELD - held))
-                    complete = group[-1].detected and group[-1].all_established
-                    if complete or full:
-                        yield group
-                        group, held = [], 0
-            except Exception:
-                if group:  # The frames before the failure are valid.
-                    yield group
-                raise
-            if group:
+            for group in _gather(LookaheadFrames(source), tracker):
+                backfill(group, tracker.refiner)
                 yield group
 
     def _results(self, group: list[TrackedFrame]) -> Iterator[VideoFrameResult]:
@@ -202,6 +196,29 @@ class VideoPipeline:
                 pts=round(frame.pts, 6),
                 detected=tracked.detected,
             )
+
+
+def _gather(frames: LookaheadFrames, tracker: FaceTracker) -> Iterator[list[TrackedFrame]]:
+    """The groups of a recording, tracked."""
+    group: list[TrackedFrame] = []
+    held = 0
+    try:
+        for frame in frames:
+            check_frame(frame.plane.pixels)
+            held += frame.nbytes
+            full = len(group) + 1 >= MAX_GROUP or held >= MAX_HELD
+            group.append(tracker.step(frame, last=full or not frames.more()))
+            tracker.prefetch(_searchable(frames, MAX_HELD - held))
+            complete = group[-1].detected and group[-1].all_established
+            if complete or full:
+                yield group
+                group, held = [], 0
+    except Exception:
+        if group:  # The frames before the failure are valid.
+            yield group
+        raise
+    if group:
+        yield group
 
 
 def _searchable(frames: LookaheadFrames, room: int) -> Iterator[VideoFrame]:

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from fastfer.kernels.boxes import iou
 from fastfer.tracking import flow
+from fastfer.tracking.steadying import TrackRefiner
 from fastfer.tracking.track import (
     MIN_INLIERS,
     MIN_IOU,
+    Track,
     TrackedFace,
     TrackedFrame,
     boxes_of,
@@ -17,10 +19,13 @@ from fastfer.tracking.track import (
 )
 
 
-def backfill(group: list[TrackedFrame]) -> None:
-    """Improve ``group``, consecutive frames, in place: spread corrections, extend new tracks."""
+def backfill(group: list[TrackedFrame], refiner: TrackRefiner | None = None) -> None:
+    """Improve ``group``, consecutive frames, in place: spread corrections, extend new tracks.
+
+    ``refiner``: of the tracker that made the group.
+    """
     _spread_corrections(group)
-    _extend_new_tracks(group)
+    _extend_new_tracks(group, refiner)
 
 
 def _spread_corrections(group: list[TrackedFrame]) -> None:
@@ -35,9 +40,11 @@ def _spread_corrections(group: list[TrackedFrame]) -> None:
                 since -= 1
             # -1 stands for the last frame of the group before.
             for i in range(since + 1, at):
-                weight = (i - since) / (at - since)
+                share = (i - since) / (at - since)
                 group[i].faces = [
-                    replace(f, box=f.box + weight * correction) if f.track_id == track_id else f
+                    f.at(*correction.apply(f.box, f.landmarks, share))
+                    if f.track_id == track_id
+                    else f
                     for f in group[i].faces
                 ]
 
@@ -46,7 +53,7 @@ def _is_detected(tracked: TrackedFrame, track_id: int) -> bool:
     return any(face.track_id == track_id and face.detected for face in tracked.faces)
 
 
-def _extend_new_tracks(group: list[TrackedFrame]) -> None:
+def _extend_new_tracks(group: list[TrackedFrame], refiner: TrackRefiner | None) -> None:
     """Extend established tracks that open within ``group`` backwards, to where the face appeared.
 
     Flow follows them backwards until it loses them, they leave the frame or meet a known face, or
@@ -59,27 +66,26 @@ def _extend_new_tracks(group: list[TrackedFrame]) -> None:
     for at in range(len(group) - 1, 0, -1):
         for face in group[at].faces:
             if face.track_id in group[at].opened and face.track_id in established:
-                _extend_back(group[: at + 1], face)
+                _extend_back(group[: at + 1], face, refiner)
 
 
-def _extend_back(group: list[TrackedFrame], face: TrackedFace) -> None:
-    box, landmarks = face.box, face.landmarks
+def _extend_back(
+    group: list[TrackedFrame], face: TrackedFace, refiner: TrackRefiner | None
+) -> None:
+    track = Track.backwards(face, group[-1].frame.pts)
     for later, tracked in zip(group[::-1], group[-2::-1], strict=False):
         if later.cut:
             return
-        where = flow.windows(box[None])
+        where = flow.windows(track.box[None])
         before = flow.cut(later.frame.plane, where)
-        (motion,) = flow.carry(before, flow.cut(tracked.frame.plane, where), box[None])
-        if motion.inliers < MIN_INLIERS or not is_plausible(box, motion.box):
+        after = flow.cut(tracked.frame.plane, where)
+        (motion,) = flow.carry(before, after, track.box[None])
+        if motion.inliers < MIN_INLIERS or not is_plausible(track.box, motion.box(track.box)):
             return
-        if landmarks is not None:
-            landmarks = motion.box[:2] + (landmarks - box[:2]) / box[2:] * motion.box[2:]
-        box = motion.box
-        overlap = iou(box[None], boxes_of(tracked.faces))
-        if not is_inside(box, tracked.frame) or (overlap > MIN_IOU).any():
+        track.carry(motion, 0.0)
+        if refiner is not None:
+            refiner.refine(tracked.frame, [track])
+        overlap = iou(track.box[None], boxes_of(tracked.faces))
+        if not is_inside(track.box, tracked.frame) or (overlap > MIN_IOU).any():
             return
-        tracked.faces.append(
-            TrackedFace(
-                face.track_id, box, face.score, landmarks, detected=False, confirmed=face.confirmed
-            )
-        )
+        tracked.faces.append(face.at(track.box, track.landmarks, detected=False))

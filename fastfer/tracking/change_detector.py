@@ -24,6 +24,7 @@ FORGET: Final = 10.0
 @dataclass(slots=True)
 class _Classified:
     signature: NDArray[np.float32]
+    """Of the tile; with an interval of 1 the tile itself."""
     pts: float
     frames: int
 
@@ -36,7 +37,10 @@ class ChangeDetector:
     """
 
     def __init__(self, every: int | Auto = AUTO, *, scale: float = 1 / 255) -> None:
-        """Classify every ``every``-th frame, or on change; ``scale`` as in the model's contract."""
+        """Classify every ``every``-th frame, or on change; ``scale`` as in the model's contract.
+
+        With an interval of 1, only crops that are identical to the one before are left out.
+        """
         self.every = every
         self._unit = abs(255 * scale)
         self._last: dict[int, _Classified] = {}
@@ -48,15 +52,19 @@ class ChangeDetector:
 
     def should_classify(self, track_id: int, tile: NDArray[np.float32], pts: float) -> bool:
         """Whether to classify ``tile`` (S, S, 1), which is remembered if so."""
-        signature = _signature(tile)
+        signature = tile if self.every == 1 else _signature(tile)
         last = self._last.get(track_id)
         if last is not None and not self._changed(last, signature, pts):
             last.frames += 1
+            if self.every == 1:
+                last.pts = pts  # As if it had been classified: the output would be the same.
             return False
         self._last[track_id] = _Classified(signature, pts, 1)
         return True
 
     def _changed(self, last: _Classified, signature: NDArray[np.float32], pts: float) -> bool:
+        if self.every == 1:
+            return not np.array_equal(signature, last.signature)
         if self.every != AUTO:
             return last.frames >= self.every
         change = float(np.abs(signature - last.signature).mean()) / self._unit

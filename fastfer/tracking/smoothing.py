@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 HYSTERESIS: Final = 0.1
 """Lead in probability with which another emotion takes over the label at once."""
-HOLD: Final = 1.0
+HOLD: Final = 2.0
 """Seconds after which a smaller lead takes over, so that old frames cannot hold the label."""
 FORGET: Final = 10.0
 """Seconds without an update after which a track is forgotten."""
@@ -22,6 +22,8 @@ class _State:
     probabilities: NDArray[np.float64]
     label: int
     pts: float
+    start: float
+    """When the average began."""
     rival: int
     """The emotion with the highest probability; the label itself if no other leads."""
     since: float
@@ -46,9 +48,9 @@ class Smoother:
         if self._seconds <= 0:
             return now, best
         if state is None:
-            self._states[track_id] = _State(now, best, pts, best, pts)
+            self._states[track_id] = _State(now, best, pts, pts, best, pts)
             return now, best
-        weight = -math.expm1(-max(0.0, pts - state.pts) / self._seconds)
+        weight = self._weight(state, pts)
         state.probabilities = state.probabilities + weight * (now - state.probabilities)
         state.pts = pts
         best = int(state.probabilities.argmax())
@@ -58,6 +60,14 @@ class Smoother:
         if lead > HYSTERESIS or pts - state.since >= HOLD:
             state.label = best
         return state.probabilities, state.label
+
+    def _weight(self, state: _State, pts: float) -> float:
+        """The weight of a new output: at first that of a mean of all, so that the first frame,
+        which often shows a part of the face, does not count more than the others."""
+        elapsed = max(0.0, pts - state.pts)
+        decay = -math.expm1(-elapsed / self._seconds)
+        age = max(elapsed, pts - state.start)
+        return max(decay, elapsed / (age + elapsed)) if elapsed else decay
 
     def forget(self, pts: float) -> None:
         """Drop tracks last updated more than :data:`FORGET` seconds before ``pts``."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.io.frame_source import VideoFrame
+from fastfer.tracking.flow import Motion
 
 Box = NDArray[np.float64]
 """(4,): x, y, width, height in pixels of the frame."""
+Landmarks = NDArray[np.float64]
+"""(5, 2) in pixels of the frame."""
 
 MIN_IOU: Final = 0.3
 """Overlap from which a track and a detection, or two boxes, can be the same face."""
@@ -33,6 +36,8 @@ SUFFICIENT_HITS: Final = 4
 """Detections that confirm a face whatever their scores."""
 MAX_MISSES: Final = 3
 """Consecutive detections that may miss a confirmed face which flow still follows."""
+SETTLED: Final = 5
+"""Measurements of a face that has not moved after which it is not measured again."""
 LOST_TRACK_MAX_AGE: Final = 2.0
 """Seconds for which a lost face keeps its track id."""
 
@@ -47,8 +52,8 @@ class TrackedFace:
     """(4,) float64: x, y, width, height in pixels of the frame."""
     score: float
     """Detection score when the detector last found the face with confidence."""
-    landmarks: NDArray[np.float64] | None
-    """(5, 2) in pixels of the frame; they move with the box."""
+    landmarks: Landmarks | None
+    """Carried by flow with the box between detections; ``None`` if the detector has none."""
     detected: bool
     """Found by the detector in this frame; otherwise carried by flow."""
     confirmed: bool
@@ -57,6 +62,30 @@ class TrackedFace:
     """``detected``, with a score below the detector's threshold."""
     established: bool = True
     """Detected more than once, as far as is known."""
+
+    def at(
+        self, box: Box, landmarks: Landmarks | None, *, detected: bool | None = None
+    ) -> TrackedFace:
+        """The face at another place."""
+        known = self.detected if detected is None else detected
+        return replace(self, box=box, landmarks=landmarks, detected=known)
+
+
+class Correction(NamedTuple):
+    """How a detection moved a track from where flow had carried it."""
+
+    box: Box
+    """New box minus old one."""
+    landmarks: Landmarks | None
+    """The same for the landmarks."""
+
+    def apply(
+        self, box: Box, landmarks: Landmarks | None, share: float = 1.0
+    ) -> tuple[Box, Landmarks | None]:
+        """``box`` and ``landmarks`` moved by ``share`` of the correction."""
+        if landmarks is not None and self.landmarks is not None:
+            landmarks = landmarks + share * self.landmarks
+        return box + share * self.box, landmarks
 
 
 @dataclass(slots=True)
@@ -75,8 +104,8 @@ class TrackedFrame:
     """Whether every track is established or dropped, so that no earlier frame changes any more."""
     interpolated: bool = False
     """Whether the faces are placed between those of the frames before and after it."""
-    corrections: dict[int, Box] = field(default_factory=dict)
-    """By track id, (4,): the detected box minus the one that flow carried here."""
+    corrections: dict[int, Correction] = field(default_factory=dict)
+    """By track id, of the tracks that flow carried here and that had not drifted far."""
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -87,12 +116,16 @@ class Track:
     track_id: int
     box: Box
     score: float
-    landmarks: NDArray[np.float64] | None
+    landmarks: Landmarks | None
     last_detected: float
-    """Seconds."""
+    """Seconds; by a confident detection."""
     evidence: float = 1.0
     """Sum over confident detections of (score - threshold) / (1 - threshold); 1 for each if the
     detector's scores have no such scale."""
+    corrections: int = 0
+    """Measurements after the first."""
+    last_corrected: float = 0.0
+    """Seconds; when it was last measured."""
     hits: int = 1
     misses: int = 0
     """Detections in a row without this face."""
@@ -100,6 +133,21 @@ class Track:
     """Of the centre, in pixels per second."""
     lost: bool = False
     """Flow has lost the face: its box is extrapolated with constant velocity."""
+    patch: NDArray[np.uint8] | None = None
+    """Its surroundings in the last frame in which they changed, for flow."""
+    still: bool = False
+    """Nothing has changed since :attr:`patch`."""
+
+    @classmethod
+    def backwards(cls, face: TrackedFace, pts: float) -> Track:
+        """A track of ``face``, in a frame at ``pts``, that is followed into earlier frames."""
+        return cls(face.track_id, face.box, face.score, face.landmarks, pts, last_corrected=pts)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is still and has been measured often enough, so that another measurement would
+        add nothing."""
+        return self.still and self.corrections >= SETTLED
 
     @property
     def established(self) -> bool:
@@ -119,19 +167,26 @@ class Track:
             return True
         return self.established and not self.lost and self.misses <= MAX_MISSES
 
-    def move(self, box: Box, seconds: float) -> None:
+    def move(self, box: Box, landmarks: Landmarks | None, seconds: float) -> None:
         """Go to ``box``, ``seconds`` after the last one; 0 leaves the velocity as it is."""
-        if self.landmarks is not None:
-            relative = (self.landmarks - self.box[:2]) / self.box[2:]
-            self.landmarks = box[:2] + relative * box[2:]
         if seconds > 0:
             velocity = (box[:2] + box[2:] / 2 - self.box[:2] - self.box[2:] / 2) / seconds
             self.velocity = (self.velocity + velocity) / 2
-        self.box = box
+        self.box, self.landmarks, self.still = box, landmarks, False
+
+    def carry(self, motion: Motion, seconds: float) -> None:
+        """Follow ``motion``, which took ``seconds``."""
+        landmarks = self.landmarks
+        self.move(
+            motion.box(self.box), None if landmarks is None else motion.points(landmarks), seconds
+        )
+        self.still = motion.still
 
     def extrapolate(self, seconds: float) -> None:
         """Go on at constant velocity for ``seconds``."""
-        self.move(self.box + np.concatenate([self.velocity * seconds, np.zeros(2)]), 0.0)
+        shift = self.velocity * seconds
+        landmarks = None if self.landmarks is None else self.landmarks + shift
+        self.move(self.box + np.concatenate([shift, np.zeros(2)]), landmarks, 0.0)
 
     def face(self, *, detected: bool, low_confidence: bool = False) -> TrackedFace:
         """The track as it is reported for the current frame."""

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from fastfer.detections import Detections
 from fastfer.kernels.boxes import iou
 from fastfer.tracking.association import associate
+from fastfer.tracking.steadying import Steadying, drift_share, mean_share, step
 from fastfer.tracking.track import (
     LOST_TRACK_MAX_AGE,
     MAX_MISSES,
     MIN_HITS,
     MIN_IOU,
+    Box,
+    Landmarks,
     Track,
     TrackedFrame,
     boxes_of,
@@ -29,14 +32,22 @@ LOW_CONFIDENCE_MAX_AGE: Final = 5.0
 class TrackUpdater:
     """Matches detections to tracks, opens and drops tracks, and numbers them."""
 
-    def __init__(self, *, every_frame: bool, score_threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        every_frame: bool,
+        steadying: Steadying = Steadying.MEAN,
+        score_threshold: float | None = None,
+    ) -> None:
         """Start without tracks.
 
         Args:
             every_frame: the detector runs on every frame, and only its faces are reported.
+            steadying: how a detection moves a track.
             score_threshold: of a detector with scores from 0 to 1; ``None`` for other scores.
         """
         self._every_frame = every_frame
+        self._steadying = steadying
         self._score_threshold = score_threshold
         self._next_id = 1
 
@@ -46,7 +57,6 @@ class TrackUpdater:
         found: Detections,
         low_confidence: Detections,
         tracked: TrackedFrame,
-        seconds: float,
     ) -> tuple[list[Track], bool]:
         """Update ``tracks`` and fill in ``tracked.faces``, ``opened`` and ``corrections``.
 
@@ -58,7 +68,6 @@ class TrackUpdater:
             found: faces above the detector's threshold.
             low_confidence: faces below it.
             tracked: the frame.
-            seconds: since the frame before.
 
         Returns:
             The tracks that live on, and whether anything was unexpected: a track opened or drifted.
@@ -71,7 +80,7 @@ class TrackUpdater:
         unmatched: list[Track] = []
         for i, track in enumerate(tracks):
             if i in pairs:
-                eventful |= self._correct(track, found, pairs[i], tracked, seconds)
+                eventful |= self._correct(track, found, pairs[i], tracked)
                 track.score, track.last_detected = float(found.scores[pairs[i]]), pts
                 track.hits += 1
                 track.evidence += self._evidence(track.score)
@@ -89,7 +98,7 @@ class TrackUpdater:
         ]
         weak = dict(associate(boxes_of(recent), low_confidence.boxes.astype(np.float64), MIN_IOU))
         for i, j in weak.items():
-            eventful |= self._correct(recent[i], low_confidence, j, tracked, seconds)
+            eventful |= self._correct(recent[i], low_confidence, j, tracked)
         kept = [recent[i] for i in weak]
         missed = [track for track in unmatched if track not in kept]
         for track in missed:
@@ -104,10 +113,13 @@ class TrackUpdater:
         return matched + kept + missed, eventful
 
     def _open(self, found: Detections, j: int, tracked: TrackedFrame) -> Track:
-        landmarks = None if found.landmarks is None else found.landmarks[j].astype(np.float64)
-        box, score = found.boxes[j].astype(np.float64), float(found.scores[j])
+        box, landmarks = _face(found, j)
+        score = float(found.scores[j])
         evidence = self._evidence(score)
-        track = Track(self._next_id, box, score, landmarks, tracked.frame.pts, evidence)
+        pts = tracked.frame.pts
+        track = Track(
+            self._next_id, box, score, landmarks, pts, evidence=evidence, last_corrected=pts
+        )
         tracked.opened.append(self._next_id)
         self._next_id += 1
         return track
@@ -117,23 +129,34 @@ class TrackUpdater:
         threshold = self._score_threshold
         return 1.0 if threshold is None else (score - threshold) / (1 - threshold)
 
-    def _correct(
-        self, track: Track, found: Detections, j: int, tracked: TrackedFrame, seconds: float
-    ) -> bool:
-        """Move ``track`` to detection ``j``; True if it had drifted."""
-        box = found.boxes[j].astype(np.float64)
-        drifted = False
-        if self._every_frame:
-            track.move(box, seconds)
+    def _correct(self, track: Track, found: Detections, j: int, tracked: TrackedFrame) -> bool:
+        """Move ``track`` to detection ``j``, or towards it; True if it had drifted."""
+        box, landmarks = _face(found, j)
+        pts = tracked.frame.pts
+        drifted = float(iou(track.box[None], box[None])[0, 0]) < GOOD_IOU
+        if drifted or track.lost or self._steadying is Steadying.NONE:
+            share = 1.0
+        elif self._steadying is Steadying.REFINED:
+            share = 0.0
         else:
-            drifted = float(iou(track.box[None], box[None])[0, 0]) < GOOD_IOU
-            if not drifted:
-                tracked.corrections[track.track_id] = box - track.box
-            track.move(box, 0.0)
+            share = max(mean_share(track, pts), drift_share(track, box))
+        correction = step(track, box, landmarks, share)
+        if share and not drifted:
+            tracked.corrections[track.track_id] = correction
+        track.move(*correction.apply(track.box, track.landmarks), 0.0)
+        if track.landmarks is None:
+            track.landmarks = landmarks
         track.misses, track.lost = 0, False
-        if found.landmarks is not None:
-            track.landmarks = found.landmarks[j].astype(np.float64)
+        if share:
+            track.last_corrected = pts
+            track.corrections += 1
         return drifted
+
+
+def _face(found: Detections, j: int) -> tuple[Box, Landmarks | None]:
+    """Box and landmarks of a detection."""
+    landmarks = None if found.landmarks is None else found.landmarks[j].astype(np.float64)
+    return found.boxes[j].astype(np.float64), landmarks
 
 
 def _is_kept(track: Track, pts: float, boxes: NDArray[np.float64]) -> bool:

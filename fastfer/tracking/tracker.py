@@ -14,6 +14,7 @@ from fastfer.tracking.interpolation import STEP, fill_between
 from fastfer.tracking.scene_cut import CutDetector
 from fastfer.tracking.scheduler import DetectionScheduler
 from fastfer.tracking.search_limit import SearchLimit
+from fastfer.tracking.steadying import Steadying, TrackRefiner
 from fastfer.tracking.track import (
     MIN_INLIERS,
     Track,
@@ -30,25 +31,38 @@ class FaceTracker:
     """Follows the faces of one source, whose frames must come in order."""
 
     def __init__(
-        self, detector: Detector, scheduler: DetectionScheduler, *, interpolate: bool = False
+        self,
+        detector: Detector,
+        scheduler: DetectionScheduler,
+        *,
+        interpolate: bool = False,
+        steady: bool = True,
     ) -> None:
         """Start without tracks.
 
         Args:
             detector: finds the faces.
-            scheduler: decides when.
+            scheduler: decides in which frames.
             interpolate: place the faces of frames that follow within :data:`STEP` seconds when the
                 next step is known; :meth:`step` then fills in earlier frames.
+            steady: average boxes and landmarks over time, along the motion of the face.
         """
         self._prefetcher = DetectionPrefetcher(detector)
+        self._flows = steady or not scheduler.every_frame
+        self.refiner = TrackRefiner(detector) if steady else None
+        """Corrects tracks in every frame; ``None`` if not ``steady``."""
         self._scheduler = scheduler
+        steadying = Steadying.NONE
+        if self.refiner is not None:
+            steadying = Steadying.REFINED if self.refiner.available else Steadying.MEAN
         self._updater = TrackUpdater(
-            every_frame=scheduler.every_frame, score_threshold=_score_threshold(detector)
+            every_frame=scheduler.every_frame,
+            steadying=steadying,
+            score_threshold=_score_threshold(detector),
         )
         self._limit = SearchLimit()
         self._cuts = CutDetector()
         self._tracks: list[Track] = []
-        self._patches: flow.Patches | None = None
         self._pts = 0.0
         self._interpolate = interpolate and not scheduler.every_frame
         self._before: list[TrackedFace] | None = None
@@ -64,7 +78,6 @@ class FaceTracker:
             last: whether no frame will follow that could complete an interpolation.
         """
         start = time.perf_counter()
-        every_frame = self._scheduler.every_frame
         cut = self._cuts.is_cut(*frame.plane[:2])
         if not (cut or last) and self._is_between(frame):
             tracked = TrackedFrame(frame, [], False, False, interpolated=True)
@@ -77,7 +90,7 @@ class FaceTracker:
         if cut:
             self._tracks.clear()
             self._limit.cut()
-        urgent = not every_frame and self._carry(frame)
+        urgent = self._flows and self._carry(frame)
         urgent |= cut
         # Before reporting: a face that has left the frame cannot be cropped.
         self._tracks = [t for t in self._tracks if is_inside(t.box, frame)]
@@ -93,7 +106,7 @@ class FaceTracker:
                 frame, low_confidence=self._wants_low_confidence(), finest=finest
             )
             self._tracks, eventful = self._updater.update(
-                self._tracks, found, low_confidence, tracked, frame.pts - self._pts
+                self._tracks, found, low_confidence, tracked
             )
             self._scheduler.detected(frame.pts, eventful=eventful or urgent)
             long_side = max(frame.size)
@@ -103,15 +116,19 @@ class FaceTracker:
             tracked.faces = [t.face(detected=False) for t in self._tracks if t.visible]
         detected = time.perf_counter()
 
+        if self.refiner is not None:
+            self.refiner.refine(frame, self._tracks)
+            places = {t.track_id: (t.box, t.landmarks) for t in self._tracks}
+            tracked.faces = [face.at(*places[face.track_id]) for face in tracked.faces]
         self._tracks = [t for t in self._tracks if is_inside(t.box, frame)]
-        if self._tracks and not every_frame:
-            self._patches = flow.cut(frame.plane, flow.windows(boxes_of(self._tracks)))
+        if self._flows:
+            self._cut_patches(frame)
         if self._between:
             fill_between(self._before or [], self._pts, self._between, tracked)
             self._between = []
         self._before = tracked.faces
         self._pts = frame.pts
-        tracked.all_established = every_frame or not self._any_unestablished()
+        tracked.all_established = self._scheduler.every_frame or not self._any_unestablished()
         tracked.timings_ms = {
             "track": (carried - start + time.perf_counter() - detected) * 1e3,
             "detect": (detected - carried) * 1e3,
@@ -163,22 +180,31 @@ class FaceTracker:
 
     def _carry(self, frame: VideoFrame) -> bool:
         """Move all tracks on to ``frame``; True if flow has just lost one."""
-        if not self._tracks or self._patches is None:
+        if not self._tracks:
             return False
         seconds = frame.pts - self._pts
         boxes = boxes_of(self._tracks)
         after = flow.cut(frame.plane, flow.windows(boxes))
         any_lost = False
-        motions = flow.carry(self._patches, after, boxes)
+        motions = flow.carry([track.patch for track in self._tracks], after, boxes)
         for track, motion in zip(self._tracks, motions, strict=True):
-            if motion.inliers >= MIN_INLIERS and is_plausible(track.box, motion.box):
+            if motion.inliers >= MIN_INLIERS and is_plausible(track.box, motion.box(track.box)):
                 track.lost = track.lost and track.misses > 0
-                track.move(motion.box, seconds)
+                track.carry(motion, seconds)
             else:
                 any_lost |= not track.lost
                 track.lost = True
                 track.extrapolate(seconds)
         return any_lost
+
+    def _cut_patches(self, frame: VideoFrame) -> None:
+        """Renew the patches of all tracks but those that are still: of these the old one is kept,
+        so that small changes add up."""
+        moved = [track for track in self._tracks if track.patch is None or not track.still]
+        if moved:
+            patches = flow.cut(frame.plane, flow.windows(boxes_of(moved)))
+            for track, patch in zip(moved, patches, strict=True):
+                track.patch = patch
 
 
 def _score_threshold(detector: Detector) -> float | None:

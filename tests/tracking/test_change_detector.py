@@ -31,6 +31,17 @@ def test_every_nth_frame_of_each_face() -> None:
     assert changes.should_classify(2, tile, 7)
 
 
+def test_an_interval_of_1_leaves_out_identical_crops_only() -> None:
+    changes, tile = ChangeDetector(1), np.full((48, 48, 1), 0.5, np.float32)
+    other = tile.copy()
+    other[5, 5] += 1e-6
+    tiles = [tile, tile, other, other, tile]
+    assert [changes.should_classify(1, t, i) for i, t in enumerate(tiles)] == [
+        True, False, True, False, True,
+    ]  # fmt: skip
+    assert changes.should_classify(2, tile, 9)
+
+
 def test_old_tracks_are_forgotten() -> None:
     changes = ChangeDetector()
     changes.should_classify(1, np.zeros((48, 48, 1), np.float32), 0)

@@ -2,37 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from fastfer.io.frame_source import Plane
 from fastfer.tracking import flow
 from tests.helpers.clips import portrait
 
+Frame = NDArray[np.uint8]
+Box = NDArray[np.float64]
 FACE = np.array([170.0, 60.0, 100.0, 100.0])
 """In the portrait."""
 
 
-def cut(frame: Any, where: Any) -> Any:
+def cut(frame: Frame, where: NDArray[np.float64]) -> flow.Patches:
     return flow.cut(Plane(frame), where)
 
 
-@pytest.mark.parametrize(("dx", "dy", "scale"), [(0, 0, 1), (9, -6, 1), (-14, 3, 1), (4, 5, 1.06)])
-def test_flow_finds_shift_and_scale(dx: float, dy: float, scale: float) -> None:
+def carried(before: Frame, after: Frame, box: Box = FACE) -> flow.Motion:
+    where = flow.windows(box[None])
+    (motion,) = flow.carry(cut(before, where), cut(after, where), box[None])
+    return motion
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0, 0), (9, -6), (-14, 3)])
+@pytest.mark.parametrize(("scale", "degrees"), [(1, 0), (1.06, 0), (0.95, 3), (1, -8)])
+def test_flow_finds_shift_scale_and_rotation(
+    dx: float, dy: float, scale: float, degrees: float
+) -> None:
     before = portrait()
     x, y = FACE[:2] + FACE[2:] / 2
-    matrix = np.array([[scale, 0, x + dx - scale * x], [0, scale, y + dy - scale * y]])
-    after = cv2.warpAffine(before, matrix, before.shape[1::-1])
-    boxes = FACE[None]
-    where = flow.windows(boxes)
-    (motion,) = flow.carry(cut(before, where), cut(after, where), boxes)
+    matrix = cv2.getRotationMatrix2D((x, y), -degrees, scale)
+    matrix[:, 2] += dx, dy
+    motion = carried(before, cv2.warpAffine(before, matrix, before.shape[1::-1]))
+    assert motion.inliers > 0.8
     size = FACE[2:] * scale
     expected = [x + dx - size[0] / 2, y + dy - size[1] / 2, *size]
-    np.testing.assert_allclose(motion.box, expected, atol=1.5)
-    assert motion.inliers > 0.8
+    np.testing.assert_allclose(motion.box(FACE), expected, atol=1)
+    eyes = np.array([(200.0, 95.0), (240.0, 95.0)])
+    np.testing.assert_allclose(motion.points(eyes), eyes @ matrix[:, :2].T + matrix[:, 2], atol=1)
+
+
+def test_a_box_that_is_not_square_rotates_in_frame_pixels() -> None:
+    before = portrait()
+    box = np.array([180.0, 50.0, 80.0, 120.0])
+    matrix = cv2.getRotationMatrix2D(tuple(box[:2] + box[2:] / 2), -6, 1)
+    motion = carried(before, cv2.warpAffine(before, matrix, before.shape[1::-1]), box)
+    np.testing.assert_allclose(motion.matrix[:, :2], matrix[:, :2], atol=0.02)
+
+
+@given(st.floats(0.9, 1.1), st.floats(-0.2, 0.2), st.floats(-20, 20), st.integers(0, 2**31))
+def test_wrong_points_hardly_change_a_similarity(
+    scale: float, angle: float, shift: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    old = rng.uniform(-30, 30, (30, 2))
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    new = old @ turn.T + (shift, -shift) + rng.normal(0, 0.05, old.shape)
+    new[:6] += rng.uniform(5, 30, (6, 2)) * rng.choice([-1, 1], (6, 2))
+    linear, moved = flow.similarity(old, new)
+    np.testing.assert_allclose(linear, turn, atol=0.02)
+    np.testing.assert_allclose(moved, (shift, -shift), atol=0.5)
 
 
 def test_flow_loses_faces_that_are_gone() -> None:
@@ -50,5 +84,6 @@ def test_noise_does_not_move_a_face() -> None:
     noise = np.random.default_rng(0).integers(0, 2, portrait().shape, np.uint8)
     patches = cut(portrait(), where), cut(cv2.add(portrait(), noise), where)
     (motion,) = flow.carry(*patches, FACE[None])
-    np.testing.assert_array_equal(motion.box, FACE)
+    np.testing.assert_array_equal(motion.box(FACE), FACE)
     assert motion.inliers == 1
+    assert motion.still

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fastfer.detections import Detections
 from fastfer.io.frame_source import VideoFrame
 from fastfer.tracking import DetectionScheduler, TrackedFrame
+from fastfer.tracking.steadying import Steadying
 from fastfer.tracking.track import Track
 from fastfer.tracking.track_update import TrackUpdater
 from tests.helpers.clips import moving_face
@@ -70,13 +71,14 @@ def detections(rows: list[tuple[float, ...]], score: float) -> Detections:
 def test_every_confident_detection_becomes_one_face(
     frames: list[tuple[list[tuple[float, ...]], list[tuple[float, ...]]]], every_frame: bool
 ) -> None:
-    updater, tracks = TrackUpdater(every_frame=every_frame), list[Track]()
+    updater = TrackUpdater(every_frame=every_frame, steadying=Steadying.NONE)
+    tracks: list[Track] = []
     opened: list[int] = []
     for i, (found, low) in enumerate(frames):
         frame = VideoFrame(np.zeros((100, 100), np.uint8), i, i / 10)
         tracked = TrackedFrame(frame, [], detected=True, cut=False)
         weak = detections([] if every_frame else low, 0.3)
-        tracks, _ = updater.update(tracks, detections(found, 0.9), weak, tracked, 0.1)
+        tracks, _ = updater.update(tracks, detections(found, 0.9), weak, tracked)
         opened += tracked.opened
         ids = [face.track_id for face in tracked.faces]
         assert len(set(ids)) == len(ids)
@@ -100,7 +102,7 @@ def test_weak_faces_need_more_detections_to_be_confirmed(score: float | None, hi
         frame = VideoFrame(np.zeros((100, 100), np.uint8), i, i / 10)
         tracked = TrackedFrame(frame, [], detected=True, cut=False)
         found = detections([(20, 20, 30, 30)], score or 0.01)
-        tracks, _ = updater.update(tracks, found, Detections.none(), tracked, 0.1)
+        tracks, _ = updater.update(tracks, found, Detections.none(), tracked)
         (face,) = tracked.faces
         assert face.established is (i >= 1), "tracked as long as other faces"
         confirmed.append(face.confirmed)
