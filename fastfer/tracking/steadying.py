@@ -48,7 +48,7 @@ def mean_share(track: Track, pts: float) -> float:
     """The share of a difference, 0 to 1, that makes ``track`` the mean of its first measurements,
     later their moving average over :data:`STEADY` seconds."""
     elapsed = abs(pts - track.last_corrected)  # Backfilling goes back in time.
-    return max(1 / (1 + track.corrections), -math.expm1(-elapsed / STEADY))
+    return max(1 / (1 + track.measurements), -math.expm1(-elapsed / STEADY))
 
 
 def drift_share(track: Track, box: Box) -> float:
@@ -109,11 +109,11 @@ class TrackRefiner:
                 share = max(mean_share(track, frame.pts), drift_share(track, box))
                 track.move(*step(track, box, marks, share).apply(track.box, track.landmarks), 0.0)
                 track.last_corrected = frame.pts
-                track.corrections += 1
+                track.measurements += 1
 
 
 def _is_due(track: Track, pts: float) -> bool:
     """Whether a measurement of ``track`` would add something."""
     if track.landmarks is None or track.lost or track.settled:
         return False
-    return not track.corrections or abs(pts - track.last_corrected) >= INTERVAL
+    return not track.measurements or abs(pts - track.last_corrected) >= INTERVAL

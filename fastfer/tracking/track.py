@@ -122,8 +122,8 @@ class Track:
     evidence: float = 1.0
     """Sum over confident detections of (score - threshold) / (1 - threshold); 1 for each if the
     detector's scores have no such scale."""
-    corrections: int = 0
-    """Measurements after the first."""
+    measurements: int = 0
+    """How often its box has been measured since it became a part of the average."""
     last_corrected: float = 0.0
     """Seconds; when it was last measured."""
     hits: int = 1
@@ -141,13 +141,21 @@ class Track:
     @classmethod
     def backwards(cls, face: TrackedFace, pts: float) -> Track:
         """A track of ``face``, in a frame at ``pts``, that is followed into earlier frames."""
-        return cls(face.track_id, face.box, face.score, face.landmarks, pts, last_corrected=pts)
+        return cls(
+            face.track_id,
+            face.box,
+            face.score,
+            face.landmarks,
+            pts,
+            measurements=1,
+            last_corrected=pts,
+        )
 
     @property
     def settled(self) -> bool:
         """Whether it is still and has been measured often enough, so that another measurement would
         add nothing."""
-        return self.still and self.corrections >= SETTLED
+        return self.still and self.measurements >= SETTLED
 
     @property
     def established(self) -> bool:

@@ -117,9 +117,10 @@ class TrackUpdater:
         score = float(found.scores[j])
         evidence = self._evidence(score)
         pts = tracked.frame.pts
-        track = Track(
-            self._next_id, box, score, landmarks, pts, evidence=evidence, last_corrected=pts
-        )
+        track = Track(self._next_id, box, score, landmarks, pts, evidence=evidence)
+        # The second stage replaces the detection; otherwise it is the first of a mean.
+        track.measurements = int(self._steadying is not Steadying.REFINED)
+        track.last_corrected = pts
         tracked.opened.append(self._next_id)
         self._next_id += 1
         return track
@@ -149,7 +150,7 @@ class TrackUpdater:
         track.misses, track.lost = 0, False
         if share:
             track.last_corrected = pts
-            track.corrections += 1
+            track.measurements += 1
         return drifted
 
 

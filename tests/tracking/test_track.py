@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from fastfer.io.frame_source import VideoFrame
-from fastfer.tracking.track import MAX_MISSES, Track, boxes_of, is_inside, is_plausible
+from fastfer.tracking.flow import Motion
+from fastfer.tracking.track import (
+    MAX_MISSES,
+    SETTLED,
+    Correction,
+    Track,
+    boxes_of,
+    is_inside,
+    is_plausible,
+)
 
 
 def box(*values: float) -> Any:
@@ -52,21 +61,45 @@ def test_established_faces_survive_misses(state: dict[str, Any], visible: bool) 
     assert track(**state).visible == visible
 
 
-def test_landmarks_move_and_grow_with_the_box() -> None:
-    moved = track(landmarks=box(20, 30, 50, 60).reshape(2, 2))
-    moved.move(box(110, 120, 80, 80), 0.0)
+def test_box_and_landmarks_follow_a_motion() -> None:
+    moved = track(landmarks=box(20, 30, 30, 40).reshape(2, 2))
+    quarter = np.array([[0.0, -2.0, 100.0], [2.0, 0.0, 50.0]])  # Twice as large, a quarter turn.
+    moved.carry(Motion(quarter, 1.0, still=True), 0.0)
+    assert moved.box.tolist() == [-20, 70, 80, 80]
     assert moved.landmarks is not None
-    assert moved.landmarks.tolist() == [[130, 140], [190, 200]]
+    assert moved.landmarks.tolist() == [[40, 90], [20, 110]]
     assert not moved.velocity.any()
+    assert moved.still
 
 
 def test_lost_faces_go_on_at_constant_velocity() -> None:
-    lost = track(velocity=box(100, 0))
-    lost.move(box(20, 20, 40, 40), 0.1)
+    lost = track(velocity=box(100, 0), landmarks=box(20, 30, 30, 40).reshape(2, 2))
+    lost.move(box(20, 20, 40, 40), lost.landmarks, 0.1)
     assert lost.velocity.tolist() == pytest.approx([100, 0])
     lost.extrapolate(0.5)
     assert lost.box.tolist() == pytest.approx([70, 20, 40, 40])
+    assert lost.landmarks is not None
+    assert lost.landmarks.ravel().tolist() == pytest.approx([70, 30, 80, 40])
     assert lost.velocity.tolist() == pytest.approx([100, 0])
+
+
+def test_a_still_face_settles_after_a_few_measurements() -> None:
+    still = track(still=True)
+    assert not still.settled
+    still.measurements = SETTLED
+    assert still.settled
+    still.move(box(11, 20, 40, 40), None, 0.0)
+    assert not still.settled
+
+
+def test_a_share_of_a_correction() -> None:
+    marks = box(1, 2, 3, 4).reshape(2, 2)
+    correction = Correction(box(2, 4, 0, 0), np.ones((2, 2)))
+    moved, points = correction.apply(box(10, 20, 40, 40), marks, 0.5)
+    assert moved.tolist() == [11, 22, 40, 40]
+    assert points is not None
+    assert points.tolist() == [[1.5, 2.5], [3.5, 4.5]]
+    assert correction.apply(box(10, 20, 40, 40), None)[1] is None
 
 
 @pytest.mark.parametrize(
