@@ -67,12 +67,12 @@ def make_parser(prog: str = "fastfer batch") -> argparse.ArgumentParser:
         help="detect in every N-th frame (default: auto, by motion and change)",
     )  # fmt: skip
     video.add_argument(
-        "--classify-every", type=interval, default="auto", metavar="N",
-        help="classify each face in every N-th frame (default: auto, when its crop has changed)",
+        "--classify-every", type=interval, default=1, metavar="N",
+        help="classify each face in every N-th frame; auto: when its crop has changed (default: 1)",
     )  # fmt: skip
     video.add_argument(
         "--smooth", type=number(), metavar="SECONDS",
-        help="time constant of smoothing; 0 disables it (default: 0.8)",
+        help="time constant of smoothing; 0 disables it (default: 0.5)",
     )  # fmt: skip
     video.add_argument(
         "--segment", type=number(), default=120.0, metavar="SECONDS",

@@ -51,9 +51,10 @@ class VideoOptions:
     """Frames from one detection to the next. 1 detects in every frame and does not track; ``auto``
     adapts to what happens in the frames."""
     classify_every: int | Auto = 1
-    """Frames from one classification of a face to the next; ``auto`` classifies a face when its
-    crop has changed by more than noise. A crop that is identical to the one before is never
-    classified again."""
+    """Frames from one classification of a face to the next; a crop that is identical to the one
+    before is not classified again. ``auto`` classifies a face when its crop has changed by more
+    than noise, and of recordings at 24 frames per second and more tracks it in every other frame.
+    """
     smooth: float = SMOOTH
     """Time constant in seconds of the average over time; 0 disables smoothing and hysteresis, and
     leaves boxes and landmarks as they were detected."""
@@ -126,7 +127,7 @@ class VideoPipeline:
         tracker = FaceTracker(
             self._engine.detector,
             scheduler,
-            interpolate=lookahead,
+            interpolate=lookahead and self.options.classification_interval == AUTO,
             steady=self.options.smooth > 0,
         )
         return tracker, scheduler

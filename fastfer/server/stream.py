@@ -72,7 +72,7 @@ async def stream(
     height: Annotated[int, Query(ge=1, le=3840)] = 480,
     min_quality: Annotated[float, Query(ge=0, le=1)] = 0.0,
     landmarks: bool = True,
-    smooth: Annotated[float, Query(ge=0, le=60)] = 0.8,
+    smooth: Annotated[float, Query(ge=0, le=60)] = 0.5,
 ) -> None:
     """Each binary message is one frame: its id, 4 bytes little-endian, then a JPEG picture, or for
     ``format=luma`` ``width`` x ``height`` bytes. Each answer is JSON with this ``id``, the number
