@@ -12,8 +12,8 @@ Videos: :func:`stream`, :class:`Tracker`, :class:`VideoOptions`, :class:`CameraO
 Results: :class:`Face`, :class:`FrameResult`, :class:`PhotoResult`, :class:`VideoFrameResult`,
 :func:`draw_result`, :data:`EMOTIONS`, :data:`CSV_COLUMNS`, :data:`CSV_DTYPES`.
 Detectors: :func:`create_detector`, :func:`available_detectors`, :func:`register_detector`,
-:class:`Detector`, :class:`LowConfidenceDetector`, :class:`Detections`, :class:`CropCalibration`,
-:class:`Download`.
+:class:`Detector`, :class:`LowConfidenceDetector`, :class:`RefiningDetector`, :class:`Detections`,
+:class:`CropCalibration`, :class:`Download`.
 Networks: :class:`Classifier`, :class:`EmotionClassifier`, :class:`ModelSpec`, :func:`pack_faces`.
 Boxes: :func:`iou`, :func:`nms`.
 Errors: :class:`FastferError` and its subclasses; each has a ``code``, see :mod:`fastfer.errors`.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fastfer.detections import Detections as Detections
     from fastfer.detectors import Detector as Detector
     from fastfer.detectors import LowConfidenceDetector as LowConfidenceDetector
+    from fastfer.detectors import RefiningDetector as RefiningDetector
     from fastfer.detectors import available_detectors as available_detectors
     from fastfer.detectors import create_detector as create_detector
     from fastfer.detectors import register_detector as register_detector
@@ -91,6 +92,7 @@ _MODULES: Final = {
     "Detections": "detections",
     "Detector": "detectors",
     "LowConfidenceDetector": "detectors",
+    "RefiningDetector": "detectors",
     "Download": "models.store",
     "create_detector": "detectors",
     "register_detector": "detectors",
