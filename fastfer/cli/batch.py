@@ -162,17 +162,21 @@ def _run(args: argparse.Namespace) -> int:
             return 0
         from fastfer.batch.job import run
 
-        with _ProgressLine() as progress:
-            summary = run(
-                args.sources,
-                args.out,
-                lists=args.files_from,
-                engine=engine,
-                video=_video_options(args),
-                limits=limits,
-                options=options,
-                progress=progress.receiver,
-            )
+        try:
+            with _ProgressLine() as progress:
+                summary = run(
+                    args.sources,
+                    args.out,
+                    lists=args.files_from,
+                    engine=engine,
+                    video=_video_options(args),
+                    limits=limits,
+                    options=options,
+                    progress=progress.receiver,
+                )
+        except KeyboardInterrupt:
+            terminal.say("stopped; the same command goes on from here")
+            raise
         print(summary.text(), file=out)
     return InputError.exit_code if summary.errors else 0
 

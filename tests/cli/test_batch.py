@@ -1,0 +1,129 @@
+"""``fastfer batch``, ``merge`` and ``watch``: options, exit codes, messages."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from fastfer.cli import batch, image, main, merge, video, watch
+from tests.cli.conftest import Run, _run
+from tests.helpers.commands import environment
+from tests.helpers.markers import requires_posix
+
+
+@pytest.fixture
+def run_batch(capfd: pytest.CaptureFixture[str], model: str) -> Run:
+    """``fastfer batch`` with the random network, within this process and without workers."""
+    return lambda *args: _run(batch.main, [*args, model, "--jobs=0"], "fastfer batch", capfd)
+
+
+def test_a_folder_with_unreadable_photos(album: Path, tmp_path: Path, run_batch: Run) -> None:
+    done = run_batch(album, "--out", tmp_path / "t.csv")
+    assert done.returncode == 3
+    lines = done.stdout.splitlines()
+    assert "7 photos" in lines[1]
+    assert "truncated 1" in lines[3]
+    assert done.stderr == ""
+    again = run_batch(album, "--out", tmp_path / "t.csv")
+    assert "7 of them before" in again.stdout
+
+
+def test_dry_run(album: Path, tmp_path: Path, run_batch: Run) -> None:
+    done = run_batch(album, album / "none.jpg*", "--dry-run")
+    assert done.returncode == 0
+    assert done.stdout.split()[:6] == ["photos", "7", "videos", "0", "unread", "1:"]
+    assert list(tmp_path.iterdir()) == [album]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("photos/",),
+        ("photos/", "--out=t.xlsx"),
+        ("photos/", "--out=t.csv", "--shard=3/2"),
+        ("photos/", "--out=t.csv", "--partition-by=folder"),
+        ("photos/", "--out=t.csv", "--jobs=many"),
+        ("--files-from=-", "--files-from=-", "--out=t.csv"),
+    ],
+)
+def test_usage_errors(arguments: tuple[str, ...], run_batch: Run) -> None:
+    done = run_batch(*arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_lists_and_merge(
+    album: Path, tmp_path: Path, run_batch: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    names = [album / "ảnh.jpg", album / "blank.png"]
+    for i, name in enumerate(names):
+        (tmp_path / f"{i}.txt").write_text(f"{name}\n", encoding="utf-8")
+        done = run_batch("--files-from", tmp_path / f"{i}.txt", "--out", tmp_path / f"{i}.parquet")
+        assert done.returncode == 0
+    parts = [tmp_path / f"{i}.parquet" for i in (0, 1)]
+    done = _run(merge.main, [*parts, "--out", tmp_path / "all.parquet"], "fastfer merge", capfd)
+    assert done.returncode == 0
+    done = _run(merge.main, [*parts, "--out", tmp_path / "all.parquet"], "fastfer merge", capfd)
+    assert done.returncode == 2  # It exists.
+    done = _run(merge.main, [*parts, parts[0], "--out", tmp_path / "x.csv"], "merge", capfd)
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("option", ["--csv=rows.parquet", "--jsonl=rows.csv", "--csv=rows.jsonl"])
+def test_rows_with_the_ending_of_another_format_are_refused(
+    option: str, album: Path, clip: Path, model: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for command, source in ((image, album), (video, clip)):
+        done = _run(command.main, [source, option, model], "fastfer", capfd)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_watch_checks_its_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "cameras.toml"
+    file.write_text("[files]\nfolder = 'rows'\n[[camera]]\nname = 'door'\nsource = 0\n")
+    done = _run(watch.main, [file, "--check"], "fastfer watch", capfd)
+    assert (done.returncode, done.stdout.split()[-1]) == (0, "door")
+    file.write_text("[[camera]]\n")
+    assert _run(watch.main, [file, "--check"], "fastfer watch", capfd).returncode == 2
+
+
+def test_the_commands_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--help"]) == 0
+    shown = capfd.readouterr().out
+    assert all(f"  {name}" in shown for name in ("batch", "merge", "watch"))
+
+
+@requires_posix
+def test_progress_on_a_terminal(album: Path, tmp_path: Path, model: str) -> None:
+    """The real thing: a line on a pseudo-terminal that is gone at the end."""
+    for i in range(40):
+        (album / f"{i}.jpg").write_bytes((album / "ảnh.jpg").read_bytes())
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "fastfer", "batch", str(album), "--out", str(tmp_path / "t.csv"),
+            model, "--jobs=1",
+        ],
+        env=environment(), stdout=subprocess.DEVNULL, stderr=its,
+    )  # fmt: skip
+    os.close(its)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # The end of a pseudo-terminal.
+        pass
+    os.close(ours)
+    assert process.wait() == 3
+    assert b" of 47 files" in shown
+    assert b"left" in shown
+    assert shown.endswith(b"\r")
