@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastfer import forking
 from fastfer.errors import ModelError
-from fastfer.inference import cpus
+from fastfer.inference import cpus, runtime
 from fastfer.validation import check_integer
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Session:
         try:
             outputs: list[Any] = self._session.run(list(names), dict(feed))
         except Exception as error:  # The only public base of the runtime's exceptions.
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
                 f"model {self.name} failed: {reason} {advice or self._advice}"
             ) from error
@@ -122,8 +122,7 @@ class Session:
         return self._opened
 
     def _open(self) -> onnxruntime.InferenceSession:
-        import onnxruntime as ort
-
+        ort = runtime.onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
@@ -131,12 +130,15 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # Errors are raised as well.
         try:
-            return ort.InferenceSession(self._data, options, providers=["CPUExecutionProvider"])
+            session: onnxruntime.InferenceSession = ort.InferenceSession(
+                self._data, options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # The only public base of the runtime's exceptions.
-            reason = str(error).splitlines()[0]
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(
                 f"model {self.name} cannot be loaded as ONNX: {reason} {self._advice}"
             ) from error
+        return session
 
 
 def describe(nodes: Iterable[Any]) -> str:

@@ -1,0 +1,47 @@
+"""Import ONNX Runtime so that a signal cannot break the import."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+_NAME: Final = "onnxruntime"
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def onnxruntime() -> Any:
+    """The module ``onnxruntime``.
+
+    An exception that a handler of signals raises while C code initialises the module, such as
+    ``KeyboardInterrupt``, would become an ``ImportError``. So handlers run after the import.
+    """
+    if _NAME in sys.modules:
+        return importlib.import_module(_NAME)
+    with _signals_after():
+        return importlib.import_module(_NAME)
+
+
+@contextmanager
+def _signals_after() -> Iterator[None]:
+    """Run Python's handlers of signals at the end; in other threads than the main one they never
+    run anyway."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, frame: caught.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for arrived in caught:
+            signal.raise_signal(arrived)
