@@ -63,15 +63,15 @@ class AnnotatedImageWriter(Output[PhotoResult]):
         """Device and number of the files of all sources, which links may lead to."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._here = folder.resolve()
+            self._here = _real(folder)
             for source in map(Path, sources):
                 if _is_copy(source):  # Of an earlier run in the same folder.
                     continue
                 # Its own place, and that of the file it leads to.
-                for place in (source.parent.resolve() / source.name, source.resolve()):
+                for place in (_real(source.parent) / source.name, _real(source)):
                     if place.is_relative_to(self._here):
                         self._taken.add(str(place.relative_to(self._here)).casefold())
-                with suppress(OSError):
+                with suppress(OSError, ValueError):
                     status = source.stat()
                     self._originals.add((status.st_dev, status.st_ino))
         except OSError as error:
@@ -108,7 +108,7 @@ class AnnotatedImageWriter(Output[PhotoResult]):
 
     def _make_folder(self, folder: Path) -> None:
         """Create ``folder``; a link inside the output folder must not lead out of it."""
-        if not folder.resolve().is_relative_to(self._here):
+        if not _real(folder).is_relative_to(self._here):
             raise OutputError(f"cannot write to {folder}: a link leads out of {self._folder}")
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -140,6 +140,14 @@ class AnnotatedImageWriter(Output[PhotoResult]):
             return Path()
         place = original.parent.relative_to(max(inside, key=lambda root: len(root.parts)))
         return Path() if ".." in place.parts else place
+
+
+def _real(path: Path) -> Path:
+    """``path`` without links; a loop of links, or a name that cannot be, stays as it is."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:  # A null byte.
+        return path.absolute()
 
 
 def _is_copy(path: Path) -> bool:

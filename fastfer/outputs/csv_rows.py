@@ -36,7 +36,7 @@ class CsvWriter(Output[Result]):
             UsageError: code ``cannot_resume``, the file to resume is no such table.
         """
         self._file = open_output(path, resume=resume)
-        self._cell = _excel_cell if excel else _cell
+        self._cell = _excel_cell if excel else as_cell
         mark = codecs.BOM_UTF8 if excel else b""
         self._file.write(mark + encode(",".join(CSV_COLUMNS) + "\n"), "the header")
 
@@ -61,8 +61,10 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a cell that spreadsheets run as a formula."""
 
 
-def _cell(value: object) -> object:
-    """A file named ``=HYPERLINK(...)`` must not become a formula when somebody opens the table: it
+def as_cell(value: object) -> object:
+    """``value`` in a table: booleans are ``true`` and ``false``, and no cell is a formula.
+
+    A file named ``=HYPERLINK(...)`` must not become a formula when somebody opens the table: it
     is written as ``./=HYPERLINK(...)``, which names the same file."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -73,4 +75,4 @@ def _cell(value: object) -> object:
 def _excel_cell(value: object) -> object:
     """As text for Excel, which hides the quote; numbers stay numbers."""
     risky = isinstance(value, str) and value.startswith(_FORMULA)
-    return f"'{value}" if risky else _cell(value)
+    return f"'{value}" if risky else as_cell(value)

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 from fastfer.errors import UsageError
 from fastfer.outputs import parquet_schema as schema
 from fastfer.outputs.columns import CSV_COLUMNS, to_record, to_rows
+from fastfer.outputs.csv_rows import as_cell
 
 if TYPE_CHECKING:
     from fastfer.results import PhotoResult, VideoFrameResult
@@ -171,7 +172,7 @@ class Csv:
         count = 0
         for result in results:
             for row in to_rows(result):
-                writer.writerow(str(v).lower() if isinstance(v, bool) else v for v in row.values())
+                writer.writerow(map(as_cell, row.values()))
                 count += 1
         return out.getvalue().encode("utf-8", "backslashreplace"), count
 

@@ -408,11 +408,12 @@ def test_show(album: Path, model: str, display: str) -> None:
 def test_every_failure_of_a_file_is_its_row(
     album: Path, model: str, tmp_path: Path, isolate: list[str]
 ) -> None:
-    """A pipe, a sparse file, a device, a name full of escapes, and a socket do not stop the run."""
+    """Pipes, sockets, devices, loops of links, sparse files and escapes do not stop the run."""
     folder = tmp_path / "photos"
     folder.mkdir()
     os.mkfifo(folder / "a pipe.jpg")
     (folder / "device.jpg").symlink_to("/dev/zero")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
     with (folder / "sparse.png").open("wb") as file:
         file.write((album / "blank.png").read_bytes())
         file.truncate(60 << 30)
@@ -420,16 +421,16 @@ def test_every_failure_of_a_file_is_its_row(
     shutil.copy(album / "empty.jpg", folder / "\x1b]0;title\x07\x1b[31m\u202egpj.jpg")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket.jpg"))
-        done = image(folder, "--json", model, *isolate)
+        done = image(folder, "--json", model, "--save", folder, *isolate)
     assert done.returncode == 3
     table = {Path(row["source"]).name: row for row in rows(done)}
-    assert len(table) == 6
+    assert len(table) == 7
     assert table["z.png"]["faces"] == []
     assert table["sparse.png"]["error_code"] == "too_many_bytes"
     failed = [row for row in table.values() if row["error"] is not None]
-    assert len(failed) == 5
+    assert len(failed) == 6
     assert "Traceback" not in done.stderr
-    assert len(done.stderr.splitlines()) == 5
+    assert len(done.stderr.splitlines()) == 6
     assert not any(c in done.stderr for c in "\x1b\x07\u202e")
 
 
