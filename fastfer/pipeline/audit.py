@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from fastfer.engine import Engine
 from fastfer.io.frame_source import FrameSource
 from fastfer.kernels.boxes import iou
+from fastfer.labels import EMOTIONS
+from fastfer.pipeline.expression_delay import Delays, Seen, expression_delays
 from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
 from fastfer.results import Face, VideoFrameResult
 from fastfer.tracking.association import associate
@@ -40,6 +42,8 @@ class Audit:
     mean_iou: float
     label_agreement: float
     """Share of the common faces with the same emotion."""
+    agreement_by_emotion: dict[str, float]
+    """The same for the faces of each emotion in the reference."""
     raw_agreement: float
     """The same before smoothing."""
     probability_difference: float
@@ -49,6 +53,10 @@ class Audit:
     flips_per_minute: float
     """Changes of a face's label per minute in view, in the run."""
     reference_flips_per_minute: float
+    delays: Delays
+    """How soon the labels of the run follow changes of expression in the reference."""
+    reference_delays: Delays
+    """The same for the labels of the reference."""
     slowest_appearance: float
     """Longest delay in seconds from a face's first frame in the reference to that in the run."""
     missed_tracks: int
@@ -73,11 +81,18 @@ class Audit:
             "faces not in the reference": f"{self.extra:.1%}",
             "mean IoU": f"{self.mean_iou:.3f}",
             "label agreement": f"{self.label_agreement:.1%}",
+            **{
+                f"  {emotion}": f"{self.agreement_by_emotion[emotion]:.1%}"
+                for emotion in EMOTIONS
+                if emotion in self.agreement_by_emotion
+            },
             "  before smoothing": f"{self.raw_agreement:.1%}",
             "mean difference of probabilities": f"{self.probability_difference:.4f}",
             "identity switches": f"{self.identity_switches}",
             "label flips per minute": f"{self.flips_per_minute:.1f} (reference "
             f"{self.reference_flips_per_minute:.1f})",
+            "delay of a change of expression": f"{_delay(self.delays)} (reference "
+            f"{_delay(self.reference_delays)})",
             "longest delay of a new face": f"{self.slowest_appearance:.2f} s",
             "tracks never found": f"{self.missed_tracks}",
             "ms per frame": f"{self.run_ms:.2f} (reference {self.reference_ms:.2f})",
@@ -121,6 +136,9 @@ def compare(
     first_seen: dict[int, float] = {}
     numbers: dict[int, int] = {}
     switches = total = hits = total_certain = hits_certain = extra = same = same_raw = 0
+    by_emotion: dict[str, list[bool]] = {}
+    seen: dict[int, list[Seen]] = {}
+    seen_by_run: dict[int, list[Seen]] = {}
     overlaps: list[float] = []
     differences: list[float] = []
     for wanted, got in zip(reference, run, strict=True):
@@ -138,13 +156,17 @@ def compare(
             hits_certain += known in certain
             overlaps.append(float(overlap[i, j]))
             same += a.emotion == b.emotion
+            if a.emotion is not None:
+                by_emotion.setdefault(a.emotion, []).append(a.emotion == b.emotion)
+            seen.setdefault(known, []).append(Seen(wanted.pts, _best(a), a.emotion))
+            seen_by_run.setdefault(known, []).append(Seen(wanted.pts, _best(a), b.emotion))
             same_raw += _best(a) == _best(b)
             differences += [abs(p - b.probabilities[e]) for e, p in a.probabilities.items()]
             switches += numbers.get(known, number) != number
             numbers[known] = number
             first_seen.setdefault(known, wanted.pts)
-    seen = first_seen.keys() & certain
-    late = [first_seen[track] - lives[track][0] for track in seen]
+    both = first_seen.keys() & certain
+    late = [first_seen[track] - lives[track][0] for track in both]
     frames = max(1, len(reference))
     return Audit(
         frames=len(reference),
@@ -154,11 +176,14 @@ def compare(
         extra=_share(extra, total),
         mean_iou=_mean(overlaps),
         label_agreement=_share(same, hits),
+        agreement_by_emotion={e: _share(sum(all_), len(all_)) for e, all_ in by_emotion.items()},
         raw_agreement=_share(same_raw, hits),
         probability_difference=_mean(differences),
         identity_switches=switches,
         flips_per_minute=_flips(run),
         reference_flips_per_minute=_flips(reference),
+        delays=expression_delays(list(seen_by_run.values())),
+        reference_delays=expression_delays(list(seen.values())),
         slowest_appearance=max(late, default=0.0),
         missed_tracks=len(certain - first_seen.keys()),
         reference_ms=1e3 * reference_seconds / frames,
@@ -186,6 +211,12 @@ def _flips(results: Sequence[VideoFrameResult]) -> float:
                 seconds += result.pts - pts
             last[track_id] = face.emotion, result.pts
     return 60 * flips / seconds if seconds else float("nan")
+
+
+def _delay(delays: Delays) -> str:
+    if not delays.changes:
+        return "no change"
+    return f"{delays.mean:.2f} s, {delays.followed} of {delays.changes}"
 
 
 def _boxes(faces: Sequence[Face]) -> NDArray[np.float64]:

@@ -21,16 +21,8 @@ EVEN = dict.fromkeys(EMOTIONS, 1 / 7)
 
 
 def face(track: int, x: float, emotion: str = "happy", **more: Any) -> Face:
-    return Face(
-        (x, 0.0, 10.0, 10.0),
-        1.0,
-        emotion,
-        1 / 7,
-        EVEN,
-        track_id=track,
-        raw_probabilities=EVEN,
-        **more,
-    )
+    more = {"track_id": track, "raw_probabilities": EVEN} | more
+    return Face((x, 0.0, 10.0, 10.0), 1.0, emotion, 1 / 7, EVEN, **more)
 
 
 def results(rows: list[list[Face]], fps: float = 10) -> list[VideoFrameResult]:
@@ -66,10 +58,29 @@ def test_labels_track_ids_and_boxes() -> None:
     rows[7:] = [[face(1, 0), face(3, 51)]] * 3
     found = compare(REFERENCE, results(rows))
     assert found.label_agreement == 19 / 20
+    assert found.agreement_by_emotion == {"happy": 19 / 20}
     assert found.identity_switches == 1
     assert found.mean_iou == pytest.approx((17 + 3 * 9 / 11) / 20)
     assert found.flips_per_minute == pytest.approx(60 * 2 / (0.9 + 0.6 + 0.2))
     assert found.reference_flips_per_minute == 0
+
+
+def test_delay_of_a_change_of_expression() -> None:
+    def clip(change: int) -> list[VideoFrameResult]:
+        raw = [
+            dict.fromkeys(EMOTIONS, 0.0) | {"sad" if i < 10 else "happy": 1.0} for i in range(30)
+        ]
+        return results([
+            [face(1, 0, "sad" if i < change else "happy", raw_probabilities=raw[i])]
+            for i in range(30)
+        ])  # fmt: skip
+
+    found = compare(clip(12), clip(15))
+    assert (found.delays.changes, found.delays.followed) == (1, 1)
+    assert found.delays.mean == pytest.approx(0.5)
+    assert found.reference_delays.mean == pytest.approx(0.2)
+    assert found.agreement_by_emotion == {"sad": 1.0, "happy": pytest.approx(15 / 18)}
+    assert "0.50 s, 1 of 1 (reference 0.20 s, 1 of 1)" in found.table()
 
 
 def test_a_false_positive_of_the_reference_is_not_certain() -> None:
