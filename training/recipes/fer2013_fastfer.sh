@@ -66,7 +66,7 @@ train runs/fastfer-8 --init runs/fastfer-7/last.keras --epochs 29 --schedule cos
     --seed 13 --weight-decay 1e-4 \
     --distill runs/fastfer-6/last.keras,runs/wide,runs/fastfer-7/last.keras --distill-share 0.35 \
     --rotation 8 --shift 0.04 --zoom 0.08 --brightness 0.15 --contrast 0.15 --blur 0.1
-python -m training.expression.average_weights runs/fastfer-7/last.keras runs/fastfer-8 --shares 0.3 0.7 --out runs/fastfer-8/average.keras
+python -m training.average_weights runs/fastfer-7/last.keras runs/fastfer-8 --shares 0.3 0.7 --out runs/fastfer-8/average.keras
 # INT8 teachers classify each augmented face: rounds 8 and 5, which has memorised less.
 for round in 5 8/last.keras; do
     python -m training.export "runs/fastfer-$round" --int8 --head-blend 1 --prior learnt --out "runs/teacher-${round%%/*}.onnx"

@@ -1,5 +1,5 @@
 """Average the weights of networks that were fine-tuned from one another:
-``python -m training.expression.average_weights A B --shares 0.3 0.7 --out C.keras``.
+``python -m training.average_weights A B --shares 0.3 0.7 --out C.keras``.
 
 The average is often more accurate than each (Wortsman et al., Model soups, 2022).
 """
@@ -19,7 +19,7 @@ from training.common.options import amount, run_command
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = CommandParser(prog="python -m training.expression.average_weights", description=__doc__)
+    p = CommandParser(prog="python -m training.average_weights", description=__doc__)
     p.add_argument("networks", type=Path, nargs="+", help="run folders or .keras files")
     p.add_argument(
         "--shares", type=amount, nargs="+", help="weight of each network (default: equal)"
@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) -> int:
+    # Importing the networks registers what their files name.
+    import training.detector.network
+    import training.refiner.network  # noqa: F401
     from training.common.run_folder import load_network
 
     shares = shares or [1.0] * len(networks)

@@ -8,8 +8,8 @@ import pytest
 
 import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
 from fastfer.errors import InputError, UsageError
+from training.average_weights import main
 from training.expression.architectures import build
-from training.expression.average_weights import main
 
 
 @pytest.fixture(scope="module")
