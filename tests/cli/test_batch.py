@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import pty
+import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from fastfer.cli import batch, image, main, merge, video, watch
 from tests.cli.conftest import Run, _run
 from tests.helpers.commands import environment
 from tests.helpers.markers import requires_posix
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -105,6 +107,8 @@ def test_the_commands_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
 @requires_posix
 def test_progress_on_a_terminal(album: Path, tmp_path: Path, model: str) -> None:
     """The real thing: a line on a pseudo-terminal that is gone at the end."""
+    import pty
+
     for i in range(40):
         (album / f"{i}.jpg").write_bytes((album / "ảnh.jpg").read_bytes())
     ours, its = pty.openpty()
@@ -127,3 +131,27 @@ def test_progress_on_a_terminal(album: Path, tmp_path: Path, model: str) -> None
     assert b" of 47 files" in shown
     assert b"left" in shown
     assert shown.endswith(b"\r")
+
+
+@requires_posix
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals(stop: int, code: int, album: Path, tmp_path: Path, model: str) -> None:
+    for i in range(200):
+        (album / f"{i}.jpg").write_bytes((album / "ảnh.jpg").read_bytes())
+    out = tmp_path / "t.csv"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fastfer", "batch", str(album), f"--out={out}", model, "--jobs=1"],
+        env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    log = Path(f"{out}.journal-wal")
+    # The tables of the journal take 60 kB, each task 10 to 20.
+    wait_until(lambda: log.exists() and log.stat().st_size > 120_000)
+    process.send_signal(stop)
+    assert process.stderr is not None
+    assert "goes on from here" in process.stderr.read()
+    assert process.wait() == code
+    assert not out.exists()
+    database = sqlite3.connect(f"{out}.journal")
+    (done,) = database.execute("SELECT count(*) FROM done").fetchone()
+    database.close()
+    assert 0 < done < 207
