@@ -238,6 +238,7 @@ class EncodedImage:
             2 * decoded,  # OpenCV's result is copied for Python.
             (decoded + 3 * pixels) * header.alpha,
             6 * pixels * (header.orientation > 1),
+            3 * decoded * header.truncated,  # Decoded twice, if it is a JPEG.
         )
         return 2 * len(self.data) + max(steps)
 

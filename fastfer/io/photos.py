@@ -164,7 +164,8 @@ def read_photos(
     """Read ``photos`` in order and decode up to two ahead of the caller, in threads.
 
     A single photo is not decoded: the engine does that while it detects. Neither is one of more
-    than :data:`LARGE` bytes, so that one such photo at a time is in memory. All ways use the same
+    than :data:`LARGE` bytes, which is read when its turn comes, so that one such photo at a time is
+    in memory. All ways use the same
     :meth:`EncodedImage.reduction`, so that a photo gets the same faces alone and among others.
 
     Args:
@@ -188,9 +189,9 @@ def read_photos(
         for photo in photos:
             ahead.append(pool.submit(reader.read_and_decode, photo))
             if len(ahead) > _AHEAD:
-                yield ahead.popleft().result()
+                yield reader.completed(ahead.popleft().result())
         while ahead:
-            yield ahead.popleft().result()
+            yield reader.completed(ahead.popleft().result())
     finally:  # Without waiting: a read from a pipe may never end.
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -216,6 +217,11 @@ class _Reader:
             return LoadedPhoto(photo, annotated=True)
         return LoadedPhoto(photo, encoded=encoded, read_ms=_ms_since(start))
 
+    def completed(self, loaded: LoadedPhoto) -> LoadedPhoto:
+        """``loaded``; a large photo is read now."""
+        nothing = loaded.error is None and loaded.frame is None and loaded.encoded is None
+        return self.read(loaded.photo) if nothing and not loaded.annotated else loaded
+
     def read_and_decode(self, photo: Photo) -> LoadedPhoto:
         """Read the file and decode it, unless it is large."""
         start = time.perf_counter()
@@ -228,7 +234,7 @@ class _Reader:
                 decoded = self.decoder.decode(image, min_side=self.min_side, gray=self.gray)
                 frame, reduced, warning = decoded.frame, decoded.reduced, decoded.warning
             elif image.memory > LARGE:
-                return loaded
+                return loaded if photo.name == STDIN else LoadedPhoto(photo)
             else:
                 frame = image.decode()
                 factor = image.reduction(self.min_side)

@@ -28,8 +28,10 @@ from tests.fuzz.targets import TARGETS, mutated
 
 HANG: Final = 60.0
 """Seconds of one case, on a machine that may be busy."""
-SPARE: Final = 1_500_000_000
-"""Bytes of address space that a worker may add; far above any limit of the cases."""
+SPARE: Final = 6_000_000_000
+"""Bytes of address space that a worker may add; far above any limit of the cases. Every thread of a
+decoder reserves 70 MB of it, and Python waits for ever for a thread that memory was too short for.
+"""
 _STATE: Final = struct.Struct("=QQ")
 """Number of the current case, and cases done."""
 _STARTING: Final = 1 << 63

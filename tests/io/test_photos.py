@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fastfer.errors import InputError
+from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.photos import Photo, find_photos, read_photos
 from tests.helpers.errors import raises
 from tests.helpers.pictures import encode, portrait
@@ -100,3 +101,17 @@ def test_reading_may_stop_early(tmp_path: Path) -> None:
     loads = read_photos(find_photos([str(tmp_path)]))
     assert next(loads).frame is not None
     loads.close()  # type: ignore[attr-defined]
+
+
+def test_large_photos_are_read_when_their_turn_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(5):
+        (tmp_path / f"{i}.png").write_bytes(encode(portrait((20 + i, 30)), "PNG"))
+    sizes = [EncodedImage.read(tmp_path / f"{i}.png").memory for i in range(5)]
+    assert sizes == sorted(sizes)
+    monkeypatch.setattr("fastfer.io.photos.LARGE", sizes[1])
+    loads = list(read_photos(find_photos([str(tmp_path)])))
+    assert [load.frame is None for load in loads] == [False, False, True, True, True]
+    assert all(load.encoded is not None for load in loads[2:])
+    assert [load.photo.name for load in loads] == [str(tmp_path / f"{i}.png") for i in range(5)]
