@@ -17,12 +17,19 @@ import html
 import io
 import os
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+RUNTIME: Final = (
+    "ort.wasm.min.mjs",
+    "ort-wasm-simd-threaded.mjs",
+    "ort-wasm-simd-threaded.wasm",
+)
+"""Files of onnxruntime-web that the demo page loads."""
 _ROLE: Final = re.compile(r":(?:class|func|meth|attr|data|mod|exc|obj):<code>([^<]+)</code>")
 
 
@@ -34,6 +41,22 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
             markdown = markdown.replace(marker, generate())
     markdown = re.sub(r"<!-- include (\S+) -->", lambda m: _include(m[1]), markdown)
     return re.sub(r"<!-- include-code (\S+) -->", lambda m: _read(m[1]).rstrip(), markdown)
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Called by MkDocs at the end: puts runtime and models beside the demo page, if npm has
+    installed the runtime in docs/demo."""
+    runtime = ROOT / "docs/demo/node_modules/onnxruntime-web/dist"
+    if not runtime.is_dir():
+        return
+    demo = Path(config["site_dir"]) / "demo"
+    for folder, source, names in (
+        ("ort", runtime, RUNTIME),
+        ("models", ROOT / "fastfer/models", ("nano.onnx", "refiner.onnx", "expression.onnx")),
+    ):
+        (demo / folder).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            shutil.copyfile(source / name, demo / folder / name)
 
 
 def on_page_content(content: str, **_: Any) -> str:
