@@ -7,7 +7,9 @@ build runs on every processor of its architecture.
 
 Environment variables: ``FASTFER_ABI3=1`` builds one wheel for Python 3.11 and later, except with a
 free-threaded Python, which has no stable ABI before 3.15;
-``FASTFER_HEADLESS=1`` requires opencv-python-headless in place of opencv-python.
+``FASTFER_HEADLESS=1`` requires opencv-python-headless in place of opencv-python;
+``FASTFER_ATTRIBUTES=0`` leaves out the attribute network, so that the package cannot estimate
+gender and age.
 """
 
 import os
@@ -19,14 +21,15 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 
-def _is_set(name: str) -> bool:
-    return os.environ.get(name, "0") not in ("", "0")
+def _is_set(name: str, default: str = "0") -> bool:
+    return os.environ.get(name, default) not in ("", "0")
 
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 ABI3 = _is_set("FASTFER_ABI3") and not FREE_THREADED
 OPENCV = "opencv-python-headless" if _is_set("FASTFER_HEADLESS") else "opencv-python"
 FLOAT32_MODEL = "expression_float32.onnx"
+ATTRIBUTE_MODEL = "attributes.onnx"
 MSVC_FLAGS = ["/std:c11", "/O2", "/fp:precise", "/W3"]
 # Python's own flags have -fwrapv, with which the compiler vectorises half as well.
 UNIX_FLAGS = [
@@ -50,13 +53,16 @@ class BuildExt(build_ext):
 
 
 class BuildPy(build_py):
-    """Leaves the float32 network out of packages for x86-64, which run the INT8 network."""
+    """Leaves the float32 network out of packages for x86-64, which run the INT8 network, and the
+    attribute network out of all packages if it is switched off."""
 
     def find_data_files(self, package: str, src_dir: str) -> list[str]:
         files: list[str] = super().find_data_files(package, src_dir)
         platform = self.get_finalized_command("build").plat_name
         if platform.endswith(("x86_64", "amd64")):
             files = [file for file in files if Path(file).name != FLOAT32_MODEL]
+        if not _is_set("FASTFER_ATTRIBUTES", default="1"):
+            files = [file for file in files if Path(file).name != ATTRIBUTE_MODEL]
         return files
 
 

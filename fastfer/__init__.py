@@ -9,7 +9,8 @@
 Photos: :func:`analyze`, :class:`Engine`, :func:`read_image`, :class:`FileLimits`.
 Videos: :func:`stream`, :class:`Tracker`, :class:`VideoOptions`, :class:`CameraOptions`,
 :class:`ClipOptions`, :class:`VideoStream`, :class:`VideoFrame`.
-Results: :class:`Face`, :class:`FrameResult`, :class:`PhotoResult`, :class:`VideoFrameResult`,
+Results: :class:`Face`, :class:`Attributes`, :class:`FrameResult`, :class:`PhotoResult`,
+:class:`VideoFrameResult`,
 :func:`draw_result`, :data:`EMOTIONS`, :data:`CSV_COLUMNS`, :data:`CSV_DTYPES`.
 Detectors: :func:`create_detector`, :func:`available_detectors`, :func:`register_detector`,
 :class:`Detector`, :class:`LowConfidenceDetector`, :class:`RefiningDetector`, :class:`Detections`,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from fastfer.pipeline.stream import VideoStream as VideoStream
     from fastfer.pipeline.stream import stream as stream
     from fastfer.pipeline.video_pipeline import VideoOptions as VideoOptions
+    from fastfer.results import Attributes as Attributes
     from fastfer.results import Face as Face
     from fastfer.results import FrameResult as FrameResult
     from fastfer.results import PhotoResult as PhotoResult
@@ -102,6 +104,7 @@ _MODULES: Final = {
     "pack_faces": "kernels.pack",
     "iou": "kernels.boxes",
     "nms": "kernels.boxes",
+    "Attributes": "results",
     "Face": "results",
     "FrameResult": "results",
     "PhotoResult": "results",

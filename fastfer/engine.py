@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastfer.classifiers.attributes import AttributeClassifier, check_attributes
 from fastfer.classifiers.base import Classifier
 from fastfer.classifiers.opening import open_classifier
 from fastfer.crops import drop_uncroppable
@@ -23,6 +24,7 @@ from fastfer.inference.onnx_session import pick_threads
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.kernels.boxes import as_boxes
 from fastfer.kernels.pack import check_frame
+from fastfer.labels import Attribute
 from fastfer.quarter_turns import TURNS, turn, turn_back
 from fastfer.results import FrameResult
 from fastfer.validation import check_choice, check_range, check_unit_interval
@@ -75,6 +77,7 @@ class Engine:
         min_face: float = 0.0,
         detect_size: int | Literal["auto"] = "auto",
         min_quality: float = 0.0,
+        attributes: Iterable[Attribute] = (),
         load_in_background: bool = False,
     ) -> None:
         """Load the models.
@@ -99,6 +102,8 @@ class Engine:
                 content of the frame. Crops always come from the full-size frame.
             min_quality: faces of lower :attr:`~fastfer.results.Face.quality`, 0 to 1, are marked
                 ``low_quality`` and have no emotion.
+            attributes: what to estimate beside the expression, of
+                :data:`fastfer.labels.ATTRIBUTES`: see :attr:`fastfer.results.Face.attributes`.
             load_in_background: return before the expression network is loaded. Its errors are then
                 raised on first use.
 
@@ -110,6 +115,7 @@ class Engine:
         check_unit_interval(min_quality=min_quality)
         check_range(min_face=(min_face, 0))
         pick_threads(threads)
+        attributes = check_attributes(attributes)
         if not isinstance(detector, (str, os.PathLike, Detector)):
             raise UsageError(
                 "detector must be a name, a file, or an object with name, crop_calibration and "
@@ -126,14 +132,16 @@ class Engine:
             min_face=min_face,
             detect_size=detect_size,
             min_quality=min_quality,
+            attributes=attributes,
             load_in_background=load_in_background,
         )
 
     def _setup(self, **arguments: Any) -> None:
         self._arguments = arguments
         self.min_quality: float = arguments["min_quality"]
-        # The classifier first: with load_in_background the detector loads at the same time.
+        # The classifiers first: with load_in_background the detector loads at the same time.
         self._classifier = _load_classifier(**arguments)
+        self._attributes = _load_attributes(**arguments)
         self.detector: Detector = _load_detector(**arguments)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -165,7 +173,10 @@ class Engine:
     @property
     def reader(self) -> FaceReader:
         """The steps after detection; see :attr:`classifier` for what it may wait for and raise."""
-        return FaceReader(self.classifier, self.detector.crop_calibration, self.min_quality)
+        return self._reader(self.detector.crop_calibration)
+
+    def _reader(self, crop_calibration: CropCalibration) -> FaceReader:
+        return FaceReader(self.classifier, crop_calibration, self.min_quality, self._attributes())
 
     def analyze(
         self,
@@ -289,7 +300,7 @@ class Engine:
         stopwatch: Stopwatch,
     ) -> list[FrameResult]:
         """The results of ``frames``, given what ``detector`` found in each and the times so far."""
-        reader = FaceReader(self.classifier, detector.crop_calibration, self.min_quality)
+        reader = self._reader(detector.crop_calibration)
         waited = stopwatch.lap()
         faces = reader.read(frames, found, timings, stopwatch)
         results = []
@@ -332,6 +343,25 @@ def _load_classifier(
     else:
         classifier = open_classifier(model, threads, spec, head, prior)
     return lambda: classifier
+
+
+def _load_attributes(
+    *,
+    attributes: tuple[Attribute, ...],
+    threads: int | None,
+    load_in_background: bool,
+    **_: Any,
+) -> Callable[[], AttributeClassifier | None]:
+    """A function that returns the attribute network, if one is needed, once it is loaded."""
+    if not attributes:
+        return lambda: None
+    if load_in_background:
+        reserve_environment_names()
+        return in_background(
+            "fastfer-attributes", lambda: AttributeClassifier(attributes, threads=threads)
+        )
+    network = AttributeClassifier(attributes, threads=threads)
+    return lambda: network
 
 
 def _load_detector(

@@ -9,12 +9,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.classifiers.attributes import (
+    CHANNELS,
+    SCALE,
+    SIZE,
+    AttributeClassifier,
+    AttributeProbabilities,
+)
 from fastfer.classifiers.base import Classifier
 from fastfer.crops import roll_angles
 from fastfer.detections import CropCalibration, Detections
-from fastfer.labels import EMOTIONS
+from fastfer.kernels.pack import pack_faces
+from fastfer.labels import AGE_GROUPS, EMOTIONS, GENDERS
 from fastfer.quality import quality_scores
-from fastfer.results import Face
+from fastfer.results import Attributes, Face
 
 Frame = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
@@ -34,6 +42,7 @@ class PackedFaces:
         tiles: NDArray[np.float32],
         landmarks: NDArray[np.float32] | None,
         frame_size: tuple[int, int],
+        attribute_tiles: NDArray[np.float32] | None = None,
     ) -> None:
         """Combine the arrays.
 
@@ -42,7 +51,9 @@ class PackedFaces:
             tiles: (N, S, S, C), see :func:`fastfer.kernels.pack.pack_faces`.
             landmarks: (N, 5, 2) in frame pixels.
             frame_size: width and height of the frame in pixels.
+            attribute_tiles: (N, 48, 48, 1) for the attribute network, if it runs.
         """
+        self.attribute_tiles = attribute_tiles
         self.crops = crops
         self.tiles = tiles
         self.landmarks = landmarks
@@ -62,6 +73,7 @@ class FaceReader:
         classifier: Classifier,
         crop_calibration: CropCalibration,
         min_quality: float = 0.0,
+        attributes: AttributeClassifier | None = None,
     ) -> None:
         """Combine the parts.
 
@@ -69,7 +81,9 @@ class FaceReader:
             classifier: network, with its packing.
             crop_calibration: maps the detector's boxes to crops.
             min_quality: faces of lower quality, 0 to 1, have no emotion.
+            attributes: network of perceived gender and age group, if asked for.
         """
+        self.attributes = attributes
         self.classifier = classifier
         self.crop_calibration = crop_calibration
         self.min_quality = min_quality
@@ -85,7 +99,27 @@ class FaceReader:
         crops = self.crop_calibration.crops(found.boxes)
         angles = roll_angles(found.landmarks, len(found))
         tiles = self.classifier.pack(frame, crops, angles, out)
-        return PackedFaces(crops, tiles, found.landmarks, frame.shape[1::-1])
+        return PackedFaces(
+            crops, tiles, found.landmarks, frame.shape[1::-1],
+            self._attribute_tiles(frame, crops, angles, tiles),
+        )  # fmt: skip
+
+    def _attribute_tiles(
+        self,
+        frame: Frame,
+        crops: NDArray[np.float32],
+        angles: NDArray[np.float64],
+        tiles: NDArray[np.float32],
+    ) -> NDArray[np.float32] | None:
+        """``tiles`` if the attribute network takes the same, or others for it."""
+        if self.attributes is None:
+            return None
+        contract = self.classifier.contract
+        if (contract.input_size, contract.channels, contract.scale, contract.bias) == (
+            SIZE, CHANNELS, SCALE, 0.0,
+        ):  # fmt: skip
+            return tiles
+        return pack_faces(frame, crops, size=SIZE, scale=SCALE, angles=angles)
 
     def read(
         self,
@@ -105,10 +139,18 @@ class FaceReader:
         ends = np.cumsum([0, *map(len, found)]).tolist()
         batch = self.classifier.batch(ends[-1])
         quality = []
+        for_attributes = []
         for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
-            quality.append(self.pack(frame, faces, batch[ends[i] : ends[i + 1]]).quality())
+            packed = self.pack(frame, faces, batch[ends[i] : ends[i + 1]])
+            quality.append(packed.quality())
+            if packed.attribute_tiles is not None:
+                for_attributes.append(packed.attribute_tiles)
             timings[i]["pack"] = stopwatch.lap()
         probabilities, likeness = self.classifier.classify(batch)
+        attributes: list[Attributes] | None = None
+        if self.attributes is not None:
+            tiles = np.concatenate(for_attributes) if for_attributes else batch[:0]
+            attributes = describe_attributes(self.attributes.predict(tiles))
         per_face = stopwatch.lap() / max(1, len(batch))
         results = []
         for i, faces in enumerate(found):
@@ -122,6 +164,7 @@ class FaceReader:
                     probabilities[rows],
                     quality[i],
                     likeness=None if likeness is None else likeness[rows],
+                    attributes=None if attributes is None else attributes[rows],
                 )
             )
         return results
@@ -135,6 +178,7 @@ class FaceReader:
         quality: Floats,
         *,
         likeness: Floats | None = None,
+        attributes: Sequence[Attributes] | None = None,
         labels: Sequence[int] | None = None,
         tracks: Sequence[Mapping[str, Any]] | None = None,
     ) -> tuple[Face, ...]:
@@ -147,6 +191,7 @@ class FaceReader:
             probabilities: (N, 7) in the order of :data:`~fastfer.labels.EMOTIONS`.
             quality: (N,).
             likeness: (N,) log odds that the crops show faces, if the network has that output.
+            attributes: of each face, if the attribute network ran.
             labels: index of each face's emotion; by default the most probable one.
             tracks: for each face the fields that only videos have.
         """
@@ -176,10 +221,25 @@ class FaceReader:
                     quality=share,
                     low_quality=low,
                     uncertain=unlike or first - second < UNCERTAIN_MARGIN,
+                    attributes=None if attributes is None else attributes[i],
                     **(tracks[i] if tracks else {}),
                 )
             )
         return tuple(faces)
+
+
+def describe_attributes(found: AttributeProbabilities) -> list[Attributes]:
+    """Results of N faces, rounded to 1e-4 of probability."""
+    columns = [
+        [None] * (0 if other is None else len(other))
+        if rows is None
+        else [dict(zip(names, row, strict=True)) for row in rounded(rows, 4)]
+        for rows, other, names in (
+            (found.gender, found.age, GENDERS),
+            (found.age, found.gender, AGE_GROUPS),
+        )
+    ]
+    return [Attributes(gender, age) for gender, age in zip(*columns, strict=True)]
 
 
 def rounded(values: Floats, digits: int) -> list[Any]:

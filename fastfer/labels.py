@@ -23,6 +23,20 @@ in Russell and Mehrabian, Evidence for a three-factor theory of emotions, Journa
 Personality 11, 273-294 (1977), taken from a secondary listing. Neutral is the origin by definition.
 """
 
+Attribute = Literal["gender", "age"]
+"""What the attribute network can say of a face beside its expression."""
+
+ATTRIBUTES: Final[tuple[Attribute, ...]] = ("gender", "age")
+
+GENDERS: Final = ("female", "male")
+"""Perceived genders, as FairFace labels them."""
+
+AGE_GROUPS: Final = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
+"""Perceived age groups in years, as FairFace labels them."""
+
+AGE_MIDDLES: Final = (1.5, 6.5, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0, 75.0)
+"""Years in the middle of each age group; 75 stands for 70 and older."""
+
 Language = Literal["en", "vi"]
 """Languages of labels in pictures, tables and subtitles."""
 

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
-from fastfer.labels import CIRCUMPLEX, EMOTIONS, Language
+from fastfer.labels import (
+    AGE_MIDDLES,
+    ATTRIBUTES,
+    CIRCUMPLEX,
+    EMOTIONS,
+    Attribute,
+    Language,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -23,6 +30,54 @@ SCHEMA_VERSION: Final = 2
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 Status = Literal["detected", "tracked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """How old and of which gender a face looks to the labellers of FairFace: no fact about the
+    person. ``None`` for an attribute that was not asked for. The mean over time in videos."""
+
+    gender: dict[str, float] | None = None
+    """Probability of each of :data:`fastfer.labels.GENDERS`; they sum to 1."""
+    age: dict[str, float] | None = None
+    """Probability of each of :data:`fastfer.labels.AGE_GROUPS`; they sum to 1."""
+
+    @property
+    def perceived_gender(self) -> str | None:
+        """The more probable gender."""
+        return None if self.gender is None else max(self.gender, key=self.gender.__getitem__)
+
+    @property
+    def age_group(self) -> str | None:
+        """The most probable age group."""
+        return None if self.age is None else max(self.age, key=self.age.__getitem__)
+
+    @property
+    def expected_age(self) -> float | None:
+        """Years: the mean of :data:`fastfer.labels.AGE_MIDDLES` under :attr:`age`."""
+        if self.age is None:
+            return None
+        pairs = zip(self.age.values(), AGE_MIDDLES, strict=True)
+        return round(sum(p * years for p, years in pairs), 1)
+
+    @property
+    def names(self) -> tuple[Attribute, ...]:
+        """The attributes that were asked for."""
+        known = {"gender": self.gender, "age": self.age}
+        return tuple(name for name in ATTRIBUTES if known[name] is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Native JSON types; only the keys of the attributes that were asked for."""
+        values: dict[str, Any] = {}
+        if self.gender is not None:
+            values |= {"perceived_gender": self.perceived_gender, "gender": dict(self.gender)}
+        if self.age is not None:
+            values |= {
+                "age_group": self.age_group,
+                "expected_age": self.expected_age,
+                "age": dict(self.age),
+            }
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +103,8 @@ class Face:
     uncertain: bool = False
     """Whether the two highest probabilities are close, or the network finds the crop unlike a face:
     see :data:`fastfer.face_reader.UNCERTAIN_MARGIN`."""
+    attributes: Attributes | None = None
+    """Perceived gender and age group, if :class:`fastfer.Engine` was asked for them."""
     track_id: int | None = None
     """Number of the face, from 1; the same in all frames of a video."""
     status: Status | None = None
@@ -89,6 +146,8 @@ class Face:
             "probabilities": dict(self.probabilities),
             "landmarks": None if self.landmarks is None else [list(p) for p in self.landmarks],
         }
+        if self.attributes is not None:
+            face["attributes"] = self.attributes.to_dict()
         if self.track_id is not None:
             raw = self.raw_probabilities
             face |= {
@@ -185,10 +244,13 @@ class FrameResult:
             UsageError: pandas is not installed; code ``missing_package``.
         """
         pd = _optional("pandas", "to_pandas()")
-        from fastfer.outputs.columns import CSV_DTYPES, to_rows
+        from fastfer.outputs.columns import CSV_DTYPES, columns, to_rows
 
-        rows = list(to_rows(self)) if self.faces else []
-        return pd.DataFrame(rows, columns=list(CSV_DTYPES)).astype(CSV_DTYPES)
+        known = self.faces[0].attributes if self.faces else None
+        attributes = [] if known is None else known.names
+        rows = list(to_rows(self, attributes)) if self.faces else []
+        names = columns(attributes)
+        return pd.DataFrame(rows, columns=list(names)).astype({k: CSV_DTYPES[k] for k in names})
 
     def to_supervision(self) -> supervision.Detections:
         """The faces as ``supervision.Detections``, for its annotators, zones and sinks.

@@ -157,7 +157,7 @@ def test_invalid_frames(engine: Engine, frame: Any, color: Any) -> None:
 
 
 def test_unreadable_files(engine: Engine, tmp_path: Path) -> None:
-    with raises(InputError, "unreadable_input", "absent.jpg"):
+    with raises(InputError, "not_found", "absent.jpg"):
         engine.analyze(tmp_path / "absent.jpg")
     with pytest.raises(InputError):
         engine.analyze(encode(portrait(), "JPEG")[:-200])

@@ -8,7 +8,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHOUT_TESTS = {
-    "fastfer/cli/batch.py": "tests/batch",
     "fastfer/cli/merge.py": "tests/batch",
     "fastfer/cli/serve.py": "tests/server",
     "fastfer/cli/studio.py": "tests/studio",
@@ -23,7 +22,6 @@ WITHOUT_TESTS = {
     "fastfer/io/picture_formats/tiff.py": "tests/io/test_image_headers.py",
     "fastfer/io/picture_formats/webp.py": "tests/io/test_image_headers.py",
     "fastfer/outputs/parquet_schema.py": "tests/batch",
-    "fastfer/outputs/table_formats.py": "tests/batch",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
 WHOLE = ("batch", "server", "studio", "watch")
@@ -49,6 +47,7 @@ FOLDERS = {
     "cext": "C",
     "docs": "documentation",
     "packaging": "distributions",
+    "fuzz": "inputs at random",
     "helpers": "tests",
     "soak": "long runs",
 }

@@ -12,7 +12,7 @@ from fastfer import __version__
 from fastfer.errors import UsageError
 from fastfer.inference.onnx_session import THREAD_LIMIT
 from fastfer.io.addresses import hide_passwords
-from fastfer.labels import NAMES
+from fastfer.labels import ATTRIBUTES, NAMES, Attribute
 from fastfer.outputs.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -149,6 +149,13 @@ def add_engine_options(parser: argparse.ArgumentParser, *, threads: bool = True)
         metavar="Q",
         help="set emotion to null below this quality, 0 to 1 (default: 0)",
     )
+    group.add_argument(
+        "--attributes",
+        type=_attributes,
+        default=(),
+        metavar="A[,B]",
+        help="also estimate how faces look to people: gender, age, or both (default: neither)",
+    )
     if threads:
         group.add_argument(
             "--threads",
@@ -266,7 +273,17 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "min_face": args.min_face,
         "detect_size": args.detect_size,
         "min_quality": args.min_quality,
+        "attributes": args.attributes,
     }
+
+
+def _attributes(text: str) -> tuple[Attribute, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not set(names) <= set(ATTRIBUTES):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: choose from {', '.join(ATTRIBUTES)}, separated by commas"
+        )
+    return tuple(name for name in ATTRIBUTES if name in names)
 
 
 def _prior(text: str | None) -> Prior | None:

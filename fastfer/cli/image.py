@@ -274,7 +274,7 @@ def _open_outputs(args: argparse.Namespace, names: list[str], stack: ExitStack) 
     if args.csv:
         from fastfer.outputs.csv_rows import CsvWriter
 
-        outputs.append(CsvWriter(args.csv, excel=args.excel))
+        outputs.append(CsvWriter(args.csv, excel=args.excel, attributes=args.attributes))
     if STDOUT not in (args.jsonl, args.csv):
         from fastfer.outputs.table import TableWriter
 

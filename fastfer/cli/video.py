@@ -317,7 +317,7 @@ def _open_outputs(
     if args.csv:
         from fastfer.outputs.csv_rows import CsvWriter
 
-        add(CsvWriter(args.csv, resume=args.resume, excel=args.excel))
+        add(CsvWriter(args.csv, resume=args.resume, excel=args.excel, attributes=args.attributes))
     if args.events:
         from fastfer.outputs.events import EventWriter, WallClock
 

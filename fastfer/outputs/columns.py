@@ -6,10 +6,10 @@ that the same input produces the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from fastfer.labels import EMOTIONS
+from fastfer.labels import AGE_GROUPS, EMOTIONS, GENDERS, Attribute
 
 if TYPE_CHECKING:
     from fastfer.results import FrameResult, PhotoResult
@@ -20,7 +20,7 @@ JSON_KEYS: Final = (
 )
 """Keys of the JSON object of a photo or video frame."""
 
-CSV_DTYPES: Final[dict[str, str]] = {
+_DTYPES: Final[dict[str, str]] = {
     "source": "string",
     "frame_index": "Int64",
     "pts": "float64",
@@ -51,10 +51,24 @@ CSV_DTYPES: Final[dict[str, str]] = {
     "saved_as": "string",
     "rotation": "Int64",
 }
-"""Pandas dtype of each column: ``pandas.read_csv(path, dtype=fastfer.CSV_DTYPES)``."""
 
-CSV_COLUMNS: Final = tuple(CSV_DTYPES)
+CSV_COLUMNS: Final = tuple(_DTYPES)
 """Columns of a table of faces, of photos and videos alike."""
+
+_ATTRIBUTE_DTYPES: Final[dict[Attribute, dict[str, str]]] = {
+    "gender": {"perceived_gender": "string", **dict.fromkeys(GENDERS, "float64")},
+    "age": {
+        "age_group": "string",
+        "expected_age": "float64",
+        **{f"age_{group}": "float64" for group in AGE_GROUPS},
+    },
+}
+
+CSV_DTYPES: Final[dict[str, str]] = {
+    name: dtype for part in (_DTYPES, *_ATTRIBUTE_DTYPES.values()) for name, dtype in part.items()
+}
+"""Pandas dtype of each column, those of attributes included:
+``pandas.read_csv(path, dtype=fastfer.CSV_DTYPES)``."""
 
 
 def to_record(result: FrameResult | PhotoResult) -> dict[str, Any]:
@@ -63,19 +77,37 @@ def to_record(result: FrameResult | PhotoResult) -> dict[str, Any]:
     return {key: values.get(key) for key in JSON_KEYS}
 
 
-def to_rows(result: FrameResult | PhotoResult) -> Iterator[dict[str, Any]]:
+def columns(attributes: Iterable[Attribute] = ()) -> tuple[str, ...]:
+    """:data:`CSV_COLUMNS`, followed by those of ``attributes``."""
+    return (*CSV_COLUMNS, *(name for key in attributes for name in _ATTRIBUTE_DTYPES[key]))
+
+
+def to_rows(
+    result: FrameResult | PhotoResult, attributes: Iterable[Attribute] = ()
+) -> Iterator[dict[str, Any]]:
     """One row per face, or one row for a photo or frame without a face.
 
-    Rows are dictionaries of native types with the keys :data:`CSV_COLUMNS`, in this order.
+    Rows are dictionaries of native types with the keys of :func:`columns`, in this order.
     """
+    names = columns(attributes)
     record = to_record(result)
     for index, face in enumerate(record["faces"] or [None]):
         values = record if face is None else record | face | _flattened(index, face)
-        yield {column: values.get(column) for column in CSV_COLUMNS}
+        yield {column: values.get(column) for column in names}
 
 
 def _flattened(index: int, face: dict[str, Any]) -> dict[str, Any]:
     """The columns that are nested in the JSON object of a face."""
     box = dict(zip(("box_x", "box_y", "box_width", "box_height"), face["box"], strict=True))
     raw = {f"raw_{name}": p for name, p in (face.get("raw_probabilities") or {}).items()}
-    return {"face_index": index, **box, **face["probabilities"], **raw}
+    found = face.get("attributes") or {}
+    ages = {f"age_{group}": p for group, p in (found.get("age") or {}).items()}
+    return {
+        "face_index": index,
+        **box,
+        **face["probabilities"],
+        **raw,
+        **found,
+        **(found.get("gender") or {}),
+        **ages,
+    }

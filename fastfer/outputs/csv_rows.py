@@ -6,10 +6,12 @@ import codecs
 import csv
 import io
 import os
+from collections.abc import Iterable
 from typing import Final
 
+from fastfer.labels import Attribute
 from fastfer.outputs.base import Frame, Output, Result
-from fastfer.outputs.columns import CSV_COLUMNS, to_rows
+from fastfer.outputs.columns import columns, to_rows
 from fastfer.outputs.jsonl import describe, encode
 from fastfer.outputs.resumable_file import open_output
 
@@ -21,7 +23,12 @@ class CsvWriter(Output[Result]):
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, resume: bool = False, excel: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        excel: bool = False,
+        attributes: Iterable[Attribute] = (),
     ) -> None:
         """Open ``path``, ``-`` for standard output, and write the header.
 
@@ -30,6 +37,7 @@ class CsvWriter(Output[Result]):
             resume: continue the file of an interrupted run.
             excel: begin with a byte order mark, by which Excel recognises UTF-8, and put ``'``
                 before text that it would run as a formula.
+            attributes: those that the faces have, which add columns.
 
         Raises:
             OutputError: the file cannot be opened or written.
@@ -38,13 +46,15 @@ class CsvWriter(Output[Result]):
         self._file = open_output(path, resume=resume)
         self._cell = _excel_cell if excel else as_cell
         mark = codecs.BOM_UTF8 if excel else b""
-        self._file.write(mark + encode(",".join(CSV_COLUMNS) + "\n"), "the header")
+        self._attributes = tuple(attributes)
+        header = ",".join(columns(self._attributes)) + "\n"
+        self._file.write(mark + encode(header), "the header")
 
     def write(self, result: Result, image: Frame | None = None) -> None:
         """See :meth:`Output.write`; the rows are on the disk on return."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        for row in to_rows(result):
+        for row in to_rows(result, self._attributes):
             writer.writerow(map(self._cell, row.values()))
         self._file.write(encode(text.getvalue()), describe(result))
 

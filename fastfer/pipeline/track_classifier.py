@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.classifiers.attributes import SCALE
 from fastfer.detections import Detections
 from fastfer.face_reader import FaceReader, PackedFaces, Stopwatch, rounded
 from fastfer.labels import EMOTIONS
+from fastfer.pipeline.track_attributes import TrackAttributes
 from fastfer.results import Face
 from fastfer.tracking import AUTO, TrackedFace, TrackedFrame
 from fastfer.tracking.change_detector import ChangeDetector
@@ -41,6 +43,7 @@ class TrackClassifier:
         self._changes = ChangeDetector(options.classification_interval, scale=scale)
         self._smoother = Smoother(options.smooth)
         self._latest: dict[int, _Output] = {}
+        self._attributes = None if reader.attributes is None else TrackAttributes(reader.attributes)
 
     def read(self, group: Sequence[TrackedFrame]) -> tuple[list[tuple[Face, ...]], int]:
         """The faces of consecutive frames, and how many of them the network classified.
@@ -52,7 +55,9 @@ class TrackClassifier:
         masks: list[NDArray[np.bool_]] = []
         tiles: list[NDArray[np.float32]] = []
         quality: list[float] = []
+        attributes_due: list[list[int]] = []
         for tracked in group:
+            attributes_due.append([])
             mask = np.zeros(len(tracked.faces), np.bool_)
             where = self._candidates(tracked)
             if where:
@@ -68,6 +73,11 @@ class TrackClassifier:
                     quality += packed.quality(which).tolist()
                     tiles.append(packed.tiles[which])
                     mask[where] = which
+                    if self._attributes is not None and packed.attribute_tiles is not None:
+                        ids = [f.track_id for f, m in zip(tracked.faces, mask, strict=True) if m]
+                        attributes_due[-1] = self._attributes.collect(
+                            ids, packed.attribute_tiles[which], tracked.frame.pts
+                        )
             masks.append(mask)
             tracked.timings_ms["pack"] = stopwatch.lap()
 
@@ -78,16 +88,18 @@ class TrackClassifier:
             odds = [None] * len(quality) if likeness is None else likeness.tolist()
             named = [dict(zip(EMOTIONS, row, strict=True)) for row in rounded(probabilities, 6)]
             outputs = list(map(_Output, probabilities, quality, odds, named))
+        if self._attributes is not None:
+            self._attributes.estimate()
         per_face = stopwatch.lap() / max(1, len(outputs))
 
         latest = iter(outputs)
         results = []
-        for tracked, mask in zip(group, masks, strict=True):
+        for tracked, mask, due in zip(group, masks, attributes_due, strict=True):
             for face, classified in zip(tracked.faces, mask, strict=True):
                 if classified:
                     self._latest[face.track_id] = next(latest)
             tracked.timings_ms["classify"] = per_face * int(mask.sum())
-            results.append(self._faces(tracked, mask))
+            results.append(self._faces(tracked, mask, due))
         self._forget(group[-1].frame.pts)
         return results, len(outputs)
 
@@ -112,14 +124,15 @@ class TrackClassifier:
         pixels, scale, bias = frame.plane
         packed = self._reader.pack(pixels, found)
         if scale != 1:
-            # Tiles of scaled levels: a tile is gray * contract.scale + contract.bias.
-            low, high = sorted((contract.bias, 255 * contract.scale + contract.bias))
-            packed.tiles *= scale
-            packed.tiles += (1 - scale) * contract.bias + bias * contract.scale
-            np.clip(packed.tiles, low, high, out=packed.tiles)
+            _scale_levels(packed.tiles, scale, bias, contract.scale, contract.bias)
+            own = packed.attribute_tiles
+            if own is not None and own is not packed.tiles:
+                _scale_levels(own, scale, bias, SCALE, 0.0)
         return packed
 
-    def _faces(self, tracked: TrackedFrame, classified: NDArray[np.bool_]) -> tuple[Face, ...]:
+    def _faces(
+        self, tracked: TrackedFrame, classified: NDArray[np.bool_], attributes_due: Sequence[int]
+    ) -> tuple[Face, ...]:
         faces = tracked.faces
         if not faces:
             return ()
@@ -135,6 +148,9 @@ class TrackClassifier:
             np.stack([probabilities for probabilities, _ in smoothed]),
             np.array([output.quality for output in outputs]),
             likeness=_likeness(outputs),
+            attributes=None
+            if self._attributes is None
+            else self._attributes.update(attributes_due, [face.track_id for face in faces]),
             labels=[label for _, label in smoothed],
             tracks=[
                 {
@@ -156,6 +172,18 @@ class TrackClassifier:
         self._smoother.forget(pts)
         for track_id in self._latest.keys() - self._changes.known:
             del self._latest[track_id]
+        if self._attributes is not None:
+            self._attributes.forget(self._changes.known)
+
+
+def _scale_levels(
+    tiles: NDArray[np.float32], scale: float, bias: float, tile_scale: float, tile_bias: float
+) -> None:
+    """Change ``tiles``, which are gray * tile_scale + tile_bias, as if gray had been scaled."""
+    low, high = sorted((tile_bias, 255 * tile_scale + tile_bias))
+    tiles *= scale
+    tiles += (1 - scale) * tile_bias + bias * tile_scale
+    np.clip(tiles, low, high, out=tiles)
 
 
 def _likeness(outputs: Sequence[_Output]) -> NDArray[np.float64] | None:

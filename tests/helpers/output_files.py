@@ -54,7 +54,7 @@ def check_with_pandas(path: Path, expected: list[dict[str, Any]]) -> None:
     pandas = pytest.importorskip("pandas")
     table = pandas.read_csv(path, dtype=CSV_DTYPES)
     assert tuple(table.columns) == CSV_COLUMNS
-    for column, dtype in CSV_DTYPES.items():
+    for column, dtype in ((name, CSV_DTYPES[name]) for name in CSV_COLUMNS):
         assert table[column].dtype == pandas.api.types.pandas_dtype(dtype), column
     for row, wanted in zip(table.to_dict("records"), expected, strict=True):
         found = {key: None if pandas.isna(value) else value for key, value in row.items()}

@@ -15,6 +15,8 @@ REQUIRED = (
     "fastfer/_native.pyi",
     "fastfer/models/expression.onnx",
     "fastfer/models/expression.md",
+    "fastfer/models/attributes.onnx",
+    "fastfer/models/attributes.md",
     "fastfer/models/nano.onnx",
     "fastfer/models/refiner.onnx",
     "fastfer/models/manifest.json",

@@ -22,6 +22,7 @@ NETWORKS = {
     "fer2013_simple.sh": ["expression.onnx", "expression_float32.onnx"],
     "fer2013_fastfer.sh": ["expression.onnx", "expression_float32.onnx"],
     "facedet_nano.sh": ["nano.onnx", "refiner.onnx"],
+    "fairface_attributes.sh": ["attributes.onnx"],
 }
 # Fields that depend on the place and the machine.
 ELSEWHERE = {"data": "", "votes": None, "init": None, "precision": "", "distill": ()}
@@ -59,7 +60,9 @@ def run_recipe(folder: Path, name: str, *options: str) -> list[list[str]]:
     for file in files:
         (folder / file).write_text("x")
     if "facedet" in name:
-        files = [".", "."]
+        files = [".", ".", ".", "yunet.onnx"]
+    if "fairface" in name:
+        files = ["."]
     subprocess.run(
         ["bash", clone / "training" / "recipes" / name, *options, *files],
         cwd=folder, check=True, stdout=subprocess.DEVNULL,

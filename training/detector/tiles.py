@@ -47,6 +47,7 @@ class TileAugmentation:
     rotate: float = _chance(0.3, "chance of a rotated tile")
     angle: float = _chance(25.0, "largest rotation in degrees", 45)
     light: float = _chance(0.8, "chance of other brightness, contrast and gamma")
+    dark: float = _chance(0.0, "chance of an underexposed tile, at 0.15 to 0.6 of its brightness")
     blur: float = _chance(0.2, "chance of blur")
     noise: float = _chance(0.15, "chance of noise")
     jpeg: float = _chance(0.25, "chance of JPEG compression, quality 20 to 80")
@@ -171,6 +172,9 @@ def distort(pixels: Pixels, augmentation: TileAugmentation, rng: np.random.Gener
             tables.append((ramp**gamma - 0.5) * own + 0.5 + offset)
         table = np.clip(np.stack(tables, axis=1) * 255, 0, 255).astype(np.uint8)
         out = cv2.LUT(out, table[:, 0] if shape[2] == 1 else table.reshape(256, 1, 3))
+    if augmentation.dark and rng.random() < augmentation.dark:
+        # Before the noise, which dark pictures show most.
+        out = cv2.convertScaleAbs(out, alpha=rng.uniform(0.15, 0.6))
     if rng.random() < augmentation.blur:
         if rng.random() < 0.5:
             out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.5, 2.0))

@@ -45,7 +45,8 @@ def _conv_relu(x: Tensor, filters: int, strides: int = 1) -> Tensor:
     return L.ReLU()(convolution(x, filters, strides=strides))
 
 
-def _dense_relu(x: Tensor, units: int) -> Tensor:
+def dense_relu(x: Tensor, units: int) -> Tensor:
+    """A dense layer with batch normalisation and ReLU."""
     x = L.Dense(units, use_bias=False, kernel_initializer="he_normal")(x)
     return L.ReLU()(BatchNormalization(momentum=0.95)(x))
 
@@ -56,17 +57,18 @@ def _logits(x: Tensor, classes: int, heads: Heads) -> Tensor:
     return scores if len(heads) > 1 else scores[heads[0]]
 
 
-def _input() -> Tensor:
+def face_input() -> Tensor:
+    """The input of every architecture."""
     return keras.Input((SIDE, SIDE, 1), name="faces")
 
 
 def simple(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> keras.Model:
     """The CNN of the tutorials: pairs of convolutions, then a wide dense layer."""
-    x = inputs = _input()
+    x = inputs = face_input()
     for filters in (32, 64, 128):
         x = _conv_relu(_conv_relu(x, filters), filters)
         x = L.Dropout(0.1)(L.MaxPooling2D()(x))
-    x = _dense_relu(L.Flatten()(x), 512)
+    x = dense_relu(L.Flatten()(x), 512)
     return keras.Model(inputs, _logits(L.Dropout(0.5)(x), classes, heads), name="simple")
 
 
@@ -79,7 +81,8 @@ def _squeeze_excite(x: Tensor, ratio: int = 16) -> Tensor:
     return L.Multiply()([x, gate])
 
 
-def _residual(x: Tensor, filters: int, squeeze: bool = False, project: bool = False) -> Tensor:
+def residual(x: Tensor, filters: int, squeeze: bool = False, project: bool = False) -> Tensor:
+    """Two convolutions and a shortcut, which is projected if the channels differ or on request."""
     same = x.shape[-1] == filters and not project
     shortcut = x if same else convolution(x, filters, kernel=1)
     x = convolution(_conv_relu(x, filters), filters)
@@ -90,14 +93,14 @@ def _residual(x: Tensor, filters: int, squeeze: bool = False, project: bool = Fa
 
 def se_resnet(classes: int, heads: Heads = ONE_HEAD, weights: Weights = None) -> keras.Model:
     """Residual blocks of two convolutions with squeeze-excitation, about 5 million parameters."""
-    inputs = _input()
+    inputs = face_input()
     x = L.MaxPooling2D()(_conv_relu(inputs, 64))
     for filters, dropout in ((64, 0.1), (128, 0.2), (256, 0.3)):
-        x = _residual(x, filters, squeeze=True)
+        x = residual(x, filters, squeeze=True)
         if filters > 64:
             x = L.MaxPooling2D()(x)
         x = L.Dropout(dropout)(x)
-    x = _residual(x, 512, squeeze=True)
+    x = residual(x, 512, squeeze=True)
     # Adaptive average pooling: one cell for any size of the last map.
     x = L.Dropout(0.4)(L.GlobalAveragePooling2D()(x))
     return keras.Model(inputs, _logits(x, classes, heads), name="se_resnet")
@@ -112,12 +115,12 @@ def fastfer(
     their few multiplications. The dense layer over nine cells is cheap and sees where features are;
     32 channels in the first block fill whole vectors, 40 do not. ``width`` multiplies the channels.
     """
-    inputs = _input()
+    inputs = face_input()
     x = L.ReLU()(convolution(inputs, 32 * width, strides=2, kernel=5))
-    x = L.MaxPooling2D()(_residual(x, 32 * width, project=True))
-    x = L.MaxPooling2D()(_residual(_residual(x, 96 * width), 96 * width))
-    x = L.AveragePooling2D(2)(_residual(x, 192 * width))
-    x = _dense_relu(L.Flatten()(x), 256 * width)
+    x = L.MaxPooling2D()(residual(x, 32 * width, project=True))
+    x = L.MaxPooling2D()(residual(residual(x, 96 * width), 96 * width))
+    x = L.AveragePooling2D(2)(residual(x, 192 * width))
+    x = dense_relu(L.Flatten()(x), 256 * width)
     return keras.Model(inputs, _logits(L.Dropout(0.3)(x), classes, heads), name="fastfer")
 
 
@@ -140,7 +143,7 @@ def _pretrained(application: Callable[..., keras.Model], name: str) -> Any:
                 "--weights none, or --weights FILE with a downloaded file",
                 code="download_failed" if source == "imagenet" else None,
             ) from e
-        inputs = _input()
+        inputs = face_input()
         x = L.Concatenate()([inputs, inputs, inputs])
         # In float32: bfloat16 would round the grays before the mean is subtracted.
         x = L.Rescaling(255.0, IMAGENET_OFFSET, dtype="float32")(x)

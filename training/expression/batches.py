@@ -84,11 +84,13 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
             )
             faces = changed[..., None]
         if self._distillation:
-            weights, taught = targets.pop(WEIGHT), self._distillation.predict(faces)
-            targets = {
-                name: blend(rows, taught[name] * weights, self._distillation.share)
-                for name, rows in targets.items()
-            }
+            weights = targets.pop(WEIGHT)
+            asked = weights[:, 0] > 0
+            taught = self._distillation.predict(faces[asked])
+            for name, rows in targets.items():
+                answers = np.zeros_like(rows)
+                answers[asked] = taught[name] * weights[asked]
+                targets[name] = blend(rows, answers, self._distillation.share)
         return faces, next(iter(targets.values())) if len(targets) == 1 else targets
 
     def on_epoch_end(self) -> None:

@@ -39,6 +39,7 @@ class ExpressionConfig(TrainingConfig):
     distill: tuple[str, ...] = ()
     distill_share: float = 0.7
     online_distillation: bool = False
+    unlabelled: str | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -135,6 +136,11 @@ def _add_optimisation(g: Any) -> None:
         help="run the teachers on every augmented face in each epoch, not once on the original "
         "faces, which they may have memorised; fast with INT8 teachers",
     )  # fmt: skip
+    g.add_argument(
+        "--unlabelled", metavar="FILE.npz",
+        help="also train on these faces, by what the teachers answer to them: an array pixels "
+        "(N, 48, 48)",
+    )  # fmt: skip
 
 
 def _add_augmentation(g: Any) -> None:
@@ -188,6 +194,8 @@ def configure(options: argparse.Namespace) -> ExpressionConfig:
             raise InputError(f"--distill {teacher}: no such file or folder", code="not_found")
     if config.online_distillation and not config.distill:
         raise UsageError("--online-distillation needs --distill with at least one teacher")
+    if config.unlabelled and not (config.distill and config.distill_share < 1):
+        raise UsageError("--unlabelled needs --distill, and a --distill-share below 1")
     return config
 
 

@@ -148,7 +148,8 @@ def _match_outputs(path: Path, example: dict[str, Floats], names: list[str]) -> 
     feed = {session.get_inputs()[0].name: np.zeros((2, 48, 48, 1), np.float32)}
     found: dict[str, str] = {}
     for name, value in zip(names, session.run(names, feed), strict=True):
-        found[name] = min(example, key=lambda k: float(np.abs(example[k] - value).max()))
+        alike = [k for k, values in example.items() if values.shape == value.shape]
+        found[name] = min(alike, key=lambda k: float(np.abs(example[k] - value).max()))
     if len(set(found.values())) != len(names):
         raise ModelError(f"cannot match the outputs {names} of the exported graph")
     return found

@@ -21,6 +21,7 @@ from training.expression.data import balanced_weights
 from training.expression.distill import Teachers
 from training.expression.face_sources import FaceSource
 from training.expression.ferplus_targets import label_given_votes
+from training.expression.unlabelled import Joined, joined_targets
 
 
 def make_targets(
@@ -53,15 +54,31 @@ def make_targets(
     return {name: rows * weights for name, rows in targets.items()}, val_targets
 
 
+def with_unlabelled(
+    config: ExpressionConfig,
+    train: FaceSource,
+    targets: Targets,
+    unlabelled: FaceSource,
+    classes: Sequence[str],
+) -> tuple[FaceSource, Targets]:
+    """``train`` and its ``targets``, then ``unlabelled`` faces with the teachers' answers."""
+    answers = Teachers(config.distill, classes).predict_all(unlabelled)
+    share = config.distill_share if config.online_distillation else 0.0
+    return Joined(train, unlabelled), joined_targets(targets, answers, share)
+
+
 def online_distillation(
-    config: ExpressionConfig, train: FaceSource, classes: Sequence[str]
+    config: ExpressionConfig, train: FaceSource, classes: Sequence[str], unlabelled: int = 0
 ) -> OnlineDistillation | None:
-    """The teachers that run in every epoch, if the run has them."""
+    """The teachers that run in every epoch, if the run has them; they leave the last ``unlabelled``
+    faces alone."""
     if not config.online_distillation:
         return None
     # One thread each: the workers of the batches call them while the network trains.
     teachers = Teachers(config.distill, classes, threads=1)
     weights = _face_weights(config, train, len(classes))
+    if unlabelled:
+        weights = np.concatenate([weights, np.zeros((unlabelled, 1), np.float32)])
     return OnlineDistillation(teachers.predict, config.distill_share, weights)
 
 

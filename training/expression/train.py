@@ -62,7 +62,12 @@ def _train(run: Run[ExpressionConfig]) -> None:
     from training.expression.architectures import ONE_HEAD, build, count_macs
     from training.expression.batches import FaceBatches
     from training.expression.losses import soft_cross_entropy
-    from training.expression.targets import make_targets, online_distillation
+    from training.expression.targets import (
+        make_targets,
+        online_distillation,
+        with_unlabelled,
+    )
+    from training.expression.unlabelled import read_unlabelled
 
     config = run.config
     dataset = load_dataset(
@@ -81,14 +86,20 @@ def _train(run: Run[ExpressionConfig]) -> None:
     )
 
     targets, val_targets = make_targets(config, train, val, dataset.classes)
+    faces, count = train, 0
+    if config.unlabelled:
+        unlabelled = read_unlabelled(Path(config.unlabelled))
+        faces, targets = with_unlabelled(config, train, targets, unlabelled, dataset.classes)
+        count = len(unlabelled)
+        print(f"and on {count} unlabelled faces")
     batches = FaceBatches(
-        train,
+        faces,
         targets,
         config.batch_size,
         config.augmentation,
         config.seed,
         run.epoch,
-        distillation=online_distillation(config, train, dataset.classes),
+        distillation=online_distillation(config, train, dataset.classes, count),
     )
     heads = tuple(targets) if len(targets) > 1 else ONE_HEAD
     accuracy: Any = "categorical_accuracy"

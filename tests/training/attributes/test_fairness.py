@@ -1,0 +1,26 @@
+"""The fairness table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.attributes import fairness
+
+
+def test_interval_of_a_share() -> None:
+    # Wilson's interval of 8 in 10, as in Newcombe (1998): 0.490 to 0.943.
+    hits = np.arange(10) < 8
+    assert fairness.interval(hits) == "80.0 (49.0 to 94.3)"
+
+
+def test_the_table_has_a_row_for_each_group_with_faces(
+    attribute_faces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fairness.main(["--data", str(attribute_faces)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("| all | 300 | 90.0 (86.1 to 92.9) |")  # 270 of 300 found
+    assert any(line.startswith("| East Asian |") for line in lines)
+    assert len({line.count("|") for line in lines}) == 1

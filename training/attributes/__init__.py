@@ -1,0 +1,1 @@
+"""Training of the attribute network: perceived gender and age group on FairFace."""

@@ -1,0 +1,76 @@
+"""Crop FairFace's faces: ``python -m training.attributes.faces --data FOLDER --out FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from fastfer.crops import drop_uncroppable
+from fastfer.engine import Engine
+from fastfer.errors import InputError
+from fastfer.io.photos import read_image
+from training.attributes.fairface import SPLITS, Faces, LabelledPhoto, read_table
+from training.common.options import run_command, whole
+from training.expression.face_sources import SIDE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    p = argparse.ArgumentParser(
+        prog="python -m training.attributes.faces",
+        description="Crop the faces of FairFace as fastfer crops them, at the detector's boxes.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    p.add_argument("--data", required=True, type=Path, help="folder with FairFace's tables")
+    p.add_argument("--out", required=True, type=Path, help="folder for train.npz and val.npz")
+    p.add_argument("--detector", default="nano", help="detector that finds the faces")
+    p.add_argument("--limit", type=whole(1), help="use the first photos of each table only")
+    options = p.parse_args(arguments)
+    return run_command(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    engine = Engine(options.detector, threads=1)
+    for split in SPLITS:
+        photos = read_table(options.data, split)[: options.limit]
+        faces = crop_faces(photos, engine, split)
+        faces.write(options.out, split)
+        print(f"{split}: {len(faces)} photos, {faces.found.mean():.2%} with the face found")
+    return 0
+
+
+def crop_faces(photos: Sequence[LabelledPhoto], engine: Engine, about: str = "") -> Faces:
+    """The labelled face of every photo: of several faces the one nearest to its centre.
+
+    Raises:
+        InputError: a photo cannot be read.
+    """
+    count = len(photos)
+    if not count:
+        raise InputError("the table has no photos", code="no_pictures")
+    pixels = np.zeros((count, SIDE, SIDE), np.uint8)
+    found = np.zeros(count, np.bool_)
+    quality = np.zeros(count, np.float32)
+    reader = engine.reader
+    for i, photo in enumerate(tqdm(photos, about, disable=None, leave=False)):
+        frame = read_image(photo.path)
+        size = frame.shape[1], frame.shape[0]
+        boxes = drop_uncroppable(engine.detector.detect(frame), reader.crop_calibration, size)
+        if not len(boxes):
+            continue
+        middles = boxes.boxes[:, :2] + boxes.boxes[:, 2:] / 2
+        nearest = int(np.abs(middles - np.array(size) / 2).max(axis=1).argmin())
+        packed = reader.pack(frame, boxes.take(np.array([nearest])))
+        pixels[i] = np.rint(packed.tiles[0, ..., 0] * 255)
+        found[i], quality[i] = True, packed.quality()[0]
+    labels = (np.array([getattr(p, k) for p in photos]) for k in ("age", "gender", "group"))
+    return Faces(pixels, found, quality, *labels)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
