@@ -121,6 +121,14 @@ class FaceReader:
             return tiles
         return pack_faces(frame, crops, size=SIZE, scale=SCALE, angles=angles)
 
+    def estimate_attributes(self, packed: Sequence[PackedFaces]) -> list[Attributes] | None:
+        """The attributes of the faces of several frames, in one batch, if they are asked for."""
+        if self.attributes is None:
+            return None
+        tiles = [faces.attribute_tiles for faces in packed if faces.attribute_tiles is not None]
+        batch = np.concatenate([np.empty((0, SIZE, SIZE, CHANNELS), np.float32), *tiles])
+        return describe_attributes(self.attributes.predict(batch))
+
     def read(
         self,
         frames: Sequence[Frame],
@@ -139,18 +147,14 @@ class FaceReader:
         ends = np.cumsum([0, *map(len, found)]).tolist()
         batch = self.classifier.batch(ends[-1])
         quality = []
-        for_attributes = []
+        all_packed = []
         for i, (frame, faces) in enumerate(zip(frames, found, strict=True)):
             packed = self.pack(frame, faces, batch[ends[i] : ends[i + 1]])
             quality.append(packed.quality())
-            if packed.attribute_tiles is not None:
-                for_attributes.append(packed.attribute_tiles)
+            all_packed.append(packed)
             timings[i]["pack"] = stopwatch.lap()
         probabilities, likeness = self.classifier.classify(batch)
-        attributes: list[Attributes] | None = None
-        if self.attributes is not None:
-            tiles = np.concatenate(for_attributes) if for_attributes else batch[:0]
-            attributes = describe_attributes(self.attributes.predict(tiles))
+        attributes = self.estimate_attributes(all_packed)
         per_face = stopwatch.lap() / max(1, len(batch))
         results = []
         for i, faces in enumerate(found):

@@ -103,6 +103,7 @@ class PhotoAnalyzer:
         classifier = self._reader.classifier
         batch = np.concatenate(tiles) if tiles else classifier.batch(0)
         probabilities, likeness = classifier.classify(batch)
+        attributes = self._reader.estimate_attributes([faces for _, faces in good])
         results: list[FrameResult | InputError] = []
         start = 0
         for photo, item in zip(photos, packed, strict=True):
@@ -122,6 +123,7 @@ class PhotoAnalyzer:
                         probabilities[rows],
                         faces.quality(),
                         likeness=None if likeness is None else likeness[rows],
+                        attributes=None if attributes is None else attributes[rows],
                     ),
                     width=width,
                     height=height,

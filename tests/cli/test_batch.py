@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -15,7 +16,7 @@ pytest.importorskip("pyarrow")
 
 from fastfer.cli import batch, image, main, merge, video, watch
 from tests.cli.conftest import Run, _run
-from tests.helpers.commands import environment
+from tests.helpers.commands import environment, python
 from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
 
@@ -155,3 +156,14 @@ def test_signals(stop: int, code: int, album: Path, tmp_path: Path, model: str) 
     (done,) = database.execute("SELECT count(*) FROM done").fetchone()
     database.close()
     assert 0 < done < 207
+
+
+def test_attributes_need_a_table_of_json_lines(album: Path, tmp_path: Path) -> None:
+    words = ["-m", "fastfer", "batch", str(album), "--jobs=1", "--attributes", "age"]
+    assert python(*words, "--out", str(tmp_path / "t.csv")).returncode == 2
+    done = python(*words, "--out", str(tmp_path / "t.jsonl"))
+    assert done.returncode in (0, 3), done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text("utf-8").splitlines()]
+    faces = [face for row in rows for face in row["faces"] or ()]
+    assert faces
+    assert all("age_group" in face["attributes"] for face in faces)
