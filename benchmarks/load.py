@@ -59,7 +59,7 @@ def main() -> None:
         elif args.restart:
             restart(process, port, picture, args.requests)
         else:
-            compare(port, picture, args)
+            compare(process.pid, port, picture, args)
 
 
 def photo(width: int, height: int) -> bytes:
@@ -74,21 +74,30 @@ def photo(width: int, height: int) -> bytes:
     return data
 
 
-def compare(port: int, picture: bytes, args: argparse.Namespace) -> None:
+def compare(pid: int, port: int, picture: bytes, args: argparse.Namespace) -> None:
     """Print throughput and latency, and the ratio to the bare engine."""
     engine = fastfer.Engine(threads=args.threads)
     many = args.requests
     bare = bare_rate(engine, picture, many // 4)
     print(f"bare engine, one picture after the other: {bare:.0f} pictures/s")
     for clients in args.clients:
+        used = processor_seconds(pid)
         times, failed, seconds = load(port, picture, clients, many)
+        used = processor_seconds(pid) - used
+        own = time.process_time()
         cuts = quantiles(times, n=100)
         again = bare_rate(engine, picture, many // 4)  # The machine may have become slower.
+        own = (time.process_time() - own) / max(1, many // 4 + 1)
         rate = len(times) / seconds
         print(
             f"{clients:3} clients: {rate:6.0f} requests/s, p50 {cuts[49] * 1e3:.1f} ms, "
             f"p95 {cuts[94] * 1e3:.1f} ms, p99 {cuts[98] * 1e3:.1f} ms, {failed} failed; "
             f"ratio to the bare engine {rate / ((bare + again) / 2):.2f}"
+        )
+        print(
+            f"    processor time of a picture: server {used / len(times) * 1e3:.1f} ms, bare "
+            f"engine {own * 1e3:.1f} ms, ratio {own * len(times) / used:.2f}",
+            flush=True,
         )
         bare = again
 
@@ -222,6 +231,16 @@ def _client(port: int, picture: bytes, connections: int, total: int, results: An
                 connection = connect() if sent < total else connection
             more(connection)
     results.put((times, failed))
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process and its workers have used so far. Unlike the throughput, it
+    does not depend on what else the machine does."""
+    total = 0
+    for process in {pid, *children(pid)}:
+        words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        total += int(words[11]) + int(words[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> float:
