@@ -6,6 +6,7 @@
 ``<!-- table-columns -->``      the columns of Parquet files and their Arrow types
 ``<!-- error-classes -->``      the classes of :mod:`fastfer.errors`
 ``<!-- error-codes -->``        their codes
+``<!-- networks -->``           rows of the bundled networks, from their manifest
 ``<!-- include PATH -->``       a Markdown file of the repository without its first heading
 ``<!-- include-code PATH -->``  a file of the repository, inside a code block
 ==============================  =====================================================
@@ -132,10 +133,19 @@ def _error_codes() -> str:
     return f"| code | meaning |\n| --- | --- |\n{rows}"
 
 
+def _networks() -> str:
+    from fastfer.models import manifest
+
+    return "\n".join(
+        f"| `{name}` | {model.data} | {model.terms} |" for name, model in manifest.read().items()
+    )
+
+
 GENERATORS: Final[dict[str, Callable[[], str]]] = {
     "cli": _commands,
     "csv-columns": _csv_columns,
     "table-columns": _table_columns,
     "error-classes": _error_classes,
     "error-codes": _error_codes,
+    "networks": _networks,
 }

@@ -102,6 +102,9 @@ def run_command(
             check_installation(arguments)
         case ["curl", *arguments]:
             run_curl(arguments)
+        case ["nox", "-s", name]:
+            session = rf"@nox\.session.*\ndef {re.escape(name)}\("
+            assert re.search(session, (ROOT / "noxfile.py").read_text(encoding="utf-8")), name
         case ["mkdocs", "serve"]:
             assert (ROOT / "mkdocs.yml").is_file()
         case ["python", "-m", "pytest", *arguments]:

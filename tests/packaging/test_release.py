@@ -1,0 +1,59 @@
+"""Files of a release agree with each other and with what is installed."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def installed_with(package: str) -> set[str]:
+    """The packages that ``pip install PACKAGE`` needs here, without extras."""
+    requirements = pytest.importorskip("packaging.requirements")
+    found: set[str] = set()
+    waiting = [package]
+    while waiting:
+        for line in metadata.requires(waiting.pop()) or []:
+            requirement = requirements.Requirement(line)
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+                continue
+            name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+            if name not in found:
+                found.add(name)
+                waiting.append(name)
+    return found
+
+
+def table(page: Path) -> dict[str, str]:
+    """First and second column of the first table of a page."""
+    rows = re.search(r"^\| ---.*\n((?:\|.*\n)+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows is not None
+    cells = [line.strip("| \n").split(" | ") for line in rows[1].splitlines()]
+    return {row[0]: row[1] for row in cells}
+
+
+def test_the_licences_of_all_dependencies_are_documented() -> None:
+    documented = table(ROOT / "docs/reference/licences.md")
+    needed = {name.replace("-headless", "") for name in installed_with("fastfer")}
+    assert needed <= documented.keys()
+    for name in needed & documented.keys():
+        try:
+            expression = metadata.metadata(name).get("License-Expression")
+        except metadata.PackageNotFoundError:  # opencv-python, where the headless one is installed
+            continue
+        # NumPy's names the licences of files that its wheel contains, too.
+        if expression and not expression.startswith(documented[name]):
+            pytest.fail(f"{name} is {expression}, documented as {documented[name]}")
+
+
+def test_one_version() -> None:
+    namespace: dict[str, object] = {"__name__": "check_version", "__file__": __file__}
+    code = (ROOT / "tests/packaging/check_version.py").read_text(encoding="utf-8")
+    exec(compile(code, "check_version.py", "exec"), namespace)
+    found = namespace["versions"]()  # type: ignore[operator]
+    found.pop("CHANGELOG.md")  # Unreleased
+    assert len(set(found.values())) == 1, found
