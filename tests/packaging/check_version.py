@@ -1,7 +1,7 @@
 """Check a release tag: ``python tests/packaging/check_version.py v1.2.3``.
 
-The tag, ``pyproject.toml``, ``fastfer.__version__``, ``CITATION.cff`` and ``CHANGELOG.md`` must name
-the same version.
+The tag, ``pyproject.toml``, ``fastfer.__version__``, ``CITATION.cff`` and ``CHANGELOG.md`` must
+name the same version.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def network(name: str, entry: dict[str, Any], version: str) -> dict[str, Any]:
         "version": version,
         "hashes": [{"alg": "SHA-256", "content": entry["sha256"]}],
         "licenses": [{"license": {"id": "MIT"}}],
-        "description": f"Trained by {entry['recipe']} on: {entry['data']}. Terms: {entry['terms']}.",
+        "description": f"{entry['recipe']}, trained on: {entry['data']}; {entry['terms']}",
         "properties": [{"name": "fastfer:commit", "value": entry["commit"]}],
     }
 
