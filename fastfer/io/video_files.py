@@ -135,6 +135,7 @@ class VideoFile:
             )
         self._waiting: deque[Packet[Any]] = deque()
         self._time_bases = [float(s.time_base or 0) for s in self._container.streams]
+        self._rotation = 0
         self._decoding_times = self._container.format.name == "avi"
         self._damaged = 0
         self._error: Exception | None = None
@@ -181,7 +182,7 @@ class VideoFile:
                 continue
             if clip.every is not None:
                 due = (math.floor(pts / clip.every + 1e-6) + 1) * clip.every
-            if index == 0 or frame.key_frame:
+            if index == 0 or frame.rotation != self._rotation:
                 self._turn(frame)
             yield VideoFrame(DecodedPicture(frame, self._geometry), index, pts)
             index += 1
@@ -354,8 +355,11 @@ class VideoFile:
 
     def _turn(self, frame: AvFrame) -> None:
         """Take over the orientation of ``frame``."""
-        side_data: Any = frame.side_data
-        for data in side_data:
+        self._rotation = frame.rotation
+        # Reading side data ties a frame to it in a cycle, which keeps the frame's memory until the
+        # next garbage collection. A small copy has the same side data.
+        copy: Any = frame.reformat(width=16, height=16, format="gray", threads=1)
+        for data in copy.side_data:
             if data.type.name == "DISPLAYMATRIX":
                 orientation = Orientation.from_matrix(bytes(data))
                 if orientation != self._geometry.orientation:

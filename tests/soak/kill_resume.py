@@ -24,8 +24,23 @@ def command(clip: Path, rows: Path, *options: str) -> list[str]:
 
 def run(arguments: list[str]) -> float:
     start = time.monotonic()
-    subprocess.run(arguments, env=environment(), check=True, stderr=subprocess.DEVNULL)
+    done = subprocess.run(arguments, env=environment(), check=False, stderr=subprocess.PIPE)
+    if done.returncode:
+        sys.exit(f"exit code {done.returncode}: {done.stderr.decode()}")
     return time.monotonic() - start
+
+
+def time_of_rows(arguments: list[str], rows: Path) -> float:
+    """Seconds from the first row of a run to its last."""
+    process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
+    first = last = 0.0
+    size = 0
+    while process.poll() is None:
+        if rows.exists() and rows.stat().st_size > size:
+            size, last = rows.stat().st_size, time.monotonic()
+            first = first or last
+        time.sleep(0.002)
+    return last - first
 
 
 def same(rows: Path, wanted: Path) -> bool:
@@ -45,21 +60,25 @@ def main() -> int:
     equal = mid_row = before = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clip = short_clip(folder / "clip.mp4", 900)
+        clip = short_clip(folder / "clip.mp4", 600)
         wanted, again = folder / "wanted", folder / "again"
-        seconds = min(run(command(clip, wanted)) for wanted in (wanted, again))
+        seconds = min(run(command(clip, rows)) for rows in (wanted, again))
+        writing = time_of_rows(command(clip, folder / "timed"), folder / "timed.jsonl")
         print("two uninterrupted runs are", "equal" if same(again, wanted) else "DIFFERENT")
         for i in range(args.kills):
             rows = folder / f"rows{i}"
             process = subprocess.Popen(
                 command(clip, rows), env=environment(), stderr=subprocess.DEVNULL
             )
+            part = rows.with_suffix(".jsonl")
+            begun = i % 5 != 0  # One in five also during the start.
+            while begun and process.poll() is None and not (part.exists() and part.stat().st_size):
+                time.sleep(0.002)
             try:
-                process.wait(moments.uniform(0, seconds))
+                process.wait(moments.uniform(0, writing if begun else seconds))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            part = rows.with_suffix(".jsonl")
             data = part.read_bytes() if part.exists() else b""
             before += not data
             mid_row += bool(data) and len(data) < wanted.with_suffix(".jsonl").stat().st_size

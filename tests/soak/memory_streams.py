@@ -6,15 +6,23 @@ python -m tests.soak.memory_streams [--streams 300]
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import fastfer
 from tests.helpers.cameras import StallingServer
 from tests.soak.clips import short_clip
 from tests.soak.process import open_files, resident_mb
+
+
+def serve(url: Any) -> None:
+    """Serve an endless stream, in a process of its own."""
+    url.put(StallingServer(2000).url)
+    threading.Event().wait()
 
 
 def main() -> int:
@@ -23,12 +31,17 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=300)
     args = parser.parse_args()
     engine = fastfer.Engine()
-    server = StallingServer(10_000)
+    # In another process, whose sockets and pictures do not count here.
+    context = multiprocessing.get_context("spawn")
+    url = context.Queue()
+    server = context.Process(target=serve, args=(url,), daemon=True)
+    server.start()
+    live = url.get()
     with tempfile.TemporaryDirectory() as name:
         clip = short_clip(Path(name, "clip.mp4"), 120)
         rows: list[tuple[float, int, int]] = []
         for i in range(args.streams):
-            source = server.url if i % 10 == 9 else clip
+            source = live if i % 10 == 9 else clip
             results = fastfer.stream(source, engine=engine)
             if i % 3 == 0:
                 results.source  # noqa: B018 - opened, and never iterated.
@@ -43,7 +56,7 @@ def main() -> int:
                     f"{i + 1:4} streams: {rows[-1][0]:6.1f} MB, {rows[-1][1]} threads of fastfer, "
                     f"{rows[-1][2]} files and sockets", flush=True,
                 )  # fmt: skip
-    server.close()
+    server.kill()
     grown = rows[-1][0] / rows[0][0] - 1
     files = rows[-1][2] - rows[0][2]
     print(f"memory {grown:+.1%}, {rows[-1][1]} threads left, files {files:+d}")
