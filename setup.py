@@ -94,7 +94,7 @@ setup(
         "numpy>=1.26",
         f"{OPENCV}>=4.10",
         "onnxruntime>=1.18",
-        "av>=16",
+        "av>=17",
         "pooch>=1.8",
         "tqdm>=4.66",
     ],
