@@ -198,9 +198,9 @@ class Engine:
                 each box is cropped as it is, with ``detection_score`` 1.
             reduced: a smaller copy of an array, in color or gray, which the detector searches in
                 its place, as far as it can.
-            rotate: ``"auto"`` searches a picture without a face also on its sides and upside down,
-                and takes the position in which the detector is surest; see
-                :attr:`FrameResult.rotation`.
+            rotate: ``"auto"`` searches a picture without a face, or with uncertain ones alone,
+                also on its sides and upside down, and takes the position with the highest
+                detection scores; see :attr:`FrameResult.rotation`.
 
         Raises:
             InputError: the file cannot be read.
@@ -221,7 +221,7 @@ class Engine:
         detector = self.detector
         found = _detect(detector, frame, reduced)
         (result,) = self._read(detector, [frame], [found], [{"detect": stopwatch.lap()}], stopwatch)
-        return result if result or rotate is None else self._turned(frame, result)
+        return self._turned(frame, result) if rotate is not None and _doubtful(result) else result
 
     def analyze_batch(self, frames: Sequence[Frame], *, color: Color = "bgr") -> list[FrameResult]:
         """As :meth:`analyze` for several arrays, whose faces are classified in one batch.
@@ -274,21 +274,21 @@ class Engine:
         found = _croppable(finish(frame), detector, frame)
         timings = {"detect": detect + stopwatch.lap()}
         (result,) = self._read(detector, [frame], [found], [timings], stopwatch)
-        if rotate is not None and not result:
+        if rotate is not None and _doubtful(result):
             result = self._turned(frame, result)
         return result.with_stage_time("read", read), frame
 
     def _turned(self, frame: Frame, upright: FrameResult) -> FrameResult:
-        """The result of ``frame`` turned by the quarters in which the detector is surest of its
-        faces; ``upright``, which has none, if there are none either way."""
+        """The result of ``frame`` turned by the quarters in which the scores of its faces are
+        highest, among them ``upright``."""
         best, spent = upright, upright.timings_ms["total"]
-        surest = 0.0
+        highest = sum(face.detection_score for face in upright)
         for degrees in TURNS:
             result = turn_back(self.analyze(turn(frame, degrees)), degrees)
             spent += result.timings_ms["total"]
-            sure = sum(face.detection_score for face in result)
-            if sure > surest:
-                best, surest = result, sure
+            score = sum(face.detection_score for face in result)
+            if score > highest:
+                best, highest = result, score
         return best.with_stage_time("other_rotations", spent - best.timings_ms["total"])
 
     def _read(
@@ -392,6 +392,11 @@ class _GivenBoxes:
 
     def detect(self, frame: Frame) -> Detections:
         return self._found
+
+
+def _doubtful(result: FrameResult) -> bool:
+    """Whether there is no face, or none that looks like one."""
+    return all(face.uncertain for face in result)
 
 
 def _detect(detector: Detector, frame: Frame, reduced: Frame | None = None) -> Detections:

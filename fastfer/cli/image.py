@@ -70,7 +70,7 @@ def make_parser(prog: str = "fastfer image") -> argparse.ArgumentParser:
     source.add_argument(
         "--rotate",
         choices=["auto"],
-        help="search photos without a face also on their sides and upside down",
+        help="search photos without a certain face also on their sides and upside down",
     )
     arguments.add_engine_options(parser)
 
