@@ -30,19 +30,6 @@ def run(arguments: list[str]) -> float:
     return time.monotonic() - start
 
 
-def time_of_rows(arguments: list[str], rows: Path) -> float:
-    """Seconds from the first row of a run to its last."""
-    process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.DEVNULL)
-    first = last = 0.0
-    size = 0
-    while process.poll() is None:
-        if rows.exists() and rows.stat().st_size > size:
-            size, last = rows.stat().st_size, time.monotonic()
-            first = first or last
-        time.sleep(0.002)
-    return last - first
-
-
 def same(rows: Path, wanted: Path) -> bool:
     suffixes = (".jsonl", ".csv")
     return all(
@@ -63,7 +50,6 @@ def main() -> int:
         clip = short_clip(folder / "clip.mp4", 600)
         wanted, again = folder / "wanted", folder / "again"
         seconds = min(run(command(clip, rows)) for rows in (wanted, again))
-        writing = time_of_rows(command(clip, folder / "timed"), folder / "timed.jsonl")
         print("two uninterrupted runs are", "equal" if same(again, wanted) else "DIFFERENT")
         for i in range(args.kills):
             rows = folder / f"rows{i}"
@@ -71,14 +57,14 @@ def main() -> int:
                 command(clip, rows), env=environment(), stderr=subprocess.DEVNULL
             )
             part = rows.with_suffix(".jsonl")
-            begun = i % 5 != 0  # One in five also during the start.
-            while begun and process.poll() is None and not (part.exists() and part.stat().st_size):
-                time.sleep(0.002)
-            try:
-                process.wait(moments.uniform(0, writing if begun else seconds))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # At a random length of the file; one in five at a random time, also during the start.
+            at = moments.randrange(1, wanted.with_suffix(".jsonl").stat().st_size)
+            until = time.monotonic() + (3600 if i % 5 else moments.uniform(0, seconds))
+            while process.poll() is None and time.monotonic() < until:
+                if part.exists() and part.stat().st_size >= at:
+                    break
+            process.kill()
+            process.wait()
             data = part.read_bytes() if part.exists() else b""
             before += not data
             mid_row += bool(data) and len(data) < wanted.with_suffix(".jsonl").stat().st_size
