@@ -247,6 +247,7 @@ def test_another_configuration_leaves_the_rest_alone(
     text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n"
     live = camera("live", stream(3000).url)
     with watching(text + live + camera("old", clip), said) as watcher:
+        wait_until(lambda: "live" in watcher.feeds)
         feed = watcher.feeds["live"]
         wait_until(lambda: watcher.frames > 32)
         watcher.reload(parse_config(text + live + camera("new", clip)))

@@ -20,6 +20,7 @@ from fastfer.classifiers.attributes import (
     AttributeClassifier,
     AttributeProbabilities,
 )
+from fastfer.cli.arguments import CommandParser
 from training.attributes.fairface import AGES, GENDERS, GROUPS, Faces
 from training.common.options import run_command
 from training.expression.face_sources import as_batch
@@ -43,7 +44,7 @@ class AttributeScores:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(prog="python -m training.attributes.evaluate", description=__doc__)
+    p = CommandParser(prog="python -m training.attributes.evaluate", description=__doc__)
     p.add_argument(
         "model", nargs="?", type=Path, default=ATTRIBUTE_MODEL,
         help="run folder, .keras or .onnx file (default: the bundled network)",

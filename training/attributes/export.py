@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fastfer.classifiers.attributes import KIND, AttributeClassifier
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import ModelError, UsageError
 from fastfer.labels import AGE_GROUPS, GENDERS
 from training.attributes.fairface import Faces
@@ -34,7 +35,7 @@ DROP: Final = 0.005
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(prog="python -m training.attributes.export", description=__doc__)
+    p = CommandParser(prog="python -m training.attributes.export", description=__doc__)
     p.add_argument("run", type=Path, help="run folder, or a .keras file")
     p.add_argument("--out", required=True, type=Path, help="the .onnx file to write")
     p.add_argument(

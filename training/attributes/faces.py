@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.crops import drop_uncroppable
 from fastfer.engine import Engine
 from fastfer.errors import InputError
@@ -21,7 +22,7 @@ from training.expression.face_sources import SIDE
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.attributes.faces",
         description="Crop the faces of FairFace as fastfer crops them, at the detector's boxes.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastfer.classifiers.attributes import AttributeClassifier
 from fastfer.classifiers.native import EmotionClassifier
+from fastfer.cli.arguments import CommandParser
 from fastfer.face_reader import UNCERTAIN_MARGIN
 from fastfer.labels import AGE_GROUPS, EMOTIONS, GENDERS
 from training.attributes.evaluate import divisions
@@ -36,7 +37,7 @@ FEW: Final = 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.fairness",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastfer.cli.arguments import CommandParser
 from training.attributes.fairface import Faces
 from training.common import trainer
 from training.common.config import TrainingConfig
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.attributes.train",
         description="Train the attribute network: perceived gender and age group.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

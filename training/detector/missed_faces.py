@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from tqdm import tqdm
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.detections import Detections
 from fastfer.detectors import Detector, create_detector
 from fastfer.errors import FastferError, InputError, UsageError
@@ -36,7 +37,7 @@ SAME_FACE: Final = 0.3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    p = argparse.ArgumentParser(
+    p = CommandParser(
         prog="python -m training.detector.missed_faces",
         description="Collect photos whose faces a detector misses, labelled by another detector.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
