@@ -10,7 +10,7 @@ from tests.helpers.markers import requires_posix
 CODE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # As under nohup.
-sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[1])  # Behind the package under test, which may be installed.
 import tests.conftest
 try:
     signal.raise_signal(signal.SIGINT)

@@ -15,8 +15,14 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 LIMIT = 90
 """Seconds after which a process is considered to hang; they take two."""
-IN_PARENT = """
-import atexit, os, sys, threading, warnings
+ROOT = Path(__file__).resolve().parents[1]
+IN_PARENT = (
+    f"""
+import sys
+sys.path.append({str(ROOT)!r})  # Behind the package under test, which may be installed.
+"""
+    + """
+import atexit, os, threading, warnings
 import numpy as np
 import fastfer
 from tests.helpers.pictures import astronaut
@@ -35,6 +41,7 @@ def child(use=lambda: None):
         sys.exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) == 7
 """
+)
 CASES = {
     "an engine": """
 engine = fastfer.Engine(model=model, threads=2)
