@@ -56,7 +56,12 @@ class TableWriter(Output[PhotoResult]):
             return f"low quality ({face.quality:.2f})"
         best = sorted(face.probabilities.items(), key=lambda item: -item[1])[: self._top]
         text = " ".join(f"{pad(self._names[name], self._name_width)} {p:4.0%}" for name, p in best)
-        return f"{text} ?" if is_unsure(face) else text
+        if is_unsure(face):
+            text += " ?"
+        if face.attributes is not None:
+            gender, age = face.attributes.perceived_gender, face.attributes.age_group
+            text += "".join(f"  {value}" for value in (gender, age) if value is not None)
+        return text
 
     def _line(self, *cells: str) -> None:
         padded = map(pad, cells, self._widths)

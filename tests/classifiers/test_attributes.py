@@ -151,4 +151,7 @@ def test_command(tmp_path: Path) -> None:
     (row,) = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
     assert row["perceived_gender"] == face["attributes"]["perceived_gender"]
     assert float(row["expected_age"]) == face["attributes"]["expected_age"]
+    shown = image("--demo", "--attributes", "age,gender").stdout.splitlines()[1]
+    assert face["attributes"]["perceived_gender"] in shown
+    assert face["attributes"]["age_group"] in shown
     assert image("--demo", "--attributes", "race").returncode == 2
