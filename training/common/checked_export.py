@@ -31,12 +31,15 @@ class Export:
     """Loads the file as inference does; raises ModelError."""
     largest: int
     """Size limit of the file in bytes."""
+    quantise: Callable[[Path], str] | None = None
+    """Replaces the checked file by its INT8 version and returns a line about what that changes;
+    raises ModelError if that is too much."""
 
-    def export(self, model: keras.Model, path: Path, about: dict[str, Any]) -> tuple[float, float]:
-        """Write ``model`` to ``path`` and compare the file with it.
+    def export(self, model: keras.Model, path: Path, about: dict[str, Any], samples: str) -> str:
+        """Write ``model`` to ``path`` and compare the file with it; returns a report.
 
-        Batch normalisation is folded and weights are rounded to half precision. Returns the largest
-        difference from the rounded and from the trained network.
+        Batch normalisation is folded and weights are rounded to half precision; the report states
+        the largest difference from the rounded and from the trained network on the ``samples``.
 
         Raises:
             ModelError: the outputs differ, or the file is too large.
@@ -47,10 +50,16 @@ class Export:
             raise ModelError(
                 f"ONNX differs from Keras by {rounded:.1e}, above {PARITY:.0e}; nothing was written"
             )
+        report = (
+            f"ONNX against Keras on {samples}: largest difference {rounded:.1e}; with the rounding "
+            f"of weights {self.difference(model, path):.1e}"
+        )
+        if self.quantise:
+            report += f"\n{self.quantise(path)}"
         if path.stat().st_size > self.largest:
             raise ModelError(f"the file has {path.stat().st_size:,} bytes, above {self.largest:,}")
         self.open(path)
-        return rounded, self.difference(model, path)
+        return report
 
 
 def share_of(difference: float, largest: float) -> float:
@@ -89,11 +98,7 @@ def run_export(
     model, export, samples = prepare(data)
     about = {"name": options.name, "trained_on": options.trained_on}
     with temporary_files([options.out]) as (file,):
-        differences = export.export(model, file, about)
+        report = export.export(model, file, about, samples)
         file.replace(options.out)
-    print(
-        f"ONNX against Keras on {samples}: largest difference {differences[0]:.1e}; with "
-        f"the rounding of weights {differences[1]:.1e}\n"
-        f"wrote {options.out}, {options.out.stat().st_size:,} bytes"
-    )
+    print(f"{report}\nwrote {options.out}, {options.out.stat().st_size:,} bytes")
     return 0

@@ -5,6 +5,7 @@ Photos are decoded and reduced once, so that decoding does not limit the speed o
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -66,14 +67,16 @@ class Photo:
 
 
 def read_photos(
-    folder: str | Path, split: str, *, channels: int = 1, longest: int = 512
+    folder: str | Path, split: str, *, channels: int = 1, longest: int = 512, every: int = 1
 ) -> list[Photo]:
-    """The photos of one split, reduced to at most ``longest`` pixels on the long side.
+    """The photos of one split, or ``every`` n-th of them, reduced to at most ``longest`` pixels on
+    the long side.
 
     Raises:
         InputError: the folder or split does not exist, or a line or photo cannot be read.
     """
-    return [_open(path, row, channels, longest) for path, row in _rows(Path(folder), split)]
+    rows = itertools.islice(_rows(Path(folder), split), None, None, every)
+    return [_open(path, row, channels, longest) for path, row in rows]
 
 
 def memory(photos: Sequence[Photo]) -> int:

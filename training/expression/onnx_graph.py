@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 
 from fastfer.errors import ModelError
+from training.common.quantise import quantise as quantise_graph
+from training.common.quantise import save
 from training.expression.calibration import INPUT
 from training.expression.face_sources import FaceSource, as_batch, spread
 from training.expression.predictors import DEFAULT_OUTPUT, Floats
@@ -28,39 +30,16 @@ QUANTISED = [
 def quantise(plain: Path, path: Path, source: FaceSource) -> None:
     """Write the INT8 version of ``plain``: QDQ nodes, scales per channel, ranges from real
     faces."""
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
+    faces = spread(source, CALIBRATION_FACES)
+    batches = np.array_split(faces, max(len(faces) // 64, 1))
+    quantise_graph(
+        plain,
+        path,
+        ({INPUT: as_batch(part)} for part in batches),
+        QUANTISED,
+        _heads,
+        space_to_depth,
     )
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    class Faces(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            faces = spread(source, CALIBRATION_FACES)
-            self._batches = iter(np.array_split(faces, max(len(faces) // 64, 1)))
-
-        def get_next(self) -> dict[str, Floats] | None:
-            part = next(self._batches, None)
-            return None if part is None else {INPUT: as_batch(part)}
-
-    ready = path.with_suffix(".ready.onnx")
-    quant_pre_process(plain, ready, skip_symbolic_shape=True)
-    model = onnx.load(ready)
-    if space_to_depth(model):
-        onnx.save(model, ready)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        quantize_static(
-            ready, path, Faces(), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-            op_types_to_quantize=QUANTISED, nodes_to_exclude=_heads(ready),
-            # Seven-bit weights cannot overflow the 16-bit sums of CPUs without VNNI.
-            reduce_range=True,
-            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
-        )  # fmt: skip
-    save(onnx.load(path), path)
 
 
 def _heads(path: Path) -> list[str]:
@@ -126,16 +105,6 @@ def store_halved(path: Path, out: Path) -> None:
     model.graph.node.extend(nodes)
     onnx.checker.check_model(model)
     onnx.save(model, out)
-
-
-def save(model: Any, path: Path) -> None:
-    """Check and write ``model`` without unused operator sets."""
-    used = {node.domain for node in model.graph.node}
-    keep = [o for o in model.opset_import if o.domain in used]
-    del model.opset_import[:]
-    model.opset_import.extend(keep)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
 
 
 def _match_outputs(path: Path, example: dict[str, Floats], names: list[str]) -> dict[str, str]:

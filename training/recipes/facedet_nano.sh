@@ -65,8 +65,8 @@ train refiner runs/refiner-2 --data runs/crops-2 --init runs/refiner --epochs 24
 python -m training.average_weights runs/nano-2 runs/nano-3 --shares 0.4 0.6 --out runs/nano.keras
 python -m training.average_weights runs/refiner runs/refiner-2 --out runs/refiner.keras
 data="$(basename "$mesh"), $(basename "$other"), $(basename "$portraits")"
-python -m training.detector.export runs/nano.keras --data runs/merged-2 --out runs/detector/nano.onnx --name nano \
-    --trained-on "$data"
+python -m training.detector.export runs/nano.keras --data runs/merged-2 --int8 --out runs/detector/nano.onnx \
+    --name nano --trained-on "$data"
 python -m training.refiner.export runs/refiner.keras --data runs/crops-2 --score-share 0.7 --score-shift -0.57 \
     --out runs/detector/refiner.onnx --trained-on "$data"
 python -m training.evaluate_detectors runs/detector/nano.onnx --refiner runs/detector/refiner.onnx \

@@ -1,0 +1,74 @@
+"""Static INT8 quantisation of ONNX files by ONNX Runtime."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+
+def quantise(
+    plain: Path,
+    path: Path,
+    inputs: Iterable[dict[str, Any]],
+    kinds: Sequence[str],
+    kept: Callable[[Path], list[str]],
+    prepare: Callable[[onnx.ModelProto], bool] = lambda model: False,
+) -> None:
+    """Write the INT8 version of ``plain``: QDQ nodes, scales per channel.
+
+    Args:
+        plain: a file in float32, whose metadata is not copied.
+        path: the file to write.
+        inputs: arrays by name of the input; the ranges of activations are taken from them.
+        kinds: types of nodes to quantise.
+        kept: names of the nodes that stay in float32, for the file after constant folding.
+        prepare: changes the folded model in place before it is quantised; returns whether it did.
+    """
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Inputs(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._inputs = iter(inputs)
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self._inputs, None)
+
+    ready = path.with_suffix(".ready.onnx")
+    try:
+        quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        model = onnx.load(ready)
+        if prepare(model):
+            onnx.save(model, ready)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quantize_static(
+                ready, path, Inputs(), quant_format=QuantFormat.QDQ, per_channel=True,
+                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+                op_types_to_quantize=list(kinds), nodes_to_exclude=kept(ready),
+                # Seven-bit weights cannot overflow the 16-bit sums of CPUs without VNNI.
+                reduce_range=True,
+                extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+            )  # fmt: skip
+    finally:
+        ready.unlink(missing_ok=True)
+    save(onnx.load(path), path)
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Check and write ``model`` without unused operator sets."""
+    used = {node.domain for node in model.graph.node}
+    keep = [o for o in model.opset_import if o.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(keep)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
