@@ -108,9 +108,11 @@ def _csv_columns() -> str:
 
 
 def _table_columns() -> str:
+    from fastfer.labels import ATTRIBUTES
     from fastfer.outputs.parquet_schema import schema
 
-    rows = "\n".join(f"| `{field.name}` | {html.escape(str(field.type))} |" for field in schema())
+    fields = schema(ATTRIBUTES)
+    rows = "\n".join(f"| `{field.name}` | {html.escape(str(field.type))} |" for field in fields)
     return f"| column | Arrow type |\n| --- | --- |\n{rows}"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastfer.classifiers.attributes import AttributeClassifier, check_attributes
+from fastfer.classifiers.attributes import AttributeClassifier
 from fastfer.classifiers.base import Classifier
 from fastfer.classifiers.opening import open_classifier
 from fastfer.crops import drop_uncroppable
@@ -27,7 +27,12 @@ from fastfer.kernels.pack import check_frame
 from fastfer.labels import Attribute
 from fastfer.quarter_turns import TURNS, turn, turn_back
 from fastfer.results import FrameResult
-from fastfer.validation import check_choice, check_range, check_unit_interval
+from fastfer.validation import (
+    check_attributes,
+    check_choice,
+    check_range,
+    check_unit_interval,
+)
 
 if TYPE_CHECKING:
     from fastfer.classifiers.contract import Head

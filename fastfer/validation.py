@@ -14,6 +14,7 @@ from numbers import Real
 from typing import Any, Final
 
 from fastfer.errors import UsageError
+from fastfer.labels import ATTRIBUTES, Attribute
 
 HIGHEST: Final = 1_000_000
 """Default upper limit of counts and of sizes in pixels; larger values are typos."""
@@ -151,3 +152,21 @@ def _limits(low: float, value: Any) -> str:
 
 def _out_of_range(name: str, wanted: str, value: Any) -> UsageError:
     return UsageError(f"{name} must be {wanted}; got {value!r}", code="out_of_range")
+
+
+def check_attributes(attributes: Iterable[str]) -> tuple[Attribute, ...]:
+    """``attributes`` without repetition, in the order of :data:`fastfer.labels.ATTRIBUTES`.
+
+    Raises:
+        UsageError: one is unknown (``unknown_option``).
+    """
+    if isinstance(attributes, str) or not isinstance(attributes, Iterable):
+        attributes = [attributes]
+    names = set(attributes)
+    if unknown := names - set(ATTRIBUTES):
+        raise UsageError(
+            f"unknown attribute {', '.join(map(repr, sorted(map(str, unknown))))}; choose from "
+            f"{', '.join(ATTRIBUTES)}",
+            code="unknown_option",
+        )
+    return tuple(name for name in ATTRIBUTES if name in names)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from fastfer.errors import UsageError
+from fastfer.labels import ATTRIBUTES
 from fastfer.validation import (
     HIGHEST,
+    check_attributes,
     check_choice,
     check_integer,
     check_names,
@@ -79,3 +81,13 @@ def test_text_of_files_ends_in_a_value_error(parse: Callable[[str], Any], text: 
     assert parse("[1, 2]") == [1, 2]
     with pytest.raises(ValueError, match=r".*"):
         parse(text)
+
+
+def test_attributes_are_checked_and_ordered() -> None:
+    assert check_attributes(["age", "gender", "age"]) == ATTRIBUTES
+    assert check_attributes("age") == ("age",)
+    assert check_attributes(()) == ()
+    for wrong in (["height"], "gender,age", 3):
+        with pytest.raises(UsageError) as caught:
+            check_attributes(wrong)  # type: ignore[arg-type]
+        assert caught.value.code == "unknown_option"

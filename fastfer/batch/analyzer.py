@@ -46,14 +46,17 @@ class Analyzer:
         Args:
             limits: what one photo may cost.
             exact: see :class:`fastfer.batch.JobOptions`.
-            engine: arguments of :class:`fastfer.Engine`, except ``threads``, which is 1.
+            engine: arguments of :class:`fastfer.Engine`, except ``threads``, which is 1; with
+                ``attributes``, the rows have their columns too.
 
         Raises:
-            UsageError: pyarrow is not installed (``missing_package``).
+            UsageError: pyarrow is not installed (``missing_package``), or an attribute is unknown
+                (``unknown_option``).
         """
         self._setup = Setup("rows.parquet", engine, limits, None, exact)
         self._runner: TaskRunner | None = None
         schema.require_pyarrow("an Analyzer")
+        self._setup.attributes  # noqa: B018 - a mistake is reported here.
 
     def __getstate__(self) -> Setup:
         return self._setup
@@ -79,14 +82,14 @@ class Analyzer:
         columns = {}
         for name in table.schema.names:
             column = table.column(name)
-            if name == "emotion":
+            if hasattr(column, "dictionary"):
                 column = column.cast("string")
             columns[name] = column.to_numpy(zero_copy_only=False)
         return columns
 
     def table(self, batch: Mapping[str, Any]) -> pyarrow.RecordBatch:
         """As :meth:`__call__`, as a record batch with the types of the table."""
-        return schema.to_batch(self.results(batch))
+        return schema.to_batch(self.results(batch), self._setup.attributes)
 
     def results(self, batch: Mapping[str, Any]) -> list[PhotoResult]:
         """As :meth:`__call__`, one result for each photo."""

@@ -168,6 +168,7 @@ class Job:
             partition_by=options.partition_by,
             shard=options.shard,
             shard_rows=options.shard_rows,
+            attributes=setup.attributes,
         )
         self.sources = Sources(
             sources, lists, partition_by=options.partition_by, shard=options.shard
@@ -210,6 +211,7 @@ class Job:
             "version": __version__,
             "table": schema.TABLE_VERSION,
             "format": self._table.format.suffix,
+            **({"attributes": list(setup.attributes)} if setup.attributes else {}),
             "engine": {name: repr(value) for name, value in sorted(setup.engine.items())},
             "video": repr(setup.video),
             "exact": setup.exact,

@@ -17,6 +17,8 @@ from typing import Any, Final
 from fastfer.errors import OutputError, UsageError
 
 _VERSION: Final = 1
+_COLUMNS: Final = ("table", "format", "attributes")
+"""Parts of the description of a job that change the columns of its table."""
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS done (unit BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -90,7 +92,7 @@ class Journal:
                     f"{self.path}: cannot go on: {name} was {before.get(name)!r} and is now "
                     f"{described.get(name)!r}. Use the options of the first run, another --out, or "
                     "--overwrite",
-                    code="other_schema" if name in ("table", "format") else "cannot_resume",
+                    code="other_schema" if name in _COLUMNS else "cannot_resume",
                 )
         return False
 

@@ -10,7 +10,7 @@ from fastfer.batch.units import key_of
 from fastfer.errors import InputError, UsageError
 from fastfer.outputs.base import write_error
 from fastfer.outputs.paths import WholeFile, check_new, check_outputs
-from fastfer.outputs.table_formats import format_of
+from fastfer.outputs.table_formats import attributes_of, format_of
 
 
 def merge(tables: Sequence[str], out: str, *, overwrite: bool = False) -> int:
@@ -33,7 +33,7 @@ def merge(tables: Sequence[str], out: str, *, overwrite: bool = False) -> int:
     if not overwrite:
         check_new({"--out": out})
     target = Path(out)
-    table = format_of(out)
+    table = format_of(out, attributes_of(files[0]))
     if not target.suffix:
         raise UsageError(f"--out {out}: name a file, such as {out}.parquet")
     for file in files:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.batch.analyzer import Analyzer
-from fastfer.outputs import parquet_schema as schema
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,10 +28,12 @@ class ArrowAnalyzer(Analyzer):
         import pyarrow as pa
 
         columns = {name: batch.column(name).to_pylist() for name in batch.column_names}
-        table: pyarrow.Table = pa.Table.from_batches([self.table(columns)], schema.schema())
+        table: pyarrow.Table = pa.Table.from_batches([self.table(columns)])
         # Ray joins blocks more simply without dictionaries.
-        place = table.schema.get_field_index("emotion")
-        return table.set_column(place, "emotion", table.column("emotion").cast("string"))
+        for place, field in enumerate(table.schema):
+            if pa.types.is_dictionary(field.type):
+                table = table.set_column(place, field.name, table.column(place).cast("string"))
+        return table
 
 
 def analyze(

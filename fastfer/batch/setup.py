@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.labels import Attribute
+from fastfer.validation import check_attributes
 
 if TYPE_CHECKING:
     from fastfer.pipeline.video_pipeline import VideoOptions
@@ -29,3 +31,12 @@ class Setup:
     """See :class:`~fastfer.batch.photos.PhotoAnalyzer`."""
     segment: float = SEGMENT
     """Seconds of the segments of long videos; 0 analyses each video in one piece."""
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """What the engine estimates beside the expression, which adds columns.
+
+        Raises:
+            UsageError: one is unknown (``unknown_option``).
+        """
+        return check_attributes(self.engine.get("attributes") or ())

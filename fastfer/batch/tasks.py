@@ -92,7 +92,7 @@ class TaskRunner(Runner):
     def __init__(self, engine: Engine, setup: Setup) -> None:
         self._engine = engine
         self._setup = setup
-        self._format: TableFormat = format_of(setup.out)
+        self._format: TableFormat = format_of(setup.out, setup.attributes)
 
     @cached_property
     def _photos(self) -> PhotoAnalyzer:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastfer.classifiers.base import check_output
-from fastfer.errors import FrameError, ModelError, UsageError
+from fastfer.errors import FrameError, ModelError
 from fastfer.inference.onnx_session import (
     Session,
     describe,
@@ -24,6 +24,7 @@ from fastfer.inference.onnx_session import (
     read_model,
 )
 from fastfer.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, Attribute
+from fastfer.validation import check_attributes
 
 ATTRIBUTE_MODEL: Final = Path(__file__).parents[1] / "models" / "attributes.onnx"
 """The bundled model; packages built with ``FASTFER_ATTRIBUTES=0`` lack it."""
@@ -126,22 +127,6 @@ class AttributeClassifier:
                 rows[name].append(values)
         found = {name: np.concatenate(parts) for name, parts in rows.items()}
         return AttributeProbabilities(found.get("gender"), found.get("age"))
-
-
-def check_attributes(attributes: Iterable[str]) -> tuple[Attribute, ...]:
-    """``attributes`` without repetition, in the order of :data:`fastfer.labels.ATTRIBUTES`.
-
-    Raises:
-        UsageError: one is unknown.
-    """
-    names = set([attributes] if isinstance(attributes, str) else attributes)
-    if unknown := names - set(ATTRIBUTES):
-        raise UsageError(
-            f"unknown attribute {', '.join(map(repr, sorted(map(str, unknown))))}; choose from "
-            f"{', '.join(ATTRIBUTES)}",
-            code="unknown_option",
-        )
-    return tuple(name for name in ATTRIBUTES if name in names)
 
 
 def _json(text: str | None) -> Any:

@@ -137,8 +137,6 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer batch") -> argparse.N
         parser.error("pass one SOURCE or more, or --files-from FILE")
     if args.out is None and not args.dry_run:
         parser.error("pass --out TABLE, such as --out faces.parquet")
-    if args.attributes and not str(args.out).endswith((".jsonl", ".ndjson")):
-        parser.error("--attributes needs a table of JSON Lines, such as --out faces.jsonl")
     if args.files_from.count(arguments.STDOUT) > 1:
         parser.error("standard input (-) can be read only once")
     return args

@@ -1,18 +1,19 @@
 """The columns of a table of faces in Parquet, see ``docs/reference/table.md``.
 
 One row per face, and one row for each photo or frame without a face or with an error. The types are
-those that pandas, polars and DuckDB read without a cast.
+those that pandas, polars and DuckDB read without a cast. Attributes that were asked for add columns
+at the end.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastfer.errors import UsageError
-from fastfer.labels import EMOTIONS
+from fastfer.labels import AGE_GROUPS, ATTRIBUTES, EMOTIONS, GENDERS, Attribute
 
 if TYPE_CHECKING:
     import pyarrow
@@ -46,10 +47,22 @@ def require_pyarrow(user: str) -> Any:
 
 
 @cache
-def schema() -> pyarrow.Schema:
-    """The columns and the version of the table."""
+def schema(attributes: tuple[Attribute, ...] = ()) -> pyarrow.Schema:
+    """The columns and the version of the table of faces with ``attributes``."""
     pa = require_pyarrow("Parquet")
     number, whole, truth = pa.float32(), pa.int32(), pa.bool_()
+    label = pa.dictionary(pa.int8(), pa.string())
+    columns: dict[Attribute, list[pyarrow.Field]] = {
+        "gender": [
+            pa.field("perceived_gender", label),
+            *(pa.field(name, number) for name in GENDERS),
+        ],
+        "age": [
+            pa.field("age_group", label),
+            pa.field("expected_age", number),
+            *(pa.field(f"age_{group}", number) for group in AGE_GROUPS),
+        ],
+    }
     return pa.schema(
         [
             pa.field("source", pa.string(), nullable=False),
@@ -63,7 +76,7 @@ def schema() -> pyarrow.Schema:
             pa.field("detection_score", number),
             pa.field("quality", number),
             pa.field("low_quality", truth),
-            pa.field("emotion", pa.dictionary(pa.int8(), pa.string())),
+            pa.field("emotion", label),
             pa.field("score", number),
             pa.field("uncertain", truth),
             pa.field("valence", number),
@@ -73,22 +86,33 @@ def schema() -> pyarrow.Schema:
             pa.field("confirmed", truth),
             pa.field("error", pa.string()),
             pa.field("error_code", pa.string()),
+            *(field for name in attributes for field in columns[name]),
         ],
         metadata={VERSION_KEY: str(TABLE_VERSION).encode()},
     )
 
 
-def to_batch(results: Iterable[Result]) -> pyarrow.RecordBatch:
+def attributes_in(columns: Iterable[str]) -> tuple[Attribute, ...]:
+    """The attributes of a table with these ``columns``, in Parquet or CSV."""
+    marks: dict[Attribute, str] = {"gender": "perceived_gender", "age": "age_group"}
+    names = set(columns)
+    return tuple(name for name in ATTRIBUTES if marks[name] in names)
+
+
+def to_batch(
+    results: Iterable[Result], attributes: tuple[Attribute, ...] = ()
+) -> pyarrow.RecordBatch:
     """The rows of ``results`` with the columns of :func:`schema`."""
     pa = require_pyarrow("Parquet")
-    layout = schema()
-    rows = [row for result in results for row in _rows(result)]
+    layout = schema(attributes)
+    rows = [row for result in results for row in _rows(result, attributes)]
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(layout)
     arrays = []
     for field, values in zip(layout, columns, strict=True):
-        if field.name == "emotion":
-            codes = pa.array(values, pa.int8())
-            arrays.append(pa.DictionaryArray.from_arrays(codes, _EMOTIONS))
+        if field.name in _LABELS:
+            names, codes = _LABELS[field.name], _CODES[field.name]
+            indices = pa.array([None if v is None else codes[v] for v in values], pa.int8())
+            arrays.append(pa.DictionaryArray.from_arrays(indices, names))
         elif field.name == "landmarks":
             arrays.append(_landmarks(pa, values))
         else:
@@ -96,13 +120,19 @@ def to_batch(results: Iterable[Result]) -> pyarrow.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=layout)
 
 
-_EMOTIONS: Final = list(EMOTIONS)
-_CODES: Final = {name: code for code, name in enumerate(EMOTIONS)}
+_LABELS: Final = {
+    "emotion": list(EMOTIONS),
+    "perceived_gender": list(GENDERS),
+    "age_group": list(AGE_GROUPS),
+}
+_CODES: Final = {
+    column: {name: code for code, name in enumerate(names)} for column, names in _LABELS.items()
+}
 _NO_FACE: Final = (None,) * 23
 """The columns from ``face_index`` to ``confirmed``."""
 
 
-def _rows(result: Result) -> list[tuple[Any, ...]]:
+def _rows(result: Result, attributes: Sequence[Attribute]) -> list[tuple[Any, ...]]:
     from fastfer.results import PhotoResult
 
     error = code = None
@@ -116,8 +146,11 @@ def _rows(result: Result) -> list[tuple[Any, ...]]:
     head += (None, None) if frame is None else (frame.width, frame.height)
     tail = (None if error is None else text(error), code)
     if frame is None or not frame.faces:
-        return [(*head, *_NO_FACE, *tail)]
-    return [(*head, index, *_face(face), *tail) for index, face in enumerate(frame.faces)]
+        return [(*head, *_NO_FACE, *tail, *(None,) * sum(_WIDTHS[name] for name in attributes))]
+    return [
+        (*head, index, *_face(face), *tail, *_attributes(face, attributes))
+        for index, face in enumerate(frame.faces)
+    ]
 
 
 def _face(face: Face) -> tuple[Any, ...]:
@@ -127,7 +160,7 @@ def _face(face: Face) -> tuple[Any, ...]:
         face.detection_score,
         face.quality,
         face.low_quality,
-        None if face.emotion is None else _CODES[face.emotion],
+        face.emotion,
         face.score,
         face.uncertain,
         face.valence,
@@ -136,6 +169,25 @@ def _face(face: Face) -> tuple[Any, ...]:
         face.landmarks,
         face.confirmed,
     )
+
+
+_WIDTHS: Final[dict[Attribute, int]] = {
+    "gender": 1 + len(GENDERS),
+    "age": 2 + len(AGE_GROUPS),
+}
+"""Number of the columns of an attribute."""
+
+
+def _attributes(face: Face, attributes: Sequence[Attribute]) -> Iterable[Any]:
+    found = face.attributes
+    for name in attributes:
+        shares = None if found is None else getattr(found, name)
+        if found is None or shares is None:
+            yield from (None,) * _WIDTHS[name]
+        elif name == "gender":
+            yield from (found.perceived_gender, *shares.values())
+        else:
+            yield from (found.age_group, found.expected_age, *shares.values())
 
 
 def _landmarks(pa: Any, values: Iterable[Any]) -> Any:

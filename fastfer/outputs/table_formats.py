@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from fastfer.errors import UsageError
+from fastfer.labels import Attribute
 from fastfer.outputs import parquet_schema as schema
-from fastfer.outputs.columns import CSV_COLUMNS, to_record, to_rows
+from fastfer.outputs.columns import columns, to_record, to_rows
 from fastfer.outputs.csv_rows import as_cell
 
 if TYPE_CHECKING:
@@ -54,8 +55,12 @@ class TableFile(Protocol):
         """Complete the file, and wait until it is on the disk."""
 
 
-def format_of(path: str) -> TableFormat:
+def format_of(path: str, attributes: tuple[Attribute, ...] = ()) -> TableFormat:
     """The format that the ending of ``path`` names; Parquet for a directory.
+
+    Args:
+        path: of a table.
+        attributes: those that the faces have, which add columns.
 
     Raises:
         UsageError: an ending of no table (``unsupported_format``), or pyarrow is missing.
@@ -63,9 +68,9 @@ def format_of(path: str) -> TableFormat:
     suffix = Path(path).suffix.lower()
     if suffix in ("", ".parquet"):
         schema.require_pyarrow("a table in Parquet")
-        return Parquet()
+        return Parquet(attributes)
     if suffix in FORMATS:
-        return FORMATS[suffix]()
+        return FORMATS[suffix](attributes)
     raise UsageError(
         f"{path}: tables end with .parquet, .csv or .jsonl; a name without an ending is a folder "
         "of Parquet files",
@@ -73,19 +78,42 @@ def format_of(path: str) -> TableFormat:
     )
 
 
+def attributes_of(path: Path) -> tuple[Attribute, ...]:
+    """The attributes whose columns an existing table has; none if it cannot be read."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            import pyarrow
+            import pyarrow.parquet as pq
+
+            try:
+                return schema.attributes_in(pq.read_schema(path).names)
+            except pyarrow.ArrowException:
+                return ()
+        if path.suffix.lower() == ".csv":
+            with path.open("rb") as file:
+                head = file.readline().decode("utf-8", "replace")
+            return schema.attributes_in(head.strip().split(","))
+    except OSError:
+        pass
+    return ()
+
+
 class Parquet:
     """Arrow's stream format, compressed, for the pieces; Parquet with zstd for the file."""
 
     suffix = ".parquet"
 
+    def __init__(self, attributes: tuple[Attribute, ...] = ()) -> None:
+        self._attributes = attributes
+
     def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
         """See :meth:`TableFormat.encode`."""
-        batch = schema.to_batch(results)
+        batch = schema.to_batch(results, self._attributes)
         return _to_piece(batch), batch.num_rows
 
     def open(self, path: Path) -> ParquetFile:
         """See :meth:`TableFormat.open`."""
-        return ParquetFile(path)
+        return ParquetFile(path, self._attributes)
 
     def read(self, path: Path) -> Iterable[bytes]:
         """See :meth:`TableFormat.read`."""
@@ -98,7 +126,7 @@ class Parquet:
             raise UsageError(f"{path}: no Parquet file: {error}", code="other_schema") from None
         with file:
             schema.check_version(file.schema_arrow.metadata, path)
-            if not file.schema_arrow.equals(schema.schema()):
+            if not file.schema_arrow.equals(schema.schema(self._attributes)):
                 raise UsageError(f"{path}: has other columns", code="other_schema")
             for batch in file.iter_batches(8192):
                 yield _to_piece(batch)
@@ -107,10 +135,10 @@ class Parquet:
 class ParquetFile:
     """See :class:`TableFile`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, attributes: tuple[Attribute, ...] = ()) -> None:
         import pyarrow.parquet as pq
 
-        self._schema = schema.schema()
+        self._schema = schema.schema(attributes)
         self._file = path.open("wb")
         self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
         self._batches: list[Any] = []
@@ -163,7 +191,10 @@ class Csv:
     """The columns of ``fastfer image --csv``."""
 
     suffix = ".csv"
-    _HEAD: Final = (",".join(CSV_COLUMNS) + "\n").encode()
+
+    def __init__(self, attributes: tuple[Attribute, ...] = ()) -> None:
+        self._attributes = attributes
+        self._head = (",".join(columns(attributes)) + "\n").encode()
 
     def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
         """See :meth:`TableFormat.encode`."""
@@ -171,19 +202,19 @@ class Csv:
         writer = csv.writer(out, lineterminator="\n")
         count = 0
         for result in results:
-            for row in to_rows(result):
+            for row in to_rows(result, self._attributes):
                 writer.writerow(map(as_cell, row.values()))
                 count += 1
         return out.getvalue().encode("utf-8", "backslashreplace"), count
 
     def open(self, path: Path) -> _TextFile:
         """See :meth:`TableFormat.open`."""
-        return _TextFile(path, self._HEAD)
+        return _TextFile(path, self._head)
 
     def read(self, path: Path) -> Iterable[bytes]:
         """See :meth:`TableFormat.read`."""
         with path.open("rb") as file:
-            if file.readline() != self._HEAD:
+            if file.readline() != self._head:
                 raise UsageError(f"{path}: has other columns", code="other_schema")
             yield from _lines(file)
 
@@ -192,6 +223,9 @@ class JsonLines:
     """The objects of ``fastfer image --jsonl``."""
 
     suffix = ".jsonl"
+
+    def __init__(self, attributes: tuple[Attribute, ...] = ()) -> None:
+        """``attributes`` change nothing: each object has the keys that it needs."""
 
     def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
         """See :meth:`TableFormat.encode`."""

@@ -12,8 +12,15 @@ from typing import Any, Final, Literal, TypeVar
 
 from fastfer.errors import UsageError
 from fastfer.io.open_source import CameraOptions
+from fastfer.labels import Attribute
 from fastfer.pipeline.video_pipeline import VideoOptions
-from fastfer.validation import check_choice, check_integer, check_positive, check_range
+from fastfer.validation import (
+    check_attributes,
+    check_choice,
+    check_integer,
+    check_positive,
+    check_range,
+)
 
 T = TypeVar("T")
 
@@ -150,9 +157,15 @@ class Config:
     webhook: Webhook | None = None
     metrics: Metrics | None = None
 
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """What the engine estimates beside the expression, which adds columns to rows."""
+        return check_attributes(self.engine.get("attributes", ()))
+
 
 _ENGINE: Final = (
     *("detector", "model", "head", "prior", "threads", "min_face", "detect_size", "min_quality"),
+    "attributes",
 )
 
 
@@ -192,6 +205,7 @@ def parse_config(text: str) -> Config:
         raise UsageError(f"two cameras are named {', '.join(sorted(twice))}")
     engine = values.get("engine", {})
     _check_names("[engine]", engine, set(_ENGINE))
+    check_attributes(engine.get("attributes", ()))
     config = Config(
         cameras,
         engine,

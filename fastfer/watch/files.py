@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from fastfer.labels import Attribute
 from fastfer.outputs.columns import to_record
 from fastfer.outputs.table_formats import Parquet
 from fastfer.results import VideoFrameResult
@@ -29,15 +30,20 @@ class FileSink(Sink):
 
     name = "files"
 
-    def __init__(self, config: Files, say: Callable[[str], None]) -> None:
-        """Prepare the folder."""
+    def __init__(
+        self,
+        config: Files,
+        say: Callable[[str], None],
+        attributes: tuple[Attribute, ...] = (),
+    ) -> None:
+        """Prepare the folder; ``attributes`` of the faces add columns."""
         super().__init__(config.rows, 10_000, say)
         self._config = config
         self._open: dict[str, _ParquetFile | _LinesFile] = {}
-        make = _ParquetFile if config.format == "parquet" else _LinesFile
-        self._make: Callable[[Path, float], _ParquetFile | _LinesFile] = make
+        self._parquet: Parquet | None = None
         if config.format == "parquet":
-            Parquet().encode([])  # Says what is missing now, not with the first row.
+            self._parquet = Parquet(attributes)
+            self._parquet.encode([])  # Says what is missing now, not with the first row.
 
     def _take(self, result: VideoFrameResult, now: float) -> None:
         file = self._open.get(result.source)
@@ -47,9 +53,14 @@ class FileSink(Sink):
         if file is None:
             folder = Path(self._config.folder, result.source)
             folder.mkdir(parents=True, exist_ok=True)
-            file = self._open[result.source] = self._make(folder, now)
+            file = self._open[result.source] = self._new(folder, now)
         file.add(result, now)
         self.sent += 1
+
+    def _new(self, folder: Path, now: float) -> _ParquetFile | _LinesFile:
+        if self._parquet is None:
+            return _LinesFile(folder, now)
+        return _ParquetFile(folder, now, self._parquet)
 
     def _idle(self) -> None:
         now = time.time()
@@ -66,11 +77,11 @@ class FileSink(Sink):
 
 
 class _ParquetFile:
-    def __init__(self, folder: Path, now: float) -> None:
+    def __init__(self, folder: Path, now: float, table: Parquet) -> None:
         self.begun = now
         self._path = folder / f"{_stamp(now)}.parquet"
         self._hidden = folder / f".{_stamp(now)}.writing"
-        self._format = Parquet()
+        self._format = table
         self._file = self._format.open(self._hidden)
         self._results: list[VideoFrameResult] = []
 

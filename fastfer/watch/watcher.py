@@ -165,7 +165,7 @@ class Watcher:
     def _open_sink(self, name: str, config: Config) -> None:
         sink: Sink | None = None
         if name == "files" and config.files is not None:
-            sink = FileSink(config.files, self._say)
+            sink = FileSink(config.files, self._say, self._config.attributes)
         elif name == "mqtt" and config.mqtt is not None:
             sink = MqttSink(config.mqtt, self._say)
         elif name == "webhook" and config.webhook is not None:

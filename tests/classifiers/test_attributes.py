@@ -15,7 +15,6 @@ import fastfer
 from fastfer.classifiers.attributes import (
     CHUNK,
     AttributeClassifier,
-    check_attributes,
 )
 from fastfer.classifiers.contract import ModelContract
 from fastfer.errors import FrameError, ModelError, UsageError
@@ -68,11 +67,7 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
         AttributeClassifier(model=tmp_path / "missing.onnx")
 
 
-def test_attributes_are_checked_and_ordered() -> None:
-    assert check_attributes(["age", "gender", "age"]) == ATTRIBUTES
-    assert check_attributes(()) == ()
-    with raises(UsageError, "unknown_option", "height"):
-        check_attributes(["height"])
+def test_unknown_attributes_are_refused() -> None:
     with raises(UsageError, "unknown_option", "race"):
         fastfer.Engine(attributes=["race"])  # type: ignore[list-item]
 

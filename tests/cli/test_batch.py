@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import csv
 import os
 import signal
 import sqlite3
@@ -15,6 +15,8 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from fastfer.cli import batch, image, main, merge, video, watch
+from fastfer.labels import AGE_GROUPS
+from fastfer.outputs.columns import columns
 from tests.cli.conftest import Run, _run
 from tests.helpers.commands import environment, python
 from tests.helpers.markers import requires_posix
@@ -158,12 +160,18 @@ def test_signals(stop: int, code: int, album: Path, tmp_path: Path, model: str) 
     assert 0 < done < 207
 
 
-def test_attributes_need_a_table_of_json_lines(album: Path, tmp_path: Path) -> None:
-    words = ["-m", "fastfer", "batch", str(album), "--jobs=1", "--attributes", "age"]
-    assert python(*words, "--out", str(tmp_path / "t.csv")).returncode == 2
-    done = python(*words, "--out", str(tmp_path / "t.jsonl"))
+def test_attributes_are_columns_only_if_asked_for(album: Path, model: str, tmp_path: Path) -> None:
+    words = ["-m", "fastfer", "batch", str(album), "--jobs=1", model]
+    out = tmp_path / "t.csv"
+    done = python(*words, "--attributes", "age", f"--out={out}")
     assert done.returncode in (0, 3), done.stderr
-    rows = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text("utf-8").splitlines()]
-    faces = [face for row in rows for face in row["faces"] or ()]
+    with out.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert tuple(rows[0]) == columns(("age",))
+    faces = [row for row in rows if row["face_index"]]
     assert faces
-    assert all("age_group" in face["attributes"] for face in faces)
+    assert all(row["age_group"] in AGE_GROUPS for row in faces)
+    # The journal belongs to a table with other columns.
+    refused = python(*words, f"--out={out}")
+    assert refused.returncode == 2
+    assert "attributes" in refused.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastfer.errors import UsageError
+from fastfer.labels import ATTRIBUTES
 from fastfer.watch.config import parse_config, read_config
 from tests.helpers.errors import raises
 
@@ -43,6 +44,9 @@ def test_all_sections(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hall.options.give_up == math.inf
     assert config.video.detect_every == 4
     assert config.engine == {"min_quality": 0.3}
+    assert config.attributes == ()
+    asked = parse_config(GOOD.replace("[video]", "attributes = ['age', 'gender']\n[video]"))
+    assert asked.attributes == ATTRIBUTES
     assert config.mqtt is not None
     with raises(UsageError, "usage", "FASTFER_TEST_PASSWORD"):
         config.mqtt.password  # noqa: B018
@@ -54,6 +58,8 @@ def test_all_sections(monkeypatch: pytest.MonkeyPatch) -> None:
     ("before", "after", "code"),
     [
         ("min_quality", "quality", "unknown_option"),
+        ("min_quality = 0.3", "attributes = ['race']", "unknown_option"),
+        ("min_quality = 0.3", "attributes = 3", "unknown_option"),
         ("[files]", "[file]", "unknown_option"),
         ("fps = 5", "fps = 0", "out_of_range"),
         ("fps = 5", "fps = 'fast'", "out_of_range"),

@@ -22,6 +22,7 @@ from urllib.request import urlopen
 import pytest
 
 from fastfer.errors import OutputError
+from fastfer.labels import AGE_GROUPS
 from fastfer.watch.config import parse_config
 from fastfer.watch.watcher import Watcher
 from tests.helpers.cameras import StallingServer
@@ -285,3 +286,13 @@ def test_the_command_and_its_signals(
     wait_until(lambda: rows("clip") == 30)
     process.terminate()
     assert process.wait(20) == 143
+
+
+def test_attributes_add_columns(clip: Path, tmp_path: Path, engine: str, said: list[str]) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    text = f"{engine}attributes = ['age']\n[files]\nfolder = '{tmp_path}'\n"
+    Watcher(parse_config(text + camera("a", clip)), said.append).run()
+    (file,) = (tmp_path / "a").iterdir()
+    table = pq.read_table(file)
+    assert set(table["age_group"].to_pylist()) <= set(AGE_GROUPS)
+    assert "perceived_gender" not in table.column_names
