@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -62,6 +63,32 @@ def quantise(
     finally:
         ready.unlink(missing_ok=True)
     save(onnx.load(path), path)
+
+
+def replace_by_int8(
+    path: Path,
+    inputs: Iterable[dict[str, Any]],
+    kinds: Sequence[str],
+    kept: Callable[[Path], list[str]],
+    compare: Callable[[Path, Path], str],
+) -> str:
+    """Replace ``path`` by its INT8 version with the same metadata; see :func:`quantise`.
+
+    Returns the line of ``compare``, which gets the file in float32 and the one in INT8 and raises
+    if the difference is too large.
+    """
+    small = path.with_suffix(".int8.onnx")
+    try:
+        quantise(path, small, inputs, kinds, kept)
+        known = {p.key: p.value for p in onnx.load(path).metadata_props}
+        model = onnx.load(small)
+        onnx.helper.set_model_props(model, known | {"fastfer.quantisation": json.dumps("int8")})
+        onnx.save(model, small)
+        line = compare(path, small)
+        small.replace(path)
+    finally:
+        small.unlink(missing_ok=True)
+    return line
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:

@@ -8,7 +8,6 @@ must be exact.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from training.detector.tiles import fit
 if TYPE_CHECKING:
     import keras
 
+INPUT = "picture"
 LARGEST = 600_000
 """Largest size of the file in bytes."""
 QUANTISED = ("Conv", "Add", "Relu")
@@ -77,7 +77,7 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
     from training.common import onnx_writer
 
     shape = [1, "h", "w", model.inputs[0].shape[-1]]
-    source = helper.make_tensor_value_info("picture", TensorProto.UINT8, shape)
+    source = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape)
     return onnx_writer.write(model, path, source, OUTPUTS, {"kind": "face detector", **about})
 
 
@@ -100,30 +100,24 @@ def difference(model: keras.Model, path: Path, photos: Sequence[Photo], side: in
 
 def _quantise(path: Path, data: str, photos: Sequence[Photo]) -> str:
     """Replace ``path`` by its INT8 version if that finds nearly the same faces on ``photos``."""
-    import onnx
-    from onnx import helper
+    from training.common.quantise import replace_by_int8
 
+    channels = photos[0].pixels.shape[2]
+    samples = read_photos(data, "train", channels=channels, every=RANGE_EVERY)
+    tiles = ({INPUT: fit(photo, RANGE_SIDE)[0][None]} for photo in samples)
+    return replace_by_int8(
+        path, tiles, QUANTISED, kept_in_float32, lambda *files: _check_int8(*files, photos)
+    )
+
+
+def _check_int8(plain: Path, small: Path, photos: Sequence[Photo]) -> str:
     from fastfer.detectors.nano import NanoDetector
-    from training.common.quantise import quantise
 
-    known = {p.key: p.value for p in onnx.load(path).metadata_props}
-    small = path.with_suffix(".int8.onnx")
-    name = onnx.load(path).graph.input[0].name
-    samples = read_photos(data, "train", channels=photos[0].pixels.shape[2], every=RANGE_EVERY)
-    try:
-        tiles = (fit(photo, RANGE_SIDE)[0][None] for photo in samples)
-        quantise(path, small, ({name: tile} for tile in tiles), QUANTISED, kept_in_float32)
-        model = onnx.load(small)
-        helper.set_model_props(model, known | {"fastfer.quantisation": json.dumps("int8")})
-        onnx.save(model, small)
-        before, after = (NanoDetector(file, threads=1) for file in (path, small))
-        lost, added, total = _compare(before, after, photos)
-        line = f"INT8 on {len(photos)} photos: {lost} of {total} faces lost, {added} others"
-        if max(lost, added) > MAX_CHANGED * max(total, 1):
-            raise ModelError(f"{line}, above {MAX_CHANGED:.0%}; nothing was written")
-        small.replace(path)
-    finally:
-        small.unlink(missing_ok=True)
+    before, after = (NanoDetector(file, threads=1) for file in (plain, small))
+    lost, added, total = _compare(before, after, photos)
+    line = f"INT8 on {len(photos)} photos: {lost} of {total} faces lost, {added} others"
+    if max(lost, added) > MAX_CHANGED * max(total, 1):
+        raise ModelError(f"{line}, above {MAX_CHANGED:.0%}; nothing was written")
     return line
 
 

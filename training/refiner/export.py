@@ -11,18 +11,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastfer.cli.arguments import CommandParser
+from fastfer.errors import ModelError
 from training.common import checked_export
 from training.common.options import amount, finite, run_command
+from training.detector.photos import Floats
 from training.detector.tiles import Pixels
 from training.refiner.crops import FILES, Crops
 
 if TYPE_CHECKING:
     import keras
 
-LARGEST = 250_000
+LARGEST = 600_000
 """Largest size of the file in bytes."""
 CHECKED = 512
 """Crops on which the file is compared with the network."""
+QUANTISED = ("Conv", "Relu")
+"""Types of nodes that ``--int8`` quantises: all but the first and the last convolution, of which
+one has few channels and the other computes the outputs."""
+RANGE_CROPS = 2048
+"""Training crops that set the ranges of INT8."""
+MAX_SCORE_CHANGE, MAX_PLACE_CHANGE = 0.02, 0.01
+"""Largest mean change by INT8 of the score, 0 to 1, and of box and landmarks, in crop sides."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p = CommandParser(prog="python -m training.refiner.export", description=__doc__)
     checked_export.add_options(p, data="val.npz", name="refiner")
     add_score_options(p)
+    p.add_argument("--int8", action="store_true", help="quantise: static QDQ, per channel")
     options = p.parse_args(arguments)
     return run_command(lambda: checked_export.run_export(options, lambda d: _prepare(options, d)))
 
@@ -54,7 +64,11 @@ def _prepare(
     crops = Crops.read(Path(data) / FILES["val"]).pixels[:CHECKED]
     model = weighted(load(options.run), options.score_share, options.score_shift)
     export = checked_export.Export(
-        write, lambda model, path: difference(model, path, crops), Refiner, LARGEST
+        write,
+        lambda model, path: difference(model, path, crops),
+        Refiner,
+        LARGEST,
+        (lambda path: _quantise(path, Path(data), crops)) if options.int8 else None,
     )
     return model, export, f"{len(crops)} crops"
 
@@ -86,16 +100,58 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
 
 def difference(model: keras.Model, path: Path, crops: Pixels) -> float:
     """The largest relative difference between Keras and ONNX Runtime on ``crops``."""
+    from training.refiner.batches import as_inputs
+
+    got = _outputs(path, crops)
+    expected = np.asarray(model.predict(as_inputs(crops), batch_size=256, verbose=0))
+    worst = np.abs(expected - got).max()
+    return checked_export.share_of(float(worst), float(np.abs(expected).max()))
+
+
+def _outputs(path: Path, crops: Pixels) -> Floats:
     import onnxruntime
 
     from training.refiner.batches import as_inputs
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    tiles = as_inputs(crops)
-    (got,) = session.run(None, {session.get_inputs()[0].name: tiles})
-    expected = np.asarray(model.predict(tiles, batch_size=256, verbose=0))
-    worst = np.abs(expected - got).max()
-    return checked_export.share_of(float(worst), float(np.abs(expected).max()))
+    (values,) = session.run(None, {session.get_inputs()[0].name: as_inputs(crops)})
+    return np.asarray(values)
+
+
+def _quantise(path: Path, data: Path, crops: Pixels) -> str:
+    """Replace ``path`` by its INT8 version if its answers on ``crops`` are nearly the same."""
+    from fastfer.detectors.nano_refiner import INPUT
+    from training.common.quantise import replace_by_int8
+    from training.refiner.batches import as_inputs
+
+    known = Crops.read(data / FILES["train"]).pixels
+    samples = known[:: max(len(known) // RANGE_CROPS, 1)]
+    parts = np.array_split(samples, max(len(samples) // 64, 1))
+    return replace_by_int8(
+        path, ({INPUT: as_inputs(part)} for part in parts), QUANTISED, kept_in_float32,
+        lambda *files: _check_int8(*files, crops),
+    )  # fmt: skip
+
+
+def kept_in_float32(path: Path) -> list[str]:
+    """Names of the first and the last convolution."""
+    import onnx
+
+    names = [node.name for node in onnx.load(path).graph.node if node.op_type == "Conv"]
+    return [names[0], names[-1]]
+
+
+def _check_int8(plain: Path, small: Path, crops: Pixels) -> str:
+    before, after = (_outputs(file, crops) for file in (plain, small))
+    scores = [1 / (1 + np.exp(-values[:, 0].astype(np.float64))) for values in (before, after)]
+    score = float(np.abs(scores[0] - scores[1]).mean())
+    place = float(np.abs(before[:, 1:] - after[:, 1:]).mean())
+    line = f"INT8 changes the score by {score:.1e}, box and landmarks by {place:.1e} on average"
+    if not (score <= MAX_SCORE_CHANGE and place <= MAX_PLACE_CHANGE):
+        raise ModelError(
+            f"{line}, above {MAX_SCORE_CHANGE:g} and {MAX_PLACE_CHANGE:g}; nothing was written"
+        )
+    return line
 
 
 if __name__ == "__main__":

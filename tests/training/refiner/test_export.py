@@ -35,3 +35,19 @@ def test_a_refused_export_leaves_no_file(refiner_run, tmp_path, capsys, monkeypa
     assert export.main([str(refiner_run), "--out", str(tmp_path / "refiner.onnx")]) == 4
     assert "1,000" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_int8_keeps_the_outputs_and_is_smaller(refiner_run, tmp_path, capsys):
+    plain, small = tmp_path / "plain.onnx", tmp_path / "small.onnx"
+    assert export.main([str(refiner_run), "--out", str(plain)]) == 0
+    assert export.main([str(refiner_run), "--out", str(small), "--int8"]) == 0
+    assert "INT8 changes" in capsys.readouterr().out
+    assert small.stat().st_size < 0.8 * plain.stat().st_size
+    assert create_detector(f"nano:refiner={small}").name == "nano"
+
+
+def test_int8_that_changes_the_outputs_is_refused(refiner_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(export, "MAX_SCORE_CHANGE", 0.0)
+    assert export.main([str(refiner_run), "--out", str(tmp_path / "a.onnx"), "--int8"]) == 4
+    assert "INT8" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
