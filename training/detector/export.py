@@ -106,7 +106,11 @@ def _quantise(path: Path, data: str, photos: Sequence[Photo]) -> str:
     samples = read_photos(data, "train", channels=channels, every=RANGE_EVERY)
     tiles = ({INPUT: fit(photo, RANGE_SIDE)[0][None]} for photo in samples)
     return replace_by_int8(
-        path, tiles, QUANTISED, kept_in_float32, lambda *files: _check_int8(*files, photos)
+        path,
+        tiles,
+        QUANTISED,
+        kept_in_float32,
+        lambda plain, small: _check_int8(plain, small, photos),
     )
 
 

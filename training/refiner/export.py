@@ -129,7 +129,7 @@ def _quantise(path: Path, data: Path, crops: Pixels) -> str:
     parts = np.array_split(samples, max(len(samples) // 64, 1))
     return replace_by_int8(
         path, ({INPUT: as_inputs(part)} for part in parts), QUANTISED, kept_in_float32,
-        lambda *files: _check_int8(*files, crops),
+        lambda plain, small: _check_int8(plain, small, crops),
     )  # fmt: skip
 
 
