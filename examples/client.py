@@ -23,6 +23,8 @@ class Face:
     emotion: str | None
     score: float | None
     probabilities: dict[str, float]
+    attributes: dict[str, Any] | None = None
+    """Perceived gender and age group, if they were asked for."""
 
 
 class ServerError(Exception):
@@ -43,10 +45,16 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def analyze(self, picture: bytes, **options: Any) -> list[Face]:
-        """The faces of one picture; `options` such as min_quality=0.5, head="fer2013"."""
+        """The faces of one picture; `options` such as min_quality=0.5, attributes="gender,age"."""
         answer = self.request("POST", "/v1/analyze", picture, "image/*", **options)
         return [
-            Face(tuple(f["box"]), f["emotion"], f["score"], f["probabilities"])
+            Face(
+                tuple(f["box"]),
+                f["emotion"],
+                f["score"],
+                f["probabilities"],
+                f.get("attributes"),
+            )
             for f in answer["results"][0]["faces"]
         ]
 

@@ -165,6 +165,12 @@ class Engine:
         return self._classifier()
 
     @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """What is estimated beside the expression."""
+        asked: tuple[Attribute, ...] = self._arguments["attributes"]
+        return asked
+
+    @property
     def detection_size(self) -> int:
         """Long side in pixels of the reduced copy in which the detector finds the same faces as in
         a larger picture; 0 if it needs the full picture."""

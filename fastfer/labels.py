@@ -40,6 +40,12 @@ AGE_MIDDLES: Final = (1.5, 6.5, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0, 75.0)
 Language = Literal["en", "vi"]
 """Languages of labels in pictures, tables and subtitles."""
 
+GENDER_NAMES: Final[dict[Language, dict[str, str]]] = {
+    "en": {name: name for name in GENDERS},
+    "vi": {"female": "nữ", "male": "nam"},
+}
+"""Display names by language. JSON and tables always use :data:`GENDERS`."""
+
 NAMES: Final[dict[Language, dict[str, str]]] = {
     "en": {name: name for name in EMOTIONS},
     "vi": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -65,6 +65,14 @@ class Attributes:
         """The attributes that were asked for."""
         known = {"gender": self.gender, "age": self.age}
         return tuple(name for name in ATTRIBUTES if known[name] is not None)
+
+    def only(self, names: Iterable[Attribute]) -> Attributes | None:
+        """These attributes without the others; ``None`` if none is left."""
+        names = set(names)
+        kept = Attributes(
+            self.gender if "gender" in names else None, self.age if "age" in names else None
+        )
+        return kept if kept.names else None
 
     def to_dict(self) -> dict[str, Any]:
         """Native JSON types; only the keys of the attributes that were asked for."""

@@ -14,6 +14,7 @@ from fastfer.errors import UsageError
 from fastfer.labels import CIRCUMPLEX, EMOTIONS, NAMES
 from fastfer.results import SCHEMA_VERSION, Face, FrameResult, PhotoResult, VideoFrameResult
 from tests.helpers.errors import raises
+from tests.helpers.results import attributes
 
 
 def face(emotion: str = "happy", score: float = 0.7) -> Face:
@@ -175,3 +176,12 @@ def test_valence_and_arousal_of_certain_emotions() -> None:
     mixed = replace(face("sad"), probabilities=half)
     assert (mixed.valence, mixed.arousal) == (0.09, 0.12)
     assert mixed.to_dict()["valence"] == 0.09
+
+
+def test_attributes_without_the_others() -> None:
+    both = attributes()
+    assert both.only(("age", "gender")) == both
+    age = both.only(["age"])
+    assert age is not None
+    assert (age.gender, age.age) == (None, both.age)
+    assert both.only([]) is None

@@ -23,8 +23,8 @@ from fastfer.display.canvas import (
     tile,
     write,
 )
-from fastfer.display.captions import is_unsure
-from fastfer.display.layout import Caption, Layout, arrange, visible
+from fastfer.display.captions import attribute_shares, is_unsure
+from fastfer.display.layout import Caption, Layout, arrange, panel_names_width, visible
 from fastfer.display.legend import with_legend
 from fastfer.display.style import Style, line_width
 from fastfer.labels import NAMES, Language
@@ -59,7 +59,8 @@ def draw_result(
     as a panel with names beside each face if all panels fit, else as a strip of stacked
     colours between caption and box. Faces narrower than
     :data:`~fastfer.display.style.MIN_STRIP_FACE` have no strip. Faces of low quality and uncertain
-    faces have a gray question mark.
+    faces have a gray question mark. Attributes that were asked for are further lines of the panel,
+    or a line above or below the caption where nothing else is.
 
     Args:
         frame: uint8 (H, W, 3) BGR or (H, W) gray; not modified.
@@ -205,6 +206,10 @@ def _draw_caption(picture: Any, face: Face, caption: Caption) -> None:
     ink, ground = (color, DARK) if is_unsure(face) else (ink_on(color), color)
     part = tile(caption.words, rect.w, rect.h, style.pad, style.font, ink, ground)
     paste(picture, part, rect.x, rect.y)
+    if caption.more:
+        rect = caption.more_label
+        part = tile(caption.more, rect.w, rect.h, style.pad, style.font, LIGHT, DARK)
+        paste(picture, part, rect.x, rect.y)
 
 
 def _draw_strip(picture: Any, face: Face, rect: Rect) -> None:
@@ -222,20 +227,29 @@ def _draw_panel(picture: Any, face: Face, rect: Rect, style: Style, lang: Langua
     """Names, bars and percentages. A thin line shows the length of 100 percent."""
     fill(picture, rect, DARK, 0.78)
     pad, font = style.pad, style.font
-    names = max(text.width(name, font) for name in NAMES[lang].values())
+    names = panel_names_width(style, lang)
     number = text.width("100%", font)
     bar_x = rect.x + names + 2 * pad
     bar_w = rect.w - names - number - 4 * pad
     thick = max(3, round(font * 0.6))
-    for i, (emotion, probability) in enumerate(face.probabilities.items()):
-        line = Rect(rect.x, rect.y + pad + i * style.dense, rect.w, style.dense)
-        ink = LIGHT if emotion == face.emotion else _DIM
-        write(picture, NAMES[lang][emotion], rect.x + pad, line, font, ink)
+    rows = [
+        (NAMES[lang][emotion], share, COLORS[emotion], LIGHT if emotion == face.emotion else _DIM)
+        for emotion, share in face.probabilities.items()
+    ]
+    shares = attribute_shares(face, lang)
+    if shares:
+        y = rect.y + pad + len(rows) * style.dense + pad // 2
+        fill(picture, Rect(rect.x + pad, y, rect.w - 2 * pad, 1), _AXIS)
+    rows += [(name, share, _DIM, LIGHT) for name, share in shares]
+    for i, (name, probability, color, ink) in enumerate(rows):
+        gap = pad if i >= len(face.probabilities) else 0
+        line = Rect(rect.x, rect.y + pad + gap + i * style.dense, rect.w, style.dense)
+        write(picture, name, rect.x + pad, line, font, ink)
         bar = Rect(bar_x, line.y + (style.dense - thick) // 2, bar_w, thick)
         fill(picture, Rect(bar_x, bar.y + thick - 1, bar_w, 1), _AXIS)
         full = round(bar_w * probability)
         if full:
-            fill(picture, bar._replace(w=full), COLORS[emotion])
+            fill(picture, bar._replace(w=full), color)
         percent = f"{probability:.0%}"
         end = rect.x + rect.w - pad
         write(picture, percent, end - text.width(percent, font), line, font, ink)

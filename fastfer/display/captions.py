@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fastfer.labels import NAMES, Language
+from fastfer.labels import GENDER_NAMES, NAMES, Language
 
 if TYPE_CHECKING:
     from fastfer.results import Face
@@ -39,6 +39,30 @@ def captions_of(face: Face, lang: Language, *, top2: bool = False) -> list[str]:
     best = sorted(face.probabilities.items(), key=lambda item: -item[1])[:2]
     pair = " / ".join(f"{NAMES[lang][name]} {p:.0%}" for name, p in best)
     return [f"{mark} {pair}", mark, *_only(number)]
+
+
+def attribute_words(face: Face, lang: Language) -> str:
+    """Perceived gender and age group in a line below or above the caption; empty if they were not
+    asked for, or the quality of the face is too low."""
+    found = face.attributes
+    if found is None or face.emotion is None:
+        return ""
+    gender = found.perceived_gender
+    words = (None if gender is None else GENDER_NAMES[lang][gender], found.age_group)
+    return ", ".join(word for word in words if word is not None)
+
+
+def attribute_shares(face: Face, lang: Language) -> list[tuple[str, float]]:
+    """The most probable value of each attribute that was asked for, and its probability."""
+    found = face.attributes
+    shares: list[tuple[str, float]] = []
+    if found is not None and found.gender is not None:
+        name = max(found.gender, key=found.gender.__getitem__)
+        shares.append((GENDER_NAMES[lang][name], found.gender[name]))
+    if found is not None and found.age is not None:
+        name = max(found.age, key=found.age.__getitem__)
+        shares.append((name, found.age[name]))
+    return shares
 
 
 def _only(number: str) -> list[str]:

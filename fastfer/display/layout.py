@@ -9,9 +9,9 @@ import numpy as np
 
 from fastfer.display import text
 from fastfer.display.canvas import Rect
-from fastfer.display.captions import captions_of
+from fastfer.display.captions import attribute_shares, attribute_words, captions_of
 from fastfer.display.style import MIN_STRIP_FACE, Style, face_font, font_limits
-from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.labels import EMOTIONS, GENDER_NAMES, NAMES, Language
 
 if TYPE_CHECKING:
     from fastfer.results import Face
@@ -20,6 +20,10 @@ EMPTY: Final = Rect(0, 0, 0, 0)
 
 _MAX_INSIDE: Final = 0.25
 """Share of a box's height that a caption inside it may take."""
+MIN_ATTRIBUTE_FACE: Final = 48
+"""Pixels of a drawn face's width below which it has no line for attributes."""
+_MAX_WIDER: Final = 1.5
+"""Width of a line of attributes, in widths of the face, unless the caption is as wide."""
 _HOLD: Final = 12
 """Frames after which a better place is looked for."""
 _FOREHEAD: Final = 0.22
@@ -42,6 +46,9 @@ class Caption(NamedTuple):
     with_strip: bool = False
     age: int = 0
     """Frames for which a choice that is not the best has been kept."""
+    more: str = ""
+    """Perceived gender and age group, in a line of their own; empty if there is no place."""
+    more_label: Rect = EMPTY
 
 
 class Layout(NamedTuple):
@@ -89,7 +96,7 @@ def arrange(
         preferred = min(max(side * 0.14, smallest), largest)
         for font in dict.fromkeys((preferred, (preferred + smallest) / 2, smallest)):
             style = Style.of(font)
-            captions = place.all([style] * len(faces), strips=False)
+            captions = place.all([style] * len(faces), strips=False, attributes=False)
             labels = [caption.label for caption in captions]
             places = _place_panels(faces, boxes, labels, width, height, style, lang)
             if places is not None:
@@ -118,6 +125,7 @@ class _CaptionPlacer:
         self._faces = faces
         self._boxes = boxes
         self._size = width, height
+        self._lang: Language = lang
         self._words = [captions_of(face, lang, top2=top2) for face in faces]
         self._previous = previous
 
@@ -125,8 +133,9 @@ class _CaptionPlacer:
         """The caption of the same face in the frame before."""
         return None if face.track_id is None else self._previous.get(face.track_id)
 
-    def all(self, styles: list[Style], *, strips: bool) -> list[Caption]:
-        """One caption per face; ``strips`` reserves room for the probabilities.
+    def all(self, styles: list[Style], *, strips: bool, attributes: bool = True) -> list[Caption]:
+        """One caption per face; ``strips`` reserves room for the probabilities, and ``attributes``
+        adds a line with them.
 
         Known faces keep their place if it is free; then the others are placed.
         """
@@ -141,7 +150,45 @@ class _CaptionPlacer:
                 if caption is not None:
                     captions[i] = caption
                     taken += [rect for rect in (caption.label, caption.strip) if rect.w]
+        if attributes:
+            for i in order:
+                if i in captions:
+                    captions[i] = self._with_attributes(i, captions[i], taken)
+                    if captions[i].more:
+                        taken.append(captions[i].more_label)
         return [captions.get(i, self._none(i, style)) for i, style in enumerate(styles)]
+
+    def _with_attributes(self, i: int, caption: Caption, taken: list[Rect]) -> Caption:
+        """``caption`` with a line for the attributes on the side away from the face, if all other
+        captions leave room there: a face never loses its emotion to them."""
+        face, box, label, style = self._faces[i], self._boxes[i], caption.label, caption.style
+        words = attribute_words(face, self._lang)
+        if not words or not caption.words or box.w < MIN_ATTRIBUTE_FACE:
+            return caption
+        wide = min(text.width(words, style.font) + 2 * style.pad, self._size[0])
+        if wide > max(label.w, _MAX_WIDER * box.w):
+            return caption
+        strip = caption.strip
+        above, below = min(label.y, strip.y) if strip.w else label.y, label.y + label.h
+        if strip.w:
+            below = max(below, strip.y + strip.h)
+        outside = label.y + label.h <= box.y  # Above its box.
+        right_aligned = label.x + label.w == box.x + box.w and label.x != box.x
+        beside_left = label.x + label.w == box.x
+        x = label.x + label.w - wide if right_aligned or beside_left else label.x
+        x = min(max(0, x), self._size[0] - wide)
+        spots = [Rect(x, above - style.row, wide, style.row)] if outside else []
+        if not outside:
+            spots.append(Rect(x, below, wide, style.row))
+        others = [other for j, other in enumerate(self._boxes) if j != i]
+        for spot in spots:
+            inside = spot.overlap(box) > 0
+            if inside and below + style.row - box.y > _MAX_INSIDE * box.h:
+                continue
+            mine = [rect for rect in taken if rect not in (label, strip)]
+            if self._free(spot, EMPTY, [*others, *mine]):
+                return caption._replace(more=words, more_label=spot)
+        return caption
 
     def _none(self, i: int, style: Style) -> Caption:
         old = self.previous(self._faces[i])
@@ -284,7 +331,7 @@ def _place_panels(
     lang: Language,
 ) -> list[Rect] | None:
     """A place for each panel beside its box and off all faces; ``None`` if one has no place."""
-    w, h = panel_size(style, lang)
+    w, h = panel_size(style, lang, max(len(attribute_shares(face, lang)) for face in faces))
     gap = style.pad
     placed: list[Rect] = []
     if w > width or h > height:
@@ -328,9 +375,16 @@ def visible(face: Face, width: int, height: int) -> Rect:
     return Rect(left, top, max(1, right - left), max(1, bottom - top))
 
 
-def panel_size(style: Style, lang: Language) -> tuple[int, int]:
-    """Width and height of a panel."""
-    names = max(text.width(name, style.font) for name in NAMES[lang].values())
+def panel_names_width(style: Style, lang: Language) -> int:
+    """Width of the column of names in a panel."""
+    names = (*NAMES[lang].values(), *GENDER_NAMES[lang].values())
+    return max(text.width(name, style.font) for name in names)
+
+
+def panel_size(style: Style, lang: Language, attributes: int = 0) -> tuple[int, int]:
+    """Width and height of a panel that has lines for so many ``attributes``."""
     number = text.width("100%", style.font)
     bar = round(style.font * 3.5)
-    return names + bar + number + 4 * style.pad, style.dense * len(EMOTIONS) + 2 * style.pad
+    lines = len(EMOTIONS) + attributes
+    wide = panel_names_width(style, lang) + bar + number + 4 * style.pad
+    return wide, style.dense * lines + (3 if attributes else 2) * style.pad

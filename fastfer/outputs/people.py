@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastfer.labels import EMOTIONS
 from fastfer.outputs.base import Frame, Output
 from fastfer.outputs.frame_times import FrameTimes
-from fastfer.results import Face, VideoFrameResult
+from fastfer.results import Attributes, Face, VideoFrameResult
 
 MAX_BINS: Final = 600
 """Time steps of a video; longer videos have longer steps."""
@@ -49,6 +49,8 @@ class _Person:
     rank: float = 0.0
     """How good ``picture`` is: size times quality of the face."""
     moments: dict[str, _Moment] = field(default_factory=dict)
+    attributes: Attributes | None = None
+    """The mean over the track so far."""
 
     @property
     def total(self) -> float:
@@ -87,6 +89,7 @@ class PeopleCollector(Output[VideoFrameResult]):
             if face.confirmed and face.emotion is not None:
                 person = self._people.setdefault(track_id, _Person(result.pts, result.pts))
                 person.end = result.pts
+                person.attributes = face.attributes
                 row = np.array([*face.probabilities.values(), 1.0])
                 person.bins[at] = person.bins.get(at, 0.0) + row
                 if image is not None and len(self._people) <= MAX_TRACKS:
@@ -152,8 +155,15 @@ class PeopleCollector(Output[VideoFrameResult]):
 
 def _person(track_id: int, person: _Person) -> dict[str, Any]:
     total = person.total
+    found = {} if person.attributes is None else person.attributes.to_dict()
+    looks = {
+        name: found[name]
+        for name in ("perceived_gender", "age_group", "expected_age")
+        if name in found
+    }
     return {
         "id": track_id,
+        **({"attributes": looks} if looks else {}),
         "start": round(person.start, 3),
         "end": round(person.end, 3),
         "seconds": round(total, 3),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastfer.errors import UsageError
-from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.labels import EMOTIONS, GENDER_NAMES, NAMES, Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.paths import write_whole
 from fastfer.outputs.people import PeopleCollector
@@ -92,9 +92,13 @@ def _summary(data: dict[str, Any], lang: Language) -> str:
     """The table of shares, which is readable without scripts."""
     heads = "".join(f"<th>{html.escape(NAMES[lang][e])}</th>" for e in EMOTIONS)
     words = {"en": ("person", "seconds"), "vi": ("người", "giây")}[lang]
+    asked = {name for person in data["people"] for name in person.get("attributes", ())}
+    looks = [(name, title) for name, title in _LOOKS[lang].items() if name in asked]
+    heads += "".join(f"<th>{title}</th>" for _, title in looks)
     rows = "".join(
         f"<tr><th>#{person['id']}</th><td>{person['seconds']:.1f}</td>"
         + "".join(f"<td>{person['shares'][e]:.0%}</td>" for e in EMOTIONS)
+        + "".join(f"<td>{_look(person, name, lang)}</td>" for name, _ in looks)
         + "</tr>"
         for person in data["people"]
     )
@@ -102,6 +106,18 @@ def _summary(data: dict[str, Any], lang: Language) -> str:
         f'<table class="ff-table"><thead><tr><th>{words[0]}</th><th>{words[1]}</th>{heads}</tr>'
         f"</thead><tbody>{rows}</tbody></table>"
     )
+
+
+_LOOKS: Final[dict[Language, dict[str, str]]] = {
+    "en": {"perceived_gender": "perceived gender", "age_group": "perceived age"},
+    "vi": {"perceived_gender": "trông như giới", "age_group": "trông như tuổi"},
+}
+"""Titles of the columns of attributes."""
+
+
+def _look(person: dict[str, Any], name: str, lang: Language) -> str:
+    value = person.get("attributes", {}).get(name, "")
+    return html.escape(GENDER_NAMES[lang].get(value, value))
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from fastfer.display.captions import is_unsure
-from fastfer.labels import NAMES, Language
+from fastfer.labels import GENDER_NAMES, NAMES, Language
 from fastfer.outputs.base import Frame, Output
 from fastfer.outputs.terminal_text import display_width, pad, printable
 from fastfer.results import Face, PhotoResult
@@ -28,6 +28,7 @@ class TableWriter(Output[PhotoResult]):
         """
         self._stream = stream
         self._top = top
+        self._lang: Language = lang
         self._names = NAMES[lang]
         self._name_width = max(map(display_width, self._names.values()))
         longest = max((display_width(printable(source)) for source in sources), default=0)
@@ -60,7 +61,8 @@ class TableWriter(Output[PhotoResult]):
             text += " ?"
         if face.attributes is not None:
             gender, age = face.attributes.perceived_gender, face.attributes.age_group
-            text += "".join(f"  {value}" for value in (gender, age) if value is not None)
+            shown = gender and GENDER_NAMES[self._lang][gender], age
+            text += "".join(f"  {value}" for value in shown if value is not None)
         return text
 
     def _line(self, *cells: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -41,9 +40,8 @@ class Analyzer:
         self._settings = settings
         self._limits = settings.limits
         self._decoder = IsolatedDecoder(self._limits) if settings.isolate else None
-        self._batcher = MicroBatcher(
-            engine, settings.batch, settings.batch_wait_ms, metrics.BATCH.observe
-        )
+        self._batchers: dict[Engine, MicroBatcher] = {}
+        self._batcher(engine)
         self._pool = ThreadPoolExecutor(cpus.available() + 1, "fastfer-decode")
         self._pixels = 0
         self._room = asyncio.Condition()
@@ -52,9 +50,18 @@ class Analyzer:
     def close(self) -> None:
         """Finish what has begun, and end the threads."""
         self._pool.shutdown()
-        self._batcher.close()
+        for batcher in self._batchers.values():
+            batcher.close()
         if self._decoder is not None:
             self._decoder.close()
+
+    def _batcher(self, engine: Engine) -> MicroBatcher:
+        if engine not in self._batchers:
+            settings = self._settings
+            self._batchers[engine] = MicroBatcher(
+                engine, settings.batch, settings.batch_wait_ms, metrics.BATCH.observe
+            )
+        return self._batchers[engine]
 
     def admit(self) -> _Admission:
         """A context of one request with pictures.
@@ -85,15 +92,16 @@ class Analyzer:
 
     async def _analyze(self, image: EncodedImage, engine: Engine) -> tuple[FrameResult, Frame]:
         # The batch waits for small pictures; a large JPEG is decoded and searched at once.
-        batched = engine is self.engines.main and image.reduction(engine.detection_size) == 1
+        batched = self.engines.is_frequent(engine) and image.reduction(engine.detection_size) == 1
         if not batched:
             return await self.run(self._analyze_one, image, engine)
-        self._batcher.announce(1)
+        batcher = self._batcher(engine)
+        batcher.announce(1)
         try:
             frame = await self.run(self._decode, image)
-            future = self._batcher.submit(frame)
+            future = batcher.submit(frame)
         finally:
-            self._batcher.announce(-1)
+            batcher.announce(-1)
         return await future, frame
 
     def _decode(self, image: EncodedImage) -> Frame:
@@ -143,17 +151,3 @@ class _Admission:
     def __exit__(self, *_: object) -> None:
         self._analyzer._requests -= 1
         metrics.IN_PROGRESS.dec()
-
-
-def with_options(
-    result: FrameResult, *, min_quality: float = 0.0, landmarks: bool = True
-) -> FrameResult:
-    """``result`` as the options of a request ask for it."""
-    if min_quality <= 0 and landmarks:
-        return result
-    faces = []
-    for face in result.faces:
-        if face.quality < min_quality:
-            face = replace(face, low_quality=True, emotion=None, score=None)
-        faces.append(face if landmarks else replace(face, landmarks=None))
-    return replace(result, faces=tuple(faces))

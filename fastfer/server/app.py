@@ -17,7 +17,9 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from fastfer import __version__
+from fastfer.classifiers.attributes import ATTRIBUTE_MODEL
 from fastfer.errors import FastferError
+from fastfer.labels import ATTRIBUTES
 from fastfer.server import metrics, photos, problems, settings, stream, videos
 from fastfer.server.analysis import Analyzer
 from fastfer.server.guard import COOKIE, Guard, same, session_value
@@ -127,6 +129,7 @@ async def info(request: Request) -> dict[str, Any]:
     return {
         "version": __version__,
         "detector": request.app.state.analyzer.engines.main.detector.name,
+        "attributes": list(ATTRIBUTES) if ATTRIBUTE_MODEL.is_file() else [],
         "max_bytes": options.max_bytes,
         "max_pixels": options.max_pixels,
         "max_pictures": options.max_pictures,

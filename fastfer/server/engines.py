@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.errors import UsageError
+from fastfer.labels import ATTRIBUTES, Attribute
 
 if TYPE_CHECKING:
     from fastfer.engine import Engine
@@ -13,27 +15,38 @@ if TYPE_CHECKING:
 HEADS: Final = ("default", "ferplus", "fer2013")
 DETECTORS: Final = ("default", "nano", "yunet", "haar")
 MAX_VARIANTS: Final = 4
+FREQUENT: Final = ("default", "default", True)
+"""The variant that is kept, and batched as the main engine is: with attributes."""
 
 
 class EnginePool:
-    """The engine of the server, and lazily loaded engines with another detector or head.
+    """The engine of the server, and lazily loaded engines with another detector or head, or with
+    attributes.
 
     A variant must be bundled or installed: a request never downloads anything.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.main = engine
-        self._variants: dict[tuple[str, str], Engine] = {}
+        self._variants: dict[tuple[str, str, bool], Engine] = {}
         self._lock = threading.Lock()
 
-    def select(self, detector: str = "default", head: str = "default") -> Engine:
+    def select(
+        self,
+        detector: str = "default",
+        head: str = "default",
+        attributes: Collection[Attribute] = (),
+    ) -> Engine:
         """The engine with this detector and head; loads it on first use, which may take a second.
+
+        Its faces have at least these ``attributes``: there is one engine with all of them.
 
         Raises:
             UsageError: an unknown name.
-            ModelError: the detector is not installed.
+            ModelError: the detector is not installed, or the package has no attribute network.
         """
-        if detector == head == "default":
+        more = not set(attributes) <= set(self.main.attributes)
+        if detector == head == "default" and not more:
             return self.main
         for code, value, known in (
             ("unknown_detector", detector, DETECTORS),
@@ -42,19 +55,26 @@ class EnginePool:
             if value not in known:
                 raise UsageError(f"{value[:40]!r}: choose from {', '.join(known)}", code=code)
         with self._lock:
-            key = detector, head
+            key = detector, head, more
             if key not in self._variants:
-                if len(self._variants) >= MAX_VARIANTS:
-                    self._variants.pop(next(iter(self._variants)))
-                self._variants[key] = self._load(detector, head)
+                rare = [known for known in self._variants if known != FREQUENT]
+                if len(rare) >= MAX_VARIANTS:
+                    del self._variants[rare[0]]
+                estimated = ATTRIBUTES if more else self.main.attributes
+                self._variants[key] = self._load(detector, head, estimated)
             return self._variants[key]
 
-    def _load(self, detector: str, head: str) -> Engine:
+    def is_frequent(self, engine: Engine) -> bool:
+        """Whether ``engine`` has the detector and head of most requests, which are batched."""
+        return engine is self.main or engine is self._variants.get(FREQUENT)
+
+    def _load(self, detector: str, head: str, attributes: tuple[Attribute, ...]) -> Engine:
         from fastfer.engine import Engine
 
         chosen = self.main.detector if detector == "default" else detector
+        options: dict[str, Any] = {"min_quality": self.main.min_quality, "attributes": attributes}
         if head == "default":
-            return Engine(chosen, self.main.classifier, min_quality=self.main.min_quality)
+            return Engine(chosen, self.main.classifier, **options)
         if head == "ferplus":
-            return Engine(chosen, head="ferplus", min_quality=self.main.min_quality)
-        return Engine(chosen, head="fer2013", min_quality=self.main.min_quality)
+            return Engine(chosen, head="ferplus", **options)
+        return Engine(chosen, head="fer2013", **options)

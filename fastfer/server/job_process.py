@@ -62,8 +62,12 @@ def _analyze(folder: Path, options: ServerSettings, engine: Any) -> InputError |
     from fastfer.display.anonymize import privacy_filter
     from fastfer.io.open_source import CameraOptions, open_source
     from fastfer.pipeline.video_pipeline import VideoPipeline
+    from fastfer.server.engines import EnginePool
+    from fastfer.server.face_options import with_options
 
     request = json.loads((folder / "request.json").read_bytes())
+    asked = request["attributes"]
+    engine = EnginePool(engine).select(attributes=asked)
     privacy = privacy_filter(
         request["blur"] or None, pixelate=request["pixelate"], landmarks=request["landmarks"]
     )
@@ -77,7 +81,7 @@ def _analyze(folder: Path, options: ServerSettings, engine: Any) -> InputError |
                 if frame.index >= options.max_video_frames or frame.pts > options.max_video_seconds:
                     raise _too_long(options)
                 image = privacy.image(frame.image, result)
-                shown = privacy.result(result)
+                shown = with_options(privacy.result(result), attributes=asked)
                 for output in outputs:
                     output.write(shown, image)
                 progress.advance()
@@ -118,7 +122,7 @@ def _outputs(
     lang, seconds = request["lang"], 1 / source.fps
     outputs: list[Any] = [
         JsonLinesWriter(str(folder / "rows.jsonl")),
-        CsvWriter(str(folder / "faces.csv"), excel=True),
+        CsvWriter(str(folder / "faces.csv"), excel=True, attributes=request["attributes"]),
         *(
             EventWriter(str(folder / name), seconds, lang=lang)
             for name in ("events.jsonl", "events.srt", "events.vtt")
@@ -136,7 +140,7 @@ def _outputs(
     if importlib.util.find_spec("pyarrow") is not None:
         from fastfer.server.parquet import ParquetFile
 
-        outputs.append(ParquetFile(folder / "faces.parquet"))
+        outputs.append(ParquetFile(folder / "faces.parquet", request["attributes"]))
     for output in outputs:
         end.callback(output.close)
     return outputs

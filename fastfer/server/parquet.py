@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from fastfer.labels import Attribute
 from fastfer.outputs.base import Frame, Output, write_error
-from fastfer.outputs.columns import CSV_DTYPES, to_rows
+from fastfer.outputs.columns import CSV_DTYPES, columns, to_rows
 from fastfer.outputs.paths import WholeFile
 from fastfer.results import VideoFrameResult
 
@@ -16,14 +18,18 @@ _TYPES: Final = {"string": "string", "Int64": "int64", "float64": "float64", "bo
 
 
 class ParquetFile(Output[VideoFrameResult]):
-    """Writes one row per face, with the columns :data:`fastfer.CSV_COLUMNS`."""
+    """Writes one row per face, with the columns of :func:`fastfer.outputs.columns.columns`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, attributes: Iterable[Attribute] = ()) -> None:
         import pyarrow
         import pyarrow.parquet
 
         self._pyarrow: Any = pyarrow
-        fields = [(name, getattr(pyarrow, _TYPES[kind])()) for name, kind in CSV_DTYPES.items()]
+        self._attributes = tuple(attributes)
+        fields = [
+            (name, getattr(pyarrow, _TYPES[CSV_DTYPES[name]])())
+            for name in columns(self._attributes)
+        ]
         self._schema = pyarrow.schema(fields)
         self._file = WholeFile(path)
         self._writer = pyarrow.parquet.ParquetWriter(self._file.temporary, self._schema)
@@ -31,7 +37,7 @@ class ParquetFile(Output[VideoFrameResult]):
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
-        self._rows += to_rows(result)
+        self._rows += to_rows(result, self._attributes)
         if len(self._rows) >= ROWS:
             self._flush()
 

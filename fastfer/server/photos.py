@@ -12,7 +12,9 @@ from fastapi.responses import Response
 from fastfer.errors import InputError
 from fastfer.labels import Language
 from fastfer.results import FrameResult, PhotoResult
-from fastfer.server.analysis import Analyzer, Frame, with_options
+from fastfer.server.analysis import Analyzer, Frame
+from fastfer.server.face_options import with_options
+from fastfer.server.options import AttributesQuery, asked_attributes
 from fastfer.server.pictures import read_pictures
 from fastfer.server.schema import ERRORS, ResultsModel
 from fastfer.server.settings import ServerSettings
@@ -57,6 +59,7 @@ async def analyze(
     landmarks: Annotated[bool, Query(description="whether to return landmarks")] = True,
     detector: Annotated[str, Query(description="default, nano, yunet or haar")] = "default",
     head: Annotated[str, Query(description="default, ferplus or fer2013")] = "default",
+    attributes: AttributesQuery = None,
 ) -> Response:
     """The answer has one result per picture. If a request holds a single picture that cannot be
     read, the status says why; of many, each has its own ``error_code``."""
@@ -65,8 +68,9 @@ async def analyze(
     with analyzer.admit():
         pictures = await read_pictures(request, settings.max_pictures)
         engine = analyzer.engines.main
-        if detector != "default" or head != "default":
-            engine = await analyzer.run(analyzer.engines.select, detector, head)
+        asked = asked_attributes(attributes, engine.attributes)
+        if detector != "default" or head != "default" or asked != engine.attributes:
+            engine = await analyzer.run(analyzer.engines.select, detector, head, asked)
         if len(pictures) == 1:
             photo, _, error = await analyzer.photo(pictures[0], engine)
             if error is not None:
@@ -77,8 +81,10 @@ async def analyze(
             photos = [photo for photo, _, _ in answers]
     results = []
     for photo in photos:
-        if photo.result is not None and (min_quality > 0 or not landmarks):
-            changed = with_options(photo.result, min_quality=min_quality, landmarks=landmarks)
+        if photo.result is not None:
+            changed = with_options(
+                photo.result, min_quality=min_quality, landmarks=landmarks, attributes=asked
+            )
             photo = PhotoResult(photo.source, changed)
         results.append(photo.to_dict())
     return _json({"results": results})
@@ -101,19 +107,21 @@ async def annotate(
     detector: Annotated[str, Query()] = "default",
     head: Annotated[str, Query()] = "default",
     min_quality: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    attributes: AttributesQuery = None,
 ) -> Response:
     """Without ``blur``, ``pixelate`` hides faces."""
     analyzer: Analyzer = request.app.state.analyzer
     with analyzer.admit():
         pictures = await read_pictures(request, 1)
-        engine = await analyzer.run(analyzer.engines.select, detector, head)
+        asked = asked_attributes(attributes, analyzer.engines.main.attributes)
+        engine = await analyzer.run(analyzer.engines.select, detector, head, asked)
         _, frame, error = answer = await analyzer.photo(pictures[0], engine)
         if error is not None:
             raise error
         result = answer[0].result
         assert result is not None
         assert frame is not None
-        result = with_options(result, min_quality=min_quality)
+        result = with_options(result, min_quality=min_quality, attributes=asked)
         data = await analyzer.run(_draw, frame, result, lang, image_format, blur, pixelate)
     return Response(data, media_type=f"image/{image_format}", headers={"cache-control": "no-store"})
 

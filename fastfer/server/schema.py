@@ -5,6 +5,16 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 
+class AttributesModel(BaseModel):
+    """How a face looks to people; only the keys of the attributes that were asked for."""
+
+    perceived_gender: str | None = None
+    gender: dict[str, float] | None = None
+    age_group: str | None = None
+    expected_age: float | None = None
+    age: dict[str, float] | None = None
+
+
 class FaceModel(BaseModel):
     """One face; see the schema page of the documentation."""
 
@@ -19,6 +29,9 @@ class FaceModel(BaseModel):
     arousal: float
     probabilities: dict[str, float]
     landmarks: list[list[float]] | None
+    attributes: AttributesModel | None = Field(
+        None, description="Only with the option attributes; absent otherwise"
+    )
 
 
 class PictureModel(BaseModel):

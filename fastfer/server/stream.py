@@ -16,7 +16,9 @@ from fastfer.errors import FastferError, InputError
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.limits import FileLimits
 from fastfer.server import metrics
-from fastfer.server.analysis import Analyzer, with_options
+from fastfer.server.analysis import Analyzer
+from fastfer.server.face_options import with_options
+from fastfer.server.options import AttributesQuery, asked_attributes
 from fastfer.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ async def stream(
     min_quality: Annotated[float, Query(ge=0, le=1)] = 0.0,
     landmarks: bool = True,
     smooth: Annotated[float, Query(ge=0, le=60)] = 0.5,
+    attributes: AttributesQuery = None,
 ) -> None:
     """Each binary message is one frame: its id, 4 bytes little-endian, then a JPEG picture, or for
     ``format=luma`` ``width`` x ``height`` bytes. Each answer is JSON with this ``id``, the number
@@ -81,6 +84,12 @@ async def stream(
     analyzer: Analyzer = socket.app.state.analyzer
     settings: ServerSettings = socket.app.state.settings
     await socket.accept()
+    asked = asked_attributes(attributes, analyzer.engines.main.attributes)
+    try:
+        engine = await analyzer.run(analyzer.engines.select, "default", "default", asked)
+    except FastferError as error:
+        await socket.close(UNSUPPORTED, error.code)
+        return
     if socket.app.state.streams >= settings.max_streams:
         await socket.close(TRY_LATER, "busy")
         return
@@ -89,7 +98,7 @@ async def stream(
     socket.app.state.streams += 1
     metrics.STREAMS.inc()
     shape = (height, width) if kind == "luma" else None
-    tracker = Tracker(analyzer.engines.main, smooth=smooth)
+    tracker = Tracker(engine, smooth=smooth)
     slot = _Slot()
     reader = asyncio.create_task(_read(socket, slot))
     errors = 0
@@ -100,7 +109,7 @@ async def stream(
             try:
                 result = await analyzer.run(_track, tracker, data, shape, settings.limits)
                 answer |= with_options(
-                    result, min_quality=min_quality, landmarks=landmarks
+                    result, min_quality=min_quality, landmarks=landmarks, attributes=asked
                 ).to_dict()
                 errors = 0
                 metrics.STREAM_FRAMES.labels("analysed").inc()

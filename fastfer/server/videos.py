@@ -13,7 +13,9 @@ from fastfer.errors import InputError
 from fastfer.labels import Language
 from fastfer.outputs.base import write_error
 from fastfer.server import metrics
+from fastfer.server.analysis import Analyzer
 from fastfer.server.job_store import FILES, JobStore
+from fastfer.server.options import AttributesQuery, asked_attributes
 from fastfer.server.pictures import safe_name
 from fastfer.server.problems import RequestError
 from fastfer.server.schema import ERRORS, JobModel
@@ -51,10 +53,14 @@ async def start(
     blur: Annotated[Literal["", "faces", "eyes"], Query(description="hide faces or eyes")] = "",
     pixelate: Annotated[bool, Query(description="hide by blocks instead of a blur")] = False,
     landmarks: Annotated[bool, Query(description="whether rows have landmarks")] = True,
+    attributes: AttributesQuery = None,
 ) -> Response:
     """The body is the file, or a form with one file. The answer has the ``id`` of a job, whose
     progress ``GET /v1/video/{id}`` reports."""
     store: JobStore = request.app.state.jobs
+    analyzer: Analyzer = request.app.state.analyzer
+    asked = asked_attributes(attributes, analyzer.engines.main.attributes)
+    await analyzer.run(analyzer.engines.select, "default", "default", asked)  # Fails now, or never.
     job = await asyncio.to_thread(
         store.new,
         {
@@ -63,6 +69,7 @@ async def start(
             "blur": blur,
             "pixelate": pixelate,
             "landmarks": landmarks,
+            "attributes": asked,
         },
     )
     try:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from fastfer.display.captions import UNSURE_SCORE, captions_of, is_unsure
+from fastfer.display.captions import (
+    UNSURE_SCORE,
+    attribute_shares,
+    attribute_words,
+    captions_of,
+    is_unsure,
+)
 from fastfer.labels import EMOTIONS
-from tests.helpers.results import photo_face, video_face
+from tests.helpers.results import attributes, photo_face, video_face
 
 
 def test_captions_from_the_longest_to_the_shortest() -> None:
@@ -38,3 +44,15 @@ def test_the_two_best_emotions_on_request() -> None:
     assert captions_of(face, "en", top2=True) == ["? sad 40% / neutral 35%", "?"]
     sure = photo_face("sad", 0.7)
     assert captions_of(sure, "en", top2=True) == captions_of(sure, "en")
+
+
+def test_attributes_in_words_if_asked_for() -> None:
+    both = attributes("male", "40-49", 0.6)
+    face = photo_face("sad", attributes=both)
+    assert attribute_words(face, "en") == "male, 40-49"
+    assert attribute_words(face, "vi") == "nam, 40-49"
+    assert attribute_shares(face, "vi") == [("nam", 0.6), ("40-49", 0.6)]
+    assert attribute_words(photo_face("sad", attributes=both.only(["age"])), "en") == "40-49"
+    for without in (photo_face("sad"), photo_face(None, attributes=both)):
+        assert attribute_words(without, "en") == ""
+    assert captions_of(face, "en") == captions_of(photo_face("sad"), "en")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -10,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastfer.display.canvas import Rect
-from fastfer.display.layout import EMPTY, Caption, Layout, arrange, visible
+from fastfer.display.layout import EMPTY, MIN_ATTRIBUTE_FACE, Caption, Layout, arrange, visible
 from fastfer.display.style import MIN_STRIP_FACE
 from fastfer.labels import NAMES
 from fastfer.results import Face
-from tests.helpers.results import photo_face, video_face
+from tests.helpers.results import attributes, photo_face, video_face
 
 
 def face(box: tuple[float, float, float, float], emotion: str | None = "happy") -> Face:
@@ -183,3 +184,48 @@ def test_without_bars_there_are_captions_only() -> None:
 def test_visible_part_of_a_box() -> None:
     assert visible(face((-30, -30, 50, 60)), 100, 100) == (0, 0, 20, 30)
     assert visible(face((500, 500, 50, 60)), 100, 100) == (99, 99, 1, 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(places=st.lists(boxes, max_size=8), lang=st.sampled_from(["en", "vi"]))
+def test_lines_of_attributes_hide_and_move_nothing(
+    places: list[tuple[float, float, float, float]], lang: Any
+) -> None:
+    plain = [face(box) for box in places]
+    asked = [replace(each, attributes=attributes()) for each in plain]
+    before, after = (arrange(faces, 400, 300, lang) for faces in (plain, asked))
+    assert [c._replace(more="", more_label=EMPTY) for c in after.captions] == before.captions
+    lines = [c.more_label for c in after.captions if c.more]
+    for i, caption in enumerate(after.captions):
+        if caption.more:
+            line = caption.more_label
+            assert line == line.inside(400, 300)
+            assert after.boxes[i].w >= MIN_ATTRIBUTE_FACE
+            assert not any(line.overlap(box) for j, box in enumerate(after.boxes) if j != i)
+            assert not any(map(line.overlap, marks(after)))
+    assert overlaps(lines) == 0
+
+
+def test_lines_of_attributes_have_room_beside_faces_that_stand_alone() -> None:
+    faces = [
+        replace(each, attributes=attributes()) for each in rows(1, 4, across=200, down=1, side=100)
+    ]
+    layout = arrange(faces, 900, 400, "en")
+    assert [caption.more for caption in layout.captions] == ["female, 20-29"] * 4
+    small = [
+        replace(each, attributes=attributes()) for each in rows(1, 4, across=200, down=1, side=40)
+    ]
+    assert not any(caption.more for caption in arrange(small, 900, 400, "en").captions)
+
+
+def test_panels_have_lines_for_attributes() -> None:
+    alone = face((100, 100, 120, 150))
+    plain, asked = (
+        arrange([each], 600, 500, "en", panels=True)
+        for each in (alone, replace(alone, attributes=attributes()))
+    )
+    assert plain.panels is not None
+    assert asked.panels is not None
+    assert asked.panels[0].h > plain.panels[0].h
+    assert asked.panels[0].w == plain.panels[0].w
+    assert not asked.captions[0].more

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fastfer.labels import EMOTIONS
+from fastfer.labels import AGE_GROUPS, EMOTIONS, GENDERS
 from fastfer.outputs.base import Frame, Output
-from fastfer.results import Face, FrameResult, PhotoResult, VideoFrameResult
+from fastfer.results import Attributes, Face, FrameResult, PhotoResult, VideoFrameResult
 
 BOX = (1.0, 2.0, 30.0, 40.0)
 
@@ -25,6 +25,13 @@ def photo_face(emotion: str | None = "sad", score: float = 0.7, **changes: Any) 
         "low_quality": emotion is None,
     }
     return Face(**values | changes)
+
+
+def attributes(gender: str = "female", age: str = "20-29", share: float = 0.75) -> Attributes:
+    """Attributes whose best values have the probability ``share``."""
+    genders = {name: share if name == gender else 1 - share for name in GENDERS}
+    rest = (1 - share) / (len(AGE_GROUPS) - 1)
+    return Attributes(genders, {name: share if name == age else rest for name in AGE_GROUPS})
 
 
 def video_face(

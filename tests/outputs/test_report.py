@@ -80,3 +80,24 @@ def test_opens_offline(tmp_path: Path, lang: str, word: str) -> None:
         page.click(".ff-moment")
         assert not errors
         assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+
+
+@pytest.mark.parametrize(
+    ("lang", "title", "look"),
+    [("en", "perceived gender", "male"), ("vi", "trông như giới", "nam")],
+)
+def test_attributes_only_if_asked_for(lang: str, title: str, look: str) -> None:
+    person = {
+        "id": 1, "start": 0.0, "end": 1.0, "seconds": 1.0, "picture": None, "bins": [],
+        "shares": dict.fromkeys(fastfer.EMOTIONS, 0.0),
+    }  # fmt: skip
+    data = {
+        "source": "a", "duration": 1.0, "frames": 1, "width": 1, "height": 1, "step": 0.1,
+        "emotions": list(fastfer.EMOTIONS), "hidden": 0, "people": [person], "moments": [],
+    }  # fmt: skip
+    plain = render(data, lang)  # type: ignore[arg-type]
+    assert f"<th>{title}</th>" not in plain
+    known = person | {"attributes": {"perceived_gender": "male", "age_group": "40-49"}}
+    page = render(data | {"people": [known]}, lang)  # type: ignore[arg-type]
+    assert f"<th>{title}</th>" in page
+    assert f"<td>{look}</td><td>40-49</td>" in page

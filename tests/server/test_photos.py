@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import fastfer
-from tests.helpers.servers import RunningServer
+from fastfer.labels import ATTRIBUTES
+from tests.helpers.servers import RunningServer, run_server
 
 httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
+
+JPEG = {"content-type": "image/jpeg"}
 
 
 def faces_of(answer: httpx.Response) -> list[dict[str, object]]:
@@ -64,6 +67,50 @@ def test_options(client: httpx.Client, photo: bytes) -> None:
     plain = ask()
     assert ask(head="fer2013")["probabilities"] != plain["probabilities"]
     assert ask(head="ferplus")["probabilities"] == plain["probabilities"]
+
+
+def test_attributes_only_if_asked_for(client: httpx.Client, photo: bytes) -> None:
+    def ask(**params: object) -> dict[str, object]:
+        (face,) = faces_of(client.post("/v1/analyze", content=photo, headers=JPEG, params=params))
+        return face
+
+    (expected,) = fastfer.Engine(attributes=ATTRIBUTES).analyze(photo).to_dict()["faces"]
+    assert ask(attributes="gender,age") == expected
+    assert "attributes" not in ask()
+    assert "attributes" not in ask(attributes="")
+    (age,) = (ask(attributes="age")["attributes"],)
+    assert age == {k: v for k, v in expected["attributes"].items() if "gender" not in k}
+    other = ask(attributes="age", head="fer2013", landmarks=False)
+    assert other["attributes"] == age
+    for wrong in ("race", "gender,race", "gender,", ","):
+        answer = client.post(
+            "/v1/analyze", content=photo, headers=JPEG, params={"attributes": wrong}
+        )
+        assert (answer.status_code, answer.json()["error_code"]) == (422, "out_of_range")
+    assert client.get("/v1/info").json()["attributes"] == list(ATTRIBUTES)
+    paths = client.get("/openapi.json").json()["paths"]
+    for path in ("/v1/analyze", "/v1/annotate", "/v1/video"):
+        names = {parameter["name"] for parameter in paths[path]["post"]["parameters"]}
+        assert "attributes" in names
+    drawn = [
+        client.post("/v1/annotate", content=photo, headers=JPEG, params=params).content
+        for params in ({}, {"attributes": "gender,age"})
+    ]
+    assert drawn[0] != drawn[1]
+
+
+def test_server_that_always_estimates_attributes(photo: bytes) -> None:
+    with run_server("--attributes", "age") as server:
+
+        def ask(**params: object) -> object:
+            answer = httpx.post(
+                f"{server.url}/v1/analyze", content=photo, headers=JPEG, params=params, timeout=60
+            )
+            return set(faces_of(answer)[0].get("attributes") or {})
+
+        assert ask() == {"age_group", "expected_age", "age"}
+        assert ask(attributes="") == set()
+        assert ask(attributes="gender") == {"perceived_gender", "gender"}
 
 
 def test_clients_share_batches(server: RunningServer, photo: bytes) -> None:
@@ -139,7 +186,7 @@ def test_openapi_describes_results(client: httpx.Client, photo: bytes) -> None:
     assert {"/v1/analyze", "/v1/annotate", "/healthz", "/readyz", "/metrics"} <= set(api["paths"])
     described = api["components"]["schemas"]["FaceModel"]["properties"]
     (face,) = faces_of(client.post("/v1/analyze", files={"i": photo}))
-    assert set(described) == set(face)
+    assert set(described) - {"attributes"} == set(face)
     assert json.dumps(api).count("x-curl") >= 2
     page = client.get("/docs")
     assert page.status_code == 200

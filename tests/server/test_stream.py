@@ -54,6 +54,24 @@ def answer(socket: ClientConnection) -> dict[str, Any]:
     return values
 
 
+def test_attributes_only_if_asked_for(server: RunningServer) -> None:
+    data = message(0, jpeg(moving_face(1)[0]))
+    for query, keys in (
+        ("", None),
+        ("?attributes=age", {"age_group", "expected_age", "age"}),
+        (
+            "?attributes=gender,age",
+            {"perceived_gender", "gender", "age_group", "expected_age", "age"},
+        ),
+    ):
+        with connected(server, query) as socket:
+            socket.send(data)
+            (face,) = answer(socket)["faces"]
+            assert (set(face["attributes"]) if keys else face.get("attributes")) == keys
+    with pytest.raises(exceptions.InvalidStatus), connected(server, "?attributes=race"):
+        pass
+
+
 def test_jpeg_and_luma_frames(server: RunningServer) -> None:
     frames = moving_face(5)
     gray = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames]

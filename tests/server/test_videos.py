@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -14,7 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
+from fastfer.labels import AGE_GROUPS, ATTRIBUTES
+from fastfer.outputs.columns import columns
 from tests.helpers.clips import moving_face, write_video
+from tests.helpers.movies import write_movie
 from tests.helpers.servers import RunningServer, run_server
 from tests.helpers.waiting import wait_until
 
@@ -83,6 +88,54 @@ def test_results_of_a_clip(server: RunningServer, clip: bytes) -> None:
     assert [person["id"] for person in people["people"]] == [1]
     assert people["people"][0]["picture"].startswith("data:image/jpeg;base64,")
     assert not (folder_of(server, state) / "video").exists()
+
+
+def test_attributes_in_all_files(server: RunningServer, clip: bytes) -> None:
+    for asked in ("", "gender,age"):
+        state = finished(server.url, start(server.url, clip, attributes=asked))
+        assert state["state"] == "done", state
+        content = {
+            name: httpx.get(f"{server.url}/v1/video/{state['id']}/{name}").content
+            for name in state["files"]
+        }
+        rows = [json.loads(line) for line in content["rows.jsonl"].splitlines()]
+        faces = [face for row in rows for face in row["faces"]]
+        assert all(("attributes" in face) == bool(asked) for face in faces)
+        table = list(csv.DictReader(io.StringIO(content["faces.csv"].decode("utf-8-sig"))))
+        names = columns(ATTRIBUTES if asked else ())
+        assert tuple(table[0]) == names
+        (person,) = json.loads(content["people.json"])["people"]
+        assert ("attributes" in person) == bool(asked)
+        if asked:
+            assert {row["age_group"] for row in table} <= set(AGE_GROUPS)
+            assert person["attributes"]["age_group"] == table[-1]["age_group"]
+        assert (b"<th>perceived age</th>" in content["report.html"]) == bool(asked)
+        if "faces.parquet" in content:
+            pq = pytest.importorskip("pyarrow.parquet")
+            found = pq.read_table(io.BytesIO(content["faces.parquet"]))
+            assert tuple(found.column_names) == names
+
+
+@pytest.mark.skipif(not shutil.which("ffprobe"), reason="ffprobe is not there")
+def test_annotated_copy_has_the_sound_of_the_clip(server: RunningServer, tmp_path: Path) -> None:
+    source = write_movie(tmp_path / "in.mp4", moving_face(20), sound=1.5)
+    state = finished(server.url, start(server.url, source.read_bytes()))
+    copy = tmp_path / "annotated.mp4"
+    copy.write_bytes(httpx.get(f"{server.url}/v1/video/{state['id']}/annotated.mp4").content)
+
+    def streams(path: Path) -> dict[str, dict[str, Any]]:
+        words = ["ffprobe", "-v", "error", "-of", "json", "-count_packets", "-show_streams"]
+        found = subprocess.run([*words, str(path)], capture_output=True, check=True).stdout
+        return {stream["codec_type"]: stream for stream in json.loads(found)["streams"]}
+
+    before, after = streams(source), streams(copy)
+    assert (after["video"]["codec_name"], after["audio"]["codec_name"]) == ("h264", "aac")
+    assert int(after["video"]["nb_read_packets"]) == 20
+    assert int(after["audio"]["nb_read_packets"]) > 5
+    for name in ("sample_rate", "channels"):
+        assert after["audio"][name] == before["audio"][name]
+    wanted = min(float(before[kind]["duration"]) for kind in ("audio", "video"))
+    assert float(after["audio"]["duration"]) == pytest.approx(wanted, abs=0.15)
 
 
 def test_form_and_privacy(server: RunningServer, clip: bytes) -> None:

@@ -8,11 +8,15 @@ globalThis.fastferTimeline = (() => {
     en: { timeline: "Emotions over time", moments: "Best moments", none: "No face was found.",
       person: "person", at: "at", facts: "{frames} frames, {duration} s, {people} people",
       hidden: "and {hidden} more people, in view for a shorter time",
+      female: "female", male: "male", years: "{age} years",
+      looks: "Perceived gender and age: how a face looks to strangers, no fact about a person.",
       limits: "Shown expressions, as a stranger would label them; not what people feel or think." },
     vi: { timeline: "Cảm xúc theo thời gian", moments: "Khoảnh khắc rõ nhất",
       none: "Không tìm thấy khuôn mặt nào.", person: "người", at: "lúc",
       facts: "{frames} khung hình, {duration} giây, {people} người",
       hidden: "và {hidden} người nữa, xuất hiện ngắn hơn",
+      female: "nữ", male: "nam", years: "{age} tuổi",
+      looks: "Giới tính và tuổi cảm nhận: khuôn mặt trông thế nào với người lạ, không phải sự thật về ai.",
       limits: "Biểu cảm nhìn thấy, như một người lạ gọi tên; không phải điều người đó nghĩ hay cảm." },
   };
 
@@ -69,6 +73,15 @@ globalThis.fastferTimeline = (() => {
     return svg;
   }
 
+  // How a face looks, in words; nothing if that was not asked for.
+  function looks(attributes, lang) {
+    const words = WORDS[lang];
+    const found = [];
+    if (attributes?.perceived_gender) found.push(words[attributes.perceived_gender]);
+    if (attributes?.age_group) found.push(fill(words.years, { age: attributes.age_group }));
+    return found;
+  }
+
   function describe(person, data, names, seconds, words) {
     const at = Math.floor(seconds / data.step);
     const near = person.bins.filter((bin) => Math.abs(bin[0] - at) * data.step <= 0.5);
@@ -106,6 +119,9 @@ globalThis.fastferTimeline = (() => {
       const who = element("div", { className: "ff-who" });
       if (person.picture) who.append(element("img", { src: person.picture, alt: "" }));
       who.append(element("span", { text: `#${person.id}` }));
+      for (const line of looks(person.attributes, lang)) {
+        who.append(element("span", { className: "ff-look", text: line, title: words.looks }));
+      }
       const cursor = element("div", { className: "ff-cursor" });
       const track = element("div", { className: "ff-track", tabIndex: 0, role: "slider",
         "aria-label": `${words.person} ${person.id}`, "aria-valuemin": "0",
@@ -169,7 +185,8 @@ globalThis.fastferTimeline = (() => {
     const get = (id) => document.getElementById(id);
     get("facts").textContent = fill(words.facts, { frames: data.frames,
       duration: data.duration.toFixed(1), people: data.people.length + data.hidden });
-    get("limits").textContent = words.limits;
+    const asked = data.people.some((person) => person.attributes);
+    get("limits").textContent = asked ? `${words.limits} ${words.looks}` : words.limits;
     const drawn = element("div");
     const view = lanes(drawn, data, { names, lang });
     get("timeline").append(element("h2", { text: words.timeline }), drawn);
@@ -182,5 +199,5 @@ globalThis.fastferTimeline = (() => {
     if (data.moments.length) get("moments").append(element("h2", { text: words.moments }), best);
   }
 
-  return { lanes, moments, report, clock, element, COLORS };
+  return { lanes, moments, report, clock, element, looks, WORDS, COLORS };
 })();
