@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,9 +31,9 @@ class Export:
     """Loads the file as inference does; raises ModelError."""
     largest: int
     """Size limit of the file in bytes."""
-    quantise: Callable[[Path], str] | None = None
-    """Replaces the checked file by its INT8 version and returns a line about what that changes;
-    raises ModelError if that is too much."""
+    finish: Callable[[Path], Iterable[str]] = lambda path: ()
+    """Changes the checked file, for example to INT8, and returns a line about each change; raises
+    ModelError if one changes too much."""
 
     def export(self, model: keras.Model, path: Path, about: dict[str, Any], samples: str) -> str:
         """Write ``model`` to ``path`` and compare the file with it; returns a report.
@@ -54,8 +54,8 @@ class Export:
             f"ONNX against Keras on {samples}: largest difference {rounded:.1e}; with the rounding "
             f"of weights {self.difference(model, path):.1e}"
         )
-        if self.quantise:
-            report += f"\n{self.quantise(path)}"
+        for line in self.finish(path):
+            report += f"\n{line}"
         if path.stat().st_size > self.largest:
             raise ModelError(f"the file has {path.stat().st_size:,} bytes, above {self.largest:,}")
         self.open(path)

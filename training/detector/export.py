@@ -64,7 +64,7 @@ def _prepare(
         lambda model, path: difference(model, path, photos),
         lambda path: NanoDetector(path, threads=1),
         LARGEST,
-        (lambda path: _quantise(path, data, photos)) if options.int8 else None,
+        lambda path: [_quantise(path, data, photos)] if options.int8 else [],
     )
     return model, export, f"{len(photos)} photos"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from fastfer.errors import ModelError
 from training.common import checked_export
 from training.common.options import amount, finite, run_command
 from training.detector.photos import Floats
-from training.detector.tiles import Pixels
+from training.detector.tiles import MIRRORED, Pixels
 from training.refiner.crops import FILES, Crops
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checked_export.add_options(p, data="val.npz", name="refiner")
     add_score_options(p)
     p.add_argument("--int8", action="store_true", help="quantise: static QDQ, per channel")
+    p.add_argument(
+        "--mirror", action="store_true",
+        help="average the outputs for each crop and its mirror image, in the file",
+    )  # fmt: skip
     options = p.parse_args(arguments)
     return run_command(lambda: checked_export.run_export(options, lambda d: _prepare(options, d)))
 
@@ -68,7 +72,7 @@ def _prepare(
         lambda model, path: difference(model, path, crops),
         Refiner,
         LARGEST,
-        (lambda path: _quantise(path, Path(data), crops)) if options.int8 else None,
+        lambda path: _finish(path, Path(data), crops, options),
     )
     return model, export, f"{len(crops)} crops"
 
@@ -116,6 +120,76 @@ def _outputs(path: Path, crops: Pixels) -> Floats:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (values,) = session.run(None, {session.get_inputs()[0].name: as_inputs(crops)})
     return np.asarray(values)
+
+
+def _finish(path: Path, data: Path, crops: Pixels, options: argparse.Namespace) -> Iterator[str]:
+    """Apply ``--int8`` and ``--mirror`` to the file; yields a line about each."""
+    if options.int8:
+        yield _quantise(path, data, crops)
+    if options.mirror:
+        yield average_mirrored(path, crops)
+
+
+def average_mirrored(path: Path, crops: Pixels) -> str:
+    """Change the file so that it averages its outputs for each crop and its mirror image.
+
+    Raises:
+        ModelError: the changed file answers otherwise on ``crops``.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    from fastfer.detectors.nano_refiner import INPUT, OUTPUT, VALUES
+
+    plain = _outputs(path, crops)
+    swap = mirrored_outputs()
+    expected = (plain + _outputs(path, crops[:, :, ::-1]) @ swap) / 2
+    model = onnx.load(path)
+    nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in model.graph.node]
+    for node in nodes:
+        node.input[:] = ["both" if name == INPUT else name for name in node.input]
+        node.output[:] = ["of_both" if name == OUTPUT else name for name in node.output]
+    constants: dict[str, Any] = {
+        "last": np.array([-1]), "before_first": np.array([np.iinfo(np.int64).min]),
+        "columns": np.array([2]), "backwards": np.array([-1]),
+        "halves": np.array([2, -1, VALUES]), "first_axis": np.array([0]),
+        "swap": swap, "half": np.float32(0.5),
+    }  # fmt: skip
+    model.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in constants.items())
+    slice_inputs = [INPUT, "last", "before_first", "columns", "backwards"]
+    del model.graph.node[:]
+    model.graph.node.extend([
+        helper.make_node("Slice", slice_inputs, ["mirrored"]),
+        helper.make_node("Concat", [INPUT, "mirrored"], ["both"], axis=0),
+        *nodes,
+        helper.make_node("Reshape", ["of_both", "halves"], ["stacked"]),
+        helper.make_node("Split", ["stacked"], ["one", "two"], axis=0),
+        helper.make_node("Squeeze", ["one", "first_axis"], ["of_crops"]),
+        helper.make_node("Squeeze", ["two", "first_axis"], ["of_mirrored"]),
+        helper.make_node("MatMul", ["of_mirrored", "swap"], ["swapped"]),
+        helper.make_node("Add", ["of_crops", "swapped"], ["sum"]),
+        helper.make_node("Mul", ["sum", "half"], [OUTPUT]),
+    ])  # fmt: skip
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    worst = float(np.abs(_outputs(path, crops) - expected).max())
+    line = f"averaged with mirror images: largest difference {worst:.1e}"
+    if not worst <= checked_export.PARITY * max(1.0, float(np.abs(expected).max())):
+        raise ModelError(f"{line}, above {checked_export.PARITY:.0e}; nothing was written")
+    return line
+
+
+def mirrored_outputs() -> Floats:
+    """(15, 15): the outputs of a mirrored crop times this are those of the crop."""
+    from fastfer.detectors.nano_refiner import VALUES
+
+    swap = np.zeros((VALUES, VALUES), np.float32)
+    swap[[0, 2, 3, 4], [0, 2, 3, 4]] = 1
+    swap[1, 1] = -1
+    for own, other in enumerate(MIRRORED):
+        swap[5 + 2 * other, 5 + 2 * own] = -1
+        swap[6 + 2 * other, 6 + 2 * own] = 1
+    return swap
 
 
 def _quantise(path: Path, data: Path, crops: Pixels) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
+import pytest
 
 from fastfer.detectors import create_detector
 from fastfer.detectors.nano_refiner import SIZE
-from training.refiner import export
+from training.refiner import batches, crops, export
 from training.refiner.network import build
 
 
@@ -51,3 +53,25 @@ def test_int8_that_changes_the_outputs_is_refused(refiner_run, tmp_path, capsys,
     assert export.main([str(refiner_run), "--out", str(tmp_path / "a.onnx"), "--int8"]) == 4
     assert "INT8" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_mirrored_outputs_undo_the_mirror():
+    targets = np.random.default_rng(2).normal(size=(4, crops.WIDTH)).astype(np.float32)
+    values = np.concatenate([targets[:, :1], targets[:, crops.BOX], targets[:, crops.LANDMARKS]], 1)
+    mirrored = batches.mirror(targets)
+    swapped = np.concatenate(
+        [mirrored[:, :1], mirrored[:, crops.BOX], mirrored[:, crops.LANDMARKS]], 1
+    )
+    np.testing.assert_array_equal(swapped @ export.mirrored_outputs(), values)
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_file_that_averages_mirror_images_is_symmetric(refiner_run, tmp_path, int8):
+    path = tmp_path / "refiner.onnx"
+    words = ["--mirror", *["--int8"] * int8]
+    assert export.main([str(refiner_run), "--out", str(path), *words]) == 0
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    faces = np.random.default_rng(0).random((3, SIZE, SIZE, 1), np.float32)
+    one, other = (session.run(None, {"crops": f})[0] for f in (faces, faces[:, :, ::-1].copy()))
+    np.testing.assert_allclose(other @ export.mirrored_outputs(), one, atol=1e-4)
+    assert create_detector(f"nano:refiner={path}").name == "nano"
