@@ -159,8 +159,9 @@ class _CaptionPlacer:
         return [captions.get(i, self._none(i, style)) for i, style in enumerate(styles)]
 
     def _with_attributes(self, i: int, caption: Caption, taken: list[Rect]) -> Caption:
-        """``caption`` with a line for the attributes on the side away from the face, if all other
-        captions leave room there: a face never loses its emotion to them."""
+        """``caption`` with a line for the attributes on the side away from the face, or below the
+        face at the upper edge, if all other captions leave room there: a face never loses its
+        emotion to them."""
         face, box, label, style = self._faces[i], self._boxes[i], caption.label, caption.style
         words = attribute_words(face, self._lang)
         if not words or not caption.words or box.w < MIN_ATTRIBUTE_FACE:
@@ -177,17 +178,16 @@ class _CaptionPlacer:
         beside_left = label.x + label.w == box.x
         x = label.x + label.w - wide if right_aligned or beside_left else label.x
         x = min(max(0, x), self._size[0] - wide)
-        spots = [Rect(x, above - style.row, wide, style.row)] if outside else []
-        if not outside:
-            spots.append(Rect(x, below, wide, style.row))
+        spot = Rect(x, above - style.row if outside else below, wide, style.row)
+        if spot.y < 0:  # At the upper edge of the picture.
+            spot = spot._replace(y=box.y + box.h)
         others = [other for j, other in enumerate(self._boxes) if j != i]
-        for spot in spots:
-            inside = spot.overlap(box) > 0
-            if inside and below + style.row - box.y > _MAX_INSIDE * box.h:
-                continue
-            mine = [rect for rect in taken if rect not in (label, strip)]
-            if self._free(spot, EMPTY, [*others, *mine]):
-                return caption._replace(more=words, more_label=spot)
+        inside = spot.overlap(box) > 0
+        mine = [rect for rect in taken if rect not in (label, strip)]
+        if inside and below + style.row - box.y > _MAX_INSIDE * box.h:
+            return caption
+        if self._free(spot, EMPTY, [*others, *mine]):
+            return caption._replace(more=words, more_label=spot)
         return caption
 
     def _none(self, i: int, style: Style) -> Caption:

@@ -30,7 +30,7 @@ async def shared(name: str) -> Response:
 
 @router.get("/cards/{name}")
 async def card(name: str) -> Response:
-    if name not in ("expression", "nano"):
+    if name not in ("expression", "nano", "attributes"):
         raise HTTPException(404)
     return PlainTextResponse((CARDS / f"{name}.md").read_text(encoding="utf-8"))
 

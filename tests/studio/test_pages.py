@@ -18,6 +18,7 @@ pytest.importorskip("fastapi", reason="needs the extra studio")
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra test-studio")
 
+from fastfer.labels import AGE_GROUPS  # noqa: E402
 from tests.helpers.browser import open_browser, open_context, write_y4m  # noqa: E402
 from tests.helpers.clips import moving_face, portrait, write_video  # noqa: E402
 from tests.helpers.servers import RunningServer, run_server  # noqa: E402
@@ -109,6 +110,61 @@ def test_photo_and_its_downloads(page: Page, photo: Path) -> None:
     hidden = pixels(page, "#photo-canvas")
     assert 0.005 < (plain != hidden).any(axis=2).mean() < 0.2
     downloaded(page, "#photo-save")
+
+
+def test_attributes_of_a_photo_only_if_ticked(page: Page, photo: Path) -> None:
+    page.set_input_files("#photo-files", str(photo))
+    page.wait_for_selector("#photo-faces .face")
+    assert not page.is_checked("#photo-attributes")
+    assert page.locator(".looks").count() == 0
+    assert "attributes" not in json.loads(downloaded(page, "#photo-json"))["faces"][0]
+    plain = downloaded(page, "#photo-save")
+    page.check("#photo-attributes")
+    expect(page.locator("#photo-faces .looks")).to_contain_text("looks female", timeout=WAIT)
+    found = json.loads(downloaded(page, "#photo-json"))["faces"][0]["attributes"]
+    assert found["perceived_gender"] == "female"
+    assert found["age_group"] in AGE_GROUPS
+    assert downloaded(page, "#photo-save") != plain
+    page.select_option("#language", "vi")
+    expect(page.locator("#photo-faces .looks")).to_contain_text("trông như nữ", timeout=WAIT)
+    assert page.inner_text("label.attributes") == "Giới tính và tuổi cảm nhận"
+    page.uncheck("#photo-attributes")
+    expect(page.locator(".looks")).to_have_count(0, timeout=WAIT)
+
+
+def test_attributes_live_while_it_runs(page: Page) -> None:
+    page.click("#tab-live")
+    page.click("#live-start")
+    page.wait_for_selector("#live-faces .face")
+    assert page.locator("#live-faces .looks").count() == 0
+    page.check("#live-attributes")
+    page.wait_for_selector("#live-faces .looks")
+    page.uncheck("#live-attributes")
+    expect(page.locator("#live-faces .looks")).to_have_count(0, timeout=WAIT)
+    page.click("#live-stop")
+    page.wait_for_selector("#live-start")
+
+
+def test_attributes_of_a_clip_and_its_downloads(page: Page, clip: Path) -> None:
+    page.click("#tab-video")
+    page.check("#video-attributes")
+    page.set_input_files(".clip-file", str(clip))
+    page.wait_for_selector(".clip-remove")
+    assert page.locator(".ff-look").all_inner_texts()[0] in ("female", "male")
+    rows = downloaded(page, "button:has-text('rows.jsonl')").splitlines()
+    assert all("age_group" in face["attributes"] for r in rows for face in json.loads(r)["faces"])
+    table = io.StringIO(downloaded(page, "button:has-text('faces.csv')").decode("utf-8-sig"))
+    assert {row["age_group"] for row in csv.DictReader(table)} <= set(AGE_GROUPS)
+    if page.locator("button:has-text('faces.parquet')").count():
+        pq = pytest.importorskip("pyarrow.parquet")
+        data = downloaded(page, "button:has-text('faces.parquet')")
+        assert {"perceived_gender", "age_group"} <= set(
+            pq.read_table(io.BytesIO(data)).column_names
+        )
+    report = downloaded(page, "button:has-text('report.html')")
+    assert b"<th>perceived age</th>" in report
+    page.click(".clip-remove")
+    page.wait_for_selector(".clip-remove", state="detached")
 
 
 def test_gallery_with_filter(page: Page, photo: Path, tmp_path: Path) -> None:

@@ -67,8 +67,10 @@ export async function request(path, options = {}) {
   }
 }
 
+// Options that are not set are left out, except attributes: none is other than the server's default.
 export function query(values) {
-  const given = Object.entries(values).filter(([, value]) => value !== "" && value !== false);
+  const given = Object.entries(values)
+    .filter(([key, value]) => key === "attributes" || (value !== "" && value !== false));
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
@@ -106,6 +108,9 @@ export function upload(path, blob, onProgress, signal) {
     http.send(blob);
   });
 }
+
+// What a box for attributes asks for.
+export const attributesOf = (box) => (box.checked ? "gender,age" : "");
 
 export function save(blob, name) {
   const link = document.createElement("a");

@@ -1,8 +1,8 @@
 // Faces on a canvas, and as bars beside it.
 
-import { EMOTIONS, nameOf, text } from "./i18n.js";
+import { EMOTIONS, language, nameOf, text } from "./i18n.js";
 
-const { COLORS, element } = globalThis.fastferTimeline;
+const { COLORS, element, looks, WORDS } = globalThis.fastferTimeline;
 const GRAY = "#9a958f";
 
 export const colorOf = (face) => (face.emotion ? COLORS[face.emotion] : GRAY);
@@ -57,6 +57,8 @@ export function boxes(context, faces) {
   const { width, height } = context.canvas;
   const scale = Math.max(width, height);
   context.lineWidth = Math.max(2, scale / 300);
+  const taken = [];
+  const lines = [];
   faces.forEach((face, index) => {
     const [x, y, w, h] = face.box;
     const color = colorOf(face);
@@ -77,7 +79,40 @@ export function boxes(context, faces) {
     context.fillStyle = inkOn(color);
     context.textBaseline = "middle";
     context.fillText(label, left + size * 0.35, top + size * 0.74);
+    taken.push([left, top, long, size * 1.4]);
+    lines.push([face, looks(face.attributes, language()).join(", "), left, top, size, top < y]);
   });
+  for (const [face, words, left, top, size, above] of lines) {
+    if (!words || face.box[2] < scale / 16) continue;
+    context.font = `600 ${size}px system-ui, sans-serif`;
+    const long = context.measureText(words).width + size * 0.7;
+    const area = [Math.min(left, Math.max(0, width - long)), top + size * (above ? -1.4 : 1.4), long, size * 1.4];
+    const others = faces.filter((other) => other !== face).map((other) => other.box);
+    if (area[1] < 0) area[1] = face.box[1] + face.box[3]; // No room above: below the face.
+    if (area[1] + area[3] > height || [...others, ...taken].some((a) => meet(a, area))) continue;
+    taken.push(area);
+    context.fillStyle = "#161a1c";
+    context.fillRect(...area);
+    context.fillStyle = "#fff";
+    context.fillText(words, area[0] + size * 0.35, area[1] + size * 0.74);
+  }
+}
+
+// Whether two rectangles share more than an edge.
+function meet([ax, ay, aw, ah], [bx, by, bw, bh]) {
+  return Math.min(ax + aw, bx + bw) - Math.max(ax, bx) > 0.5 && Math.min(ay + ah, by + bh) - Math.max(ay, by) > 0.5;
+}
+
+// How a face looks, with probabilities; empty if that was not asked for.
+function looksOf({ attributes }) {
+  if (!attributes) return "";
+  const words = WORDS[language()];
+  const { gender, perceived_gender: name, age, age_group: group } = attributes;
+  const percent = (share) => `(${Math.round(share * 100)} %)`;
+  const found = [];
+  if (name) found.push(`${words[name]} ${percent(gender[name])}`);
+  if (group) found.push(`${words.years.replace("{age}", group)} ${percent(age[group])}`);
+  return text("looks", { what: found.join(", ") });
 }
 
 export function bars(probabilities) {
@@ -100,6 +135,8 @@ export function card(face, index) {
   if (face.uncertain) notes.push(text("uncertain"));
   node.append(element("h3", { text: `${text("face", { n: number })}: ${state}` }),
     ...bars(face.probabilities), element("p", { text: notes.join(", ") }));
+  const look = looksOf(face);
+  if (look) node.append(element("p", { className: "looks", text: look }));
   return node;
 }
 

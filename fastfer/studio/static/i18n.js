@@ -22,6 +22,7 @@ const TEXTS = {
     timeline: "People over time: click a moment to jump there", moments: "Best moments",
     people: "People", downloads: "Download", remove: "Remove", person: "Person {n}",
     model: "Network {n}", detector: "Detector", agree: "Both see the same emotion in {same} of {n} faces.",
+    attributes: "Perceived gender and age", looks: "looks {what}", attributeCard: "gender and age",
     seconds: "{s} s", failed: "Failed: {reason}", playHint: "The browser cannot play the annotated copy; this is the original.",
     aboutTitle: "What this shows, and what not",
     aboutText: [
@@ -29,6 +30,7 @@ const TEXTS = {
       "Do not use it to make decisions about people. In the European Union, emotion recognition at work and in education is prohibited (AI Act, Article 5).",
       "About seven of ten faces are labelled as in FER-2013, eight of ten in press photos. Fear is found least. Faces below 20 pixels, turned by more than 45 degrees, covered or blurred are often missed or wrong.",
       "Old people, children and people with darker skin are under-represented in the training data.",
+      "Perceived gender and age, if you tick the box, are how a face looks to strangers, not who a person is; children and old people are often wrong. fastfer never names a race.",
       "Pictures and frames go from this page to the server that it came from, and nowhere else. Photos and webcam frames are never written to a disk; clips and their results are removed after a while, or at once with Remove.",
     ],
     aboutCards: "Model cards", expressionCard: "expression network", detectorCard: "face detector",
@@ -55,6 +57,7 @@ const TEXTS = {
     timeline: "Mọi người theo thời gian: bấm để nhảy tới", moments: "Khoảnh khắc rõ nhất",
     people: "Người", downloads: "Tải về", remove: "Xóa", person: "Người {n}",
     model: "Mạng {n}", detector: "Bộ dò", agree: "Cả hai thấy cùng cảm xúc ở {same}/{n} khuôn mặt.",
+    attributes: "Giới tính và tuổi cảm nhận", looks: "trông như {what}", attributeCard: "giới tính và tuổi",
     seconds: "{s} giây", failed: "Lỗi: {reason}", playHint: "Trình duyệt không phát được bản chú thích; đây là bản gốc.",
     aboutTitle: "Điều trang này cho thấy, và không cho thấy",
     aboutText: [
@@ -62,6 +65,7 @@ const TEXTS = {
       "Đừng dùng nó để quyết định về con người. Ở Liên minh châu Âu, nhận dạng cảm xúc tại nơi làm việc và trong giáo dục bị cấm (AI Act, Điều 5).",
       "Khoảng bảy trên mười khuôn mặt được gán nhãn như FER-2013, tám trên mười với ảnh báo chí. Sợ hãi khó nhận ra nhất. Khuôn mặt nhỏ hơn 20 điểm ảnh, quay quá 45 độ, bị che hay mờ thường bị bỏ sót hoặc sai.",
       "Người già, trẻ em và người da sẫm màu ít có trong dữ liệu huấn luyện.",
+      "Giới tính và tuổi cảm nhận, nếu bạn đánh dấu ô, là khuôn mặt trông thế nào với người lạ, không phải người đó là ai; trẻ em và người già hay bị sai. fastfer không bao giờ nêu chủng tộc.",
       "Ảnh và khung hình chỉ đi từ trang này tới máy chủ của nó, không đi đâu khác. Ảnh và khung hình webcam không bao giờ ghi xuống đĩa; video và kết quả bị xóa sau một thời gian, hoặc xóa ngay bằng nút Xóa.",
     ],
     aboutCards: "Thẻ mô hình", expressionCard: "mạng biểu cảm", detectorCard: "bộ dò khuôn mặt",

@@ -1,5 +1,6 @@
 // The tab Live: webcam frames over a WebSocket, results drawn over the picture.
 
+import { attributesOf, query } from "./api.js";
 import { boxes, cards, COLORS, hide, legend } from "./draw.js";
 import { EMOTIONS, onLanguage, text } from "./i18n.js";
 
@@ -40,13 +41,18 @@ async function start() {
   faces = history = [];
   times = [];
   waited = [];
-  sent = new Map();
   canvas.width = encoder.width = video.videoWidth;
   canvas.height = encoder.height = video.videoHeight;
+  connect();
+  requestAnimationFrame(tick);
+}
+
+function connect() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  socket = new WebSocket(`${scheme}://${location.host}/v1/stream`);
+  const options = query({ attributes: attributesOf(get("attributes")) });
+  sent = new Map();
+  socket = new WebSocket(`${scheme}://${location.host}/v1/stream${options}`);
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => requestAnimationFrame(tick);
   socket.onmessage = receive;
   socket.onclose = (event) => {
     if (stream) {
@@ -54,6 +60,14 @@ async function start() {
       say(text("noStream", { reason: event.reason || event.code }), true);
     }
   };
+}
+
+// The same frames with other options.
+function reconnect() {
+  if (!socket) return;
+  socket.onclose = socket.onmessage = null;
+  socket.close();
+  connect();
 }
 
 function stop() {
@@ -152,6 +166,7 @@ function timeline(now) {
 export function setup() {
   get("start").addEventListener("click", start);
   get("stop").addEventListener("click", stop);
+  get("attributes").addEventListener("change", reconnect);
   onLanguage(() => {
     legend(get("legend"));
     if (faces.length) cards(get("faces"), faces);

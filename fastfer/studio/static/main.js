@@ -47,7 +47,8 @@ function about() {
   document.getElementById("about").replaceChildren(
     element("h1", { text: text("aboutTitle") }), list,
     element("h2", { text: text("aboutCards") }),
-    element("p", {}, link("cards/expression", text("expressionCard")), ", ", link("cards/nano", text("detectorCard"))),
+    element("p", {}, link("cards/expression", text("expressionCard")), ", ", link("cards/nano", text("detectorCard")),
+      ", ", link("cards/attributes", text("attributeCard"))),
     element("p", {}, text("licence"), " ", link("/docs", "/docs"), ". ", text("version", { v: version })));
 }
 
@@ -81,6 +82,11 @@ choice.value = remembered("language") ?? (navigator.language.startsWith("vi") ? 
 setLanguage(choice.value);
 select(tabs[0]);
 await login();
-version = (await (await request("/v1/info")).json()).version;  // Asks for the token if needed.
+const info = await (await request("/v1/info")).json();  // Asks for the token if needed.
+version = info.version;
+for (const label of document.querySelectorAll(".attributes")) {
+  label.hidden = !info.attributes.length;  // A package may be built without them.
+  label.querySelector("input").checked = info.default_attributes.length > 0;
+}
 about();
 root.dataset.ready = "true";

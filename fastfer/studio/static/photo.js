@@ -1,6 +1,6 @@
 // The tab Photo: one photo, or a gallery of many.
 
-import { analyze, annotate, save } from "./api.js";
+import { analyze, annotate, attributesOf, save } from "./api.js";
 import { boxes, cards, element, enlarged, hide } from "./draw.js";
 import { EMOTIONS, language, nameOf, onLanguage, text } from "./i18n.js";
 
@@ -13,7 +13,7 @@ let filter = null;
 let stream = null;
 let run = 0;
 
-const options = () => ({ head: get("head").value });
+const options = () => ({ head: get("head").value, attributes: attributesOf(get("attributes")) });
 const hiding = () => get("blur").value || (get("pixelate").checked ? "faces" : "");
 
 function say(message, error = false) {
@@ -192,7 +192,9 @@ export function setup() {
   get("webcam").addEventListener("click", () => (stream ? closeCamera() : openCamera()));
   get("shoot").addEventListener("click", shoot);
   for (const id of ["blur", "pixelate"]) get(id).addEventListener("change", () => current && show(current));
-  get("head").addEventListener("change", () => photos.length && analyzeAll([...photos]));
+  for (const id of ["head", "attributes"]) {
+    get(id).addEventListener("change", () => photos.length && analyzeAll([...photos]));
+  }
   get("save").addEventListener("click", async () => {
     const blob = await annotate(current.blob, { lang: language(), blur: hiding(),
       pixelate: get("pixelate").checked, ...options() });

@@ -1,6 +1,6 @@
 // The tab Video: clips as jobs, with people over time beside the player.
 
-import { query, request, save, upload } from "./api.js";
+import { attributesOf, query, request, save, upload } from "./api.js";
 import { element } from "./draw.js";
 import { language, NAMES, onLanguage, text } from "./i18n.js";
 import { setupDrop } from "./photo.js";
@@ -51,7 +51,7 @@ class Clip {
     this.file = file;
     this.node.replaceChildren(element("h2", { text: file.name }), bar, note, cancel);
     const options = { name: file.name, lang: language(), blur: get("video-blur").value,
-      pixelate: get("video-pixelate").checked };
+      pixelate: get("video-pixelate").checked, attributes: attributesOf(get("video-attributes")) };
     try {
       let state = await upload(`/v1/video${query(options)}`, file, (share) => {
         bar.value = share * 0.2;
