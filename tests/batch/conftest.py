@@ -12,7 +12,7 @@ from tests.helpers.clips import moving_face, write_video
 from tests.helpers.onnx_models import write_model
 
 DETECTOR = '''
-import os, signal, time
+import os, signal, threading
 import numpy as np
 import fastfer
 
@@ -29,7 +29,7 @@ class Moody:
         if width == 102:
             os.kill(os.getpid(), signal.SIGKILL)
         if width == 103:
-            time.sleep(3600)
+            threading.Event().wait()  # never set
         if width == 104:
             raise RuntimeError("a fault of the detector")
         box = np.array([[4, 4, 40, 40]], np.float32)

@@ -134,7 +134,7 @@ def test_photos_that_end_their_worker(tmp_path: Path, engine: dict[str, Any]) ->
 def test_a_photo_that_hangs_is_given_up(tmp_path: Path, engine: dict[str, Any]) -> None:
     photo(tmp_path / "in" / "good.jpg")
     photo(tmp_path / "in" / "hangs.jpg", 103)
-    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=1, timeout=4.0)
+    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=1, timeout=6.0)
     assert summary.errors == {"timeout": 1}
     assert summary.counts["faces"] == 1
 
