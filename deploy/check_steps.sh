@@ -1,31 +1,48 @@
 #!/usr/bin/env bash
-# Runs the steps of the Dockerfile in fresh virtual environments, where no container engine is at
-# hand: build, install, size, start as a server, health check, one request, stop.
+# Runs the steps of the Dockerfile where no container engine is at hand: build and install with a
+# Python 3.11, size, start as a server, health check, one request, stop.
+#
+# With a folder as argument, the server runs in a copy of it under chroot (needs root). The folder
+# holds what the last stage starts from: Debian 12's packages python3.11-minimal,
+# libpython3.11-stdlib, libstdc++6, ca-certificates, tzdata, netbase and what these need.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
+base=${1:-}
 work=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 unset PYTHONPATH
+chmod 755 "$work"
 
 # What .dockerignore lets into the build.
 mkdir "$work/src"
 (cd "$root" && tar --exclude=__pycache__ --exclude='*.so' -c cext deploy fastfer LICENSE MANIFEST.in README.md \
   pyproject.toml setup.py) | tar -x -C "$work/src"
-python3 -m venv "$work/build" && . "$work/build/bin/activate"
+python3.11 -m venv "$work/build" && . "$work/build/bin/activate"
 (cd "$work/src" && sh deploy/build.sh "$work/wheels")
+opt=$work/image/opt/fastfer
+mkdir -p "$opt"
+sh "$work/src/deploy/install.sh" "$work/wheels" "$opt"
+echo "fastfer and its dependencies: $(du -sm --apparent-size "$opt" | cut -f1) MB"
 deactivate
 
-python3 -m venv "$work/venv" && . "$work/venv/bin/activate"
-sh "$work/src/deploy/install.sh" "$work/wheels"
-echo "installed: $(du -sm "$work/venv" | cut -f1) MB"
-
 export FASTFER_TOKEN=a-token-of-thirty-two-characters FASTFER_OFFLINE=1 FASTFER_PORT=18765
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$opt
+run=(python3.11)
+if [ -n "$base" ]; then
+    echo "base: $(du -sm --apparent-size "$base" | cut -f1) MB"
+    cp -a "$base/." "$work/image"
+    echo "image: $(du -sm --apparent-size "$work/image" | cut -f1) MB"
+    mkdir -p -m 1777 "$work/image/tmp"
+    PYTHONPATH=/opt/fastfer
+    run=(chroot --userspec=65532:65532 "$work/image" /usr/bin/python3.11)
+fi
 cd "$work"
-fastfer serve --host 0.0.0.0 --port "$FASTFER_PORT" & server=$!
-for _ in $(seq 100); do python "$work/src/deploy/healthcheck.py" && break; sleep 0.2; done
-python "$work/src/deploy/healthcheck.py"
-python - "$root/docs/assets/photo.jpg" <<'PYTHON'
+"${run[@]}" -m fastfer serve --host 0.0.0.0 --port "$FASTFER_PORT" & server=$!
+check() { env -u PYTHONPATH python3.11 "$work/src/deploy/healthcheck.py"; }
+for _ in $(seq 300); do check && break; sleep 0.2; done
+check
+env -u PYTHONPATH python3.11 - "$root/docs/assets/photo.jpg" <<'PYTHON'
 import json, os, sys, urllib.request
 request = urllib.request.Request(
     f"http://127.0.0.1:{os.environ['FASTFER_PORT']}/v1/analyze",
