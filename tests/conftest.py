@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Appended, so that an installed fastfer is tested rather than the source tree.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -18,6 +19,10 @@ from fastfer.kernels import backend
 # Under nohup SIGINT is ignored, also in child processes; tests of interrupts need it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test depends on the time that it takes.
+settings.register_profile("fastfer", deadline=None)
+settings.load_profile("fastfer")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

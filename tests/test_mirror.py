@@ -21,6 +21,7 @@ WITHOUT_TESTS = {
     "fastfer/io/picture_formats/png.py": "tests/io/test_image_headers.py",
     "fastfer/io/picture_formats/tiff.py": "tests/io/test_image_headers.py",
     "fastfer/io/picture_formats/webp.py": "tests/io/test_image_headers.py",
+    "fastfer/io/video_process.py": "tests/io/test_isolated_video.py",
     "fastfer/outputs/parquet_schema.py": "tests/batch",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""

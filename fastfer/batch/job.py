@@ -112,6 +112,7 @@ def run(
     engine: Mapping[str, Any] | None = None,
     video: VideoOptions | None = None,
     limits: FileLimits = DEFAULT_LIMITS,
+    isolate: bool = True,
     options: JobOptions | None = None,
     progress: Progress | None = None,
 ) -> Summary:
@@ -130,6 +131,7 @@ def run(
         engine: arguments of :class:`fastfer.Engine`, except ``threads``.
         video: how much work to skip in videos.
         limits: what one file may cost.
+        isolate: decode videos in processes of their own, except on Windows.
         options: how the job runs.
         progress: is told what happens.
 
@@ -141,7 +143,7 @@ def run(
         ModelError: the models cannot be loaded.
     """
     options = options or JobOptions()
-    setup = Setup(out, dict(engine or {}), limits, video, options.exact, options.segment)
+    setup = Setup(out, dict(engine or {}), limits, video, options.exact, options.segment, isolate)
     return Job(sources, lists, setup, options, progress or Progress()).run()
 
 

@@ -84,11 +84,13 @@ def plan(unit: Unit, setup: Setup) -> Plan | None:
     Raises:
         FastferError: it cannot be opened.
     """
+    from fastfer.io.isolated_video import IsolatedVideo
     from fastfer.io.video_files import VideoFile
 
     if not setup.segment or unit.member is not None or scheme(unit.path):
         return None
-    video = VideoFile(unit.path, limits=setup.limits)
+    opened = IsolatedVideo if setup.isolates(unit.path) else VideoFile
+    video = opened(unit.path, limits=setup.limits)
     try:
         seconds = (video.count or 0) / video.fps
     finally:

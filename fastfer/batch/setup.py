@@ -31,6 +31,15 @@ class Setup:
     """See :class:`~fastfer.batch.photos.PhotoAnalyzer`."""
     segment: float = SEGMENT
     """Seconds of the segments of long videos; 0 analyses each video in one piece."""
+    isolate: bool = True
+    """Whether videos are decoded in processes of their own, where the system has them."""
+
+    def isolates(self, path: str) -> bool:
+        """Whether the video at ``path`` is decoded in a process of its own: URLs are not."""
+        from fastfer.io.addresses import scheme
+        from fastfer.io.isolated_video import AVAILABLE
+
+        return self.isolate and AVAILABLE and not scheme(path)
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

@@ -198,7 +198,15 @@ class TaskRunner(Runner):
         from fastfer.pipeline.stream import stream
 
         begin = time.perf_counter()
-        with unit.as_file() as path, stream(path, engine=self._engine) as results:
+        with (
+            unit.as_file() as path,
+            stream(
+                path,
+                engine=self._engine,
+                limits=self._setup.limits,
+                isolate=self._setup.isolates(path),
+            ) as results,
+        ):
             measured = sum(1 for _ in islice(results, limit))
             return results.source.count, measured, time.perf_counter() - begin
 

@@ -45,7 +45,12 @@ class VideoReader:
         setup = self.setup
         last = time.monotonic()
         with stream(
-            path, engine=self.engine, options=setup.video, clip=clip, limits=setup.limits
+            path,
+            engine=self.engine,
+            options=setup.video,
+            clip=clip,
+            limits=setup.limits,
+            isolate=setup.isolates(path),
         ) as results:
             for result in results:
                 yield replace(result, source=unit.source)

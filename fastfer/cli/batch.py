@@ -60,7 +60,7 @@ def make_parser(prog: str = "fastfer batch") -> argparse.ArgumentParser:
         help="analyse part I of N only: each photo and video belongs to one part",
     )
     arguments.add_engine_options(parser, threads=False)
-    add_limit_options(parser)
+    add_limit_options(parser, "videos", isolate=True)
     video = parser.add_argument_group("videos")
     video.add_argument(
         "--detect-every", type=interval, default="auto", metavar="N",
@@ -171,6 +171,7 @@ def _run(args: argparse.Namespace) -> int:
                     engine=engine,
                     video=_video_options(args),
                     limits=limits,
+                    isolate=args.isolate,
                     options=options,
                     progress=progress.receiver,
                 )

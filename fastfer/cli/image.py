@@ -95,7 +95,7 @@ def make_parser(prog: str = "fastfer image") -> argparse.ArgumentParser:
         metavar="K",
         help="emotions per face in the table (default: 1)",
     )
-    add_limit_options(parser, isolate=False)
+    add_limit_options(parser, "pictures", isolate=False)
     add_privacy_options(parser)
     return parser
 

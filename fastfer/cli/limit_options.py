@@ -9,9 +9,14 @@ from fastfer.cli.arguments import integer, positive
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
 
-def add_limit_options(parser: argparse.ArgumentParser, *, isolate: bool | None = None) -> None:
-    """Add the options of :func:`make_limits` in a group of their own, and ``--isolate`` with the
-    default ``isolate`` unless that is ``None``."""
+def add_limit_options(parser: argparse.ArgumentParser, isolated: str, *, isolate: bool) -> None:
+    """Add the options of :func:`make_limits` in a group of their own, and ``--isolate``.
+
+    Args:
+        parser: of a command.
+        isolated: what ``--isolate`` decodes in processes of their own, such as ``pictures``.
+        isolate: its default.
+    """
     group: Any = parser.add_argument_group("limits of one file")
     default = DEFAULT_LIMITS
     group.add_argument(
@@ -40,24 +45,24 @@ def add_limit_options(parser: argparse.ArgumentParser, *, isolate: bool | None =
         type=integer(1),
         default=default.memory,
         metavar="BYTES",
-        help=f"refuse pictures whose decoding takes more memory (default: {default.memory:,})",
+        help="refuse pictures whose decoding takes more memory, and grant a decoder process of "
+        f"videos no more (default: {default.memory:,})",
     )
     group.add_argument(
         "--max-seconds",
         type=positive,
         default=default.seconds,
         metavar="S",
-        help="stop decoding a picture after this time, where it is decoded in a process of its own "
-        f"(default: {default.seconds:g})",
+        help="stop decoding a picture or a frame after this time, where it is decoded in a process "
+        f"of its own (default: {default.seconds:g})",
     )
-    if isolate is not None:
-        group.add_argument(
-            "--isolate",
-            action=argparse.BooleanOptionalAction,
-            default=isolate,
-            help="decode pictures in processes of their own, so that one that crashes or stops its "
-            f"decoder costs an error, not the run (default: {'on' if isolate else 'off'})",
-        )
+    group.add_argument(
+        "--isolate",
+        action=argparse.BooleanOptionalAction,
+        default=isolate,
+        help=f"decode {isolated} in processes of their own, so that one that crashes or stops its "
+        f"decoder costs an error, not the run (default: {'on' if isolate else 'off'})",
+    )
 
 
 def make_limits(args: argparse.Namespace) -> FileLimits:

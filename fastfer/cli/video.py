@@ -53,7 +53,7 @@ def make_parser(prog: str = "fastfer video") -> argparse.ArgumentParser:
     _add_tracking_options(parser)
     _add_output_options(parser)
     add_privacy_options(parser)
-    add_limit_options(parser)
+    add_limit_options(parser, "files", isolate=False)
     return parser
 
 

@@ -129,7 +129,7 @@ def open_input(args: argparse.Namespace) -> FrameSource:
     camera = CameraOptions(args.backend, args.size, args.fps, args.stall, args.give_up, args.fourcc)
     clip = ClipOptions(args.start, args.end, args.every, args.hwaccel, args.raw)
     which = args.source if args.camera is None else args.camera
-    return open_source(which, camera, clip, make_limits(args))
+    return open_source(which, camera, clip, make_limits(args), isolate=args.isolate)
 
 
 def seconds(text: str) -> float:

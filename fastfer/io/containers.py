@@ -56,6 +56,7 @@ def open_file(
     format: str | None = None,
     options: Mapping[str, str] | None = None,
     hwaccel: HWAccel | None = None,
+    file: BinaryIO | None = None,
 ) -> InputContainer:
     """Open a local file, or with ``-`` the standard input.
 
@@ -64,14 +65,14 @@ def open_file(
         format: demuxer; by default found by the content.
         options: of the demuxer.
         hwaccel: of :func:`hardware`.
+        file: ``path``, already opened by :func:`open_binary`.
 
     Raises:
-        InputError: missing, empty, or in no format of :data:`FORMATS`.
+        InputError: missing, empty, or in no format of :data:`FORMATS`; code ``too_much_memory``, if
+            the system grants too little.
     """
-    if path == "-":
-        file: BinaryIO = open(0, "rb", closefd=False)  # noqa: SIM115 - closed by its owner.
-    else:
-        file = _opened(path)
+    if file is None:
+        file = open_binary(path)
     limits = {"protocol_whitelist": "none"}
     if format is None:
         limits["format_whitelist"] = FORMATS
@@ -84,6 +85,9 @@ def open_file(
             hwaccel=hwaccel,
             metadata_errors="replace",
         )
+    except MemoryError:
+        file.close()
+        raise too_much_memory(path) from None
     except (av.FFmpegError, ValueError):
         file.close()
         raise InputError(
@@ -152,6 +156,15 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
+def too_much_memory(name: str) -> InputError:
+    """The error of a video for which memory is too short."""
+    return InputError(
+        f"{name}: decoding takes more memory than this process may have; if you trust the file, "
+        "raise the limit with --max-memory",
+        code="too_much_memory",
+    )
+
+
 def hardware(device: str | None) -> HWAccel | None:
     """A hardware decoder, which leaves to software what it cannot decode.
 
@@ -196,7 +209,14 @@ class _Named:
             self.tell = file.tell
 
 
-def _opened(path: str) -> BinaryIO:
+def open_binary(path: str) -> BinaryIO:
+    """Open a local file, or with ``-`` the standard input.
+
+    Raises:
+        InputError: missing, empty, or not readable.
+    """
+    if path == "-":
+        return open(0, "rb", closefd=False)
     file = Path(path)
     try:
         if not file.exists():

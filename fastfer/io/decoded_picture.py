@@ -7,6 +7,7 @@ the range of its values and the orientation of the picture.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -18,6 +19,7 @@ from av.video.frame import VideoFrame as AvFrame
 from av.video.reformatter import VideoReformatter
 
 from fastfer.io.frame_source import Frame, Plane
+from fastfer.io.stored_frame import StoredFrame
 
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
 _LUMA: Final = re.compile(
@@ -69,6 +71,23 @@ class Geometry:
         known = pixel_aspect is not None and _ASPECTS[0] <= pixel_aspect <= _ASPECTS[1]
         return cls(orientation, pixel_aspect if known and pixel_aspect else Fraction(1))
 
+    def values(self) -> tuple[bool, bool, bool, int, int]:
+        """Plain values for :meth:`from_values`."""
+        turn, aspect = self.orientation, self.pixel_aspect
+        return turn.transpose, turn.mirror, turn.flip, aspect.numerator, aspect.denominator
+
+    @classmethod
+    def from_values(cls, values: Sequence[Any]) -> Geometry:
+        """What :meth:`values` describes.
+
+        Raises:
+            ValueError: nothing that it returns.
+        """
+        *turns, numerator, denominator = map(int, values)
+        if len(turns) != 3 or denominator <= 0:
+            raise ValueError(values)
+        return cls.of(Orientation(*map(bool, turns)), Fraction(numerator, denominator))
+
     def apply(self, image: Frame) -> Frame:
         """``image`` upright and in square pixels; no axis is reduced."""
         height, width = image.shape[:2]
@@ -94,7 +113,7 @@ class DecodedPicture:
     plane: Plane
     """The luma as it was decoded, upright, in square pixels."""
 
-    def __init__(self, frame: AvFrame, geometry: Geometry) -> None:
+    def __init__(self, frame: AvFrame | StoredFrame, geometry: Geometry) -> None:
         """Take ``frame`` of the decoder, whose buffers are kept."""
         self._geometry = geometry
         self._frame = frame
@@ -102,7 +121,7 @@ class DecodedPicture:
         self._gray: Frame | None = None
         luma = _luma(frame)
         if luma is None:
-            self._image = geometry.apply(_bgr(frame))
+            self._image = geometry.apply(stored_bgr(frame))
             luma = Plane(np.asarray(cv2.cvtColor(self._image, cv2.COLOR_BGR2GRAY)))
         elif geometry != _UPRIGHT:
             luma = luma._replace(pixels=geometry.apply(luma.pixels))
@@ -125,7 +144,7 @@ class DecodedPicture:
     def image(self) -> Frame:
         """(H, W, 3) BGR, upright, in square pixels; converted when it is first read."""
         if self._image is None:
-            self._image = self._geometry.apply(_bgr(self._frame))
+            self._image = self._geometry.apply(stored_bgr(self._frame))
         return self._image
 
     @property
@@ -140,7 +159,7 @@ _UPRIGHT: Final = Geometry()
 
 
 @cache
-def _layout(name: str) -> tuple[int, bool, bool] | None:
+def luma_layout(name: str) -> tuple[int, bool, bool] | None:
     """Bits of the luma of a pixel format, whether they are the high ones of a word, and whether the
     format has full range; ``None`` if its first plane is not luma."""
     known = _LUMA.fullmatch(name)
@@ -150,9 +169,9 @@ def _layout(name: str) -> tuple[int, bool, bool] | None:
     return bits, bool(known["high"]), bool(known["full"]) or name.startswith("gray")
 
 
-def _luma(frame: AvFrame) -> Plane | None:
+def _luma(frame: AvFrame | StoredFrame) -> Plane | None:
     """The luma at the stored resolution in 8 bits; ``None`` if no plane holds it."""
-    layout = _layout(frame.format.name)
+    layout = luma_layout(frame.format.name)
     if layout is None:
         return None
     bits, high, full = layout
@@ -177,8 +196,10 @@ _LIMITED: Final = (255 / 219, -16 * 255 / 219)
 """Scale and bias of luma from 16, black, to 235, white."""
 
 
-def _bgr(frame: AvFrame) -> Frame:
+def stored_bgr(frame: AvFrame | StoredFrame) -> Frame:
     """(H, W, 3) BGR at the stored resolution."""
+    if isinstance(frame, StoredFrame):
+        frame = frame.restored()
     # One thread: more of them cost more than they save at usual sizes.
     converted = VideoReformatter().reformat(frame, format="bgr24", threads=1)
     return np.asarray(converted.to_ndarray(), np.uint8)

@@ -19,11 +19,11 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from fastfer.errors import CODES, InputError
+from fastfer.io import decoder_process
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     Frame = NDArray[np.uint8]
 
 _Pipe: TypeAlias = IO[bytes]
-
-GRACE: Final = 5.0
-"""Seconds after its deadline when a decoder process ends by itself, if its parent is gone."""
-_STARTING: Final = 30.0
-"""Seconds that a new process may take to start, on top of the time of its first picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +132,12 @@ class _Process:
     def __init__(self, limits: FileLimits) -> None:
         self._limits = limits
         self._fresh = True
-        root = str(Path(__file__).parents[2])
-        environment = os.environ | {
-            "OPENCV_IO_MAX_IMAGE_PIXELS": str(limits.pixels),
-            "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-            # Threads that decoding does not use would only take address space.
-            "OPENBLAS_NUM_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, json.dumps(asdict(limits))],
+        self._process = decoder_process.start(
+            __name__,
+            [json.dumps(asdict(limits))],
+            limits,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=None if os.environ.get("FASTFER_DEBUG") else subprocess.DEVNULL,
-            env=environment,
         )
 
     def alive(self) -> bool:
@@ -175,7 +162,7 @@ class _Process:
             late.set()
             self._process.kill()
 
-        watchdog = threading.Timer(seconds + (_STARTING if self._fresh else 0), stop)
+        watchdog = threading.Timer(seconds + (decoder_process.STARTING if self._fresh else 0), stop)
         watchdog.daemon = True
         watchdog.start()
         self._fresh = False
@@ -189,9 +176,10 @@ class _Process:
                     "file, raise the limit with --max-seconds",
                     code="too_slow",
                 ) from None
+            ending = decoder_process.ending(self._process.returncode)
             raise InputError(
-                f"{image.name}: {image.header.format} that ends its decoder "
-                f"({_ending(self._process.returncode)}); the file is damaged or hostile",
+                f"{image.name}: {image.header.format} that ends its decoder ({ending}); the file "
+                "is damaged or hostile",
                 code="decoder_crashed",
             ) from None
         finally:
@@ -244,13 +232,6 @@ def _line(source: _Pipe) -> bytes:
     return line
 
 
-def _ending(code: int | None) -> str:
-    if code is not None and code < 0:
-        with suppress(ValueError):
-            return signal.Signals(-code).name
-    return f"exit code {code}"
-
-
 # --- The child process ---------------------------------------------------------------------------
 
 
@@ -262,18 +243,18 @@ def _serve(limits: FileLimits) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    _restrict(limits)
+    decoder_process.restrict(limits.memory)
     for line in source:
         request = json.loads(line)
         data = source.read(request["size"])
-        _set_alarm(limits.seconds + GRACE)
+        decoder_process.set_alarm(limits.seconds + decoder_process.GRACE)
         answer, arrays = _answer(data, limits, request)
         sink.write(json.dumps(answer).encode() + b"\n")
         for array in arrays:
             sink.write(array.data.cast("B"))
         sink.flush()
         del data, arrays
-        _set_alarm(0)
+        decoder_process.set_alarm(0)
 
 
 def _answer(
@@ -295,26 +276,6 @@ def _answer(
         "warning": image.warning,
     }
     return answer, [frame] if reduced is None else [frame, reduced]
-
-
-def _restrict(limits: FileLimits) -> None:
-    """Take from this process what decoding does not need, where the system can do that."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    with suppress(OSError, ValueError):  # Linux; elsewhere the limit of addresses does not hold.
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        total = pages * resource.getpagesize() + limits.memory
-        resource.setrlimit(resource.RLIMIT_AS, (total, total))
-
-
-def _set_alarm(seconds: float) -> None:
-    """End this process after ``seconds``, also inside a decoder; 0 cancels that."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,10 @@ class FileLimits:
     """Bytes that decoding one picture may take, its file included: enough for all pictures of
     :attr:`pixels` but those with 16 bits per channel and transparency, which may have 150 million.
     Computed from the header before decoding; a decoder process
-    (:mod:`fastfer.io.isolated_decoder`) is also held to it."""
+    (:mod:`fastfer.io.isolated_decoder`, :mod:`fastfer.io.isolated_video`) is also held to it."""
     seconds: float = 60.0
-    """Time to decode one picture. Only a decoder process can be stopped when it is over."""
+    """Time to decode one picture or the next frame. Only a decoder process can be stopped when it
+    is over."""
 
     def __post_init__(self) -> None:
         check_positive(seconds=self.seconds)

@@ -15,6 +15,8 @@ from fastfer.io.addresses import hide_passwords, is_camera, scheme
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
 from fastfer.io.containers import hardware, open_url, video_stream
 from fastfer.io.frame_source import ArraySource, FrameSource
+from fastfer.io.isolated_decoder import IsolatedDecoder
+from fastfer.io.isolated_video import IsolatedVideo
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS, PictureSequence, is_sequence
 from fastfer.io.prefetch import PrefetchSource
@@ -79,6 +81,8 @@ def open_source(
     options: CameraOptions | None = None,
     clip: ClipOptions | None = None,
     limits: FileLimits = DEFAULT_LIMITS,
+    *,
+    isolate: bool = False,
 ) -> FrameSource:
     """Open ``source``.
 
@@ -90,12 +94,16 @@ def open_source(
         options: how to open a camera or stream.
         clip: which frames of a video to read.
         limits: of the size of its frames.
+        isolate: decode a video file, or pictures, in a process of its own; see
+            :mod:`fastfer.io.isolated_video`.
 
     Raises:
         InputError: it does not exist or cannot be played.
-        UsageError: ``source`` is of another type.
+        UsageError: ``source`` is of another type, or is no file and cannot be isolated.
     """
     options, clip = options or CameraOptions(), clip or ClipOptions()
+    if isolate:
+        return _open_isolated(source, options, clip, limits)
     if isinstance(source, int):
         return _open_camera(source, options)
     if isinstance(source, (str, os.PathLike)):
@@ -120,6 +128,19 @@ def open_source(
         )
     frames: Iterable[Any] = source
     return ArraySource(frames, options.fps or DEFAULT_FPS)
+
+
+def _open_isolated(
+    source: Any, options: CameraOptions, clip: ClipOptions, limits: FileLimits
+) -> FrameSource:
+    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+    if not path or is_camera(path) or (scheme(path) and not os.path.exists(path)):  # noqa: PTH110
+        raise UsageError("only files can be decoded in a process of their own")
+    if path != "-" and clip.raw is None and is_sequence(path):
+        return PrefetchSource(
+            PictureSequence(path, fps=options.fps, limits=limits, decoder=IsolatedDecoder(limits))
+        )
+    return PrefetchSource(IsolatedVideo(path, clip=clip, fps=options.fps, limits=limits))
 
 
 def _open_camera(which: int | str, options: CameraOptions) -> FrameSource:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from fastfer.errors import InputError
-from fastfer.io.frame_source import VideoFrame
+from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.frame_source import Frame, VideoFrame
+from fastfer.io.isolated_decoder import IsolatedDecoder
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.photos import find_photos, read_image
 
@@ -24,7 +26,12 @@ class PictureSequence:
     dropped = 0
 
     def __init__(
-        self, path: str, *, fps: float | None = None, limits: FileLimits = DEFAULT_LIMITS
+        self,
+        path: str,
+        *,
+        fps: float | None = None,
+        limits: FileLimits = DEFAULT_LIMITS,
+        decoder: IsolatedDecoder | None = None,
     ) -> None:
         """List the pictures of ``path``.
 
@@ -33,12 +40,14 @@ class PictureSequence:
                 holds one ``%d`` or ``%04d``. Missing numbers leave a gap in time.
             fps: numbers, or pictures, per second.
             limits: of each picture.
+            decoder: decodes the pictures; closed with this source.
 
         Raises:
             InputError: no picture, or two of the same number.
         """
         self.name = path
         self._limits = limits
+        self._decoder = decoder
         self.fps = fps or DEFAULT_FPS
         self.notes: list[str] = []
         self._pictures = _pictures(path, self.notes)
@@ -54,7 +63,7 @@ class PictureSequence:
         unreadable: list[InputError] = []
         for number, file in self._pictures:
             try:
-                image = read_image(file, limits=self._limits)
+                image = self._read(file)
             except InputError as error:
                 unreadable.append(error)
                 continue
@@ -67,7 +76,14 @@ class PictureSequence:
             )
 
     def close(self) -> None:
-        """Do nothing: no resource is held."""
+        """Close the decoder."""
+        if self._decoder is not None:
+            self._decoder.close()
+
+    def _read(self, file: str) -> Frame:
+        if self._decoder is None:
+            return read_image(file, limits=self._limits)
+        return self._decoder.decode(EncodedImage.read(file, self._limits)).frame
 
 
 def is_sequence(path: str) -> bool:

@@ -7,7 +7,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from fastfer import forking
 from fastfer.io.frame_source import FrameSource, InheritedSource, VideoFrame
@@ -23,6 +23,14 @@ MAX_BYTES: Final = 128 << 20
 """Memory for them; of very large frames fewer are decoded ahead."""
 AT_EXIT: Final = 1.0
 """Seconds to wait at exit for the frame that is being decoded."""
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A source whose iteration another thread can end while it waits for a frame."""
+
+    def interrupt(self) -> None:
+        """End the iteration; harmless after its end."""
 
 
 class PrefetchSource:
@@ -67,6 +75,8 @@ class PrefetchSource:
         """Stop the thread; wait for it at most ``timeout`` seconds."""
         self._stop.set()
         if self._thread.is_alive():
+            if isinstance(self._source, Interruptible):
+                self._source.interrupt()
             self._thread.join(timeout)
 
     def after_fork(self) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import av
 from av.codec.context import ThreadType
@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame as AvFrame
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
-from fastfer.io.containers import hardware, open_file, video_stream
+from fastfer.io.containers import hardware, open_file, too_much_memory, video_stream
 from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
 from fastfer.io.frame_clock import FrameClock
 from fastfer.io.frame_source import MAX_RATE, VideoFrame
@@ -93,6 +93,16 @@ class Media:
     clip_end: float = math.inf
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A decoded frame as it is stored, and how it is shown."""
+
+    frame: AvFrame
+    geometry: Geometry
+    index: int
+    pts: float
+
+
 class VideoFile:
     """A recording that FFmpeg can play. No frame is dropped."""
 
@@ -107,6 +117,8 @@ class VideoFile:
         clip: ClipOptions | None = None,
         fps: float | None = None,
         limits: FileLimits = DEFAULT_LIMITS,
+        file: BinaryIO | None = None,
+        progress: Callable[[], None] | None = None,
     ) -> None:
         """Open ``path``.
 
@@ -116,10 +128,14 @@ class VideoFile:
             clip: which frames to read.
             fps: rate of raw frames.
             limits: of the size of a frame.
+            file: ``path``, a file, already opened.
+            progress: called for every frame that was decoded, read or skipped.
 
         Raises:
             InputError: missing, empty, or not playable.
         """
+        self._file = file
+        self._progress = progress
         self.name = "standard input" if path == "-" else hide_passwords(path)
         self.notes: list[str] = []
         self._clip = clip or ClipOptions()
@@ -163,18 +179,34 @@ class VideoFile:
         """Complete once the first frame has been read."""
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        """The frames.
+        """The frames; see :meth:`pictures`."""
+        for picture in self.pictures():
+            yield VideoFrame(
+                DecodedPicture(picture.frame, picture.geometry), picture.index, picture.pts
+            )
+
+    def pictures(self) -> Iterator[StoredPicture]:
+        """The frames as they are stored.
 
         Raises:
             InputError: after the last frame that can be decoded, if more should follow
-                (``truncated`` or ``damaged``), or if there is none (``damaged``, ``no_frames``).
+                (``truncated`` or ``damaged``), or if there is none (``damaged``, ``no_frames``);
+                code ``too_much_memory``, if the system grants too little.
         """
+        try:
+            yield from self._pictures()
+        except MemoryError:
+            raise too_much_memory(self.name) from None
+
+    def _pictures(self) -> Iterator[StoredPicture]:
         clip = self._clip
         clock = FrameClock(self._zero, 1 / (self._rate or DEFAULT_FPS))
         index, due, seen, pts = 0, clip.start, 0, 0.0
         end = math.inf if clip.end is None else clip.end
         for frame in self._from_start():
             seen += 1
+            if self._progress is not None:
+                self._progress()
             pts = clock.time(self._stamp(frame))
             if pts >= end:
                 break
@@ -184,7 +216,7 @@ class VideoFile:
                 due = (math.floor(pts / clip.every + 1e-6) + 1) * clip.every
             if index == 0 or frame.rotation != self._rotation:
                 self._turn(frame)
-            yield VideoFrame(DecodedPicture(frame, self._geometry), index, pts)
+            yield StoredPicture(frame, self._geometry, index, pts)
             index += 1
         else:
             self._check_end(seen, pts)
@@ -203,7 +235,7 @@ class VideoFile:
 
     def _opened(self, path: str, fps: float, limits: FileLimits) -> InputContainer:
         if self._clip.raw is None:
-            return open_file(path, hwaccel=hardware(self._clip.hwaccel))
+            return open_file(path, hwaccel=hardware(self._clip.hwaccel), file=self._file)
         width, height, name = self._clip.raw
         limits.check_frame(self.name, width, height)
         options = {
@@ -211,7 +243,7 @@ class VideoFile:
             "pixel_format": name,
             "framerate": str(Fraction(fps).limit_denominator(100_000)),
         }
-        return open_file(path, format="rawvideo", options=options)
+        return open_file(path, format="rawvideo", options=options, file=self._file)
 
     # --- Description ------------------------------------------------------------------------------
 
@@ -264,6 +296,8 @@ class VideoFile:
     def _next_packet(self) -> Packet[Any] | None:
         try:
             return next(self._packets, None)
+        except MemoryError:
+            raise
         except _ERRORS as error:
             self._error = error
             return None
@@ -291,6 +325,8 @@ class VideoFile:
                 frames: list[Any] = packet.decode()
             except av.EOFError:
                 return
+            except MemoryError:
+                raise
             except _ERRORS:
                 self._damaged += 1
                 return

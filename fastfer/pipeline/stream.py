@@ -42,9 +42,10 @@ class VideoStream(Generic[T]):
         limits: FileLimits,
         *,
         frames: bool,
+        isolate: bool,
     ) -> None:
         """See :func:`stream`."""
-        self._lazy = _LazySource(source, camera, clip, limits)
+        self._lazy = _LazySource(source, camera, clip, limits, isolate)
         self._pipeline = VideoPipeline(engine, options)
         self.counters = self._pipeline.counters
         self._results: Iterator[Any] = _run(self._lazy, self._pipeline, frames)
@@ -88,14 +89,20 @@ class _LazySource:
     so that neither holds the other: a stream that is left half-way is closed at once."""
 
     def __init__(
-        self, video: Video, camera: CameraOptions, clip: ClipOptions, limits: FileLimits
+        self,
+        video: Video,
+        camera: CameraOptions,
+        clip: ClipOptions,
+        limits: FileLimits,
+        isolate: bool,
     ) -> None:
         self._arguments = (video, camera, clip, limits)
+        self._isolate = isolate
         self._opened: FrameSource | None = None
 
     def open(self) -> FrameSource:
         if self._opened is None:
-            self._opened = open_source(*self._arguments)
+            self._opened = open_source(*self._arguments, isolate=self._isolate)
         return self._opened
 
     def close(self) -> None:
@@ -119,6 +126,7 @@ def stream(
     clip: ClipOptions | None = None,
     limits: FileLimits = DEFAULT_LIMITS,
     fps: float | None = None,
+    isolate: bool = False,
     frames: Literal[False] = False,
     **changes: Any,
 ) -> VideoStream[VideoFrameResult]: ...
@@ -134,6 +142,7 @@ def stream(
     clip: ClipOptions | None = None,
     limits: FileLimits = DEFAULT_LIMITS,
     fps: float | None = None,
+    isolate: bool = False,
     frames: Literal[True],
     **changes: Any,
 ) -> VideoStream[tuple[VideoFrame, VideoFrameResult]]: ...
@@ -148,6 +157,7 @@ def stream(
     clip: ClipOptions | None = None,
     limits: FileLimits = DEFAULT_LIMITS,
     fps: float | None = None,
+    isolate: bool = False,
     frames: bool = False,
     **changes: Any,
 ) -> VideoStream[Any]:
@@ -168,6 +178,8 @@ def stream(
         clip: which frames of a video to read, and how to decode them.
         limits: of the size of its frames.
         fps: frame rate of arrays and pictures without times, or to request from a camera.
+        isolate: decode a file in a process of its own, whose crash, hang or allocation without end
+            is then an error of this one; not on Windows.
         frames: yield (:class:`~fastfer.io.frame_source.VideoFrame`, result) pairs.
         changes: fields of :class:`VideoOptions` that replace those of ``options``.
 
@@ -189,4 +201,5 @@ def stream(
         clip or ClipOptions(),
         limits,
         frames=frames,
+        isolate=isolate,
     )

@@ -60,7 +60,8 @@ def main(folder: Path) -> int:
 def _analyze(folder: Path, options: ServerSettings, engine: Any) -> InputError | None:
     """Write all results; the error of a video whose end cannot be read."""
     from fastfer.display.anonymize import privacy_filter
-    from fastfer.io.open_source import CameraOptions, open_source
+    from fastfer.io.isolated_video import AVAILABLE
+    from fastfer.io.open_source import open_source
     from fastfer.pipeline.video_pipeline import VideoPipeline
     from fastfer.server.engines import EnginePool
     from fastfer.server.face_options import with_options
@@ -71,7 +72,8 @@ def _analyze(folder: Path, options: ServerSettings, engine: Any) -> InputError |
     privacy = privacy_filter(
         request["blur"] or None, pixelate=request["pixelate"], landmarks=request["landmarks"]
     )
-    with closing(open_source(str(folder / "video"), CameraOptions())) as source, ExitStack() as end:
+    video = open_source(str(folder / "video"), limits=options.limits, isolate=AVAILABLE)
+    with closing(video) as source, ExitStack() as end:
         _check(source, options)
         source.name = request["name"]  # Results and messages do not show the path.
         outputs: list[Output[VideoFrameResult]] = _outputs(folder, source, request, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,9 +18,12 @@ from fastfer.batch.job import Job, JobOptions, Progress, parse_shard
 from fastfer.batch.journal import Journal
 from fastfer.batch.setup import Setup
 from fastfer.errors import UsageError
+from fastfer.io.limits import FileLimits
 from tests.helpers.batch_jobs import Interrupted, photo, rows, run
+from tests.helpers.clips import moving_face, write_video
 from tests.helpers.commands import environment
 from tests.helpers.errors import raises
+from tests.helpers.hostile_clips import index_bomb
 from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
 
@@ -137,6 +141,25 @@ def test_a_photo_that_hangs_is_given_up(tmp_path: Path, engine: dict[str, Any]) 
     summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=1, timeout=6.0)
     assert summary.errors == {"timeout": 1}
     assert summary.counts["faces"] == 1
+
+
+@requires_posix
+def test_a_video_that_takes_all_memory_is_its_error(tmp_path: Path, engine: dict[str, Any]) -> None:
+    """The decoder process refuses; the worker lives on, and the other files are analysed."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "a bomb.mp4").write_bytes(index_bomb(tmp_path / "clip.mp4", 20_000_000))
+    write_video(folder / "good.mp4", moving_face(5))
+    out = tmp_path / "rows.jsonl"
+    limits = FileLimits(memory=200_000_000)
+    summary = batch.run(
+        [str(folder)], str(out), engine=engine, limits=limits, options=JobOptions(jobs=1)
+    )
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    failed = [row for row in rows if row["error"] is not None]
+    assert [row["error_code"] for row in failed] == ["too_much_memory"]
+    assert len(rows) == 6
+    assert summary.errors == {"too_much_memory": 1}
 
 
 def test_models_that_cannot_be_loaded_end_the_job(album: Path, tmp_path: Path) -> None:

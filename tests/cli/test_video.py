@@ -19,6 +19,7 @@ from fastfer.cli import video
 from tests.cli.conftest import Done, Run
 from tests.helpers.clips import moving_face, write_video
 from tests.helpers.commands import environment, xdotool
+from tests.helpers.hostile_clips import index_bomb
 from tests.helpers.markers import requires_dev_full, requires_posix, requires_xvfb
 from tests.helpers.waiting import wait_until
 
@@ -230,6 +231,21 @@ def test_a_truncated_file_is_analysed_to_its_end(run_video: Run, tmp_path: Path)
     assert done.returncode == 3
     assert "of 30 frames" in done.stderr
     assert len(rows_of(rows)) > 8
+
+
+@requires_posix
+def test_a_decoder_process_costs_one_line(model: str, run_video: Run, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "clip.mp4", moving_face(20))
+    rows = [tmp_path / "here.jsonl", tmp_path / "there.jsonl"]
+    for path, isolate in zip(rows, ("--no-isolate", "--isolate"), strict=True):
+        assert run_video(clip, "--jsonl", path, isolate).returncode == 0
+    assert rows[0].read_bytes() == rows[1].read_bytes()
+    bomb = tmp_path / "bomb.mp4"
+    bomb.write_bytes(index_bomb(tmp_path / "part.mp4", 20_000_000))
+    done = run(bomb, "--isolate", "--max-memory", "200000000", model=model)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert "--max-memory" in done.stderr
+    assert run("--camera", "0", "--isolate", model=model).returncode == 2
 
 
 def test_unreadable_sources(model: str, run_video: Run, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,28 +102,6 @@ def test_an_idle_process_that_ended_is_replaced(decoder: IsolatedDecoder) -> Non
     decoder._idle[-1]._process.kill()
     decoder._idle[-1]._process.wait()
     assert process_of(decoder) != ended._process.pid
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS holds on Linux")
-def test_a_process_allocates_no_more_than_its_limit(tmp_path: Path) -> None:
-    code = """
-from fastfer.io.isolated_decoder import _restrict
-from fastfer.io.limits import FileLimits
-import numpy
-_restrict(FileLimits(memory=300_000_000))
-kept = numpy.ones(200_000_000, numpy.uint8)
-try:
-    numpy.ones(200_000_000, numpy.uint8)
-except MemoryError:
-    print("refused")
-try:
-    open("written.bin", "wb", 0).write(b"data")
-except OSError as error:
-    print("no files")
-"""
-    command = [sys.executable, "-c", "import signal; signal.signal(25, signal.SIG_IGN)\n" + code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.split("\n")[:2] == ["refused", "no files"]
 
 
 @posix
