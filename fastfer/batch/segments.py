@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 OVERLAP: Final = 4.0
 """Seconds that two segments share."""
+LOOKAHEAD: Final = 1.5
+"""Seconds after a segment that are read for the averages of its last frames."""
 SAME_FACE: Final = 0.4
 """Intersection over union from which two boxes in one frame are the same face."""
 
@@ -108,9 +110,10 @@ def run_segment(reader: VideoReader, unit: Unit, part: Segment) -> SegmentDone:
     from fastfer.io.video_files import ClipOptions
 
     first = max(0.0, part.start - OVERLAP)
-    clip = ClipOptions(start=first, end=part.end)
+    clip = ClipOptions(start=first, end=None if part.end is None else part.end + LOOKAHEAD)
     seam, kept = Seam(), []
-    tail = float("inf") if part.end is None else part.end - OVERLAP
+    end = float("inf") if part.end is None else part.end
+    tail = end - OVERLAP
     seen: dict[int, None] = {}
     try:
         for result in reader.results(unit.path, unit, clip):
@@ -118,6 +121,8 @@ def run_segment(reader: VideoReader, unit: Unit, part: Segment) -> SegmentDone:
                 seam.skipped += 1
                 seam.head[result.pts] = _boxes(result)
                 continue
+            if result.pts >= end:
+                break
             if result.pts >= tail:
                 seam.tail[result.pts] = _boxes(result)
             seen.update(dict.fromkeys(int(n) for n in result.track_ids))

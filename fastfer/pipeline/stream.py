@@ -170,8 +170,8 @@ def stream(
     Args:
         source: number of a camera, path of a video, GIF or folder of pictures, URL, or an iterable
             of uint8 frames or (seconds, frame) pairs; see :func:`fastfer.io.open_source`. An
-            iterable is processed as a recording: up to two seconds of frames are read before their
-            first result. For frames that arrive in real time use :class:`fastfer.Tracker`.
+            iterable is processed as a recording: up to three seconds of frames are read before
+            their first result. For frames that arrive in real time use :class:`fastfer.Tracker`.
         engine: detector and network to use; by default one with default settings.
         options: how much work to skip.
         camera: how to open a camera or network stream.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,17 @@ from fastfer.detections import Detections
 from fastfer.face_reader import FaceReader, PackedFaces, Stopwatch, rounded
 from fastfer.labels import EMOTIONS
 from fastfer.pipeline.track_attributes import TrackAttributes
-from fastfer.results import Face
+from fastfer.results import Attributes, Face
 from fastfer.tracking import AUTO, TrackedFace, TrackedFrame
 from fastfer.tracking.change_detector import ChangeDetector
 from fastfer.tracking.smoothing import Smoother
+from fastfer.tracking.zero_phase import ZeroPhaseSmoother
 
 if TYPE_CHECKING:
     from fastfer.pipeline.video_pipeline import VideoOptions
+
+MAX_WAITING: Final = 128 << 20
+"""Most bytes of frames that wait for later ones; beyond, they are smoothed with fewer of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,28 @@ class _Output:
     """The probabilities as they are reported."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A classified frame whose faces are not smoothed yet."""
+
+    tracked: TrackedFrame
+    classified: NDArray[np.bool_]
+    outputs: Sequence[_Output]
+    attributes: Sequence[Attributes] | None
+
+
 class TrackClassifier:
     """The classification of one video: remembers for each track the last output and its average."""
 
-    def __init__(self, reader: FaceReader, options: VideoOptions) -> None:
+    def __init__(
+        self, reader: FaceReader, options: VideoOptions, *, lookahead: bool = False
+    ) -> None:
+        """With ``lookahead``, frames wait for those on which their averages depend."""
         self._reader = reader
+        self._zero_phase = (
+            ZeroPhaseSmoother(options.smooth) if lookahead and options.smooth > 0 else None
+        )
+        self._waiting: deque[_Waiting] = deque()
         scale = reader.classifier.contract.scale
         self._changes = ChangeDetector(options.classification_interval, scale=scale)
         self._smoother = Smoother(options.smooth)
@@ -46,7 +68,28 @@ class TrackClassifier:
         self._attributes = None if reader.attributes is None else TrackAttributes(reader.attributes)
 
     def read(self, group: Sequence[TrackedFrame]) -> tuple[list[tuple[Face, ...]], int]:
-        """The faces of consecutive frames, and how many of them the network classified.
+        """The faces of consecutive frames without those that follow, and how many of them the
+        network classified."""
+        classified = self.classify(group)
+        return [faces for _, faces in self.ready(last=True)], classified
+
+    def ready(self, *, last: bool = False) -> Iterator[tuple[TrackedFrame, tuple[Face, ...]]]:
+        """The classified frames whose faces are final, in order; if no frame follows, all."""
+        lookahead = 0.0 if self._zero_phase is None else self._zero_phase.lookahead
+        newest = self._waiting[-1].tracked.frame.pts if self._waiting else 0.0
+        held = 0
+        if lookahead and not last:
+            held = sum(waiting.tracked.frame.nbytes for waiting in self._waiting)
+        while self._waiting:
+            tracked = self._waiting[0].tracked
+            final = tracked.frame.pts + lookahead <= newest
+            if not (last or final or held > MAX_WAITING):
+                break
+            held -= tracked.frame.nbytes if held else 0
+            yield tracked, self._faces(self._waiting.popleft())
+
+    def classify(self, group: Sequence[TrackedFrame]) -> int:
+        """Classify the faces of consecutive frames; returns how many the network classified.
 
         All crops to classify go to the network in one batch. Adds ``pack`` and ``classify`` to the
         frames' timings.
@@ -93,15 +136,36 @@ class TrackClassifier:
         per_face = stopwatch.lap() / max(1, len(outputs))
 
         latest = iter(outputs)
-        results = []
         for tracked, mask, due in zip(group, masks, attributes_due, strict=True):
             for face, classified in zip(tracked.faces, mask, strict=True):
                 if classified:
                     self._latest[face.track_id] = next(latest)
             tracked.timings_ms["classify"] = per_face * int(mask.sum())
-            results.append(self._faces(tracked, mask, due))
+            self._wait(tracked, mask, due)
         self._forget(group[-1].frame.pts)
-        return results, len(outputs)
+        return len(outputs)
+
+    def _wait(
+        self, tracked: TrackedFrame, classified: NDArray[np.bool_], attributes_due: Sequence[int]
+    ) -> None:
+        """Keep the outputs of a frame until they can be smoothed."""
+        ids = [face.track_id for face in tracked.faces]
+        outputs = [self._latest[track_id] for track_id in ids]
+        if self._zero_phase is not None:
+            for track_id, output in zip(ids, outputs, strict=True):
+                self._zero_phase.add(track_id, output.probabilities, tracked.frame.pts)
+        attributes = None
+        if self._attributes is not None:
+            attributes = self._attributes.update(attributes_due, ids)
+        self._waiting.append(_Waiting(tracked, classified, outputs, attributes))
+
+    def _smoothed(
+        self, track_id: int, output: _Output, pts: float
+    ) -> tuple[NDArray[np.float64], int]:
+        """Probabilities and the label's index."""
+        if self._zero_phase is not None:
+            return self._zero_phase.read(track_id, pts)
+        return self._smoother.update(track_id, output.probabilities, pts)
 
     def _candidates(self, tracked: TrackedFrame) -> Sequence[int]:
         """Indices of the faces that may be classified: in an interpolated frame only new ones, if
@@ -130,15 +194,13 @@ class TrackClassifier:
                 _scale_levels(own, scale, bias, SCALE, 0.0)
         return packed
 
-    def _faces(
-        self, tracked: TrackedFrame, classified: NDArray[np.bool_], attributes_due: Sequence[int]
-    ) -> tuple[Face, ...]:
+    def _faces(self, waiting: _Waiting) -> tuple[Face, ...]:
+        tracked, outputs = waiting.tracked, waiting.outputs
         faces = tracked.faces
         if not faces:
             return ()
-        outputs = [self._latest[face.track_id] for face in faces]
         smoothed = [
-            self._smoother.update(face.track_id, output.probabilities, tracked.frame.pts)
+            self._smoothed(face.track_id, output, tracked.frame.pts)
             for face, output in zip(faces, outputs, strict=True)
         ]
         return self._reader.faces(
@@ -148,9 +210,7 @@ class TrackClassifier:
             np.stack([probabilities for probabilities, _ in smoothed]),
             np.array([output.quality for output in outputs]),
             likeness=_likeness(outputs),
-            attributes=None
-            if self._attributes is None
-            else self._attributes.update(attributes_due, [face.track_id for face in faces]),
+            attributes=waiting.attributes,
             labels=[label for _, label in smoothed],
             tracks=[
                 {
@@ -162,7 +222,9 @@ class TrackClassifier:
                     "confirmed": face.confirmed,
                     "raw_probabilities": dict(output.by_emotion),
                 }
-                for face, was_classified, output in zip(faces, classified, outputs, strict=True)
+                for face, was_classified, output in zip(
+                    faces, waiting.classified, outputs, strict=True
+                )
             ],
         )
 
@@ -170,6 +232,8 @@ class TrackClassifier:
         """Drop the state of tracks that ended long before ``pts``."""
         self._changes.forget(pts)
         self._smoother.forget(pts)
+        if self._zero_phase is not None:
+            self._zero_phase.forget(pts)
         for track_id in self._latest.keys() - self._changes.known:
             del self._latest[track_id]
         if self._attributes is not None:

@@ -21,7 +21,7 @@ from fastfer.io.lookahead import LookaheadFrames
 from fastfer.kernels.pack import check_frame
 from fastfer.pipeline.budget import Budget
 from fastfer.pipeline.track_classifier import TrackClassifier
-from fastfer.results import VideoFrameResult
+from fastfer.results import Face, VideoFrameResult
 from fastfer.tracking import (
     AUTO,
     Auto,
@@ -56,8 +56,9 @@ class VideoOptions:
     than noise, and of recordings at 24 frames per second and more tracks it in every other frame.
     """
     smooth: float = SMOOTH
-    """Time constant in seconds of the average over time; 0 disables smoothing and hysteresis, and
-    leaves boxes and landmarks as they were detected."""
+    """Time constant in seconds of the average over time. In recordings the average looks as far
+    ahead as back, so that it delays nothing. 0 disables smoothing and hysteresis, and leaves boxes
+    and landmarks as they were detected."""
     budget_ms: float | None = None
     """Limit of the mean milliseconds per frame, held by detecting less often; the default of
     ``classify_every`` is then ``auto``. Results depend on the speed of the machine."""
@@ -111,12 +112,13 @@ class VideoPipeline:
         self.counters = RunCounters()
         self.budget = None if self.options.budget_ms is None else Budget(self.options.budget_ms)
         self._engine = engine
+        self._recording = False
         self._source_name = ""
 
     @cached_property
     def _classifier(self) -> TrackClassifier:
         # Not in the constructor: the network may still be loading.
-        return TrackClassifier(self._engine.reader, self.options)
+        return TrackClassifier(self._engine.reader, self.options, lookahead=self._recording)
 
     @cached_property
     def _live(self) -> tuple[FaceTracker, DetectionScheduler]:
@@ -144,10 +146,17 @@ class VideoPipeline:
             for frame in source:
                 yield frame, self.update(frame)
             return
-        for group in self._groups(source):
-            for tracked, result in zip(group, self._results(group), strict=True):
-                yield tracked.frame, result
-            group.clear()  # Frees the frames before the next group gathers.
+        self._recording = True
+        try:
+            for group in self._groups(source):
+                self.counters.classifications += self._classifier.classify(group)
+                group.clear()  # Frees the frames that are done before the next group gathers.
+                for tracked, faces in self._classifier.ready():
+                    yield tracked.frame, self._result(tracked, faces)
+        except Exception:
+            yield from self._rest()  # The frames before the failure are valid.
+            raise
+        yield from self._rest()
 
     def update(self, frame: VideoFrame) -> VideoFrameResult:
         """The result of the next frame, without waiting for later ones.
@@ -161,7 +170,9 @@ class VideoPipeline:
             scheduler.min_frames = self.budget.interval
         group = [tracker.step(frame)]
         backfill(group, tracker.refiner)
-        (result,) = self._results(group)
+        (faces,), classified = self._classifier.read(group)
+        self.counters.classifications += classified
+        result = self._result(group[0], faces)
         if self.budget is not None:
             detect = result.timings_ms["detect"]
             rest = result.timings_ms["total"] - detect
@@ -175,28 +186,30 @@ class VideoPipeline:
                 backfill(group, tracker.refiner)
                 yield group
 
-    def _results(self, group: list[TrackedFrame]) -> Iterator[VideoFrameResult]:
-        faces, classified = self._classifier.read(group)
+    def _rest(self) -> Iterator[tuple[VideoFrame, VideoFrameResult]]:
+        """The frames that wait for later ones, when none follows."""
+        for tracked, faces in self._classifier.ready(last=True):
+            yield tracked.frame, self._result(tracked, faces)
+
+    def _result(self, tracked: TrackedFrame, faces: tuple[Face, ...]) -> VideoFrameResult:
         counters = self.counters
-        counters.classifications += classified
-        for tracked, of_frame in zip(group, faces, strict=True):
-            counters.frames += 1
-            counters.faces += len(of_frame)
-            counters.detections += tracked.detected
-            counters.cuts += tracked.cut
-            frame, timings = tracked.frame, tracked.timings_ms
-            yield VideoFrameResult(
-                faces=of_frame,
-                width=frame.size[0],
-                height=frame.size[1],
-                timings_ms={stage: round(ms, 3) for stage, ms in timings.items()}
-                | {"total": round(sum(timings.values()), 3)},
-                detector=self._engine.detector.name,
-                source=self._source_name,
-                frame_index=frame.index,
-                pts=round(frame.pts, 6),
-                detected=tracked.detected,
-            )
+        counters.frames += 1
+        counters.faces += len(faces)
+        counters.detections += tracked.detected
+        counters.cuts += tracked.cut
+        frame, timings = tracked.frame, tracked.timings_ms
+        return VideoFrameResult(
+            faces=faces,
+            width=frame.size[0],
+            height=frame.size[1],
+            timings_ms={stage: round(ms, 3) for stage, ms in timings.items()}
+            | {"total": round(sum(timings.values()), 3)},
+            detector=self._engine.detector.name,
+            source=self._source_name,
+            frame_index=frame.index,
+            pts=round(frame.pts, 6),
+            detected=tracked.detected,
+        )
 
 
 def _gather(frames: LookaheadFrames, tracker: FaceTracker) -> Iterator[list[TrackedFrame]]:

@@ -15,6 +15,7 @@ from fastfer.engine import Engine
 from fastfer.face_reader import FaceReader
 from fastfer.io.frame_source import VideoFrame
 from fastfer.labels import EMOTIONS
+from fastfer.pipeline import track_classifier
 from fastfer.pipeline.track_classifier import TrackClassifier
 from fastfer.pipeline.video_pipeline import VideoOptions
 from fastfer.tracking import TrackedFace, TrackedFrame
@@ -61,6 +62,23 @@ def test_a_fixed_interval(engine: Engine) -> None:
     frames, classified = reader.read([tracked(i, 1) for i in range(7)])
     assert classified == 3
     assert [faces[0].classified for faces in frames] == [True, False, False] * 2 + [True]
+
+
+def test_frames_of_recordings_wait_for_those_that_their_averages_need(engine: Engine) -> None:
+    video = TrackClassifier(engine.reader, VideoOptions(smooth=0.5), lookahead=True)
+    assert video.classify([tracked(i, 1) for i in range(30)]) == 1
+    first = [frame.frame.index for frame, _ in video.ready()]
+    assert first == list(range(6)), "0.95 seconds are missing"
+    assert not list(video.ready())
+    assert [frame.frame.index for frame, _ in video.ready(last=True)] == list(range(6, 30))
+
+
+def test_large_frames_wait_for_fewer(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = TrackClassifier(engine.reader, VideoOptions(smooth=0.5), lookahead=True)
+    frames = [tracked(i, 1) for i in range(20)]
+    monkeypatch.setattr(track_classifier, "MAX_WAITING", 5 * frames[0].frame.nbytes)
+    video.classify(frames)
+    assert len(list(video.ready())) == 15
 
 
 def test_ended_tracks_are_forgotten(engine: Engine) -> None:

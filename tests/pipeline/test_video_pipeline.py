@@ -206,8 +206,10 @@ def test_frames_are_released_once_their_results_are_out(
                 yield frame
 
     room = 6
-    monkeypatch.setattr("fastfer.pipeline.video_pipeline.MAX_HELD", room * moving_face(1)[0].nbytes)
+    size = moving_face(1)[0].nbytes
+    monkeypatch.setattr("fastfer.pipeline.video_pipeline.MAX_HELD", room * size)
+    monkeypatch.setattr("fastfer.pipeline.track_classifier.MAX_WAITING", room * size)
     copies = (frame.copy() for frame in moving_face(80))
     for _ in VideoPipeline(engine).run(Tracked(copies, 25)):
         pass
-    assert most <= room + 3
+    assert most <= 2 * room + 3
