@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
+
+JITTER: Final = 0.03
+"""Largest shift, as a share of the side, and change of size between the views of a pair."""
+JITTER_DEGREES: Final = 3.0
+"""Largest rotation between them."""
 
 
 def _range(default: float, largest: float, help: str) -> Any:
@@ -55,8 +60,19 @@ class Augmentation:
 
     def apply(self, faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
         """Augmented faces (n, h, w) float32 in [0, 1]; :meth:`mix` applies mixup."""
+        return self._views(faces, rng, 1)[:, 0]
+
+    def pairs(self, faces: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
+        """(n, 2, h, w): each face as :meth:`apply` changes it, and once more with the crop moved,
+        scaled and rolled by as much as a detector's box errs, see :data:`JITTER`."""
+        return self._views(faces, rng, 2)
+
+    def _views(
+        self, faces: NDArray[np.uint8], rng: np.random.Generator, views: int
+    ) -> NDArray[np.float32]:
+        """(n, views, h, w)."""
         n, height, width = map(int, faces.shape)
-        out = np.empty((n, height, width), np.float32)
+        out = np.empty((n, views, height, width), np.float32)
         angle = rng.uniform(-self.rotation, self.rotation, n)
         zoom = 1 + rng.uniform(-self.zoom, self.zoom, n)
         shift = rng.uniform(-self.shift, self.shift, (n, 2)) * (width, height)
@@ -65,6 +81,8 @@ class Augmentation:
         offset = rng.uniform(-self.brightness, self.brightness, n)
         blur = rng.random(n) < self.blur
         erase = rng.random(n) < self.erase
+        # Its own generator, so that the first view is that of apply().
+        jitter = _jitter(n, width, height, rng.spawn(1)[0]) if views > 1 else ()
         for i in range(n):
             face = faces[i]
             if blur[i]:
@@ -77,15 +95,18 @@ class Augmentation:
                 # x -> width - 1 - x before the rotation.
                 matrix[:, 2] += matrix[:, 0] * (width - 1)
                 matrix[:, 0] *= -1
-            out[i] = cv2.warpAffine(
-                face, matrix, (width, height), flags=cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )  # fmt: skip
+            for view in range(views):
+                if view:
+                    matrix = jitter[i] @ np.vstack([matrix, (0, 0, 1)])
+                out[i, view] = cv2.warpAffine(
+                    face, matrix, (width, height), flags=cv2.INTER_LINEAR,
+                    borderMode=cv2.BORDER_REPLICATE,
+                )  # fmt: skip
         out /= 255
         if self.contrast or self.brightness:
-            mean = out.mean(axis=(1, 2), keepdims=True)
-            out = (out - mean) * gain[:, None, None].astype(np.float32) + mean
-            out += offset[:, None, None].astype(np.float32)
+            mean = out.mean(axis=(2, 3), keepdims=True)
+            out = (out - mean) * gain[:, None, None, None].astype(np.float32) + mean
+            out += offset[:, None, None, None].astype(np.float32)
             np.clip(out, 0, 1, out=out)
         for i in np.flatnonzero(erase).tolist():
             _erase(out[i], rng)
@@ -97,7 +118,8 @@ class Augmentation:
         targets: dict[str, NDArray[np.float32]],
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-        """Blend each face and its targets with another's (Zhang et al., mixup, 2018)."""
+        """Blend each face, or pair of views, and its targets with another's (Zhang et al., mixup,
+        2018)."""
         if self.mixup <= 0:
             return faces, targets
         share = np.float32(rng.beta(self.mixup, self.mixup))
@@ -106,6 +128,20 @@ class Augmentation:
             share * faces + (1 - share) * faces[other],
             {k: share * v + (1 - share) * v[other] for k, v in targets.items()},
         )
+
+
+def _jitter(n: int, width: int, height: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(n, 2, 3): small errors of the box, to apply after a crop's own matrix."""
+    shift = rng.uniform(-JITTER, JITTER, (n, 2)) * (width, height)
+    scale = 1 + rng.uniform(-JITTER, JITTER, n)
+    angle = np.radians(rng.uniform(-JITTER_DEGREES, JITTER_DEGREES, n))
+    matrices = np.empty((n, 2, 3))
+    matrices[:, 0, 0] = matrices[:, 1, 1] = scale * np.cos(angle)
+    matrices[:, 0, 1] = scale * np.sin(angle)
+    matrices[:, 1, 0] = -matrices[:, 0, 1]
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    matrices[:, :, 2] = centre + shift - matrices[:, :, :2] @ centre
+    return matrices
 
 
 def _lose_resolution(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -121,11 +157,12 @@ def _lose_resolution(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArr
     return np.asarray(blurred, np.uint8)
 
 
-def _erase(face: NDArray[np.float32], rng: np.random.Generator) -> None:
-    height, width = face.shape
+def _erase(views: NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Fill one rectangle of all ``views`` (V, h, w) of a face with the same noise."""
+    height, width = views.shape[1:]
     area = rng.uniform(0.04, 0.25) * height * width
     aspect = np.exp(rng.uniform(np.log(0.4), np.log(2.5)))
     h = int(np.clip(round(np.sqrt(area * aspect)), 1, height - 1))
     w = int(np.clip(round(np.sqrt(area / aspect)), 1, width - 1))
     top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
-    face[top : top + h, left : left + w] = rng.random((h, w), dtype=np.float32)
+    views[:, top : top + h, left : left + w] = rng.random((h, w), dtype=np.float32)

@@ -17,17 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
 from fastfer.priors import Prior, prior_shares
 from training.expression import evaluate
-from training.expression.batches import FER2013, FERPLUS
 from training.expression.face_sources import FaceSource, as_batch, spread
+from training.expression.heads import FER2013, FERPLUS
 from training.expression.metrics import (
     Doubles,
     Ints,
@@ -37,6 +36,9 @@ from training.expression.metrics import (
     softmax,
 )
 from training.expression.predictors import DEFAULT_OUTPUT, Floats, KerasPredictor
+
+if TYPE_CHECKING:
+    import keras
 
 INPUT = "faces"
 LIKENESS = "likeness"
@@ -212,6 +214,7 @@ def probability_model(network: keras.Model, calibration: Calibration) -> keras.M
     The output is ``probabilities``; with two heads, ``probabilities`` (the blend) and ``fer2013``;
     with a likeness also ``likeness``.
     """
+    import keras
     from keras import layers as L
 
     # Called as one layer, so that its inner names cannot clash with those of the new operations.
@@ -231,6 +234,7 @@ def merged_heads(network: keras.Model, calibration: Calibration) -> keras.Model:
     Both are linear; merging removes half of the small operations at the end of the graph, whose
     time is mostly call overhead.
     """
+    import keras
     from keras import layers as L
 
     dense = _head_layers(network)
@@ -257,6 +261,8 @@ def feature_tensor(network: keras.Model) -> Any:
 def _likeness(features: Any, calibration: Calibration) -> dict[str, Any]:
     if calibration.likeness is None:
         return {}
+    import keras
+
     kernel, bias = calibration.likeness
     head = keras.layers.Dense(1, name=LIKENESS)
     output = head(features)
@@ -272,5 +278,7 @@ def _head_layers(network: keras.Model) -> dict[str, Any]:
 
 def _feeds(layer: Any, network: keras.Model, output: str) -> bool:
     """Whether ``layer`` is the dense layer that computes ``output``."""
+    import keras
+
     tensor = network.outputs[list(network.output_names).index(output)]
     return isinstance(layer, keras.layers.Dense) and layer.output is tensor

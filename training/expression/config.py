@@ -40,6 +40,8 @@ class ExpressionConfig(TrainingConfig):
     distill_share: float = 0.7
     online_distillation: bool = False
     unlabelled: str | None = None
+    consistency: float = 0.0
+    """Weight of the divergence between two views of a face; 0 trains on one view."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -135,6 +137,12 @@ def _add_optimisation(g: Any) -> None:
         "--online-distillation", action="store_true",
         help="run the teachers on every augmented face in each epoch, not once on the original "
         "faces, which they may have memorised; fast with INT8 teachers",
+    )  # fmt: skip
+    g.add_argument(
+        "--consistency", type=amount, default=0.0, metavar="WEIGHT",
+        help="show each face in two crops that differ as a detector's boxes do (shift and scale "
+        "3 %%, 3 degrees), and add WEIGHT times the divergence of their outputs to the loss; a "
+        "batch then holds half as many faces, and two epochs see each face once",
     )  # fmt: skip
     g.add_argument(
         "--unlabelled", metavar="FILE.npz",

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import ModelError
-from training.expression.batches import FER2013, FERPLUS, Targets
+from training.expression.batches import Targets
 from training.expression.face_sources import FaceSource, as_batch
+from training.expression.heads import FER2013, FERPLUS
 from training.expression.predictors import Predictor, class_list, load_predictor
 
 CHUNK = 1024

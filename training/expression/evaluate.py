@@ -16,7 +16,6 @@ from fastfer.cli.arguments import CommandParser
 from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from training.common.options import run_command, whole
-from training.common.run_folder import LOG, write_json
 from training.expression import metrics
 from training.expression.data import CLASSES, Dataset, load_dataset
 from training.expression.face_sources import FaceSource, as_batch
@@ -69,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from training.common.plots import curves
+    from training.common.run_folder import LOG, write_json
     from training.expression import plots
 
     predictors = [load_predictor(path, options.threads) for path in options.models]

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from fastfer.classifiers.contract import HEADS, ModelContract
@@ -25,7 +23,6 @@ from fastfer.priors import read_prior
 from training.common.options import run_command, share
 from training.common.output_files import check_output, put_in_place, temporary_files
 from training.expression import evaluate
-from training.expression.batches import FER2013, FERPLUS
 from training.expression.calibration import (
     HEAD_BLEND,
     INPUT,
@@ -41,11 +38,15 @@ from training.expression.calibration import (
 from training.expression.config import ExpressionConfig, read_config
 from training.expression.data import CLASSES, load_dataset
 from training.expression.face_sources import FaceSource, as_batch, spread
+from training.expression.heads import FER2013, FERPLUS
 from training.expression.likeness import likeness
 from training.expression.metrics import summary
 from training.expression.onnx_graph import convert, quantise, store_halved
 from training.expression.predictors import DEFAULT_OUTPUT, KerasPredictor, load_predictor
 from training.expression.robustness import PHOTO_CROPS, read_photos
+
+if TYPE_CHECKING:
+    import keras
 
 LEARNT = "learnt"
 PARITY_FACES = 512
@@ -108,6 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _with_tensorflow(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Export in this process if Keras runs on TensorFlow, else in one where it does."""
     _check_options(options)
+    import keras
+
     if keras.backend.backend() == "tensorflow":
         return _run(options)
     # A .keras file is the same for all backends.
@@ -160,6 +163,8 @@ class Faces:
 
 
 def _run(options: argparse.Namespace) -> int:
+    import keras
+
     # The exported graph computes in float32, whatever was trained in this process before.
     keras.config.set_dtype_policy("float32")
     config = read_config(Path(options.run))
@@ -354,6 +359,8 @@ def _finish(
     path: Path, contract: ModelContract, reports: dict[str, dict[str, Any]], split: str
 ) -> None:
     """Add the metrics to the metadata, and check the finished file."""
+    import onnx
+
     write_metadata(path, replace(contract, metrics=_metrics(reports, split)))
     left = {n.op_type for n in onnx.load(path).graph.node} & TRAINING_ONLY
     if left:
@@ -440,6 +447,8 @@ def _metrics(reports: dict[str, dict[str, Any]], split: str) -> dict[str, float]
 
 def write_metadata(path: Path, contract: ModelContract) -> None:
     """Replace the metadata of an ONNX file by ``contract``."""
+    import onnx
+
     model = onnx.load(path)
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, contract.to_metadata())

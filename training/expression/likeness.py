@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +21,9 @@ from training.expression.calibration import feature_tensor
 from training.expression.face_sources import SIDE, FaceSource, as_batch, spread
 from training.expression.metrics import Doubles
 from training.expression.predictors import BATCH, Floats, KerasPredictor
+
+if TYPE_CHECKING:
+    import keras
 
 EXPRESSION_FACES = 9570
 SQUARES = 2
@@ -53,6 +55,8 @@ def likeness(
     found, squares, errors = read_crops(labels, split)
     expressive = as_batch(spread(faces, EXPRESSION_FACES))
     groups = [(expressive, True), (found, True), (squares, False), (errors, False)]
+    import keras
+
     model = keras.Model(predictor.model.inputs, feature_tensor(predictor.model))
     return fit_likeness(
         [(_features(model, crops), is_face) for crops, is_face in groups if len(crops)]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from fastfer.errors import ModelError
 from training.common.quantise import quantise as quantise_graph
@@ -44,6 +43,8 @@ def quantise(plain: Path, path: Path, source: FaceSource) -> None:
 
 def _heads(path: Path) -> list[str]:
     """Names of the last dense layers and all nodes after them: few products, kept in float32."""
+    import onnx
+
     graph = onnx.load(path).graph
     nodes = list(graph.node)
     producers = {name: node for node in nodes for name in node.output}
@@ -61,6 +62,8 @@ def _heads(path: Path) -> list[str]:
 
 def convert(graph: Any, path: Path) -> None:
     """Write a Keras model by Keras's own exporter, with fixed names of input and outputs."""
+    import onnx
+
     quiet: dict[str, Any] = {"format": "onnx", "verbose": False, "opset_version": OPSET}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -87,6 +90,8 @@ def store_halved(path: Path, out: Path) -> None:
 
     Cast nodes restore float32, which ONNX Runtime does once, when it loads the file.
     """
+    import onnx
+
     model = onnx.load(path)
     casts = []
     for tensor in model.graph.initializer:

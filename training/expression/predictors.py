@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.errors import InputError, ModelError
 from fastfer.labels import EMOTIONS
-from training.common.fold_batchnorm import inference_model
-from training.common.run_folder import checkpoint_of, load_network
-from training.expression.batches import FER2013, FERPLUS
 from training.expression.data import CLASSES
+from training.expression.heads import FER2013, FERPLUS
 from training.expression.metrics import Doubles, softmax
 
 Floats = NDArray[np.float32]
@@ -156,6 +154,8 @@ def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
     """
     path = Path(path)
     if path.is_dir():
+        from training.common.run_folder import checkpoint_of
+
         path = checkpoint_of(path)
     if not path.exists():
         raise InputError(f"{path}: no such file", code="not_found")
@@ -172,6 +172,9 @@ def _load_keras(path: Path) -> KerasPredictor:
         raise InputError(
             f"{path}: expected a run folder, a .keras or an .onnx file", code="unsupported_format"
         )
+    from training.common.fold_batchnorm import inference_model
+    from training.common.run_folder import load_network
+
     model = _with_current_heads(load_network(path))
     if model.input_shape[1:] != (48, 48, 1):
         raise ModelError(f"{path}: input {model.input_shape}, expected (N, 48, 48, 1)")

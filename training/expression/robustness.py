@@ -22,11 +22,10 @@ from fastfer.errors import InputError, UsageError
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
 from training.common.options import run_command, whole
-from training.common.run_folder import write_json
 from training.expression import evaluate, metrics
-from training.expression.batches import FER2013
 from training.expression.data import load_dataset
 from training.expression.face_sources import SIDE, FaceSource, as_batch
+from training.expression.heads import FER2013
 from training.expression.predictors import Floats, Predictor, load_predictor
 
 Face = NDArray[np.uint8]
@@ -122,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from training.common.run_folder import write_json
     from training.expression import plots
 
     dataset = load_dataset(options.data, votes=options.votes, skip_bad=options.skip_bad)

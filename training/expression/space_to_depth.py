@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import helper, numpy_helper
 
 BLOCK = 2
 
@@ -18,6 +17,8 @@ def space_to_depth(model: Any) -> bool:
     The sums are the same except for their order. ONNX Runtime gathers the 25 bytes of a 5x5 kernel
     one by one, those of the blocks in fours, which halves the time of the convolution.
     """
+    from onnx import helper, numpy_helper
+
     graph = model.graph
     place, conv = next(
         ((i, node) for i, node in enumerate(graph.node) if node.op_type == "Conv"), (0, None)

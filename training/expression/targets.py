@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
 from training.expression.batches import (
-    FER2013,
-    FERPLUS,
     OnlineDistillation,
     Targets,
     blend,
@@ -21,6 +19,7 @@ from training.expression.data import balanced_weights
 from training.expression.distill import Teachers
 from training.expression.face_sources import FaceSource
 from training.expression.ferplus_targets import label_given_votes
+from training.expression.heads import FER2013, FERPLUS
 from training.expression.unlabelled import Joined, joined_targets
 
 

@@ -61,7 +61,11 @@ def _train(run: Run[ExpressionConfig]) -> None:
     from training.expression import plots
     from training.expression.architectures import ONE_HEAD, build, count_macs
     from training.expression.batches import FaceBatches
-    from training.expression.losses import soft_cross_entropy
+    from training.expression.losses import (
+        categorical_accuracy,
+        consistent_cross_entropy,
+        soft_cross_entropy,
+    )
     from training.expression.targets import (
         make_targets,
         online_distillation,
@@ -100,14 +104,16 @@ def _train(run: Run[ExpressionConfig]) -> None:
         config.seed,
         run.epoch,
         distillation=online_distillation(config, train, dataset.classes, count),
+        consistency=config.consistency,
     )
     heads = tuple(targets) if len(targets) > 1 else ONE_HEAD
-    accuracy: Any = "categorical_accuracy"
+    accuracy: Any = categorical_accuracy if config.consistency else "categorical_accuracy"
+    loss = consistent_cross_entropy if config.consistency else soft_cross_entropy
     model = trainer.prepare(
         run,
         len(batches),
         build=lambda: build(config.arch, len(dataset.classes), heads, config.weights),
-        loss=dict.fromkeys(heads, soft_cross_entropy) if len(heads) > 1 else soft_cross_entropy,
+        loss=dict.fromkeys(heads, loss) if len(heads) > 1 else loss,
         metrics={name: [accuracy] for name in heads} if len(heads) > 1 else [accuracy],
     )
     print(

@@ -20,9 +20,7 @@ from fastfer.errors import UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.priors import PRIORS, prior_shares, reweighted
 from training.common.options import run_command, share
-from training.common.run_folder import CONFIG
 from training.expression import metrics
-from training.expression.batches import FER2013, FERPLUS
 from training.expression.calibration import (
     HEAD_BLEND,
     LEVEL_SHARE,
@@ -34,6 +32,7 @@ from training.expression.calibration import (
 from training.expression.config import read_config
 from training.expression.data import load_dataset
 from training.expression.face_sources import FaceSource
+from training.expression.heads import FER2013, FERPLUS
 from training.expression.metrics import Doubles, Ints
 from training.expression.predictors import (
     DEFAULT_OUTPUT,
@@ -108,6 +107,8 @@ def _measure(options: argparse.Namespace) -> Measured:
     config = read_config(run)
     data, votes = options.data or config.data, options.votes or config.votes
     if not data or not votes:
+        from training.common.run_folder import CONFIG
+
         raise UsageError(f"{run}: --data and --votes are needed; there is no {CONFIG} beside it")
     predictor = load_predictor(run)
     if not isinstance(predictor, KerasPredictor) or set(predictor.heads) != {FER2013, FERPLUS}:

@@ -157,3 +157,32 @@ def test_numbers_out_of_range_are_rejected(name, value):
     with pytest.raises(UsageError, match=f"--{name} ") as caught:
         Augmentation(**{name: value})
     assert caught.value.code == "out_of_range"
+
+
+def test_the_views_of_a_pair_differ_by_a_small_error_of_the_box():
+    """A bright dot in the centre moves by at most 3 % of the side, and without the other changes
+    the first view is the face."""
+    dots = np.zeros((50, 48, 48), np.uint8)
+    dots[:, 22:26, 22:26] = 255
+    views = Augmentation.none().pairs(dots, rng())
+    np.testing.assert_allclose(views[:, 0] * 255, dots, atol=0.01)
+    assert views.shape == (50, 2, 48, 48)
+    ys, xs = np.mgrid[:48, :48]
+    mass = views[:, 1].sum(axis=(1, 2))
+    moved = [(views[:, 1] * axis).sum(axis=(1, 2)) / mass - 23.5 for axis in (xs, ys)]
+    assert 0.5 < np.abs(moved).max() <= 0.03 * 48 + 0.1
+    corner = np.zeros((50, 48, 48), np.uint8)
+    corner[:, 38:42, 38:42] = 255
+    far = Augmentation.none().pairs(corner, rng())[:, 1]
+    angle = np.arctan2((far * ys).sum(axis=(1, 2)) / far.sum(axis=(1, 2)) - 23.5 - moved[1],
+                       (far * xs).sum(axis=(1, 2)) / far.sum(axis=(1, 2)) - 23.5 - moved[0])  # fmt: skip
+    turned = np.degrees(angle) - 45
+    assert 1.5 < np.abs(turned).max() < 3.5
+
+
+def test_both_views_share_the_other_changes():
+    everything = Augmentation(brightness=0.3, contrast=0.3, blur=1, erase=1)
+    face = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (20, 48, 1))
+    views = everything.pairs(face, rng(2))
+    np.testing.assert_array_equal(views[:, 0], everything.apply(face, rng(2)))
+    assert np.abs(views[:, 0] - views[:, 1]).mean() < 0.06

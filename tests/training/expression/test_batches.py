@@ -79,3 +79,47 @@ def test_label_targets_by_hand():
     np.testing.assert_allclose(
         blend(np.float32([[1, 0]]), np.float32([[0.2, 0.8]]), 0.75), [[0.4, 0.6]], rtol=1e-6
     )
+
+
+def test_consistency_shows_each_face_in_two_views(parts):
+    faces, labels = parts["PublicTest"]
+    source = ArraySource(faces, labels, None, np.arange(len(labels)), Path("x"))
+    weights = np.where(labels == 3, 0.0, 2).astype(np.float32)[:, None]
+
+    def predict(seen):
+        rows = np.random.default_rng(0).dirichlet(np.ones(7), len(seen)).astype(np.float32)
+        return {"a": rows}
+
+    targets = {"a": label_targets(labels, 7)}
+    changes = dataclasses.replace(EVERYTHING, mixup=0.0)
+    plain = FaceBatches(source, targets, 16, changes, 5)
+    paired = FaceBatches(
+        source, targets, 32, changes, 5, consistency=0.5,
+        distillation=OnlineDistillation(predict, 0.4, weights),
+    )  # fmt: skip
+    seen, rows = paired[0]
+    assert seen.shape == (32, 48, 48, 1)
+    assert rows.shape == (32, 8)
+    np.testing.assert_array_equal(rows[:, 7], 0.5)
+    np.testing.assert_array_equal(rows[::2], rows[1::2])
+    difference = np.abs(seen[::2] - seen[1::2]).mean(axis=(1, 2, 3))
+    assert difference.min() > 0
+    assert difference.max() < 0.1, "the same face"
+    assert len(paired) == len(FaceBatches(source, targets, 32, changes)), "half of 70 faces, twice"
+    # The first views are what a run without consistency shows.
+    order = paired._order[:16]
+    np.testing.assert_array_equal(plain._order[:16], order)
+    np.testing.assert_array_equal(plain[0][0], seen[::2])
+
+
+def test_two_epochs_of_pairs_see_each_face_once(parts):
+    faces, labels = parts["PublicTest"]
+    source = ArraySource(faces, labels, None, np.arange(len(labels)), Path("x"))
+    targets = {"a": label_targets(labels, 7)}
+    batches = FaceBatches(source, targets, 32, EVERYTHING, 5, epoch=2, consistency=1)
+    first, count = batches._order, len(batches)
+    batches.on_epoch_end()
+    assert sorted([*first, *batches._order]) == list(range(len(faces)))
+    assert len(batches) == count
+    unchanged = FaceBatches(source, targets, 32, consistency=1)
+    assert unchanged[0][1].shape == (32, 7), "validation"
