@@ -6,9 +6,10 @@ import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import onnx
+if TYPE_CHECKING:
+    import onnx
 
 
 def quantise(
@@ -29,6 +30,7 @@ def quantise(
         kept: names of the nodes that stay in float32, for the file after constant folding.
         prepare: changes the folded model in place before it is quantised; returns whether it did.
     """
+    import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -77,6 +79,8 @@ def replace_by_int8(
     Returns the line of ``compare``, which gets the file in float32 and the one in INT8 and raises
     if the difference is too large.
     """
+    import onnx
+
     small = path.with_suffix(".int8.onnx")
     try:
         quantise(path, small, inputs, kinds, kept)
@@ -93,6 +97,8 @@ def replace_by_int8(
 
 def save(model: onnx.ModelProto, path: Path) -> None:
     """Check and write ``model`` without unused operator sets."""
+    import onnx
+
     used = {node.domain for node in model.graph.node}
     keep = [o for o in model.opset_import if o.domain in used]
     del model.opset_import[:]

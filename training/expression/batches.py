@@ -128,7 +128,8 @@ class FaceBatches(keras.utils.PyDataset):  # type: ignore[misc]
 def _mean_of_pairs(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """``rows`` (2n, C) with the mean of each pair of adjacent rows in both, so that teachers do not
     teach how they differ between views."""
-    return rows.reshape(-1, 2, rows.shape[1]).mean(axis=1).repeat(2, axis=0)
+    means: NDArray[np.float32] = rows.reshape(-1, 2, rows.shape[1]).mean(axis=1)
+    return means.repeat(2, axis=0)
 
 
 def label_targets(

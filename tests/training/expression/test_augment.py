@@ -174,8 +174,9 @@ def test_the_views_of_a_pair_differ_by_a_small_error_of_the_box():
     corner = np.zeros((50, 48, 48), np.uint8)
     corner[:, 38:42, 38:42] = 255
     far = Augmentation.none().pairs(corner, rng())[:, 1]
-    angle = np.arctan2((far * ys).sum(axis=(1, 2)) / far.sum(axis=(1, 2)) - 23.5 - moved[1],
-                       (far * xs).sum(axis=(1, 2)) / far.sum(axis=(1, 2)) - 23.5 - moved[0])  # fmt: skip
+    mass = far.sum(axis=(1, 2))
+    x, y = ((far * axis).sum(axis=(1, 2)) / mass - 23.5 for axis in (xs, ys))
+    angle = np.arctan2(y - moved[1], x - moved[0])
     turned = np.degrees(angle) - 45
     assert 1.5 < np.abs(turned).max() < 3.5
 
