@@ -3,6 +3,7 @@
     python -m benchmarks.load                   2,000 requests for each number of clients
     python -m benchmarks.load --soak 20000      memory over 20,000 requests
     python -m benchmarks.load --restart         replace the workers under load; no request is lost
+    python -m benchmarks.load --batching        what batches gain: one server with and one without
 
 The ratio compares with the bare engine on the same pictures, one thread after the other in the same
 run. Clients are processes that send prepared requests over kept connections, so that they take
@@ -23,9 +24,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any
 
 import cv2
@@ -47,14 +48,31 @@ def main() -> None:
     parser.add_argument("--batch-wait-ms", type=float, default=2.0)
     parser.add_argument("--soak", type=int, metavar="N", help="requests; reports memory only")
     parser.add_argument("--restart", action="store_true", help="SIGHUP under load")
+    parser.add_argument(
+        "--batching", action="store_true", help="compare with a server that batches nothing"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="of --batching")
     args = parser.parse_args()
 
     picture = photo(*args.size)
     options = ["--workers", str(args.workers), "--batch-wait-ms", str(args.batch_wait_ms)]
     if args.threads:
         options += ["--threads", str(args.threads)]
-    with server(options) as (process, port):
-        if args.soak:
+    with ExitStack() as servers:
+        process, port = servers.enter_context(server(options))
+        if args.batching:
+            alone = [*options, "--batch", "1", "--batch-wait-ms", "0"]
+            at_once = [*options, "--batch-wait-ms", "0"]
+            batching(
+                {
+                    "window": (process, port),
+                    "no window": servers.enter_context(server(at_once)),
+                    "no batches": servers.enter_context(server(alone)),
+                },
+                picture,
+                args,
+            )
+        elif args.soak:
             soak(process.pid, port, picture, args.soak)
         elif args.restart:
             restart(process, port, picture, args.requests)
@@ -100,6 +118,36 @@ def compare(pid: int, port: int, picture: bytes, args: argparse.Namespace) -> No
             flush=True,
         )
         bare = again
+
+
+def batching(
+    servers: dict[str, tuple[subprocess.Popen[str], int]], picture: bytes, args: argparse.Namespace
+) -> None:
+    """Print the throughput of each server relative to the one without batches: the median of
+    rounds in which they take turns, since the machine may become slower or faster meanwhile."""
+    last = list(servers)[-1]
+    for clients in args.clients:
+        rates: dict[str, list[float]] = {name: [] for name in servers}
+        spent: dict[str, list[float]] = {name: [] for name in servers}
+        for turn in range(args.rounds):
+            order = list(servers) if turn % 2 else list(servers)[::-1]
+            for name in order:
+                process, port = servers[name]
+                used = processor_seconds(process.pid)
+                times, failed, seconds = load(port, picture, clients, args.requests // args.rounds)
+                assert not failed
+                rates[name].append(len(times) / seconds)
+                used = processor_seconds(process.pid) - used
+                spent[name].append(used / len(times) * 1e3)
+        print(f"{clients:3} clients:")
+        for name in servers:
+            gains = [a / b for a, b in zip(rates[name], rates[last], strict=True)]
+            print(
+                f"    {name:10} {median(rates[name]):6.0f} requests/s, {median(spent[name]):5.2f} "
+                f"ms of processor time each; throughput {median(gains):.2f} times that without "
+                f"batches ({min(gains):.2f} to {max(gains):.2f})",
+                flush=True,
+            )
 
 
 def bare_rate(engine: fastfer.Engine, picture: bytes, count: int) -> float:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+import fastfer
+from tests.helpers.commands import environment, python
+from tests.helpers.pictures import astronaut
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,3 +65,34 @@ def test_one_version() -> None:
     found = namespace["versions"]()  # type: ignore[operator]
     found.pop("CHANGELOG.md")  # Unreleased
     assert len(set(found.values())) == 1, found
+
+
+def test_a_package_without_attributes(tmp_path: Path) -> None:
+    """As ``FASTFER_ATTRIBUTES=0`` makes it: only what asks for attributes fails."""
+    cv2 = pytest.importorskip("cv2")
+    without = shutil.ignore_patterns("attributes.onnx", "__pycache__")
+    shutil.copytree(Path(fastfer.__file__).parent, tmp_path / "fastfer", ignore=without)
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), astronaut())
+    env = environment(PYTHONPATH=str(tmp_path))
+    words = ("-m", "fastfer", "image", photo, "--jsonl", "-")
+    plain = python(*words, env=env)
+    assert plain.returncode == 0, plain.stderr
+    refused = python(*words, "--attributes", "age", env=env)
+    assert refused.returncode == 4
+    assert len(refused.stderr.splitlines()) == 1
+    assert not refused.stdout
+
+
+@pytest.mark.parametrize("switch", ["0", "1"])
+def test_the_switch_of_the_build(switch: str, tmp_path: Path) -> None:
+    if int(metadata.version("setuptools").split(".")[0]) < 77:
+        pytest.skip("needs setuptools 77, as pyproject.toml says")
+    pytest.importorskip("Cython")
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)],
+        cwd=ROOT, env=os.environ | {"FASTFER_ATTRIBUTES": switch}, check=True,
+    )  # fmt: skip
+    models = {path.name for path in (tmp_path / "fastfer" / "models").iterdir()}
+    assert "expression.onnx" in models
+    assert ("attributes.onnx" in models) == (switch == "1")
