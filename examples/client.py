@@ -18,13 +18,23 @@ from urllib.parse import urlencode, urlsplit
 
 
 @dataclass(frozen=True)
+class Attributes:
+    """How a face looks to people; None for what was not asked for."""
+
+    perceived_gender: str | None = None
+    gender: dict[str, float] | None = None
+    age_group: str | None = None
+    expected_age: float | None = None
+    age: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
 class Face:
     box: tuple[float, float, float, float]
     emotion: str | None
     score: float | None
     probabilities: dict[str, float]
-    attributes: dict[str, Any] | None = None
-    """Perceived gender and age group, if they were asked for."""
+    attributes: Attributes | None = None
 
 
 class ServerError(Exception):
@@ -53,7 +63,7 @@ class Client:
                 f["emotion"],
                 f["score"],
                 f["probabilities"],
-                f.get("attributes"),
+                Attributes(**f["attributes"]) if "attributes" in f else None,
             )
             for f in answer["results"][0]["faces"]
         ]

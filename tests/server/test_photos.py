@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -97,6 +100,27 @@ def test_attributes_only_if_asked_for(client: httpx.Client, photo: bytes) -> Non
         for params in ({}, {"attributes": "gender,age"})
     ]
     assert drawn[0] != drawn[1]
+
+
+def test_client_of_the_examples(server: RunningServer, photo: bytes) -> None:
+    path = Path(__file__).resolve().parents[2] / "examples" / "client.py"
+    spec = importlib.util.spec_from_file_location("fastfer_example_client", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # Its dataclasses look there for their types.
+    spec.loader.exec_module(module)
+    client = module.Client(server.url)
+    (plain,) = client.analyze(photo)
+    assert plain.attributes is None
+    (face,) = client.analyze(photo, attributes="gender,age")
+    assert face.attributes.perceived_gender == "female"
+    (face,) = client.analyze(photo, attributes="age")
+    assert face.attributes.gender is None
+    assert face.attributes.age_group == max(face.attributes.age, key=face.attributes.age.get)
+    with pytest.raises(module.ServerError) as caught:
+        client.analyze(photo, attributes="race")
+    assert (caught.value.status, caught.value.code) == (422, "out_of_range")
 
 
 def test_server_that_always_estimates_attributes(photo: bytes) -> None:
