@@ -3,9 +3,10 @@
     python -m benchmarks.compare_stream [--clip FILE] [--rounds N] [--other CHECKOUT]
 
 The clip, unless one is given, shows one face that moves in 640 x 360 pixels at 30 frames per second
-in H.264. Rounds alternate: decode to luma alone, the whole loop with default options, and the whole
-loop of the other checkout, with its own compiled module. The ratios are those of the fastest rounds
-and the median of the ratios within rounds; a busy machine distorts both, CPU time least.
+in H.264. Rounds alternate: decode to luma alone, the whole loop with default options, that with
+``--classify-every auto``, and the whole loop of the other checkout, with its own compiled module.
+The ratios are those of the fastest rounds and the median of the ratios within rounds; a busy
+machine distorts both, CPU time least.
 """
 
 from __future__ import annotations
@@ -105,6 +106,9 @@ def main() -> int:
         ways: dict[str, Callable[[], tuple[float, float]]] = {
             "decode": lambda: measured(lambda: sum(1 for _ in open_source(clip))),
             "whole": lambda: measured(lambda: sum(1 for _ in fastfer.stream(clip, engine=engine))),
+            "auto": lambda: measured(
+                lambda: sum(1 for _ in fastfer.stream(clip, engine=engine, classify_every="auto"))
+            ),
         }
         if args.other is not None:
             ways["other"] = Other(args.other.resolve(), clip)
@@ -117,7 +121,9 @@ def main() -> int:
     for name, rounds in times.items():
         wall, cpu = map(min, zip(*rounds, strict=True))
         print(f"{name:8} {wall:.3f} ms per frame, {cpu:.3f} ms of processors (fastest rounds)")
-    pairs = [("whole", "decode"), *([("other", "whole")] if args.other else [])]
+    pairs = [("whole", "decode"), ("auto", "decode")]
+    if args.other:
+        pairs += [("other", "whole"), ("other", "auto")]
     for above, below in pairs:
         for i, what in enumerate(("by the clock", "of processors")):
             a, b = ([each[i] for each in times[name]] for name in (above, below))

@@ -23,6 +23,8 @@ from libc.string cimport memcpy, strchr
 from ff cimport (
     FF_EBOX,
     FF_ENAME,
+    FF_FLOW_POINTS,
+    FF_FLOW_SIDE,
     FF_LANDMARKS,
     FF_MAX_SIDE,
     FF_MAX_SIZE,
@@ -36,12 +38,15 @@ from ff cimport (
     ff_box,
     ff_boxes_round,
     ff_decode,
+    ff_flow,
+    ff_flow_workspace,
     ff_frame,
     ff_iou,
     ff_isa_name,
     ff_kernels,
     ff_kernels_get,
     ff_kernels_name,
+    ff_motion,
     ff_nms,
     ff_pack_faces,
     ff_pack_workspace,
@@ -61,6 +66,8 @@ MAX_SIDE = FF_MAX_SIDE
 ROTATION_ONE = FF_ROTATION_ONE
 LANDMARKS = FF_LANDMARKS
 PLANES = FF_PLANES
+FLOW_SIDE = FF_FLOW_SIDE
+FLOW_POINTS = FF_FLOW_POINTS
 
 # Set at import. Only force_isa, which tests use, changes it afterwards.
 cdef const ff_kernels *kernels = NULL
@@ -305,6 +312,34 @@ def assign(gain, column):
         free(workspace)
     if status != FF_OK:
         raise ValueError("gain: must be finite, below 2^960 in magnitude")
+
+
+def flow(before, after, boxes, points, double surround, motions):
+    cdef _View xywh = _array(boxes, "boxes", 0, b"d", sizeof(double), 2, -1, 4)
+    cdef Py_ssize_t n = xywh.view.shape[0]
+    cdef _View first = _array(before, "before", 0, b"f", sizeof(float), 2, n,
+                              FF_FLOW_SIDE * FF_FLOW_SIDE)
+    cdef _View second = _array(after, "after", 0, b"f", sizeof(float), 2, n,
+                               FF_FLOW_SIDE * FF_FLOW_SIDE)
+    cdef _View grid = _array(points, "points", 0, b"d", sizeof(double), 2, -1, 2)
+    cdef _View out = _array(motions, "motions", PyBUF_WRITABLE, b"d", sizeof(double), 2, n,
+                            sizeof(ff_motion) // sizeof(double))
+    cdef size_t bytes = 0
+    cdef void *workspace
+    cdef ff_status status = ff_flow_workspace(&bytes)
+    if grid.view.shape[0] > FF_FLOW_POINTS:
+        raise ValueError("points: too many")
+    workspace = malloc(bytes)
+    if workspace == NULL:
+        raise MemoryError
+    with nogil:
+        status = ff_flow(kernels, <const float *>first.view.buf, <const float *>second.view.buf,
+                         <const double *>xywh.view.buf, <size_t>n,
+                         <const double *>grid.view.buf, <size_t>grid.view.shape[0], surround,
+                         workspace, <ff_motion *>out.view.buf)
+        free(workspace)
+    if status != FF_OK:
+        raise RuntimeError(f"ff_flow: status {<int>status}")
 
 
 def decode(map, Py_ssize_t stride, double min_score, boxes, scores, landmarks, Py_ssize_t count):

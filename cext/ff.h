@@ -62,6 +62,8 @@ enum {
     FF_ROTATION_ONE = 1 << 16, /* 1.0 of a cosine or sine */
     FF_ISA_COUNT = 4,          /* scalar, avx2, avx512, neon */
     FF_LANDMARKS = 5,          /* points of a detected face: eyes, nose, corners of the mouth */
+    FF_FLOW_SIDE = 64,         /* side of a patch for ff_flow, in pixels */
+    FF_FLOW_POINTS = 64,       /* most points that ff_flow follows */
     FF_PLANES = 15,            /* of a feature map: score, 4 distances, FF_LANDMARKS points */
 };
 
@@ -168,6 +170,34 @@ enum ff_status ff_assign_workspace(size_t n, size_t m, size_t *bytes);
  * that no sum overflows). */
 enum ff_status ff_assign(const double *restrict gain, size_t n, size_t m, void *restrict workspace,
                          int64_t *restrict column);
+
+/* ---- Optical flow ---------------------------------------------------------------------------- */
+
+/* The motion of a box between two frames: a similarity, two rows of three that take (x, y, 1) to the
+ * next frame. */
+struct ff_motion {
+    double matrix[6];
+    double inliers; /* share of the points that could be followed, 0 to 1, that agree; 0 if too few
+                     * do: the matrix is then the identity */
+    double still;   /* 1 if nothing has moved: the identity, with inliers 1 */
+};
+
+/* Sets *bytes to the size of the workspace for ff_flow. Returns FF_OK. */
+enum ff_status ff_flow_workspace(size_t *bytes);
+
+/* The motion of n boxes (x, y, width, height; 4 * n doubles) between two frames.
+ *
+ * before and after hold n patches of FF_FLOW_SIDE x FF_FLOW_SIDE grays, 0 to 255, which show the
+ * same place in both frames: the box enlarged by surround around its centre. points (2 * n_points
+ * doubles, x and y in pixels of a patch, 0 at the centre of the first) are followed from one to the
+ * other and back, on three levels; a similarity is fitted to those that return.
+ *
+ * Values that are not finite are allowed: their points are lost.
+ * Returns FF_OK, or FF_EINVAL for more than FF_FLOW_POINTS points. */
+enum ff_status ff_flow(const struct ff_kernels *kernels, const float *before, const float *after,
+                       const double *boxes, size_t n, const double *points, size_t n_points,
+                       double surround, void *restrict workspace,
+                       struct ff_motion *restrict motions);
 
 /* ---- Feature maps ---------------------------------------------------------------------------- */
 

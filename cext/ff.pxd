@@ -18,6 +18,8 @@ cdef extern from "ff.h" nogil:
         FF_ROTATION_ONE
         FF_ISA_COUNT
         FF_LANDMARKS
+        FF_FLOW_SIDE
+        FF_FLOW_POINTS
         FF_PLANES
 
     struct ff_kernels:
@@ -59,6 +61,16 @@ cdef extern from "ff.h" nogil:
     ff_status ff_iou(const double *a, size_t n, const double *b, size_t m, double *out)
     ff_status ff_nms(const double *boxes, const int64_t *order, size_t n, double threshold,
                      int64_t *keep, size_t *kept)
+
+    struct ff_motion:
+        double matrix[6]
+        double inliers
+        double still
+
+    ff_status ff_flow_workspace(size_t *bytes)
+    ff_status ff_flow(const ff_kernels *kernels, const float *before, const float *after,
+                      const double *boxes, size_t n, const double *points, size_t n_points,
+                      double surround, void *workspace, ff_motion *motions)
 
     ff_status ff_decode(const float *map, size_t rows, size_t columns, size_t stride,
                         float min_score, size_t capacity, float *boxes, float *scores,

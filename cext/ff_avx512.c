@@ -264,8 +264,14 @@ static void sample_rotated(const uint32_t *restrict tile, size_t side,
     }
 }
 
+static int follow(const struct ff_flow_level *from, const struct ff_flow_level *to, double x,
+                  double y, double *dx, double *dy)
+{
+    return ff_flow_follow(from, to, x, y, dx, dy);
+}
+
 const struct ff_kernels ff_avx512_kernels = {
-    "avx512", sum_rows, sum_columns, sum_columns_paired, sample_rotated,
+    "avx512", sum_rows, sum_columns, sum_columns_paired, sample_rotated, follow,
 };
 
 #if defined(__clang__)

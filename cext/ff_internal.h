@@ -22,6 +22,8 @@
 #define FF_INLINE static inline __attribute__((always_inline))
 #endif
 
+#include "ff_flow.h"
+
 /* ---- Processor ------------------------------------------------------------------------------- */
 
 enum ff_cpu { FF_CPU_AVX2 = 1, FF_CPU_AVX512 = 2 };
@@ -97,6 +99,10 @@ struct ff_kernels {
     void (*sample_rotated)(const uint32_t *restrict tile, size_t side,
                            const struct ff_sample_grid *grid, size_t size, float scale, float bias,
                            float *restrict out);
+
+    /* ff_flow_follow, compiled for the instruction set. */
+    int (*follow)(const struct ff_flow_level *from, const struct ff_flow_level *to, double x,
+                  double y, double *dx, double *dy);
 };
 
 extern const struct ff_kernels ff_scalar_kernels;

@@ -111,8 +111,14 @@ static void sum_columns_paired(const int16_t *restrict src, size_t pitch, size_t
     }
 }
 
+static int follow(const struct ff_flow_level *from, const struct ff_flow_level *to, double x,
+                  double y, double *dx, double *dy)
+{
+    return ff_flow_follow(from, to, x, y, dx, dy);
+}
+
 const struct ff_kernels ff_neon_kernels = {
-    "neon", sum_rows, sum_columns, sum_columns_paired, ff_sample_rotated_scalar,
+    "neon", sum_rows, sum_columns, sum_columns_paired, ff_sample_rotated_scalar, follow,
 };
 
 #endif

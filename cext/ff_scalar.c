@@ -138,6 +138,12 @@ static void sample_rotated(const uint32_t *restrict tile, size_t side,
 #define sample_rotated ff_sample_rotated_scalar
 #endif
 
+static int follow(const struct ff_flow_level *from, const struct ff_flow_level *to, double x,
+                  double y, double *dx, double *dy)
+{
+    return ff_flow_follow(from, to, x, y, dx, dy);
+}
+
 const struct ff_kernels ff_scalar_kernels = {
-    "scalar", sum_rows, sum_columns, sum_columns_paired, sample_rotated,
+    "scalar", sum_rows, sum_columns, sum_columns_paired, sample_rotated, follow,
 };

@@ -2,7 +2,8 @@
 
 Functions check what memory safety needs and raise plain ``ValueError`` with terse messages.
 :mod:`fastfer.kernels.reference` documents and defines what ``pack``, ``rotations``, ``iou``,
-``nms``, ``assign`` and ``decode`` compute; ``cext/ff.h`` documents the C functions behind them.
+``nms``, ``assign``, ``flow`` and ``decode`` compute; ``cext/ff.h`` documents the C functions behind
+them.
 """
 
 import numpy as np
@@ -22,6 +23,10 @@ LANDMARKS: int
 """Points of a detected face."""
 PLANES: int
 """Planes of a detector's feature map."""
+FLOW_SIDE: int
+"""Side of a patch for ``flow`` in pixels."""
+FLOW_POINTS: int
+"""Most points that ``flow`` follows."""
 
 def available() -> tuple[str, ...]:
     """The instruction sets of this build that this processor supports, fastest first."""
@@ -50,6 +55,14 @@ def nms(
     keep: NDArray[np.int64],
 ) -> int: ...
 def assign(gain: NDArray[np.float64], column: NDArray[np.int64]) -> None: ...
+def flow(
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    boxes: NDArray[np.float64],
+    points: NDArray[np.float64],
+    surround: float,
+    motions: NDArray[np.float64],
+) -> None: ...
 def decode(
     map: NDArray[np.float32],
     stride: int,

@@ -34,14 +34,14 @@ FER-2013's PublicTest the margin marks one face in ten, of which half are classi
 
 
 class PackedFaces:
-    """The N faces of one frame with the tiles that the network takes."""
+    """N faces of one or more frames with the tiles that the network takes."""
 
     def __init__(
         self,
         crops: NDArray[np.float32],
         tiles: NDArray[np.float32],
         landmarks: NDArray[np.float32] | None,
-        frame_size: tuple[int, int],
+        frame_size: tuple[int, int] | NDArray[np.int64],
         attribute_tiles: NDArray[np.float32] | None = None,
     ) -> None:
         """Combine the arrays.
@@ -50,7 +50,7 @@ class PackedFaces:
             crops: (N, 4) x, y, width, height in frame pixels.
             tiles: (N, S, S, C), see :func:`fastfer.kernels.pack.pack_faces`.
             landmarks: (N, 5, 2) in frame pixels.
-            frame_size: width and height of the frame in pixels.
+            frame_size: width and height in pixels of their frame, or (N, 2) of the frame of each.
             attribute_tiles: (N, 48, 48, 1) for the attribute network, if it runs.
         """
         self.attribute_tiles = attribute_tiles
@@ -62,7 +62,8 @@ class PackedFaces:
     def quality(self, which: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.float64]:
         """(K,) quality scores of the faces selected by ``which``; all by default."""
         marks = None if self.landmarks is None else self.landmarks[which]
-        return quality_scores(self.crops[which], self.tiles[which], marks, self.frame_size)
+        size = self.frame_size if isinstance(self.frame_size, tuple) else self.frame_size[which]
+        return quality_scores(self.crops[which], self.tiles[which], marks, size)
 
 
 class FaceReader:
@@ -103,6 +104,33 @@ class FaceReader:
             crops, tiles, found.landmarks, frame.shape[1::-1],
             self._attribute_tiles(frame, crops, angles, tiles),
         )  # fmt: skip
+
+    def pack_frames(
+        self, frames: Sequence[Frame], counts: Sequence[int], found: Detections
+    ) -> PackedFaces:
+        """Crop ``found``, of which ``counts[i]`` are in ``frames[i]``, in this order.
+
+        Raises:
+            BoxError: as :meth:`pack`.
+        """
+        crops = self.crop_calibration.crops(found.boxes)
+        angles = roll_angles(found.landmarks, len(found))
+        tiles = self.classifier.batch(len(found))
+        attribute_tiles = []
+        sizes = np.empty((len(found), 2), np.int64)
+        end = 0
+        for frame, count in zip(frames, counts, strict=True):
+            rows, end = slice(end, end + count), end + count
+            self.classifier.pack(frame, crops[rows], angles[rows], tiles[rows])
+            sizes[rows] = frame.shape[1::-1]
+            own = self._attribute_tiles(frame, crops[rows], angles[rows], tiles[rows])
+            if own is not None:
+                attribute_tiles.append(own)
+        own = None
+        if self.attributes is not None:
+            shared = not attribute_tiles or attribute_tiles[0].base is tiles
+            own = tiles if shared else np.concatenate(attribute_tiles)
+        return PackedFaces(crops, tiles, found.landmarks, sizes, own)
 
     def _attribute_tiles(
         self,

@@ -28,7 +28,7 @@ def quality_scores(
     crops: NDArray[np.float32],
     tiles: NDArray[np.float32],
     landmarks: NDArray[np.floating[Any]] | None,
-    frame_size: tuple[int, int],
+    frame_size: tuple[int, int] | NDArray[np.int64],
 ) -> Floats:
     """(N,) quality of each face: the product of four factors, each 0 to 1.
 
@@ -39,7 +39,7 @@ def quality_scores(
         crops: (N, 4) x, y, width, height in frame pixels.
         tiles: (N, S, S, C) as packed from ``crops``.
         landmarks: (N, 5, 2) in frame pixels, or ``None``.
-        frame_size: width and height of the frame in pixels.
+        frame_size: width and height in pixels of their frame, or (N, 2) of the frame of each.
     """
     boxes = crops.astype(np.float64)
     size = np.minimum(1.0, boxes[:, 2:].mean(axis=1) / FULL_SIZE)

@@ -39,6 +39,8 @@ else:
         from fastfer import _native as _engine
     except ImportError as error:
         raise ExtensionMissingError(_HOW_TO_BUILD.format(reason=error)) from error
+    if not hasattr(_engine, "flow"):  # The newest function.
+        raise ExtensionMissingError(_HOW_TO_BUILD.format(reason="it was built from older sources"))
 
 MIN_SIZE: Final = _engine.MIN_SIZE
 MAX_SIZE: Final = _engine.MAX_SIZE
@@ -46,11 +48,14 @@ SUBPIXEL: Final = _engine.SUBPIXEL
 MAX_SIDE: Final = _engine.MAX_SIDE
 LANDMARKS: Final = _engine.LANDMARKS
 PLANES: Final = _engine.PLANES
+FLOW_SIDE: Final = _engine.FLOW_SIDE
+FLOW_POINTS: Final = _engine.FLOW_POINTS
 """The constants of ``cext/ff.h``; see ``fastfer/_native.pyi``."""
 
 assign = _engine.assign
 available = _engine.available
 decode = _engine.decode
+flow = _engine.flow
 isa = _engine.isa
 iou = _engine.iou
 nms = _engine.nms

@@ -1,7 +1,8 @@
 """NumPy reference of every kernel in ``cext/``: slow, short, and the oracle of the tests.
 
 The C kernels return the same bytes as this module, so this module *defines* what they compute. It
-replaces them under ``FASTFER_PURE=1``.
+replaces them under ``FASTFER_PURE=1``. That of ``flow`` is in
+:mod:`fastfer.kernels.reference_flow`.
 
 How a crop becomes a tile
 -------------------------
@@ -32,6 +33,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastfer.kernels.reference_flow import FLOW_POINTS as FLOW_POINTS
+from fastfer.kernels.reference_flow import FLOW_SIDE as FLOW_SIDE
+from fastfer.kernels.reference_flow import flow as flow
 
 MIN_SIZE: Final = 16
 MAX_SIZE: Final = 256

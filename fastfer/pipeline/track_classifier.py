@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from fastfer.classifiers.attributes import SCALE
 from fastfer.detections import Detections
 from fastfer.face_reader import FaceReader, PackedFaces, Stopwatch, rounded
+from fastfer.io.frame_source import Plane
 from fastfer.labels import EMOTIONS
 from fastfer.pipeline.track_attributes import TrackAttributes
 from fastfer.results import Attributes, Face
@@ -44,7 +46,7 @@ class _Waiting:
     """A classified frame whose faces are not smoothed yet."""
 
     tracked: TrackedFrame
-    classified: NDArray[np.bool_]
+    classified: Sequence[bool]
     outputs: Sequence[_Output]
     attributes: Sequence[Attributes] | None
 
@@ -95,39 +97,13 @@ class TrackClassifier:
         frames' timings.
         """
         stopwatch = Stopwatch()
-        masks: list[NDArray[np.bool_]] = []
-        tiles: list[NDArray[np.float32]] = []
-        quality: list[float] = []
-        attributes_due: list[list[int]] = []
-        for tracked in group:
-            attributes_due.append([])
-            mask = np.zeros(len(tracked.faces), np.bool_)
-            where = self._candidates(tracked)
-            if where:
-                packed = self._pack(tracked, where)
-                changed = [
-                    self._changes.should_classify(
-                        tracked.faces[i].track_id, tile, tracked.frame.pts
-                    )
-                    for i, tile in zip(where, packed.tiles, strict=True)
-                ]
-                which = np.array(changed, np.bool_)
-                if which.any():
-                    quality += packed.quality(which).tolist()
-                    tiles.append(packed.tiles[which])
-                    mask[where] = which
-                    if self._attributes is not None and packed.attribute_tiles is not None:
-                        ids = [f.track_id for f, m in zip(tracked.faces, mask, strict=True) if m]
-                        attributes_due[-1] = self._attributes.collect(
-                            ids, packed.attribute_tiles[which], tracked.frame.pts
-                        )
-            masks.append(mask)
-            tracked.timings_ms["pack"] = stopwatch.lap()
+        candidates = self._candidates(group)
+        masks, due, batch, quality = self._select(group, candidates)
+        per_crop = stopwatch.lap() / max(1, sum(map(len, candidates)))
 
-        classifier = self._reader.classifier
         outputs: list[_Output] = []
-        if tiles:
-            probabilities, likeness = classifier.classify(np.concatenate(tiles))
+        if batch is not None:
+            probabilities, likeness = self._reader.classifier.classify(batch)
             odds = [None] * len(quality) if likeness is None else likeness.tolist()
             named = [dict(zip(EMOTIONS, row, strict=True)) for row in rounded(probabilities, 6)]
             outputs = list(map(_Output, probabilities, quality, odds, named))
@@ -136,17 +112,18 @@ class TrackClassifier:
         per_face = stopwatch.lap() / max(1, len(outputs))
 
         latest = iter(outputs)
-        for tracked, mask, due in zip(group, masks, attributes_due, strict=True):
+        for tracked, which, mask, of_frame in zip(group, candidates, masks, due, strict=True):
             for face, classified in zip(tracked.faces, mask, strict=True):
                 if classified:
                     self._latest[face.track_id] = next(latest)
-            tracked.timings_ms["classify"] = per_face * int(mask.sum())
-            self._wait(tracked, mask, due)
+            tracked.timings_ms["pack"] = per_crop * len(which)
+            tracked.timings_ms["classify"] = per_face * sum(mask)
+            self._wait(tracked, mask, of_frame)
         self._forget(group[-1].frame.pts)
         return len(outputs)
 
     def _wait(
-        self, tracked: TrackedFrame, classified: NDArray[np.bool_], attributes_due: Sequence[int]
+        self, tracked: TrackedFrame, classified: Sequence[bool], attributes_due: Sequence[int]
     ) -> None:
         """Keep the outputs of a frame until they can be smoothed."""
         ids = [face.track_id for face in tracked.faces]
@@ -167,31 +144,86 @@ class TrackClassifier:
             return self._zero_phase.read(track_id, pts)
         return self._smoother.update(track_id, output.probabilities, pts)
 
-    def _candidates(self, tracked: TrackedFrame) -> Sequence[int]:
-        """Indices of the faces that may be classified: in an interpolated frame only new ones, if
-        they are classified on change."""
-        if not tracked.interpolated or self._changes.every != AUTO:
-            return range(len(tracked.faces))
-        known = self._changes.known
-        return [i for i, face in enumerate(tracked.faces) if face.track_id not in known]
+    def _select(
+        self, group: Sequence[TrackedFrame], candidates: Sequence[Sequence[int]]
+    ) -> tuple[list[list[bool]], list[list[int]], NDArray[np.float32] | None, list[float]]:
+        """The faces to classify.
 
-    def _pack(self, tracked: TrackedFrame, which: Sequence[int]) -> PackedFaces:
-        faces = [tracked.faces[i] for i in which]
+        Args:
+            group: consecutive frames.
+            candidates: for each frame the indices of the faces that may be classified.
+
+        Returns:
+            For each frame which of its faces to classify, and the tracks whose attributes are due;
+            the network's batch, or ``None`` if it is empty, and the quality of each of its crops.
+        """
+        masks = [[False] * len(tracked.faces) for tracked in group]
+        due: list[list[int]] = [[] for _ in group]
+        if not any(candidates):
+            return masks, due, None, []
+        packed = self._pack(group, candidates)
+        where = [(i, k) for i, indices in enumerate(candidates) for k in indices]
+        for (i, k), tile in zip(where, packed.tiles, strict=True):
+            tracked = group[i]
+            masks[i][k] = self._changes.should_classify(
+                tracked.faces[k].track_id, tile, tracked.frame.pts
+            )
+        which = np.array([masks[i][k] for i, k in where], np.bool_)
+        if not which.any():
+            return masks, due, None, []
+        if self._attributes is not None and packed.attribute_tiles is not None:
+            chosen = iter(packed.attribute_tiles[which])
+            for i, (tracked, mask) in enumerate(zip(group, masks, strict=True)):
+                ids = [f.track_id for f, m in zip(tracked.faces, mask, strict=True) if m]
+                tiles = np.array([next(chosen) for _ in ids])
+                due[i] = self._attributes.collect(ids, tiles, tracked.frame.pts)
+        batch = packed.tiles if which.all() else packed.tiles[which]
+        return masks, due, batch, packed.quality(which).tolist()
+
+    def _candidates(self, group: Sequence[TrackedFrame]) -> list[Sequence[int]]:
+        """For each frame the indices of the faces that may be classified: in an interpolated frame
+        only new ones, if they are classified on change."""
+        if self._changes.every != AUTO:
+            return [range(len(tracked.faces)) for tracked in group]
+        known = set(self._changes.known)
+        candidates: list[Sequence[int]] = []
+        for tracked in group:
+            ids = [face.track_id for face in tracked.faces]
+            candidates.append(
+                [i for i, track_id in enumerate(ids) if track_id not in known]
+                if tracked.interpolated
+                else range(len(ids))
+            )
+            known.update(ids)
+        return candidates
+
+    def _pack(
+        self, group: Sequence[TrackedFrame], candidates: Sequence[Sequence[int]]
+    ) -> PackedFaces:
+        """The crops of the candidates of all frames."""
+        taken = [
+            (tracked, which) for tracked, which in zip(group, candidates, strict=True) if which
+        ]
+        counts = [len(which) for _, which in taken]
+        faces = [tracked.faces[i] for tracked, which in taken for i in which]
         found = Detections(
             _boxes(faces).astype(np.float32),
             np.array([face.score for face in faces], np.float32),
             _landmarks(faces, np.float32),
         )
-        frame, contract = tracked.frame, self._reader.classifier.contract
+        contract = self._reader.classifier.contract
         if contract.channels > 1:
-            return self._reader.pack(frame.image, found)
-        pixels, scale, bias = frame.plane
-        packed = self._reader.pack(pixels, found)
-        if scale != 1:
-            _scale_levels(packed.tiles, scale, bias, contract.scale, contract.bias)
-            own = packed.attribute_tiles
-            if own is not None and own is not packed.tiles:
-                _scale_levels(own, scale, bias, SCALE, 0.0)
+            return self._reader.pack_frames([t.frame.image for t, _ in taken], counts, found)
+        planes = [tracked.frame.plane for tracked, _ in taken]
+        packed = self._reader.pack_frames([plane.pixels for plane in planes], counts, found)
+        end = 0
+        for levels, of_levels in groupby(zip(planes, counts, strict=True), _levels):
+            begin, end = end, end + sum(count for _, count in of_levels)
+            if levels[0] != 1:
+                own, tiles = packed.attribute_tiles, packed.tiles
+                _scale_levels(tiles[begin:end], *levels, contract.scale, contract.bias)
+                if own is not None and own is not tiles:
+                    _scale_levels(own[begin:end], *levels, SCALE, 0.0)
         return packed
 
     def _faces(self, waiting: _Waiting) -> tuple[Face, ...]:
@@ -218,7 +250,7 @@ class TrackClassifier:
                     "status": "detected"
                     if face.detected and not face.low_confidence
                     else "tracked",
-                    "classified": bool(was_classified),
+                    "classified": was_classified,
                     "confirmed": face.confirmed,
                     "raw_probabilities": dict(output.by_emotion),
                 }
@@ -238,6 +270,11 @@ class TrackClassifier:
             del self._latest[track_id]
         if self._attributes is not None:
             self._attributes.forget(self._changes.known)
+
+
+def _levels(frame: tuple[Plane, int]) -> tuple[float, float]:
+    """Scale and bias of the gray levels of a frame."""
+    return frame[0].scale, frame[0].bias
 
 
 def _scale_levels(

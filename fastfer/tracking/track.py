@@ -133,7 +133,7 @@ class Track:
     """Of the centre, in pixels per second."""
     lost: bool = False
     """Flow has lost the face: its box is extrapolated with constant velocity."""
-    patch: NDArray[np.uint8] | None = None
+    patch: NDArray[np.float32] | None = None
     """Its surroundings in the last frame in which they changed, for flow."""
     still: bool = False
     """Nothing has changed since :attr:`patch`."""
@@ -178,8 +178,9 @@ class Track:
     def move(self, box: Box, landmarks: Landmarks | None, seconds: float) -> None:
         """Go to ``box``, ``seconds`` after the last one; 0 leaves the velocity as it is."""
         if seconds > 0:
-            velocity = (box[:2] + box[2:] / 2 - self.box[:2] - self.box[2:] / 2) / seconds
-            self.velocity = (self.velocity + velocity) / 2
+            (x, y), (old_x, old_y), (u, v) = _centre(box), _centre(self.box), self.velocity.tolist()
+            velocity = [(u + (x - old_x) / seconds) / 2, (v + (y - old_y) / seconds) / 2]
+            self.velocity = np.array(velocity)
         self.box, self.landmarks, self.still = box, landmarks, False
 
     def carry(self, motion: Motion, seconds: float) -> None:
@@ -217,13 +218,21 @@ def boxes_of(faces: Sequence[Track | TrackedFace]) -> NDArray[np.float64]:
 
 def is_plausible(old: Box, new: Box) -> bool:
     """Whether a face can move from ``old`` to ``new`` between two frames."""
-    shift = np.abs(new[:2] + new[2:] / 2 - old[:2] - old[2:] / 2)
-    scale = new[2] / old[2]
-    return bool((shift < MAX_SHIFT * old[2:]).all()) and 1 / MAX_SCALE < scale < MAX_SCALE
+    (x, y), (old_x, old_y) = _centre(new), _centre(old)
+    _, _, width, height = old.tolist()
+    if abs(x - old_x) >= MAX_SHIFT * width or abs(y - old_y) >= MAX_SHIFT * height:
+        return False
+    return bool(1 / MAX_SCALE < float(new[2]) / width < MAX_SCALE)
 
 
 def is_inside(box: Box, frame: VideoFrame) -> bool:
     """Whether the centre of ``box`` lies in the frame, and flow can follow a box of its size."""
     width, height = frame.size
-    x, y = box[:2] + box[2:] / 2
-    return bool(0 <= x < width and 0 <= y < height and box[2:].min() >= MIN_SIDE)
+    x, y = _centre(box)
+    return 0 <= x < width and 0 <= y < height and bool(box[2:].min() >= MIN_SIDE)
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    """In plain floats, which are faster than arrays of two."""
+    x, y, w, h = box.tolist()
+    return x + w / 2, y + h / 2

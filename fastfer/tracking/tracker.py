@@ -186,7 +186,8 @@ class FaceTracker:
         boxes = boxes_of(self._tracks)
         after = flow.cut(frame.plane, flow.windows(boxes))
         any_lost = False
-        motions = flow.carry([track.patch for track in self._tracks], after, boxes)
+        before = [t.patch for t in self._tracks if t.patch is not None]
+        motions = flow.carry(before, after, boxes)
         for track, motion in zip(self._tracks, motions, strict=True):
             if motion.inliers >= MIN_INLIERS and is_plausible(track.box, motion.box(track.box)):
                 track.lost = track.lost and track.misses > 0

@@ -1,6 +1,6 @@
-/* Runs the kernels of every available instruction set on random frames and boxes, compares their
- * output with that of the scalar kernels byte by byte, and prints a hash of it. Without Python, for
- * platforms where the package cannot be built, such as NEON under an emulator
+/* Runs the kernels of every available instruction set on random frames, boxes and patches, compares
+ * their output with that of the scalar kernels byte by byte, and prints a hash of it. Without Python,
+ * for platforms where the package cannot be built, such as NEON under an emulator
  * (tests/cext/check_neon.sh). */
 #include "ff.h"
 
@@ -73,6 +73,48 @@ static void random_rotation(int32_t *rotation)
         rotation[0] = -rotation[0];
 }
 
+enum { PATCHES = 2, VALUES = FF_FLOW_SIDE * FF_FLOW_SIDE };
+
+/* The motion between patches with one table. The caller frees the result. */
+static struct ff_motion *follow(const struct ff_kernels *kernels, const float *patches,
+                                const double *points)
+{
+    static const double boxes[4 * PATCHES] = {10, 20, 40, 50, -3.5, 7.25, 120, 90};
+    size_t bytes;
+    if (ff_flow_workspace(&bytes) != FF_OK)
+        exit(2);
+    void *const workspace = need(bytes);
+    struct ff_motion *const out = need(PATCHES * sizeof *out);
+    if (ff_flow(kernels, patches, patches + PATCHES * VALUES, boxes, PATCHES, points,
+                FF_FLOW_POINTS, 1.8, workspace, out) != FF_OK)
+        exit(2);
+    free(workspace);
+    return out;
+}
+
+/* Patches of smooth random grays, then the same moved a little, with noise. */
+static float *random_patches(void)
+{
+    float *const patches = need(2 * PATCHES * VALUES * sizeof *patches);
+    for (size_t i = 0; i < PATCHES; i++) {
+        float coarse[18][18];
+        for (size_t k = 0; k < 18 * 18; k++)
+            coarse[k / 18][k % 18] = (float)uniform(0, 255);
+        const size_t shift_x = next() % 4, shift_y = next() % 4;
+        for (size_t k = 0; k < 2 * VALUES; k++) {
+            const size_t after = k / VALUES;
+            const size_t x = k % FF_FLOW_SIDE + after * shift_x;
+            const size_t y = k % VALUES / FF_FLOW_SIDE + after * shift_y;
+            const float u = (float)(x % 4) / 4, v = (float)(y % 4) / 4;
+            const float *const a = &coarse[y / 4][x / 4], *const b = &coarse[y / 4 + 1][x / 4];
+            patches[(after * PATCHES + i) * VALUES + k % VALUES] =
+                (a[0] * (1 - u) + a[1] * u) * (1 - v) + (b[0] * (1 - u) + b[1] * u) * v
+                + (float)uniform(-2, 2);
+        }
+    }
+    return patches;
+}
+
 int main(int argc, char **argv)
 {
     const int rounds = argc > 1 ? atoi(argv[1]) : 500;
@@ -111,6 +153,16 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < FACES; i++)
             random_rotation(angles + 2 * i);
         const int32_t *const rotations = round % 2 ? angles : NULL;
+        float *const patches = random_patches();
+        double points[2 * FF_FLOW_POINTS];
+        for (size_t i = 0; i < 2 * FF_FLOW_POINTS; i++)
+            points[i] = uniform(-5, FF_FLOW_SIDE + 5);
+        struct ff_motion *const motions = follow(scalar, patches, points);
+        for (size_t i = 0; i < PATCHES * sizeof *motions / sizeof(uint64_t); i++) {
+            uint64_t bits;
+            memcpy(&bits, (const char *)motions + i * sizeof bits, sizeof bits);
+            hash = (hash ^ bits) * 1099511628211u;
+        }
         float *const expected = pack(scalar, &frame, boxes, rotations, FACES, size);
         for (size_t i = 0; i < FACES * size * size; i++) {
             uint32_t bits;
@@ -127,8 +179,17 @@ int main(int argc, char **argv)
                 return 1;
             }
             free(got);
+            struct ff_motion *const same = follow(other, patches, points);
+            if (memcmp(same, motions, PATCHES * sizeof *same) != 0) {
+                printf("%s follows otherwise than scalar in round %d\n", ff_kernels_name(other),
+                       round);
+                return 1;
+            }
+            free(same);
             compared++;
         }
+        free(motions);
+        free(patches);
         free(expected);
         free(data);
     }

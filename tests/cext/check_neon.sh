@@ -8,8 +8,8 @@ build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 rounds=${1:-300}
 flags="-std=c11 -O3 -ffp-contract=off -Wall -Wextra -Werror -Icext"
-aarch64-linux-gnu-gcc $flags -static tests/cext/check_kernels.c cext/ff_*.c -o "$build/arm"
-${CC:-cc} $flags tests/cext/check_kernels.c cext/ff_*.c -o "$build/native"
+aarch64-linux-gnu-gcc $flags -static tests/cext/check_kernels.c cext/ff_*.c -o "$build/arm" -lm
+${CC:-cc} $flags tests/cext/check_kernels.c cext/ff_*.c -o "$build/native" -lm
 arm=$(qemu-aarch64 "$build/arm" "$rounds")
 native=$("$build/native" "$rounds")
 if [ "$arm" != "$native" ]; then

@@ -21,6 +21,7 @@ BASELINE = [
     "ff_pack.c",
     "ff_rotate.c",
     "ff_boxes.c",
+    "ff_flow.c",
     "ff_feature_maps.c",
     "ff_scalar.c",
 ]
@@ -56,7 +57,7 @@ def test_kernels_agree_without_python(tmp_path: Path) -> None:
     program = tmp_path / "check"
     sources = [ROOT / "tests/cext/check_kernels.c", *sorted(CEXT.glob("ff_*.c"))]
     options = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", f"-I{CEXT}"]
-    subprocess.run([compiler(), *options, *sources, "-o", program], check=True)
+    subprocess.run([compiler(), *options, *sources, "-o", program, "-lm"], check=True)
     result = subprocess.run([program, "60"], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
     assert set(result.stderr.split(":")[1].split()) == set(backend.available())

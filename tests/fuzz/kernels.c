@@ -240,12 +240,43 @@ static void decode(void)
     free(map);
 }
 
+static void flow(void)
+{
+    const size_t n = byte() % 3, points = byte() % 5, values = FF_FLOW_SIDE * FF_FLOW_SIDE;
+    float *const patches = need(2 * n * values * sizeof *patches);
+    double *const boxes = need(4 * n * sizeof *boxes);
+    double *const grid = need(2 * points * sizeof *grid);
+    struct ff_motion *const motions = need(n * sizeof *motions);
+    const float step = (float)number();
+    const struct ff_kernels *kernels;
+    must(ff_kernels_get(NULL, &kernels) == FF_OK);
+    for (size_t i = 0; i < 2 * n * values; i++)
+        patches[i] = (float)(i * 2654435761u % 251) + (i % values == 2080 ? step : 0);
+    for (size_t i = 0; i < 4 * n; i++)
+        boxes[i] = number();
+    for (size_t i = 0; i < 2 * points; i++)
+        grid[i] = number();
+    size_t bytes = 0;
+    must(ff_flow_workspace(&bytes) == FF_OK);
+    void *const workspace = need(bytes);
+    must(ff_flow(kernels, patches, patches + n * values, boxes, n, grid, points, number(),
+                 workspace, motions) == FF_OK);
+    calls++;
+    for (size_t i = 0; i < n; i++)
+        must(motions[i].inliers >= 0 && motions[i].inliers <= 1);
+    free(workspace);
+    free(motions);
+    free(grid);
+    free(boxes);
+    free(patches);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     at = data;
     end = data + size;
     for (int i = 0; i < 16 && at < end; i++) {
-        switch (byte() % 6) {
+        switch (byte() % 7) {
         case 0:
         case 1:
             pack();
@@ -258,6 +289,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         case 4:
             assignment();
+            break;
+        case 5:
+            flow();
             break;
         default:
             decode();
