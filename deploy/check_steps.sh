@@ -33,7 +33,10 @@ if [ -n "$base" ]; then
     echo "base: $(du -sm --apparent-size "$base" | cut -f1) MB"
     cp -a "$base/." "$work/image"
     echo "image: $(du -sm --apparent-size "$work/image" | cut -f1) MB"
-    mkdir -p -m 1777 "$work/image/tmp"
+    mkdir -p "$work/image/dev" "$work/image/tmp"
+    chmod 1777 "$work/image/tmp"
+    mknod -m 666 "$work/image/dev/null" c 1 3
+    mknod -m 666 "$work/image/dev/urandom" c 1 9
     PYTHONPATH=/opt/fastfer
     run=(chroot --userspec=65532:65532 "$work/image" /usr/bin/python3.11)
 fi
