@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Appended, so that an installed fastfer is tested rather than the source tree.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test depends on the time that it takes.
-settings.register_profile("fastfer", deadline=None)
+settings.register_profile("fastfer", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fastfer")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
