@@ -18,6 +18,7 @@ from typing import Any, Final
 from fastfer.batch.setup import Setup
 from fastfer.batch.tasks import Output, Prepared, Runner, Task, load
 from fastfer.errors import FastferError
+from fastfer.io import free_memory
 
 AHEAD_BYTES: Final = 64 << 20
 """Decoded bytes that wait for analysis; one photo may always wait."""
@@ -54,6 +55,7 @@ def main(connection: Connection, setup: Setup) -> None:
             continue
         output.peak_memory = peak_memory()
         sender.send(("done", task.number, output))
+        free_memory.give_back()
 
 
 def peak_memory() -> int:

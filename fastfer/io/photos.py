@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fastfer.errors import InputError
+from fastfer.io import free_memory
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.image_headers import READABLE
@@ -190,10 +191,12 @@ def read_photos(
             ahead.append(pool.submit(reader.read_and_decode, photo))
             if len(ahead) > _AHEAD:
                 yield reader.completed(ahead.popleft().result())
+                free_memory.give_back()
         while ahead:
             yield reader.completed(ahead.popleft().result())
     finally:  # Without waiting: a read from a pipe may never end.
         pool.shutdown(wait=False, cancel_futures=True)
+        free_memory.give_back()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from fastfer import forking
+from fastfer.io import free_memory
 from fastfer.io.frame_source import FrameSource, InheritedSource, VideoFrame
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class PrefetchSource:
         """Stop the thread and close the source."""
         self.stop()
         self._source.close()
+        free_memory.give_back()
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop the thread; wait for it at most ``timeout`` seconds."""
