@@ -23,6 +23,8 @@ from fastfer.io.isolated_video import IsolatedVideo
 from fastfer.io.limits import FileLimits
 from fastfer.io.open_source import open_source
 from fastfer.io.video_files import ClipOptions, VideoFile
+from tests.fuzz import seeds
+from tests.fuzz.targets import mutated
 from tests.helpers.clips import moving_face
 from tests.helpers.errors import raises
 from tests.helpers.hostile_clips import gif_bomb, index_bomb
@@ -31,6 +33,7 @@ from tests.helpers.movies import levels, write_movie
 pytestmark = pytest.mark.skipif(
     not isolated_video.AVAILABLE, reason="descriptors are passed between processes on POSIX systems"
 )
+MUTANTS = int(os.environ.get("FASTFER_MUTANTS", "20"))
 QUARTER_TURN = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
 
 
@@ -218,3 +221,34 @@ def test_a_forked_child_has_its_own_processes(tmp_path: Path) -> None:
         os._exit(0 if sum(1 for _ in IsolatedVideo(str(path))) == 5 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert sum(1 for _ in IsolatedVideo(str(path))) == 5
+
+
+def outcome(
+    video: VideoFile | IsolatedVideo,
+) -> tuple[list[tuple[float, tuple[int, int]]], str | None]:
+    """Time and size of each frame, and the code of the error. The pixels of damaged frames are not
+    the same twice, in one process neither."""
+    frames = []
+    with closing(video):
+        try:
+            for frame in video:
+                frames.append((frame.pts, frame.size))
+        except InputError as error:
+            return frames, error.code
+    return frames, None
+
+
+@pytest.mark.parametrize("number", range(MUTANTS))
+def test_mutated_clips_end_alike(number: int, tmp_path: Path) -> None:
+    name, data = mutated(seeds.clips(), 7_000_000 + number)
+    path = tmp_path / f"mutant.{name}"
+    path.write_bytes(data)
+    outcomes: list[Any] = []
+    for kind in (VideoFile, IsolatedVideo):
+        try:
+            video: Any = kind(str(path))
+        except InputError as error:
+            outcomes.append(([], error.code))
+        else:
+            outcomes.append(outcome(video))
+    assert outcomes[0] == outcomes[1]
