@@ -96,7 +96,7 @@ def test_fair_shares_and_counted_drops(
     servers = [stream(3000) for _ in range(3)]
     text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n[video]\ndetect_every = 1\n"
     text += camera("a", servers[0].url) + camera("b", servers[1].url)
-    text += camera("slow", servers[2].url, "fps = 2")
+    text += camera("slow", servers[2].url, "fps = 1")
     with watching(text, said) as watcher:
         wait_until(lambda: watcher.frames > 60)
     counts = Counter({name: len(lines(tmp_path / name)) for name in ("a", "b", "slow")})
