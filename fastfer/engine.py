@@ -171,6 +171,12 @@ class Engine:
         return asked
 
     @property
+    def emotions(self) -> tuple[str, ...]:
+        """The classes of its network: the seven emotions, or eight with contempt. As
+        :attr:`classifier`, it may wait for the network."""
+        return self.classifier.emotions
+
+    @property
     def detection_size(self) -> int:
         """Long side in pixels of the reduced copy in which the detector finds the same faces as in
         a larger picture; 0 if it needs the full picture."""

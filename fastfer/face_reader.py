@@ -20,7 +20,7 @@ from fastfer.classifiers.base import Classifier
 from fastfer.crops import roll_angles
 from fastfer.detections import CropCalibration, Detections
 from fastfer.kernels.pack import pack_faces
-from fastfer.labels import AGE_GROUPS, EMOTIONS, GENDERS
+from fastfer.labels import AGE_GROUPS, GENDERS
 from fastfer.quality import quality_scores
 from fastfer.results import Attributes, Face
 
@@ -220,7 +220,7 @@ class FaceReader:
             boxes: (N, 4) in frame pixels.
             scores: (N,) of the detector.
             landmarks: (N, 5, 2) in frame pixels.
-            probabilities: (N, 7) in the order of :data:`~fastfer.labels.EMOTIONS`.
+            probabilities: (N, C) in the order of the classifier's ``emotions``.
             quality: (N,).
             likeness: (N,) log odds that the crops show faces, if the network has that output.
             attributes: of each face, if the attribute network ran.
@@ -236,7 +236,7 @@ class FaceReader:
             rounded(quality, 3),
             strict=True,
         )
-        faces = []
+        faces, names = [], self.classifier.emotions
         for i, (box, score, points, row, share) in enumerate(rows):
             label = labels[i] if labels else max(range(len(row)), key=row.__getitem__)
             low = share < self.min_quality
@@ -246,9 +246,9 @@ class FaceReader:
                 Face(
                     box=tuple(box),
                     detection_score=score,
-                    emotion=None if low else EMOTIONS[label],
+                    emotion=None if low else names[label],
                     score=None if low else row[label],
-                    probabilities=dict(zip(EMOTIONS, row, strict=True)),
+                    probabilities=dict(zip(names, row, strict=True)),
                     landmarks=None if points is None else tuple(map(tuple, points)),
                     quality=share,
                     low_quality=low,

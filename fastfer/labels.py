@@ -7,6 +7,12 @@ from typing import Final, Literal
 EMOTIONS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Class names. The index of a name is its class in FER-2013 and its column in probabilities."""
 
+CONTEMPT: Final = "contempt"
+"""An eighth class that some networks have; the bundled one does not."""
+
+ALL_EMOTIONS: Final = (*EMOTIONS, CONTEMPT)
+"""The classes of networks with contempt, in the order of their probabilities."""
+
 CIRCUMPLEX: Final[dict[str, tuple[float, float]]] = {
     "angry": (-0.51, 0.59),
     "disgust": (-0.60, 0.35),
@@ -20,7 +26,8 @@ CIRCUMPLEX: Final[dict[str, tuple[float, float]]] = {
 
 Mean pleasure and arousal ratings of the words angry, disgusted, fearful, happy, sad and surprised
 in Russell and Mehrabian, Evidence for a three-factor theory of emotions, Journal of Research in
-Personality 11, 273-294 (1977), taken from a secondary listing. Neutral is the origin by definition.
+Personality 11, 273-294 (1977), taken from a secondary listing. Neutral is the origin by
+definition. Contempt has none here.
 """
 
 Attribute = Literal["gender", "age"]
@@ -47,7 +54,7 @@ GENDER_NAMES: Final[dict[Language, dict[str, str]]] = {
 """Display names by language. JSON and tables always use :data:`GENDERS`."""
 
 NAMES: Final[dict[Language, dict[str, str]]] = {
-    "en": {name: name for name in EMOTIONS},
+    "en": {name: name for name in ALL_EMOTIONS},
     "vi": {
         "angry": "Tức giận",
         "disgust": "Ghê tởm",
@@ -56,6 +63,7 @@ NAMES: Final[dict[Language, dict[str, str]]] = {
         "sad": "Buồn bã",
         "surprise": "Ngạc nhiên",
         "neutral": "Bình thường",
+        "contempt": "Khinh bỉ",
     },
 }
 """Display names by language. JSON and CSV always use :data:`EMOTIONS`."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
-from fastfer.labels import EMOTIONS
+from fastfer.labels import CONTEMPT, EMOTIONS
 from fastfer.validation import is_number, parse_json
 
 PriorName = Literal["level", "uniform", "fer2013", "photos"]
@@ -48,7 +48,8 @@ def prior_shares(
     Args:
         prior: a name or a mapping.
         labels: emotions of the network, in its order.
-        level: shares of ``labels`` in the prior ``"level"``.
+        level: shares of ``labels`` in the prior ``"level"``, whose share of contempt holds where
+            ``prior`` has none.
 
     Raises:
         UsageError: code ``unknown_prior`` for a name, ``out_of_range`` for a mapping.
@@ -56,6 +57,8 @@ def prior_shares(
     if isinstance(prior, str):
         if prior == "level" and level is not None:
             return np.array(level, np.float64)
+        if prior == "uniform":
+            return np.full(len(labels), 1 / len(labels))
         if prior not in PRIORS:
             raise UsageError(
                 f"unknown prior {prior!r}; choose from {', '.join(PRIOR_NAMES)}, or pass a share "
@@ -65,11 +68,15 @@ def prior_shares(
         table: Mapping[str, Any] = dict(zip(EMOTIONS, PRIORS[prior], strict=True))
     else:
         table = prior
-    if not isinstance(table, Mapping) or set(table) != set(EMOTIONS):
+    if not isinstance(table, Mapping) or set(table) - {CONTEMPT} != set(EMOTIONS):
         raise UsageError(
             f"prior must have a share of each of {', '.join(EMOTIONS)}; got {table!r}",
             code="out_of_range",
         )
+    if CONTEMPT in labels and CONTEMPT not in table:
+        own = 1 / len(labels) if level is None else level[labels.index(CONTEMPT)]
+        rest = prior_shares(table, tuple(name for name in labels if name != CONTEMPT))
+        return np.append((1 - own) * rest, own)
     values = [table[name] for name in labels]
     numbers = [v if is_number(v) and 0 < v < MAX_COUNT else 0.0 for v in values]
     total = sum(numbers)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from fastfer.errors import UsageError
 from fastfer.labels import (
     AGE_MIDDLES,
+    ALL_EMOTIONS,
     ATTRIBUTES,
     CIRCUMPLEX,
+    CONTEMPT,
     EMOTIONS,
     Attribute,
     Language,
@@ -101,7 +103,8 @@ class Face:
     score: float | None
     """Probability of :attr:`emotion`, 0 to 1; ``None`` if that is ``None``."""
     probabilities: dict[str, float]
-    """Probability of each emotion, in label order; they sum to 1. Smoothed over time in videos."""
+    """Probability of each emotion, in label order; they sum to 1. Smoothed over time in videos.
+    Networks with that class add ``contempt``."""
     landmarks: tuple[Point, ...] | None = None
     """Right eye, left eye, nose, right and left mouth corner in frame pixels, if known."""
     quality: float = 1.0
@@ -137,7 +140,10 @@ class Face:
         return self._on_circumplex(1)
 
     def _on_circumplex(self, axis: int) -> float:
-        return round(sum(p * CIRCUMPLEX[name][axis] for name, p in self.probabilities.items()), 4)
+        mean = sum(p * CIRCUMPLEX.get(name, (0, 0))[axis] for name, p in self.probabilities.items())
+        # Contempt has no coordinates: the mean is that of the seven emotions.
+        rest = 1 - self.probabilities.get(CONTEMPT, 0.0)
+        return round(mean / rest, 4) if rest > 0 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Native JSON types only; without the keys of videos for photos."""
@@ -209,9 +215,15 @@ class FrameResult:
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """(N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`."""
-        rows = [[face.probabilities[name] for name in EMOTIONS] for face in self.faces]
-        return np.array(rows, np.float32).reshape(-1, len(EMOTIONS))
+        """(N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`; (N, 8) with contempt if
+        the network has it."""
+        names = ALL_EMOTIONS if self._has_contempt else EMOTIONS
+        rows = [[face.probabilities[name] for name in names] for face in self.faces]
+        return np.array(rows, np.float32).reshape(-1, len(names))
+
+    @property
+    def _has_contempt(self) -> bool:
+        return bool(self.faces) and CONTEMPT in self.faces[0].probabilities
 
     @property
     def track_ids(self) -> NDArray[np.int64] | None:
@@ -252,10 +264,12 @@ class FrameResult:
             UsageError: pandas is not installed; code ``missing_package``.
         """
         pd = _optional("pandas", "to_pandas()")
-        from fastfer.outputs.columns import CSV_DTYPES, columns, to_rows
+        from fastfer.outputs.columns import CSV_DTYPES, ColumnGroup, columns, to_rows
 
         known = self.faces[0].attributes if self.faces else None
-        attributes = [] if known is None else known.names
+        attributes: list[ColumnGroup] = [] if known is None else [*known.names]
+        if self._has_contempt:
+            attributes.append(CONTEMPT)
         rows = list(to_rows(self, attributes)) if self.faces else []
         names = columns(attributes)
         return pd.DataFrame(rows, columns=list(names)).astype({k: CSV_DTYPES[k] for k in names})
@@ -276,7 +290,9 @@ class FrameResult:
         detections: supervision.Detections = sv.Detections(
             xyxy=self.xyxy,
             confidence=np.array([face.score or 0.0 for face in self.faces], np.float32),
-            class_id=np.array([-1 if n is None else EMOTIONS.index(n) for n in names], np.int64),
+            class_id=np.array(
+                [-1 if n is None else ALL_EMOTIONS.index(n) for n in names], np.int64
+            ),
             tracker_id=self.track_ids,
             data={
                 "class_name": np.array([name or "" for name in names], np.str_),

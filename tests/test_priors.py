@@ -25,7 +25,7 @@ BAD_MAPPINGS = {
     "tiny": COUNTS | {"fear": 1e-9},
     "text": COUNTS | {"fear": "much"},
     "missing": {name: 1 for name in EMOTIONS if name != "fear"},
-    "unknown": COUNTS | {"contempt": 1},
+    "unknown": COUNTS | {"bored": 1},
     "list": [1] * 7,
     "string": "uniform",
 }

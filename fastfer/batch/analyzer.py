@@ -89,7 +89,7 @@ class Analyzer:
 
     def table(self, batch: Mapping[str, Any]) -> pyarrow.RecordBatch:
         """As :meth:`__call__`, as a record batch with the types of the table."""
-        return schema.to_batch(self.results(batch), self._setup.attributes)
+        return schema.to_batch(self.results(batch), self._setup.column_groups)
 
     def results(self, batch: Mapping[str, Any]) -> list[PhotoResult]:
         """As :meth:`__call__`, one result for each photo."""

@@ -170,7 +170,7 @@ class Job:
             partition_by=options.partition_by,
             shard=options.shard,
             shard_rows=options.shard_rows,
-            attributes=setup.attributes,
+            attributes=setup.column_groups,
         )
         self.sources = Sources(
             sources, lists, partition_by=options.partition_by, shard=options.shard
@@ -213,7 +213,7 @@ class Job:
             "version": __version__,
             "table": schema.TABLE_VERSION,
             "format": self._table.format.suffix,
-            **({"attributes": list(setup.attributes)} if setup.attributes else {}),
+            **({"attributes": list(setup.column_groups)} if setup.column_groups else {}),
             "engine": {name: repr(value) for name, value in sorted(setup.engine.items())},
             "video": repr(setup.video),
             "exact": setup.exact,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
-from fastfer.labels import Attribute
+from fastfer.labels import CONTEMPT, Attribute
 from fastfer.validation import check_attributes
 
 if TYPE_CHECKING:
+    from fastfer.outputs.columns import ColumnGroup
     from fastfer.pipeline.video_pipeline import VideoOptions
 
 SEGMENT: Final = 120.0
@@ -49,3 +50,16 @@ class Setup:
             UsageError: one is unknown (``unknown_option``).
         """
         return check_attributes(self.engine.get("attributes") or ())
+
+    @property
+    def column_groups(self) -> tuple[ColumnGroup, ...]:
+        """:attr:`attributes`, and contempt if the network has that class.
+
+        Raises:
+            UsageError: an attribute is unknown (``unknown_option``).
+            ModelError: the network cannot be read.
+        """
+        from fastfer.classifiers.opening import has_contempt
+
+        found = has_contempt(self.engine.get("model"), self.engine.get("spec"))
+        return (*self.attributes, *((CONTEMPT,) if found else ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fastfer.labels import EMOTIONS
+from fastfer.labels import ALL_EMOTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Summary:
     @property
     def emotions(self) -> dict[str, int]:
         """Faces by emotion; ``none`` are those of low quality."""
-        found = {name: self.counts.get(f"emotion:{name}", 0) for name in (*EMOTIONS, "none")}
+        found = {name: self.counts.get(f"emotion:{name}", 0) for name in (*ALL_EMOTIONS, "none")}
         return {name: n for name, n in found.items() if n}
 
     def text(self) -> str:

@@ -20,8 +20,8 @@ from fastfer.batch.journal import Journal
 from fastfer.batch.units import filesystem
 from fastfer.errors import OutputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
-from fastfer.labels import Attribute
 from fastfer.outputs.base import write_error
+from fastfer.outputs.columns import ColumnGroup
 from fastfer.outputs.table_formats import TableFormat, format_of
 
 SHARD_ROWS: Final = 1_000_000
@@ -38,7 +38,7 @@ class Table:
         partition_by: str = "none",
         shard: tuple[int, int] | None = None,
         shard_rows: int = SHARD_ROWS,
-        attributes: tuple[Attribute, ...] = (),
+        attributes: tuple[ColumnGroup, ...] = (),
     ) -> None:
         """Check the name; no file is created.
 
@@ -47,7 +47,7 @@ class Table:
             partition_by: name of the partitions: ``folder`` or ``date``.
             shard: (i, n), part of the names of files in a folder, so that all parts may share it.
             shard_rows: rows of a file in a folder.
-            attributes: those that the faces have, which add columns.
+            attributes: those that the faces have, and contempt; they add columns.
 
         Raises:
             UsageError: an unknown ending, or a partition of a single file.

@@ -92,7 +92,7 @@ class TaskRunner(Runner):
     def __init__(self, engine: Engine, setup: Setup) -> None:
         self._engine = engine
         self._setup = setup
-        self._format: TableFormat = format_of(setup.out, setup.attributes)
+        self._format: TableFormat = format_of(setup.out, setup.column_groups)
 
     @cached_property
     def _photos(self) -> PhotoAnalyzer:

@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from fastfer.classifiers.contract import ModelContract
 from fastfer.errors import FrameError, ModelError
 from fastfer.kernels.pack import pack_faces
+from fastfer.labels import ALL_EMOTIONS, CONTEMPT, EMOTIONS
 
 
 class Predictions(NamedTuple):
     """What a network returns for N faces."""
 
     probabilities: NDArray[np.float32]
-    """(N, 7) in the order of :data:`fastfer.labels.EMOTIONS`; rows sum to 1."""
+    """(N, C) in the order of :attr:`Classifier.emotions`; rows sum to 1."""
     likeness: NDArray[np.float32] | None = None
     """(N,) log odds that the crop shows a face; ``None`` for networks without such an output."""
 
@@ -32,6 +33,11 @@ class Classifier(ABC):
     """Threads of the runtime."""
     contract: ModelContract
     """Input size, pixel scaling and outputs."""
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The classes of its rows: the seven emotions, and contempt if the network has it."""
+        return ALL_EMOTIONS if CONTEMPT in self.contract.labels else EMOTIONS
 
     def batch(self, count: int) -> NDArray[np.float32]:
         """An uninitialised batch for ``count`` faces, (count, S, S, C) float32."""
@@ -74,14 +80,14 @@ class Classifier(ABC):
 
     @abstractmethod
     def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
-        """Probabilities of the seven emotions for every face.
+        """Probabilities of the emotions for every face.
 
         Args:
             batch: (N, S, S, C) float32 as from :meth:`pack`; N may be 0.
 
         Returns:
-            (N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`; rows sum to 1, and
-            emotions that the network lacks are 0.
+            (N, C) float32 in the order of :attr:`emotions`; rows sum to 1, and emotions that the
+            network lacks are 0.
 
         Raises:
             FrameError: ``batch`` has another shape or dtype, or is not finite.

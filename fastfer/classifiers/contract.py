@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from fastfer.errors import ModelError, UsageError
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
-from fastfer.labels import EMOTIONS
+from fastfer.labels import ALL_EMOTIONS, EMOTIONS
 from fastfer.priors import MIN_SHARE
 from fastfer.validation import is_integer, is_number, parse_json
 
@@ -36,7 +36,7 @@ class ModelContract:
 
     name: str
     labels: tuple[str, ...] = EMOTIONS
-    """Classes of the outputs: at least two of the seven emotions, in the order of EMOTIONS."""
+    """Classes of the outputs: at least two of ALL_EMOTIONS, in that order."""
     input_size: int = 48
     """Side of the square input in pixels."""
     channels: int = 1
@@ -124,11 +124,11 @@ class ModelContract:
         )
 
     def _check(self, source: str) -> None:
-        known = tuple(name for name in EMOTIONS if name in self.labels)
+        known = tuple(name for name in ALL_EMOTIONS if name in self.labels)
         if self.labels != known or len(known) < 2:
             raise ModelError(
                 f"{source}: labels are {', '.join(self.labels)}; they must be at least two of "
-                f"{', '.join(EMOTIONS)}, in that order"
+                f"{', '.join(ALL_EMOTIONS)}, in that order"
             )
         for what, have, can in (
             ("channels", self.channels, 1),

@@ -28,7 +28,7 @@ from fastfer.inference.onnx_session import (
 )
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.kernels.pack import pack_faces
-from fastfer.labels import EMOTIONS
+from fastfer.labels import ALL_EMOTIONS, CONTEMPT, EMOTIONS
 from fastfer.validation import parse_literal
 
 Frame = NDArray[np.uint8]
@@ -36,10 +36,10 @@ Frame = NDArray[np.uint8]
 SYNONYMS: Final = {
     "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear",
     "scared": "fear", "happiness": "happy", "joy": "happy", "sadness": "sad",
-    "surprised": "surprise", "neutrality": "neutral",
+    "surprised": "surprise", "neutrality": "neutral", "contemptuous": "contempt",
 }  # fmt: skip
-"""Other names of the seven emotions. Classes with further names, such as contempt, are dropped, and
-the remaining probabilities normalised."""
+"""Other names of the emotions. Classes with further names are dropped, and the remaining
+probabilities normalised."""
 
 IMAGENET: Final = (
     tuple(1 / (255 * deviation) for deviation in (0.229, 0.224, 0.225)),
@@ -111,6 +111,7 @@ class CustomClassifier(Classifier):
         self._bias = _per_channel(spec.bias or (0.0,), channels, "bias", source)
         self.contract = ModelContract(
             name=self.path.stem,
+            labels=ALL_EMOTIONS if CONTEMPT in _emotions(labels) else EMOTIONS,
             input_size=size,
             channels=channels,
             scale=float(np.mean(self._scale)),
@@ -145,7 +146,7 @@ class CustomClassifier(Classifier):
         faces = check_batch(batch, self.contract)
         if self._planar:
             faces = faces.transpose(0, 3, 1, 2)
-        result = np.zeros((len(faces), len(EMOTIONS)), np.float32)
+        result = np.zeros((len(faces), len(self.emotions)), np.float32)
         step = self._fixed or 32
         for start in range(0, len(faces), step):
             part = np.ascontiguousarray(faces[start : start + step])
@@ -241,15 +242,21 @@ def _find_output(session: Session, classes: int, source: str) -> str:
 
 
 def _find_columns(labels: Sequence[str], source: str) -> dict[int, int]:
-    """Index in EMOTIONS by the index of the network's class, for the classes that are emotions."""
-    names = [SYNONYMS.get(name.strip().lower(), name.strip().lower()) for name in labels]
-    known = [name for name in names if name in EMOTIONS]
+    """Index in ALL_EMOTIONS by the index of the network's class, where it is an emotion."""
+    names = _emotions(labels)
+    known = [name for name in names if name in ALL_EMOTIONS]
     if len(known) < 2 or len(set(known)) < len(known):
         raise ModelError(
             f"{source}: labels {', '.join(labels)} must include at least two of "
-            f"{', '.join(EMOTIONS)}, none twice"
+            f"{', '.join(ALL_EMOTIONS)}, none twice"
         )
-    return {i: EMOTIONS.index(name) for i, name in enumerate(names) if name in EMOTIONS}
+    return {i: ALL_EMOTIONS.index(name) for i, name in enumerate(names) if name in ALL_EMOTIONS}
+
+
+def _emotions(labels: Sequence[str]) -> list[str]:
+    """``labels`` by fastfer's names, where it has one."""
+    names = [name.strip().lower() for name in labels]
+    return [SYNONYMS.get(name, name) for name in names]
 
 
 def _per_channel(

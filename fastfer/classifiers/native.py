@@ -19,7 +19,6 @@ from fastfer.inference.onnx_session import (
     pick_threads,
     read_model,
 )
-from fastfer.labels import EMOTIONS
 from fastfer.priors import Prior, prior_shares, reweighted
 
 INT8_MODEL: Final = Path(__file__).parents[1] / "models" / "expression.onnx"
@@ -75,7 +74,7 @@ class EmotionClassifier(Classifier):
         self.contract = ModelContract.from_metadata(metadata, source)
         self._output = self.contract.output_for(head, source)
         self._input = _check_graph(self._session, self.contract, self._output, source)
-        self._columns = [EMOTIONS.index(name) for name in self.contract.labels]
+        self._columns = [self.emotions.index(name) for name in self.contract.labels]
         self._ratios = {} if prior is None else self._find_ratios(prior)
 
     def predict(self, batch: ArrayLike) -> NDArray[np.float32]:
@@ -108,7 +107,7 @@ class EmotionClassifier(Classifier):
     def _predict(
         self, batch: ArrayLike, names: list[str], likeness: str = ""
     ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32] | None]:
-        """Probabilities (N, 7) of the outputs ``names``, and (N,) of the output ``likeness``."""
+        """Probabilities (N, C) of the outputs ``names``, and (N,) of the output ``likeness``."""
         faces = check_batch(batch, self.contract)
         rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
         wanted = [*names, likeness] if likeness else names
@@ -127,10 +126,10 @@ class EmotionClassifier(Classifier):
         return heads, np.concatenate(odds) if likeness else None
 
     def _all_emotions(self, parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """(N, 7) from chunks with the columns of the model's labels."""
-        if len(parts) == 1 and len(self._columns) == len(EMOTIONS):
+        """(N, C) from chunks with the columns of the model's labels."""
+        if len(parts) == 1 and len(self._columns) == len(self.emotions):
             return parts[0]
-        result = np.zeros((sum(map(len, parts)), len(EMOTIONS)), np.float32)
+        result = np.zeros((sum(map(len, parts)), len(self.emotions)), np.float32)
         if parts:
             result[:, self._columns] = np.concatenate(parts)
         return result

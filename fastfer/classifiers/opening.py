@@ -12,6 +12,7 @@ from fastfer.classifiers.native import EmotionClassifier
 from fastfer.errors import UsageError
 from fastfer.inference.onnx_file import metadata
 from fastfer.inference.onnx_session import read_model
+from fastfer.labels import CONTEMPT
 
 if TYPE_CHECKING:
     from fastfer.classifiers.custom import ModelSpec
@@ -59,3 +60,19 @@ def open_classifier(
     from fastfer.classifiers.custom import CustomClassifier
 
     return CustomClassifier(model, threads, spec)
+
+
+def has_contempt(model: str | os.PathLike[str] | None, spec: ModelSpec | None = None) -> bool:
+    """Whether the rows of a network will have that class, without loading it; see
+    :func:`open_classifier`.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    if model is None:
+        return False
+    if spec is not None and spec.labels is not None:
+        labels = ",".join(spec.labels)
+    else:
+        labels = metadata(read_model(Path(model))).get(PREFIX + "labels", "")
+    return CONTEMPT in labels.lower()

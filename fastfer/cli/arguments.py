@@ -12,12 +12,13 @@ from fastfer import __version__
 from fastfer.errors import UsageError
 from fastfer.inference.onnx_session import THREAD_LIMIT
 from fastfer.io.addresses import hide_passwords
-from fastfer.labels import ATTRIBUTES, NAMES, Attribute
+from fastfer.labels import ATTRIBUTES, CONTEMPT, NAMES, Attribute
 from fastfer.outputs.terminal_text import printable
 
 if TYPE_CHECKING:
     from fastfer.classifiers.custom import ModelSpec
     from fastfer.engine import Engine
+    from fastfer.outputs.columns import ColumnGroup
     from fastfer.priors import Prior
 
 STDOUT: Final = "-"
@@ -275,6 +276,19 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "min_quality": args.min_quality,
         "attributes": args.attributes,
     }
+
+
+def column_groups(args: argparse.Namespace) -> tuple[ColumnGroup, ...]:
+    """What adds columns to a table: attributes, and contempt if the network has that class.
+
+    Raises:
+        ModelError: the network cannot be read.
+        UsageError: see :func:`model_spec`.
+    """
+    from fastfer.classifiers.opening import has_contempt
+
+    found = has_contempt(args.model, model_spec(args))
+    return (*args.attributes, *((CONTEMPT,) if found else ()))
 
 
 def _attributes(text: str) -> tuple[Attribute, ...]:

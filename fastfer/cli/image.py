@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastfer.cli import arguments, terminal
-from fastfer.cli.arguments import STDOUT, integer
+from fastfer.cli.arguments import STDOUT, column_groups, integer
 from fastfer.cli.limit_options import add_limit_options, make_limits
 from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
 from fastfer.errors import FastferError, InputError, OutputError, UsageError
@@ -274,7 +274,7 @@ def _open_outputs(args: argparse.Namespace, names: list[str], stack: ExitStack) 
     if args.csv:
         from fastfer.outputs.csv_rows import CsvWriter
 
-        outputs.append(CsvWriter(args.csv, excel=args.excel, attributes=args.attributes))
+        outputs.append(CsvWriter(args.csv, excel=args.excel, attributes=column_groups(args)))
     if STDOUT not in (args.jsonl, args.csv):
         from fastfer.outputs.table import TableWriter
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
-from fastfer.cli.arguments import STDOUT, interval, number, positive
+from fastfer.cli.arguments import STDOUT, column_groups, interval, number, positive
 from fastfer.cli.limit_options import add_limit_options
 from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
 from fastfer.cli.video_input import STDIN, add_input_options, check_input, is_live, open_input
 from fastfer.io.addresses import is_camera
+from fastfer.labels import CONTEMPT
 
 if TYPE_CHECKING:
     from fastfer.display.annotate import FrameAnnotator
@@ -253,7 +254,9 @@ def _analyze(
     pipeline = VideoPipeline(engine, options)
     stats = RunStats()
     privacy = make_privacy_filter(args)
-    annotator = FrameAnnotator(args.lang, legend=args.legend, top2=args.top2)
+    annotator = FrameAnnotator(
+        args.lang, legend=args.legend, top2=args.top2, contempt=CONTEMPT in engine.emotions
+    )
     with ExitStack() as stack:
         # Called after all outputs are closed, also after an error or Ctrl-C.
         stack.callback(_report, stats, pipeline, source)
@@ -317,7 +320,11 @@ def _open_outputs(
     if args.csv:
         from fastfer.outputs.csv_rows import CsvWriter
 
-        add(CsvWriter(args.csv, resume=args.resume, excel=args.excel, attributes=args.attributes))
+        add(
+            CsvWriter(
+                args.csv, resume=args.resume, excel=args.excel, attributes=column_groups(args)
+            )
+        )
     if args.events:
         from fastfer.outputs.events import EventWriter, WallClock
 

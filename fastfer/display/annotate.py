@@ -27,7 +27,7 @@ from fastfer.display.captions import attribute_shares, is_unsure
 from fastfer.display.layout import Caption, Layout, arrange, panel_names_width, visible
 from fastfer.display.legend import with_legend
 from fastfer.display.style import Style, line_width
-from fastfer.labels import NAMES, Language
+from fastfer.labels import CONTEMPT, NAMES, Language
 
 if TYPE_CHECKING:
     from fastfer.results import Face, FrameResult
@@ -95,7 +95,8 @@ def annotate_photo(
     layout = arrange(found.faces, width, height, lang, panels=True, top2=top2)
     picture = _draw(large, found, layout, lang)
     if legend and any(caption.strip.w for caption in layout.captions):
-        picture = with_legend(picture, lang)
+        contempt = any(CONTEMPT in face.probabilities for face in found.faces)
+        picture = with_legend(picture, lang, contempt)
     return picture
 
 
@@ -106,13 +107,22 @@ class FrameAnnotator:
     possible.
     """
 
-    def __init__(self, lang: Language = "en", *, legend: bool = False, top2: bool = False) -> None:
+    def __init__(
+        self,
+        lang: Language = "en",
+        *,
+        legend: bool = False,
+        top2: bool = False,
+        contempt: bool = False,
+    ) -> None:
         """
         Args:
             lang: language of the emotion names.
             legend: add a band with the names of the colours below each frame.
             top2: name the two most probable emotions of uncertain faces.
+            contempt: the network has that class, so the band names it.
         """
+        self._contempt = contempt
         self._lang: Language = lang
         self._legend = legend
         self._top2 = top2
@@ -134,7 +144,9 @@ class FrameAnnotator:
                 if face.track_id is not None
             }
             picture = _draw(frame, result, layout, self._lang)
-            self._picture = with_legend(picture, self._lang) if self._legend else picture
+            if self._legend:
+                picture = with_legend(picture, self._lang, self._contempt)
+            self._picture = picture
         return self._picture  # type: ignore[no-any-return]
 
 

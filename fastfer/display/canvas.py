@@ -21,6 +21,7 @@ COLORS: Final[dict[str, Color]] = {
     "sad": (255, 83, 34),
     "surprise": (242, 237, 98),
     "neutral": (135, 130, 130),
+    "contempt": (195, 255, 225),
 }
 """One colour per emotion.
 

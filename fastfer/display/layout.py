@@ -331,7 +331,9 @@ def _place_panels(
     lang: Language,
 ) -> list[Rect] | None:
     """A place for each panel beside its box and off all faces; ``None`` if one has no place."""
-    w, h = panel_size(style, lang, max(len(attribute_shares(face, lang)) for face in faces))
+    more = len(faces[0].probabilities) - len(EMOTIONS)  # Contempt.
+    looks = max(len(attribute_shares(face, lang)) for face in faces)
+    w, h = panel_size(style, lang, looks, more)
     gap = style.pad
     placed: list[Rect] = []
     if w > width or h > height:
@@ -381,10 +383,10 @@ def panel_names_width(style: Style, lang: Language) -> int:
     return max(text.width(name, style.font) for name in names)
 
 
-def panel_size(style: Style, lang: Language, attributes: int = 0) -> tuple[int, int]:
+def panel_size(style: Style, lang: Language, attributes: int = 0, more: int = 0) -> tuple[int, int]:
     """Width and height of a panel that has lines for so many ``attributes``."""
     number = text.width("100%", style.font)
     bar = round(style.font * 3.5)
-    lines = len(EMOTIONS) + attributes
+    lines = len(EMOTIONS) + more + attributes
     wide = panel_names_width(style, lang) + bar + number + 4 * style.pad
     return wide, style.dense * lines + (3 if attributes else 2) * style.pad

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastfer.display import text
 from fastfer.display.canvas import COLORS, Color, Rect, fill, paste, write
-from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.labels import ALL_EMOTIONS, EMOTIONS, NAMES, Language
 
 Frame = NDArray[np.uint8]
 
@@ -61,7 +61,7 @@ class Band:
 
     track_id: int
     bins: dict[int, NDArray[np.float64]] = field(default_factory=dict)
-    """By number of the time step: the seven probabilities times seconds, and the seconds."""
+    """By number of the time step: the probabilities times seconds, and the seconds."""
     thumbnail: Frame | None = None
     thumbnail_rank: float = 0.0
 
@@ -70,10 +70,15 @@ class Band:
         """Time in view."""
         return float(sum(sums[-1] for sums in self.bins.values()))
 
+    @property
+    def classes(self) -> int:
+        """Number of emotions: seven, or eight with contempt."""
+        return max((len(sums) - 1 for sums in self.bins.values()), default=len(EMOTIONS))
+
     def columns(self, count: int, end: float, step: float) -> NDArray[np.float64]:
-        """Cumulated probabilities (count, 8) of columns that span ``end`` seconds; ``nan`` while
-        out of view."""
-        result = np.full((count, len(EMOTIONS) + 1), np.nan)
+        """Cumulated probabilities (count, classes + 1) of columns that span ``end`` seconds;
+        ``nan`` while out of view."""
+        result = np.full((count, self.classes + 1), np.nan)
         for column in range(count):
             sums = self.bins.get(int((column + 0.5) / count * end / step))
             if sums is not None and sums[-1] >= 0.5 * step:
@@ -139,6 +144,8 @@ def draw_timeline(
     picture = np.full((place.height, WIDTH, 3), PAPER, np.uint8)
     ticks, clock = _ticks(start, start + seconds)
     _draw_head(picture, source, len(bands) + hidden, seconds, lang)
+    classes = max((band.classes for band in bands), default=len(EMOTIONS))
+    _draw_names(picture, ALL_EMOTIONS[:classes], lang)
     probability = words["probability"]
     x = place.left - 8 - text.width(probability, _SMALL)
     write(picture, probability, x, Rect(0, place.top - 26, 0, 20), _SMALL, _GRAY)
@@ -175,15 +182,19 @@ def draw_timeline(
 
 
 def _draw_head(picture: Frame, source: str, people: int, seconds: float, lang: Language) -> None:
-    """Title, source, and the names of the colours."""
+    """Title and source."""
     words = _WORDS[lang]
     write(picture, words["title"], _MARGIN, Rect(0, 14, 0, 34), _TITLE, _INK)
     count = words["one"] if people == 1 else words["many"].format(people)
     facts = "  ·  ".join(part for part in (source, count, time_label(seconds, exact=True)) if part)
     facts = shortened(facts, WIDTH - 2 * _MARGIN, _FONT)
     write(picture, facts, _MARGIN, Rect(0, 50, 0, 26), _FONT, _GRAY)
+
+
+def _draw_names(picture: Frame, emotions: Sequence[str], lang: Language) -> None:
+    """The names of the colours."""
     x = _MARGIN
-    for emotion in EMOTIONS:
+    for emotion in emotions:
         name = NAMES[lang][emotion]
         fill(picture, Rect(x, 92, 16, 16), COLORS[emotion])
         write(picture, name, x + 23, Rect(0, 88, 0, 24), _FONT, _INK)
@@ -211,7 +222,7 @@ def _draw_band(picture: Frame, edges: NDArray[np.float64], row: Rect) -> None:
     heights = np.rint(np.where(seen[:, None], edges, 0) * row.h).astype(int)
     part = picture[row.y : row.y + row.h, row.x : row.x + row.w]
     levels = np.arange(row.h, 0, -1)[:, None]  # Of each line of pixels, from the bottom.
-    for k, emotion in enumerate(EMOTIONS):
+    for k, emotion in enumerate(ALL_EMOTIONS[: edges.shape[1] - 1]):
         inside = seen & (levels > heights[:, k]) & (levels <= heights[:, k + 1])
         part[inside] = COLORS[emotion]
     border = np.flatnonzero(np.diff(np.concatenate(([0], seen.astype(int), [0]))))

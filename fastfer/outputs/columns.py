@@ -7,12 +7,15 @@ that the same input produces the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fastfer.labels import AGE_GROUPS, EMOTIONS, GENDERS, Attribute
 
 if TYPE_CHECKING:
     from fastfer.results import FrameResult, PhotoResult
+
+ColumnGroup = Attribute | Literal["contempt"]
+"""Columns that not every table has."""
 
 JSON_KEYS: Final = (
     *("schema", "source", "frame_index", "pts", "width", "height", "detector", "detected"),
@@ -55,19 +58,20 @@ _DTYPES: Final[dict[str, str]] = {
 CSV_COLUMNS: Final = tuple(_DTYPES)
 """Columns of a table of faces, of photos and videos alike."""
 
-_ATTRIBUTE_DTYPES: Final[dict[Attribute, dict[str, str]]] = {
+_GROUP_DTYPES: Final[dict[ColumnGroup, dict[str, str]]] = {
     "gender": {"perceived_gender": "string", **dict.fromkeys(GENDERS, "float64")},
     "age": {
         "age_group": "string",
         "expected_age": "float64",
         **{f"age_{group}": "float64" for group in AGE_GROUPS},
     },
+    "contempt": {"contempt": "float64", "raw_contempt": "float64"},
 }
 
 CSV_DTYPES: Final[dict[str, str]] = {
-    name: dtype for part in (_DTYPES, *_ATTRIBUTE_DTYPES.values()) for name, dtype in part.items()
+    name: dtype for part in (_DTYPES, *_GROUP_DTYPES.values()) for name, dtype in part.items()
 }
-"""Pandas dtype of each column, those of attributes included:
+"""Pandas dtype of each column, those of attributes and contempt included:
 ``pandas.read_csv(path, dtype=fastfer.CSV_DTYPES)``."""
 
 
@@ -77,13 +81,13 @@ def to_record(result: FrameResult | PhotoResult) -> dict[str, Any]:
     return {key: values.get(key) for key in JSON_KEYS}
 
 
-def columns(attributes: Iterable[Attribute] = ()) -> tuple[str, ...]:
+def columns(attributes: Iterable[ColumnGroup] = ()) -> tuple[str, ...]:
     """:data:`CSV_COLUMNS`, followed by those of ``attributes``."""
-    return (*CSV_COLUMNS, *(name for key in attributes for name in _ATTRIBUTE_DTYPES[key]))
+    return (*CSV_COLUMNS, *(name for key in attributes for name in _GROUP_DTYPES[key]))
 
 
 def to_rows(
-    result: FrameResult | PhotoResult, attributes: Iterable[Attribute] = ()
+    result: FrameResult | PhotoResult, attributes: Iterable[ColumnGroup] = ()
 ) -> Iterator[dict[str, Any]]:
     """One row per face, or one row for a photo or frame without a face.
 

@@ -9,9 +9,8 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from fastfer.labels import Attribute
 from fastfer.outputs.base import Frame, Output, Result
-from fastfer.outputs.columns import columns, to_rows
+from fastfer.outputs.columns import ColumnGroup, columns, to_rows
 from fastfer.outputs.jsonl import describe, encode
 from fastfer.outputs.resumable_file import open_output
 
@@ -28,7 +27,7 @@ class CsvWriter(Output[Result]):
         *,
         resume: bool = False,
         excel: bool = False,
-        attributes: Iterable[Attribute] = (),
+        attributes: Iterable[ColumnGroup] = (),
     ) -> None:
         """Open ``path``, ``-`` for standard output, and write the header.
 
@@ -37,7 +36,8 @@ class CsvWriter(Output[Result]):
             resume: continue the file of an interrupted run.
             excel: begin with a byte order mark, by which Excel recognises UTF-8, and put ``'``
                 before text that it would run as a formula.
-            attributes: those that the faces have, which add columns.
+            attributes: those that the faces have, and ``contempt`` of networks with that class;
+                they add columns.
 
         Raises:
             OutputError: the file cannot be opened or written.

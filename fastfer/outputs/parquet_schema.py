@@ -13,7 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastfer.errors import UsageError
-from fastfer.labels import AGE_GROUPS, ATTRIBUTES, EMOTIONS, GENDERS, Attribute
+from fastfer.labels import AGE_GROUPS, ALL_EMOTIONS, ATTRIBUTES, CONTEMPT, EMOTIONS, GENDERS
+from fastfer.outputs.columns import ColumnGroup
 
 if TYPE_CHECKING:
     import pyarrow
@@ -47,12 +48,12 @@ def require_pyarrow(user: str) -> Any:
 
 
 @cache
-def schema(attributes: tuple[Attribute, ...] = ()) -> pyarrow.Schema:
+def schema(attributes: tuple[ColumnGroup, ...] = ()) -> pyarrow.Schema:
     """The columns and the version of the table of faces with ``attributes``."""
     pa = require_pyarrow("Parquet")
     number, whole, truth = pa.float32(), pa.int32(), pa.bool_()
     label = pa.dictionary(pa.int8(), pa.string())
-    columns: dict[Attribute, list[pyarrow.Field]] = {
+    columns: dict[ColumnGroup, list[pyarrow.Field]] = {
         "gender": [
             pa.field("perceived_gender", label),
             *(pa.field(name, number) for name in GENDERS),
@@ -62,6 +63,7 @@ def schema(attributes: tuple[Attribute, ...] = ()) -> pyarrow.Schema:
             pa.field("expected_age", number),
             *(pa.field(f"age_{group}", number) for group in AGE_GROUPS),
         ],
+        CONTEMPT: [pa.field(CONTEMPT, number)],
     }
     return pa.schema(
         [
@@ -92,15 +94,16 @@ def schema(attributes: tuple[Attribute, ...] = ()) -> pyarrow.Schema:
     )
 
 
-def attributes_in(columns: Iterable[str]) -> tuple[Attribute, ...]:
+def attributes_in(columns: Iterable[str]) -> tuple[ColumnGroup, ...]:
     """The attributes of a table with these ``columns``, in Parquet or CSV."""
-    marks: dict[Attribute, str] = {"gender": "perceived_gender", "age": "age_group"}
+    marks: dict[ColumnGroup, str] = {"gender": "perceived_gender", "age": "age_group"}
     names = set(columns)
-    return tuple(name for name in ATTRIBUTES if marks[name] in names)
+    groups: tuple[ColumnGroup, ...] = (*ATTRIBUTES, CONTEMPT)
+    return tuple(name for name in groups if marks.get(name, name) in names)
 
 
 def to_batch(
-    results: Iterable[Result], attributes: tuple[Attribute, ...] = ()
+    results: Iterable[Result], attributes: tuple[ColumnGroup, ...] = ()
 ) -> pyarrow.RecordBatch:
     """The rows of ``results`` with the columns of :func:`schema`."""
     pa = require_pyarrow("Parquet")
@@ -111,6 +114,8 @@ def to_batch(
     for field, values in zip(layout, columns, strict=True):
         if field.name in _LABELS:
             names, codes = _LABELS[field.name], _CODES[field.name]
+            if field.name == "emotion" and CONTEMPT not in attributes:
+                names = list(EMOTIONS)
             indices = pa.array([None if v is None else codes[v] for v in values], pa.int8())
             arrays.append(pa.DictionaryArray.from_arrays(indices, names))
         elif field.name == "landmarks":
@@ -121,7 +126,7 @@ def to_batch(
 
 
 _LABELS: Final = {
-    "emotion": list(EMOTIONS),
+    "emotion": list(ALL_EMOTIONS),
     "perceived_gender": list(GENDERS),
     "age_group": list(AGE_GROUPS),
 }
@@ -132,7 +137,7 @@ _NO_FACE: Final = (None,) * 23
 """The columns from ``face_index`` to ``confirmed``."""
 
 
-def _rows(result: Result, attributes: Sequence[Attribute]) -> list[tuple[Any, ...]]:
+def _rows(result: Result, attributes: Sequence[ColumnGroup]) -> list[tuple[Any, ...]]:
     from fastfer.results import PhotoResult
 
     error = code = None
@@ -165,22 +170,26 @@ def _face(face: Face) -> tuple[Any, ...]:
         face.uncertain,
         face.valence,
         face.arousal,
-        *face.probabilities.values(),
+        *(face.probabilities[name] for name in EMOTIONS),
         face.landmarks,
         face.confirmed,
     )
 
 
-_WIDTHS: Final[dict[Attribute, int]] = {
+_WIDTHS: Final[dict[ColumnGroup, int]] = {
     "gender": 1 + len(GENDERS),
     "age": 2 + len(AGE_GROUPS),
+    CONTEMPT: 1,
 }
 """Number of the columns of an attribute."""
 
 
-def _attributes(face: Face, attributes: Sequence[Attribute]) -> Iterable[Any]:
+def _attributes(face: Face, attributes: Sequence[ColumnGroup]) -> Iterable[Any]:
     found = face.attributes
     for name in attributes:
+        if name == CONTEMPT:
+            yield face.probabilities.get(CONTEMPT)
+            continue
         shares = None if found is None else getattr(found, name)
         if found is None or shares is None:
             yield from (None,) * _WIDTHS[name]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.labels import EMOTIONS
+from fastfer.labels import ALL_EMOTIONS, EMOTIONS
 from fastfer.outputs.base import Frame, Output
 from fastfer.outputs.frame_times import FrameTimes
 from fastfer.results import Attributes, Face, VideoFrameResult
@@ -112,7 +112,7 @@ class PeopleCollector(Output[VideoFrameResult]):
             "width": self._size[0],
             "height": self._size[1],
             "step": self._step,
-            "emotions": list(EMOTIONS),
+            "emotions": self._emotions(),
             "hidden": len(self._people) - len(ranked),
             "people": [_person(track_id, person) for track_id, person in sorted(ranked)],
             "moments": _moments(dict(ranked)),
@@ -121,7 +121,13 @@ class PeopleCollector(Output[VideoFrameResult]):
     def _count(self, result: VideoFrameResult, seconds: float) -> None:
         for track_id, face in result.tracks.items():
             if face.emotion is not None and track_id in self._people and face.confirmed:
-                self._people[track_id].seconds[face.emotion] += seconds
+                times = self._people[track_id].seconds
+                times[face.emotion] = times.get(face.emotion, 0.0) + seconds
+
+    def _emotions(self) -> list[str]:
+        """The classes of the rows in ``bins``."""
+        rows = (row for person in self._people.values() for row in person.bins.values())
+        return list(ALL_EMOTIONS[: max((len(row) - 1 for row in rows), default=len(EMOTIONS))])
 
     def _coarsen(self) -> None:
         """Double the step and merge pairs of bins."""
@@ -179,7 +185,7 @@ def _person(track_id: int, person: _Person) -> dict[str, Any]:
 def _moments(people: dict[int, _Person]) -> list[dict[str, Any]]:
     """The best moments of each emotion, the best first."""
     rows = []
-    for emotion in EMOTIONS:
+    for emotion in ALL_EMOTIONS:
         found = [
             (person.moments[emotion], track_id)
             for track_id, person in people.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastfer.errors import UsageError
-from fastfer.labels import EMOTIONS, GENDER_NAMES, NAMES, Language
+from fastfer.labels import GENDER_NAMES, NAMES, Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.paths import write_whole
 from fastfer.outputs.people import PeopleCollector
@@ -90,14 +90,14 @@ def render(data: dict[str, Any], lang: Language) -> str:
 
 def _summary(data: dict[str, Any], lang: Language) -> str:
     """The table of shares, which is readable without scripts."""
-    heads = "".join(f"<th>{html.escape(NAMES[lang][e])}</th>" for e in EMOTIONS)
+    heads = "".join(f"<th>{html.escape(NAMES[lang][e])}</th>" for e in data["emotions"])
     words = {"en": ("person", "seconds"), "vi": ("người", "giây")}[lang]
     asked = {name for person in data["people"] for name in person.get("attributes", ())}
     looks = [(name, title) for name, title in _LOOKS[lang].items() if name in asked]
     heads += "".join(f"<th>{title}</th>" for _, title in looks)
     rows = "".join(
         f"<tr><th>#{person['id']}</th><td>{person['seconds']:.1f}</td>"
-        + "".join(f"<td>{person['shares'][e]:.0%}</td>" for e in EMOTIONS)
+        + "".join(f"<td>{person['shares'].get(e, 0):.0%}</td>" for e in data["emotions"])
         + "".join(f"<td>{_look(person, name, lang)}</td>" for name, _ in looks)
         + "</tr>"
         for person in data["people"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from fastfer.labels import EMOTIONS, NAMES, Language
+from fastfer.labels import CONTEMPT, EMOTIONS, NAMES, Language
 from fastfer.outputs.base import Frame, Output
 from fastfer.outputs.frame_times import FrameTimes
 from fastfer.outputs.terminal_text import display_width, pad
@@ -49,17 +49,19 @@ class SummaryWriter(Output[VideoFrameResult]):
         for track_id, face in result.tracks.items():
             if face.confirmed and face.emotion is not None:
                 times = self._seconds.setdefault(track_id, dict.fromkeys(EMOTIONS, 0.0))
-                times[face.emotion] += seconds
+                times[face.emotion] = times.get(face.emotion, 0.0) + seconds
 
     def table(self) -> str:
         """Seconds in view and share of each emotion, per track and for all tracks together."""
-        names = [NAMES[self._lang][emotion] for emotion in EMOTIONS]
+        seen = any(CONTEMPT in times for times in self._seconds.values())
+        emotions = (*EMOTIONS, CONTEMPT) if seen else EMOTIONS
+        names = [NAMES[self._lang][emotion] for emotion in emotions]
         widths = [5, 8, *(max(6, display_width(name)) for name in names)]
         lines = [["TRACK", "SECONDS", *names]]
-        total = {e: sum(times[e] for times in self._seconds.values()) for e in EMOTIONS}
+        total = {e: sum(t.get(e, 0.0) for t in self._seconds.values()) for e in emotions}
         groups = [(f"#{track}", times) for track, times in sorted(self._seconds.items())]
         for name, times in [*groups, ("all", total)]:
             whole = sum(times.values())
-            shares = [f"{times[e] / whole:.1%}" if whole else "-" for e in EMOTIONS]
+            shares = [f"{times.get(e, 0.0) / whole:.1%}" if whole else "-" for e in emotions]
             lines.append([name, f"{whole:.1f}", *shares])
         return "\n".join("  ".join(map(pad, line, widths)).rstrip() for line in lines)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from fastfer.errors import UsageError
-from fastfer.labels import Attribute
 from fastfer.outputs import parquet_schema as schema
-from fastfer.outputs.columns import columns, to_record, to_rows
+from fastfer.outputs.columns import ColumnGroup, columns, to_record, to_rows
 from fastfer.outputs.csv_rows import as_cell
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class TableFile(Protocol):
         """Complete the file, and wait until it is on the disk."""
 
 
-def format_of(path: str, attributes: tuple[Attribute, ...] = ()) -> TableFormat:
+def format_of(path: str, attributes: tuple[ColumnGroup, ...] = ()) -> TableFormat:
     """The format that the ending of ``path`` names; Parquet for a directory.
 
     Args:
@@ -78,7 +77,7 @@ def format_of(path: str, attributes: tuple[Attribute, ...] = ()) -> TableFormat:
     )
 
 
-def attributes_of(path: Path) -> tuple[Attribute, ...]:
+def attributes_of(path: Path) -> tuple[ColumnGroup, ...]:
     """The attributes whose columns an existing table has; none if it cannot be read."""
     try:
         if path.suffix.lower() == ".parquet":
@@ -103,7 +102,7 @@ class Parquet:
 
     suffix = ".parquet"
 
-    def __init__(self, attributes: tuple[Attribute, ...] = ()) -> None:
+    def __init__(self, attributes: tuple[ColumnGroup, ...] = ()) -> None:
         self._attributes = attributes
 
     def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
@@ -135,7 +134,7 @@ class Parquet:
 class ParquetFile:
     """See :class:`TableFile`."""
 
-    def __init__(self, path: Path, attributes: tuple[Attribute, ...] = ()) -> None:
+    def __init__(self, path: Path, attributes: tuple[ColumnGroup, ...] = ()) -> None:
         import pyarrow.parquet as pq
 
         self._schema = schema.schema(attributes)
@@ -192,7 +191,7 @@ class Csv:
 
     suffix = ".csv"
 
-    def __init__(self, attributes: tuple[Attribute, ...] = ()) -> None:
+    def __init__(self, attributes: tuple[ColumnGroup, ...] = ()) -> None:
         self._attributes = attributes
         self._head = (",".join(columns(attributes)) + "\n").encode()
 
@@ -224,7 +223,7 @@ class JsonLines:
 
     suffix = ".jsonl"
 
-    def __init__(self, attributes: tuple[Attribute, ...] = ()) -> None:
+    def __init__(self, attributes: tuple[ColumnGroup, ...] = ()) -> None:
         """``attributes`` change nothing: each object has the keys that it needs."""
 
     def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:

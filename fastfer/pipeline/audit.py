@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastfer.engine import Engine
 from fastfer.io.frame_source import FrameSource
 from fastfer.kernels.boxes import iou
-from fastfer.labels import EMOTIONS
+from fastfer.labels import ALL_EMOTIONS
 from fastfer.pipeline.expression_delay import Delays, Seen, expression_delays
 from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
 from fastfer.results import Face, VideoFrameResult
@@ -83,7 +83,7 @@ class Audit:
             "label agreement": f"{self.label_agreement:.1%}",
             **{
                 f"  {emotion}": f"{self.agreement_by_emotion[emotion]:.1%}"
-                for emotion in EMOTIONS
+                for emotion in ALL_EMOTIONS
                 if emotion in self.agreement_by_emotion
             },
             "  before smoothing": f"{self.raw_agreement:.1%}",

@@ -15,7 +15,6 @@ from fastfer.classifiers.attributes import SCALE
 from fastfer.detections import Detections
 from fastfer.face_reader import FaceReader, PackedFaces, Stopwatch, rounded
 from fastfer.io.frame_source import Plane
-from fastfer.labels import EMOTIONS
 from fastfer.pipeline.track_attributes import TrackAttributes
 from fastfer.results import Attributes, Face
 from fastfer.tracking import AUTO, TrackedFace, TrackedFrame
@@ -103,9 +102,13 @@ class TrackClassifier:
 
         outputs: list[_Output] = []
         if batch is not None:
-            probabilities, likeness = self._reader.classifier.classify(batch)
+            classifier = self._reader.classifier
+            probabilities, likeness = classifier.classify(batch)
             odds = [None] * len(quality) if likeness is None else likeness.tolist()
-            named = [dict(zip(EMOTIONS, row, strict=True)) for row in rounded(probabilities, 6)]
+            named = [
+                dict(zip(classifier.emotions, row, strict=True))
+                for row in rounded(probabilities, 6)
+            ]
             outputs = list(map(_Output, probabilities, quality, odds, named))
         if self._attributes is not None:
             self._attributes.estimate()

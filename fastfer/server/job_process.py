@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.errors import FastferError, InputError
+from fastfer.labels import CONTEMPT
 from fastfer.server import settings
 from fastfer.server.job_store import read_state, update_state
 from fastfer.server.settings import FOLDER_VARIABLE, ServerSettings
@@ -69,6 +70,7 @@ def _analyze(folder: Path, options: ServerSettings, engine: Any) -> InputError |
     request = json.loads((folder / "request.json").read_bytes())
     asked = request["attributes"]
     engine = EnginePool(engine).select(attributes=asked)
+    request["columns"] = [*asked, *(e for e in engine.emotions if e == CONTEMPT)]
     privacy = privacy_filter(
         request["blur"] or None, pixelate=request["pixelate"], landmarks=request["landmarks"]
     )
@@ -124,7 +126,7 @@ def _outputs(
     lang, seconds = request["lang"], 1 / source.fps
     outputs: list[Any] = [
         JsonLinesWriter(str(folder / "rows.jsonl")),
-        CsvWriter(str(folder / "faces.csv"), excel=True, attributes=request["attributes"]),
+        CsvWriter(str(folder / "faces.csv"), excel=True, attributes=request["columns"]),
         *(
             EventWriter(str(folder / name), seconds, lang=lang)
             for name in ("events.jsonl", "events.srt", "events.vtt")
@@ -142,7 +144,7 @@ def _outputs(
     if importlib.util.find_spec("pyarrow") is not None:
         from fastfer.server.parquet import ParquetFile
 
-        outputs.append(ParquetFile(folder / "faces.parquet", request["attributes"]))
+        outputs.append(ParquetFile(folder / "faces.parquet", request["columns"]))
     for output in outputs:
         end.callback(output.close)
     return outputs

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from fastfer.labels import Attribute
 from fastfer.outputs.base import Frame, Output, write_error
-from fastfer.outputs.columns import CSV_DTYPES, columns, to_rows
+from fastfer.outputs.columns import CSV_DTYPES, ColumnGroup, columns, to_rows
 from fastfer.outputs.paths import WholeFile
 from fastfer.results import VideoFrameResult
 
@@ -20,7 +19,7 @@ _TYPES: Final = {"string": "string", "Int64": "int64", "float64": "float64", "bo
 class ParquetFile(Output[VideoFrameResult]):
     """Writes one row per face, with the columns of :func:`fastfer.outputs.columns.columns`."""
 
-    def __init__(self, path: Path, attributes: Iterable[Attribute] = ()) -> None:
+    def __init__(self, path: Path, attributes: Iterable[ColumnGroup] = ()) -> None:
         import pyarrow
         import pyarrow.parquet
 

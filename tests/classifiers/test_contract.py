@@ -33,7 +33,7 @@ def having(**values: Any) -> dict[str, str]:
         (having(labels=["happy"]), "happy"),
         (having(labels=["sad", "happy", "neutral"]), "sad, happy, neutral"),
         (having(labels=["happy", "happy", "sad"]), "happy, happy, sad"),
-        (having(labels=[*EMOTIONS, "contempt"]), "contempt"),
+        (having(labels=[*EMOTIONS, "bored"]), "bored"),
         (having(labels=7), "fastfer.labels"),
         (having(labels=[1, 2]), "[1, 2]"),
         (having(gray="mean"), "'mean'"),

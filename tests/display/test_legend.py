@@ -28,7 +28,7 @@ def test_entries_stay_apart_and_inside(width: int, lang: Any) -> None:
 
 
 def test_the_band_names_all_colours() -> None:
-    band = legend_band(640, Style.of(13), "en")
+    band = legend_band(640, Style.of(13), "en", contempt=True)
     assert band.shape[1] == 640
     assert band.shape[0] % 2 == 0, "videos need even sides"
     for color in COLORS.values():

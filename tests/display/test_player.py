@@ -12,6 +12,7 @@ import pytest
 from fastfer.display.annotate import FrameAnnotator
 from fastfer.display.canvas import COLORS
 from fastfer.display.player import Player, mirrored
+from fastfer.labels import EMOTIONS
 from tests.display.conftest import NO_KEY, Screen
 from tests.helpers.results import frame, video_face
 
@@ -76,7 +77,8 @@ def test_h_shows_keys_and_colours(screen: Screen) -> None:
     corner = np.s_[:200, 200:]
     without, helped = screen.shown[0][corner], screen.shown[1][corner]
     assert (without == 90).all()
-    for color in COLORS.values():
+    for emotion in EMOTIONS:
+        color = COLORS[emotion]
         assert (helped == color).all(axis=2).any()
     assert (screen.shown[-1][corner] == 90).all()
 

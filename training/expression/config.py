@@ -68,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--classes", type=int, default=7, help="7, or 5 without disgust and fear")
     p.add_argument(
+        "--contempt", action="store_true",
+        help="an eighth class, which only the votes name; needs --targets votes or both",
+    )  # fmt: skip
+    p.add_argument(
         "--split", choices=("usage", "fraction"),
         help="validate on the data's own split (Usage PublicTest; folder validation, val or test), "
         "or on a stratified share of the training faces (default: usage, or fraction with "
@@ -188,6 +192,15 @@ def configure(options: argparse.Namespace) -> ExpressionConfig:
     for name in ("epochs", "batch_size", "optimizer", "learning_rate"):
         if values[name] is None:
             values[name] = getattr(arch, name)
+    if values["contempt"]:
+        if options.targets == "labels" or options.classes != 7:
+            raise UsageError(
+                "--contempt needs --targets votes or both, because no label of FER-2013 names it, "
+                "and --classes 7"
+            )
+        values["classes"] = 8
+    elif options.classes == 8:
+        raise UsageError("--classes 8: choose --contempt for the eighth class")
     config = ExpressionConfig.from_options(argparse.Namespace(**values))
     config = replace(config, **resolve_split(options.split, options.val_fraction))
     if config.targets != "labels" and not config.votes:

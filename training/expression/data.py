@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import InputError, UsageError
-from fastfer.labels import EMOTIONS
+from fastfer.labels import ALL_EMOTIONS, EMOTIONS
 from training.expression.bad_rows import BadRows
 from training.expression.face_sources import (
     TRAIN_SPLITS,
@@ -25,7 +25,7 @@ from training.expression.ferplus_votes import read_votes
 from training.expression.image_folders import read_folders
 
 FIVE_CLASSES = ("angry", "happy", "sad", "surprise", "neutral")
-CLASSES: Mapping[int, tuple[str, ...]] = {7: EMOTIONS, 5: FIVE_CLASSES}
+CLASSES: Mapping[int, tuple[str, ...]] = {7: EMOTIONS, 5: FIVE_CLASSES, 8: ALL_EMOTIONS}
 
 
 @dataclass(frozen=True)
@@ -122,16 +122,17 @@ def load_dataset(
     Args:
         path: Kaggle CSV (plain, .gz, .xz, .zip) or a folder with ``train/<emotion>/*``.
         votes: FER+ ``fer2013new.csv``, row for row with the CSV.
-        classes: 7, or 5 for angry, happy, sad, surprise, neutral.
+        classes: 7, or 5 for angry, happy, sad, surprise, neutral, or 8 with contempt, which only
+            votes name.
         skip_bad: skip bad rows instead of raising.
 
     Raises:
         InputError: the data is missing or unreadable, or has bad rows.
-        UsageError: votes for a folder, or a number of classes other than 5 and 7.
+        UsageError: votes for a folder, or a number of classes other than 5, 7 and 8.
     """
     path = Path(path)
     if classes not in CLASSES:
-        raise UsageError(f"--classes must be 5 or 7, got {classes}", code="out_of_range")
+        raise UsageError(f"--classes must be 5, 7 or 8, got {classes}", code="out_of_range")
     if not path.exists():
         raise InputError(
             f"{path}: no such file or folder; see docs/tutorial/train-on-fer2013.md for the data",
@@ -146,10 +147,10 @@ def load_dataset(
             )
         splits = read_folders(path, bad)
     else:
-        splits = _csv_splits(path, None if votes is None else Path(votes), bad)
+        splits = _csv_splits(path, None if votes is None else Path(votes), bad, classes == 8)
     bad.settle(skip_bad)
     names = CLASSES[classes]
-    if names != EMOTIONS:
+    if len(names) < len(EMOTIONS):
         splits = {name: _restrict(s, names) for name, s in splits.items()}
     return Dataset(splits, names, bad)
 
@@ -181,9 +182,11 @@ def describe(dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
-def _csv_splits(path: Path, votes: Path | None, bad: BadRows) -> dict[str, FaceSource]:
+def _csv_splits(
+    path: Path, votes: Path | None, bad: BadRows, contempt: bool
+) -> dict[str, FaceSource]:
     table = read_csv(path, bad)
-    shares = None if votes is None else read_votes(votes, table)
+    shares = None if votes is None else read_votes(votes, table, contempt=contempt)
     splits: dict[str, FaceSource] = {}
     for usage in dict.fromkeys(table["usage"].tolist()):
         members = np.flatnonzero(table["usage"] == usage)

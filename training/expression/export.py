@@ -174,7 +174,7 @@ def _run(options: argparse.Namespace) -> int:
     if len(predictor.classes) not in CLASSES:
         raise UsageError(
             f"{options.run}: the network has {len(predictor.classes)} classes; expected the seven "
-            f"{', '.join(EMOTIONS)}, or five of them (train with --classes 7 or 5)"
+            f"{', '.join(EMOTIONS)}, five of them, or eight with contempt"
         )
     if not (options.data or config.data):
         raise UsageError(f"--data is needed: there is no config.json beside {options.run}")

@@ -17,18 +17,24 @@ FERPLUS_COLUMNS = (
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
     "unknown", "NF",
 )  # fmt: skip
-# The FER+ column of each of our classes, in label order.
+# The FER+ column of each of our classes, in label order; the last is optional.
 FERPLUS_ORDER = tuple(
     FERPLUS_COLUMNS.index(c)
-    for c in ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    for c in (
+        *("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"),
+        "contempt",
+    )
 )
 
 
-def read_votes(path: Path, faces: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Shares of the votes (n, 7) for the faces of a parsed CSV.
+def read_votes(
+    path: Path, faces: Mapping[str, Any], *, contempt: bool = False
+) -> NDArray[np.float32]:
+    """Shares of the votes (n, 7) for the faces of a parsed CSV; (n, 8) with ``contempt``.
 
     Single votes for a class are noise (Barsoum et al., ICPR 2016) and dropped, as are votes for
-    contempt, unknown and not-a-face. A row with fewer than half of its votes left is all zeros.
+    unknown and not-a-face, and without ``contempt`` those for it. A row with fewer than half of its
+    votes left is all zeros.
 
     Raises:
         InputError: ``path`` is not FER+ votes, or does not match the rows of ``faces``.
@@ -64,7 +70,8 @@ def read_votes(path: Path, faces: Mapping[str, Any]) -> NDArray[np.float32]:
             )
     counts = table[rows]
     total = counts.sum(axis=1)
-    counts = np.where(counts > 1, counts, 0)[:, FERPLUS_ORDER].astype(np.float32)
+    order = FERPLUS_ORDER if contempt else FERPLUS_ORDER[:-1]
+    counts = np.where(counts > 1, counts, 0)[:, order].astype(np.float32)
     kept = counts.sum(axis=1)
     usable = (kept * 2 >= total) & (kept > 0)
     shares = counts / np.maximum(kept, 1)[:, None]

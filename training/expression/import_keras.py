@@ -24,7 +24,7 @@ from fastfer.classifiers.contract import ModelContract
 from fastfer.classifiers.custom import SYNONYMS
 from fastfer.cli.arguments import CommandParser
 from fastfer.errors import InputError, ModelError, UsageError
-from fastfer.labels import EMOTIONS
+from fastfer.labels import ALL_EMOTIONS
 from training.common.options import finite, run_command
 from training.common.output_files import check_output, put_in_place, temporary_files
 
@@ -63,10 +63,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fastfer import") -
 def _labels(text: str) -> tuple[str, ...]:
     """Emotions by their names in fastfer."""
     names = tuple(SYNONYMS.get(n, n) for n in (part.strip().lower() for part in text.split(",")))
-    unknown = [name for name in names if name not in EMOTIONS]
+    unknown = [name for name in names if name not in ALL_EMOTIONS]
     if unknown or len(set(names)) != len(names) or len(names) < 2:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: expected two or more of {', '.join(EMOTIONS)}, each once"
+            f"{text!r}: expected two or more of {', '.join(ALL_EMOTIONS)}, each once"
         )
     return names
 
@@ -109,7 +109,7 @@ def import_keras(options: argparse.Namespace, path: Path) -> str:
 
     network = load_keras(options.model)
     side = tuple(network.input_shape[1:])
-    labels = tuple(name for name in EMOTIONS if name in options.labels)
+    labels = tuple(name for name in ALL_EMOTIONS if name in options.labels)
     model = _with_labels(network, options.labels, labels, options.softmax)
     faces = _random_faces(side, options.scale, options.bias)
     expected = np.asarray(model.predict(faces, verbose=0)["probabilities"])

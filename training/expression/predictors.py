@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.errors import InputError, ModelError
-from fastfer.labels import EMOTIONS
+from fastfer.labels import ALL_EMOTIONS
 from training.expression.data import CLASSES
 from training.expression.heads import FER2013, FERPLUS
 from training.expression.metrics import Doubles, softmax
@@ -142,7 +142,7 @@ class OnnxPredictor:
 
     def _known(self, rows: Floats) -> Floats:
         """The columns of the network's own classes; the classifier sets the others to 0."""
-        return rows[:, [EMOTIONS.index(name) for name in self.classes]]
+        return rows[:, [ALL_EMOTIONS.index(name) for name in self.classes]]
 
 
 def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:

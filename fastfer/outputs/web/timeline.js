@@ -3,7 +3,7 @@
 "use strict";
 globalThis.fastferTimeline = (() => {
   const COLORS = { angry: "#ce2015", disgust: "#52ab60", fear: "#c33abc", happy: "#f3c644",
-    sad: "#2253ff", surprise: "#62edf2", neutral: "#828287" };
+    sad: "#2253ff", surprise: "#62edf2", neutral: "#828287", contempt: "#e1ffc3" };
   const WORDS = {
     en: { timeline: "Emotions over time", moments: "Best moments", none: "No face was found.",
       person: "person", at: "at", facts: "{frames} frames, {duration} s, {people} people",

@@ -74,11 +74,12 @@ const TEXTS = {
 };
 export const NAMES = {
   en: { angry: "angry", disgust: "disgust", fear: "fear", happy: "happy", sad: "sad",
-    surprise: "surprise", neutral: "neutral" },
+    surprise: "surprise", neutral: "neutral", contempt: "contempt" },
   vi: { angry: "Tức giận", disgust: "Ghê tởm", fear: "Sợ hãi", happy: "Vui vẻ", sad: "Buồn bã",
-    surprise: "Ngạc nhiên", neutral: "Bình thường" },
+    surprise: "Ngạc nhiên", neutral: "Bình thường", contempt: "Khinh bỉ" },
 };
-export const EMOTIONS = Object.keys(NAMES.en);
+// Of eight-class networks the labels show contempt, the bars the other seven.
+export const EMOTIONS = Object.keys(NAMES.en).filter((name) => name !== "contempt");
 
 const listeners = [];
 let current = "en";

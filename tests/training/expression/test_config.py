@@ -49,6 +49,8 @@ def test_the_validation_split(words, split, fraction):
     [
         ("--arch lenet", "unknown_option", "lenet"),
         ("--targets both", "usage", "--votes"),
+        ("--contempt", "usage", "--targets"),
+        ("--classes 8", "usage", "--contempt"),
         ("--vote-smoothing 0.5", "usage", "--vote-smoothing"),
         ("--weights imagenet", "usage", "--weights"),
         ("--rotation -3", "out_of_range", "--rotation"),

@@ -12,6 +12,7 @@ import pytest
 
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.errors import InputError, ModelError, OutputError, UsageError
+from fastfer.labels import ALL_EMOTIONS
 from tests.helpers.tiny_network import TINY
 from training.common.fold_batchnorm import inference_model
 from training.common.run_folder import BEST
@@ -226,6 +227,19 @@ def test_training_faces_complete_those_of_validation(trained_run, faces_csv, tmp
         count, difference = export.parity(Graph(), out, (val, train))
         assert count == faces
         assert difference < 1e-5
+
+
+def test_contempt_is_an_eighth_class(train_once, tmp_path, faces_csv, votes_csv, images):
+    words = ("--data", faces_csv, "--votes", votes_csv, "--targets", "both", "--contempt")
+    run, _ = train_once(*words, *TINY)
+    out = tmp_path / "eight.onnx"
+    assert exporting(run, "--out", out) == 0
+    classifier = EmotionClassifier(out)
+    assert classifier.emotions == classifier.contract.labels == ALL_EMOTIONS
+    assert len(classifier.contract.priors["fer2013"]) == 8
+    rows = classifier.predict(images[:4])
+    assert rows.shape == (4, 8)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
 
 
 def test_a_network_trained_on_votes_is_named_so(train_once, tmp_path, faces_csv, votes_csv):

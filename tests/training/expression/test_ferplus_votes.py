@@ -45,6 +45,14 @@ def test_votes_become_shares(tmp_path, votes, expected):
     np.testing.assert_allclose(shares, [expected.get(k, 0) for k in EMOTIONS], rtol=1e-6)
 
 
+def test_contempt_is_an_eighth_class_on_request(tmp_path):
+    path, votes = tmp_path / "a.csv", tmp_path / "v.csv"
+    path.write_text(f"emotion,pixels,Usage\n{GOOD}\n")
+    votes.write_text(votes_text(["Training"], [{"sadness": 4, "contempt": 6}]))
+    source = load_dataset(path, votes=votes, classes=8).split("Training")
+    np.testing.assert_allclose(source.votes, [[0, 0, 0, 0, 0.4, 0, 0, 0.6]], rtol=1e-6)
+
+
 @given(st.lists(st.integers(0, 10), min_size=10, max_size=10))
 def test_shares_sum_to_one_or_zero(counts):
     with tempfile.TemporaryDirectory() as folder:
