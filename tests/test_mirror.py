@@ -24,6 +24,7 @@ WITHOUT_TESTS = {
     "fastfer/io/video_process.py": "tests/io/test_isolated_video.py",
     "fastfer/outputs/parquet_schema.py": "tests/batch",
     "training/expression/heads.py": "names alone",
+    "training/expression/heads.py": "two names",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
 WHOLE = ("batch", "server", "studio", "watch")
@@ -31,6 +32,8 @@ WHOLE = ("batch", "server", "studio", "watch")
 WITHOUT_MODULE = {
     "tests/test_conftest.py": "of the tests themselves",
     "tests/test_mirror.py": "of the tests themselves",
+    "tests/test_contempt.py": "a network of eight classes through every output",
+    "tests/training/test_help.py": "--help of all training commands",
     "tests/classifiers/test_heads.py": "classifiers/native.py: networks with several heads",
     "tests/classifiers/test_priors.py": "classifiers/native.py: class priors",
     "tests/detectors/test_own_detector.py": "a detector from outside the package",

@@ -110,3 +110,12 @@ def test_only_install_changes_the_bundled_network(tmp_path, name):
 def test_the_options_of_all_commands_exist(tmp_path, name, monkeypatch):
     for words in run_recipe(tmp_path, name):
         parse_module_options(words[1], words[2:], monkeypatch)
+
+
+def test_the_recipes_of_the_field(tmp_path):
+    called = run_recipe(tmp_path, "fer2013_field.sh")
+    trained = [words for words in called if words[1] == "training.train"]
+    configs = [config_of(words) for words in trained]
+    assert [c.arch for c in configs] == ["vgg16", "resnet50", "se_resnet"]
+    assert [c.learning_rate for c in configs[:2]] == [5e-4, 5e-4]
+    assert (configs[2].classes, configs[2].epochs) == (5, 45)

@@ -74,7 +74,8 @@ done
 train runs/fastfer-9 --init runs/fastfer-8/average.keras --epochs 72 --schedule cosine --learning-rate 0.035 \
     --seed 16 --weight-decay 2e-4 --distill runs/teacher-8.onnx,runs/teacher-5.onnx --distill-share 0.4 \
     --online-distillation --rotation 10 --shift 0.05 --zoom 0.1 --brightness 0.18 --contrast 0.18
-# Round 9 has memorised many faces; it is the third teacher of the bundled network.
+# --consistency 0.5 in the last round would tie the outputs of jittered crops, for steadier video; the bundled
+# network was trained without it. Round 9 has memorised many faces; it is the third teacher of the bundled network.
 python -m training.export runs/fastfer-9/last.keras --int8 --head-blend 1 --prior learnt \
     --out runs/teacher-9.onnx
 train runs/fastfer-10 --init runs/fastfer-8/average.keras --epochs 38 --schedule cosine --learning-rate 0.03 \
