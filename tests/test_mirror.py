@@ -24,7 +24,6 @@ WITHOUT_TESTS = {
     "fastfer/io/video_process.py": "tests/io/test_isolated_video.py",
     "fastfer/outputs/parquet_schema.py": "tests/batch",
     "training/expression/heads.py": "names alone",
-    "training/expression/heads.py": "two names",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
 WHOLE = ("batch", "server", "studio", "watch")
@@ -44,7 +43,6 @@ WITHOUT_MODULE = {
     "tests/pipeline/test_prefetched_detection.py": "detection ahead of tracking, in a whole run",
     "tests/pipeline/test_stream_processes.py": "videos in child processes of every kind",
     "tests/training/expression/test_backends.py": "whole runs on Keras's other backends",
-    "tests/training/test_help.py": "--help of all commands of training",
     "tests/training/test_recipes.py": "training/recipes/*.sh",
 }
 """Test files that belong to no single module, and why."""
