@@ -78,9 +78,11 @@ def test_frames_read_ahead_fit_the_memory_limit(
             yield frame
 
     room = 6
-    monkeypatch.setattr("fastfer.pipeline.video_pipeline.MAX_HELD", room * moving_face(1)[0].nbytes)
+    size = moving_face(1)[0].nbytes
+    monkeypatch.setattr("fastfer.pipeline.video_pipeline.MAX_HELD", room * size)
+    monkeypatch.setattr("fastfer.pipeline.track_classifier.MAX_WAITING", room * size)
     for index, _ in enumerate(VideoPipeline(engine).run(ArraySource(frames(), 25))):
-        assert count_read <= index + room + 1  # One is read to learn its size.
+        assert count_read <= index + 2 * room + 1  # One is read to learn its size.
     assert count_read == 40
 
 
@@ -154,7 +156,9 @@ def test_a_run_may_be_collected_in_its_own_detection_thread(engine: Engine) -> N
             return found
 
     detector = Collecting(engine.detector)
-    pipeline = VideoPipeline(Engine(detector, engine.classifier), VideoOptions(detect_every=9))
+    pipeline = VideoPipeline(
+        Engine(detector, engine.classifier), VideoOptions(detect_every=9, smooth=0)
+    )
     hook, sys.unraisablehook = sys.unraisablehook, unraisable.append
     gc.disable()
     try:
