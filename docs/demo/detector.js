@@ -8,7 +8,7 @@ export const FINE = 640;
 const [STEP, CLOSE_SHARE, CLOSE_SCORE, CLOSE_OTHERS] = [1.25, 0.2, 0.4, 1];
 const [PROPOSAL, SCORE, OVERLAP] = [0.28, 0.5, 0.4];
 const [MAX_REFINED, MAX_REPLACED, NESTED, CONFIDENT] = [200, 100, 3, 0.5];
-const [TINY_SIDE, TINY_ODDS, CROP_SCALE] = [16, 1.86, 1.25];
+const [TINY_SIDE, TINY_ODDS, CROP_SCALE] = [16, 1.86, 1.4];
 
 const side = ({ box }) => Math.sqrt(box[2] * box[3]);
 

@@ -33,7 +33,7 @@ SIZE: Final = 48
 VALUES: Final = 15
 """Outputs per crop: the logit added to that of the proposal's score; centre and log width, log
 height of the box; five points. Positions are relative to the crop's centre, in crop sides."""
-CROP_SCALE: Final = 1.25
+CROP_SCALE: Final = 1.4
 """Side of a crop / longer side of the proposed box."""
 _ADVICE: Final = "Export it with python -m training.refiner.export."
 

@@ -115,7 +115,8 @@ def interval(hits: NDArray[np.bool_]) -> str:
     n, share = len(hits), float(hits.mean())
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n * n))
-    return f"{100 * share:.1f} ({100 * (middle - half):.1f} to {100 * (middle + half):.1f})"
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)  # Rounding may pass both.
+    return f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -55,19 +55,19 @@ python -m training.refiner.export runs/refiner --score-share 0.7 --score-shift -
     --without-landmarks "$other" --out runs/merged-2
 train detector runs/nano-3 "${first[@]}" --data runs/merged-2 --init runs/nano-2 --epochs 48 --learning-rate 0.001 \
     --seed 12 --mosaic 0.28 --rotate 0.4 --angle 42 --occlude 0.25 --light 0.85 --dark 0.12
-python -m training.detector.export runs/nano-3 --data runs/merged-2 --out runs/nano-3.onnx
-[ -e runs/crops-2/val.npz ] || python -m training.refiner.crops --data runs/merged-2 \
-    --detector runs/nano-3.onnx --out runs/crops-2 --tiles 50000 --faces 0.55 --seed 5
-train refiner runs/refiner-2 --data runs/crops-2 --init runs/refiner --epochs 24 --steps 200 --learning-rate 0.002 \
-    --seed 5
-
-# The average keeps what each has learnt. The shift makes 0.5 the score with about 0.05 false alarms per photo.
-python -m training.average_weights runs/nano-2 runs/nano-3 --shares 0.4 0.6 --out runs/nano.keras
-python -m training.average_weights runs/refiner runs/refiner-2 --out runs/refiner.keras
+# The average keeps what each has learnt.
 data="$(basename "$mesh"), $(basename "$other"), $(basename "$portraits")"
+python -m training.average_weights runs/nano-2 runs/nano-3 --shares 0.4 0.6 --out runs/nano.keras
 python -m training.detector.export runs/nano.keras --data runs/merged-2 --int8 --out runs/detector/nano.onnx \
     --name nano --trained-on "$data"
-python -m training.refiner.export runs/refiner.keras --data runs/crops-2 --score-share 0.7 --score-shift -0.57 \
+[ -e runs/crops-2/val.npz ] || python -m training.refiner.crops --data runs/merged-2 \
+    --detector runs/detector/nano.onnx --out runs/crops-2 --tiles 55000 --faces 0.6 --seed 31
+train refiner runs/refiner-2 --data runs/crops-2 --epochs 36 --steps 200 --learning-rate 0.003 --schedule cosine \
+    --ema 0.998 --seed 31
+train refiner runs/refiner-3 --data runs/crops-2 --init runs/refiner-2/last.keras --epochs 36 --steps 200 \
+    --learning-rate 0.0025 --schedule cosine --ema 0.998 --seed 32
+# The shift makes 0.5 the score with about 0.05 false alarms per photo.
+python -m training.refiner.export runs/refiner-3 --score-share 0.7 --score-shift -0.58 --int8 --mirror \
     --out runs/detector/refiner.onnx --trained-on "$data"
 python -m training.evaluate_detectors runs/detector/nano.onnx --refiner runs/detector/refiner.onnx \
     --data "$mesh" --data "$other" --out runs/detector/report

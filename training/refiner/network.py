@@ -18,8 +18,8 @@ from training.common.layers import convolution
 Tensor = Any
 LAST = "values"
 """Name of the layer that computes the outputs."""
-STEM, STEM_KERNEL = 16, 5
-WIDTHS = (32, 48, 64)
+STEM, STEM_KERNEL = 24, 5
+WIDTHS = (48, 96, 128)
 """Channels at strides 4, 8 and 16."""
 EXTRA_CONVOLUTIONS = (1, 1, 0)
 """Convolutions at each stride after the one that reduces."""

@@ -10,6 +10,12 @@ import pytest
 from training.attributes import fairness
 
 
+@pytest.mark.parametrize("count", range(1, 800, 7))
+def test_the_interval_of_none_begins_at_0(count: int) -> None:
+    assert fairness.interval(np.zeros(count, bool)).startswith("0.0 (0.0 to ")
+    assert fairness.interval(np.ones(count, bool)).endswith(" to 100.0)")
+
+
 def test_interval_of_a_share() -> None:
     # Wilson's interval of 8 in 10, as in Newcombe (1998): 0.490 to 0.943.
     hits = np.arange(10) < 8

@@ -39,6 +39,13 @@ def test_a_refused_export_leaves_no_file(refiner_run, tmp_path, capsys, monkeypa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def inexact(monkeypatch):
+    """INT8 changes more in a network that was trained for a moment."""
+    monkeypatch.setattr(export, "MAX_PLACE_CHANGE", 0.1)
+
+
+@pytest.mark.usefixtures("inexact")
 def test_int8_keeps_the_outputs_and_is_smaller(refiner_run, tmp_path, capsys):
     plain, small = tmp_path / "plain.onnx", tmp_path / "small.onnx"
     assert export.main([str(refiner_run), "--out", str(plain)]) == 0
@@ -65,6 +72,7 @@ def test_mirrored_outputs_undo_the_mirror():
     np.testing.assert_array_equal(swapped @ export.mirrored_outputs(), values)
 
 
+@pytest.mark.usefixtures("inexact")
 @pytest.mark.parametrize("int8", [False, True])
 def test_a_file_that_averages_mirror_images_is_symmetric(refiner_run, tmp_path, int8):
     path = tmp_path / "refiner.onnx"
