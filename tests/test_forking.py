@@ -81,14 +81,14 @@ def use():
     except fastfer.InputError as error:
         assert error.code == "source_unavailable"
     again = list(fastfer.stream(clip, engine=engine))
-    assert len(again) == 20
+    assert len(again) == 90
 child(use)
 child()
-assert len(list(stream)) == 19
+assert len(list(stream)) == 89
 """,
     "a stream that was not iterated": """
 stream = fastfer.stream(clip, engine=fastfer.Engine(model=model))
-assert stream.source.count == 20
+assert stream.source.count == 90
 def use():
     try:
         next(stream)
@@ -96,7 +96,7 @@ def use():
         assert error.code == "source_unavailable"
 child(use)
 child()
-assert len(list(stream)) == 20
+assert len(list(stream)) == 90
 """,
     "a camera": """
 from fastfer.io.cameras import LiveSource
@@ -154,9 +154,9 @@ child(lambda: (use(), child(use)))
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A random network, and a clip of 20 frames."""
+    """A random network, and a clip of 90 frames, more than is read ahead."""
     folder = tmp_path_factory.mktemp("files")
-    clip = write_video(folder / "clip.mp4", moving_face(20))
+    clip = write_video(folder / "clip.mp4", moving_face(90))
     return write_model(folder / "random.onnx"), clip
 
 

@@ -47,7 +47,7 @@ def test_results_of_a_batch(
         if exact or image is pictures[0]:
             assert result.faces == whole.faces
         else:
-            assert np.allclose(result.boxes, whole.boxes, atol=3)
+            assert np.allclose(result.boxes, whole.boxes, atol=0.003 * whole.width)
             assert np.allclose(result.probabilities, whole.probabilities, atol=0.05)
     assert [len(result) for result in found if isinstance(result, FrameResult)] == [1, 1, 0]
 

@@ -11,7 +11,7 @@ from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
 def limits(*words: str) -> FileLimits:
     parser = CommandParser(prog="test")
-    add_limit_options(parser)
+    add_limit_options(parser, "pictures", isolate=False)
     return make_limits(parser.parse_args(words))
 
 
@@ -28,7 +28,7 @@ def test_every_limit_has_its_option() -> None:
 @pytest.mark.parametrize("default", [True, False])
 def test_isolation_has_the_default_of_the_command(default: bool) -> None:
     parser = CommandParser(prog="test")
-    add_limit_options(parser, isolate=default)
+    add_limit_options(parser, "pictures", isolate=default)
     assert parser.parse_args([]).isolate is default
     assert parser.parse_args(["--isolate"]).isolate is True
     assert parser.parse_args(["--no-isolate"]).isolate is False
