@@ -38,7 +38,7 @@ def prepare(name: str, cache: Path, wheel: Path | None) -> Path:
     marker = folder / DONE
     if not marker.is_file() or marker.read_text(encoding="utf-8") != wanted:
         print(f"installing {name} into {folder}", file=sys.stderr, flush=True)
-        venv.create(folder, with_pip=True)
+        venv.create(folder, clear=True, with_pip=True)
         for arguments in ENVIRONMENTS[name]:
             named = [a.format(fastfer=wheel or ROOT) for a in arguments]
             force = ["--force-reinstall"] if wheel and "{fastfer}" in arguments else []

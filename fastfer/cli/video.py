@@ -186,8 +186,11 @@ def _run(args: argparse.Namespace) -> int:
 
 def analyze_one(args: argparse.Namespace) -> int:
     """Analyse the single source of ``args``; returns the exit code."""
+    from fastfer.outputs.paths import check_folders
+
     options = _video_options(args)
     _check_outputs(args, [args])
+    check_folders({"--save": args.save, "--plot": args.plot, "--report": args.report})
     with terminal.terminable(), closing(open_input(args)) as source:
         engine = arguments.make_engine(args)
         if args.audit:
@@ -288,6 +291,8 @@ def _analyze(
 
 
 def _report(stats: RunStats, pipeline: VideoPipeline, source: FrameSource) -> None:
+    if not pipeline.counters.frames:
+        return  # An output could not be opened.
     terminal.say(stats.line(pipeline.counters, source.dropped if source.live else None))
     if pipeline.budget is not None:
         terminal.say(pipeline.budget.report())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -90,6 +91,26 @@ def refuse_link(name: str, path: _Path) -> None:
         raise UsageError(
             f"{name}: is a symbolic link; name the file that it leads to", code="would_overwrite"
         )
+
+
+def short_name(source: str) -> str:
+    """``source`` without the folders of a local file, for pages and pictures that are shared."""
+    return source if "://" in source else Path(source).name or source
+
+
+def check_folders(outputs: Mapping[str, _Path | None]) -> None:
+    """Refuse files in folders that do not exist, before the work whose result they would hold.
+
+    Raises:
+        OutputError: the folder of an output is missing or not a folder.
+    """
+    for path in outputs.values():
+        if path is None or os.fspath(path) == STDOUT:
+            continue
+        folder = Path(path).parent
+        if not folder.is_dir():
+            number = errno.ENOTDIR if folder.exists() else errno.ENOENT
+            raise write_error(path, OSError(number, os.strerror(number)))
 
 
 def is_device(path: _Path) -> bool:

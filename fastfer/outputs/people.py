@@ -112,6 +112,7 @@ class PeopleCollector(Output[VideoFrameResult]):
             "width": self._size[0],
             "height": self._size[1],
             "step": self._step,
+            "frame": round(self._times.typical, 4),
             "emotions": self._emotions(),
             "hidden": len(self._people) - len(ranked),
             "people": [_person(track_id, person) for track_id, person in sorted(ranked)],

@@ -13,7 +13,7 @@ from fastfer.errors import UsageError
 from fastfer.labels import Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.frame_times import FrameTimes
-from fastfer.outputs.paths import write_whole
+from fastfer.outputs.paths import short_name, write_whole
 from fastfer.outputs.terminal_text import printable
 from fastfer.results import Face, VideoFrameResult
 
@@ -152,7 +152,7 @@ class PlotWriter(Output[VideoFrameResult]):
             start=self._origin or 0.0,
             seconds=max(self._end, self._step),
             step=self._step,
-            source=printable(self._source),
+            source=printable(short_name(self._source)),
             hidden=len(seen) - len(longest),
             lang=self._lang,
         )

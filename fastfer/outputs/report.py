@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastfer.errors import UsageError
 from fastfer.labels import GENDER_NAMES, NAMES, Language
 from fastfer.outputs.base import Frame, Output, write_error
-from fastfer.outputs.paths import write_whole
+from fastfer.outputs.paths import short_name, write_whole
 from fastfer.outputs.people import PeopleCollector
 from fastfer.results import VideoFrameResult
 
@@ -58,7 +58,8 @@ class ReportWriter(Output[VideoFrameResult]):
             OutputError: it cannot be written.
         """
         self._people.close()
-        page = render(self._people.data(), self._lang)
+        data = self._people.data()
+        page = render(data | {"source": short_name(data["source"])}, self._lang)
         try:
             write_whole(self._path, page.encode())
         except OSError as error:

@@ -303,6 +303,25 @@ def test_outputs_of_unknown_kind_are_refused(clip: Path, run_video: Run, tmp_pat
         assert "out.xyz" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "option", ["--plot=none/a.png", "--report=none/a.html", "--save=none/a.mp4"]
+)
+def test_a_missing_folder_is_told_before_the_work(clip: Path, run_video: Run, option: str) -> None:
+    done = run_video(clip, option)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "none/a." in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--report=-", "--plot=a.txt"])
+def test_an_output_that_cannot_be_opened_has_no_statistics(
+    clip: Path, run_video: Run, option: str
+) -> None:
+    done = run_video(clip, option)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_legend_is_below_the_frames(clip: Path, run_video: Run, tmp_path: Path) -> None:
     heights = []
     for name, options in {"plain": [], "named": ["--legend", "--top2"]}.items():

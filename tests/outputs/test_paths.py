@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from fastfer.errors import OutputError, UsageError
-from fastfer.outputs.paths import WholeFile, check_new, check_outputs, write_whole
+from fastfer.outputs.paths import (
+    WholeFile,
+    check_folders,
+    check_new,
+    check_outputs,
+    short_name,
+    write_whole,
+)
 from tests.helpers.errors import raises
 
 
@@ -70,3 +77,17 @@ def test_an_output_that_is_never_written_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with raises(OutputError, "output_failed", "a.png"):
         WholeFile(tmp_path / "no" / "a.png").temporary  # noqa: B018
+
+
+def test_folders_must_exist(tmp_path: Path) -> None:
+    check_folders({"--plot": tmp_path / "a.png", "--save": "-", "--report": None})
+    (tmp_path / "file").touch()
+    for folder in ("none", "file"):
+        with raises(OutputError, "output_failed"):
+            check_folders({"--report": tmp_path / folder / "a.html"})
+
+
+def test_pages_do_not_show_folders() -> None:
+    assert short_name("/home/anna/clip.mp4") == "clip.mp4"
+    assert short_name("rtsp://camera/1") == "rtsp://camera/1"
+    assert short_name("0") == "0"

@@ -41,6 +41,7 @@ def test_shares_and_moments() -> None:
     data = collect([*first, *second])
     one, two = data["people"]  # type: ignore[misc]
     assert one["seconds"] == pytest.approx(4.0)
+    assert data["frame"] == pytest.approx(0.1)
     assert (one["shares"]["happy"], one["shares"]["sad"]) == (0.75, 0.25)
     assert (two["id"], two["start"], two["end"]) == (2, 3.0, 3.9)
     moments = [(m["emotion"], m["person"]) for m in data["moments"]]  # type: ignore[attr-defined]

@@ -47,6 +47,8 @@ globalThis.fastferTimeline = (() => {
     svg.setAttribute("viewBox", `0 0 ${columns} 100`);
     svg.setAttribute("preserveAspectRatio", "none");
     svg.setAttribute("aria-hidden", "true");
+    // The last frame of a run lasts as long as others.
+    const lasting = Math.max(1, Math.round((data.frame ?? 0) / data.step));
     const runs = [];
     for (const bin of person.bins) {
       const last = runs.at(-1)?.at(-1);
@@ -56,7 +58,7 @@ globalThis.fastferTimeline = (() => {
     data.emotions.forEach((emotion, index) => {
       const pieces = [];
       for (const run of runs) {
-        const points = [...run.map((bin) => [bin[0], bin]), [run.at(-1)[0] + 1, run.at(-1)]];
+        const points = [...run.map((bin) => [bin[0], bin]), [Math.min(run.at(-1)[0] + lasting, columns), run.at(-1)]];
         const edge = (bin, count) => {
           const sum = bin.slice(1).reduce((a, b) => a + b, 0) || 1;
           return 100 - (bin.slice(1, 1 + count).reduce((a, b) => a + b, 0) / sum) * 100;
