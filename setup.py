@@ -9,7 +9,7 @@ Environment variables: ``FASTFER_ABI3=1`` builds one wheel for Python 3.11 and l
 free-threaded Python, which has no stable ABI before 3.15;
 ``FASTFER_HEADLESS=1`` requires opencv-python-headless in place of opencv-python;
 ``FASTFER_ATTRIBUTES=0`` leaves out the attribute network, so that the package cannot estimate
-gender and age.
+gender and age. ``true``, ``yes`` and ``on`` mean 1; ``false``, ``no`` and ``off`` mean 0.
 """
 
 import os
@@ -20,14 +20,20 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
+ON, OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
+
 
 def _is_set(name: str, default: str = "0") -> bool:
-    return os.environ.get(name, default) not in ("", "0")
+    word = os.environ.get(name, default).strip().lower()
+    if word not in ON + OFF:
+        raise SystemExit(f"{name}={word}: use 1 (true, yes, on) or 0 (false, no, off)")
+    return word in ON
 
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 ABI3 = _is_set("FASTFER_ABI3") and not FREE_THREADED
 OPENCV = "opencv-python-headless" if _is_set("FASTFER_HEADLESS") else "opencv-python"
+WITH_ATTRIBUTES = _is_set("FASTFER_ATTRIBUTES", default="1")
 FLOAT32_MODEL = "expression_float32.onnx"
 ATTRIBUTE_MODEL = "attributes.onnx"
 MSVC_FLAGS = ["/std:c11", "/O2", "/fp:precise", "/W3"]
@@ -61,7 +67,7 @@ class BuildPy(build_py):
         platform = self.get_finalized_command("build").plat_name
         if platform.endswith(("x86_64", "amd64")):
             files = [file for file in files if Path(file).name != FLOAT32_MODEL]
-        if not _is_set("FASTFER_ATTRIBUTES", default="1"):
+        if not WITH_ATTRIBUTES:
             files = [file for file in files if Path(file).name != ATTRIBUTE_MODEL]
         return files
 

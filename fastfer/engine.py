@@ -82,7 +82,7 @@ class Engine:
         min_face: float = 0.0,
         detect_size: int | Literal["auto"] = "auto",
         min_quality: float = 0.0,
-        attributes: Iterable[Attribute] = (),
+        attributes: Iterable[Attribute] | None = (),
         load_in_background: bool = False,
     ) -> None:
         """Load the models.
@@ -109,6 +109,7 @@ class Engine:
                 ``low_quality`` and have no emotion.
             attributes: what to estimate beside the expression, of
                 :data:`fastfer.labels.ATTRIBUTES`: see :attr:`fastfer.results.Face.attributes`.
+                ``None`` is nothing.
             load_in_background: return before the expression network is loaded. Its errors are then
                 raised on first use.
 

@@ -154,19 +154,39 @@ def _out_of_range(name: str, wanted: str, value: Any) -> UsageError:
     return UsageError(f"{name} must be {wanted}; got {value!r}", code="out_of_range")
 
 
-def check_attributes(attributes: Iterable[str]) -> tuple[Attribute, ...]:
+def check_attributes(attributes: Iterable[str] | None) -> tuple[Attribute, ...]:
     """``attributes`` without repetition, in the order of :data:`fastfer.labels.ATTRIBUTES`.
+
+    ``None`` is none.
 
     Raises:
         UsageError: one is unknown (``unknown_option``).
     """
+    if attributes is None:
+        return ()
     if isinstance(attributes, str) or not isinstance(attributes, Iterable):
         attributes = [attributes]
     names = set(attributes)
     if unknown := names - set(ATTRIBUTES):
         raise UsageError(
             f"unknown attribute {', '.join(map(repr, sorted(map(str, unknown))))}; choose from "
-            f"{', '.join(ATTRIBUTES)}",
+            f"{', '.join(ATTRIBUTES)}; pass several as a tuple, such as {ATTRIBUTES}",
             code="unknown_option",
         )
     return tuple(name for name in ATTRIBUTES if name in names)
+
+
+def split_attributes(text: str) -> tuple[Attribute, ...]:
+    """Attributes that ``text`` names, separated by commas.
+
+    Raises:
+        UsageError: one is unknown, or a name is missing (``unknown_option``).
+    """
+    names = {name.strip() for name in text.split(",")}
+    if not names <= set(ATTRIBUTES):
+        shown = text if len(text) <= 40 else f"{text[:40]}..."
+        raise UsageError(
+            f"{shown!r}: choose from {', '.join(ATTRIBUTES)}, separated by commas",
+            code="unknown_option",
+        )
+    return check_attributes(names)

@@ -22,6 +22,7 @@ from fastfer.validation import (
     check_unit_interval,
     parse_json,
     parse_literal,
+    split_attributes,
 )
 
 
@@ -86,8 +87,18 @@ def test_text_of_files_ends_in_a_value_error(parse: Callable[[str], Any], text: 
 def test_attributes_are_checked_and_ordered() -> None:
     assert check_attributes(["age", "gender", "age"]) == ATTRIBUTES
     assert check_attributes("age") == ("age",)
-    assert check_attributes(()) == ()
+    assert check_attributes(()) == check_attributes(None) == ()
     for wrong in (["height"], "gender,age", 3):
         with pytest.raises(UsageError) as caught:
             check_attributes(wrong)  # type: ignore[arg-type]
         assert caught.value.code == "unknown_option"
+        assert str(ATTRIBUTES) in str(caught.value)
+
+
+def test_attributes_in_a_text() -> None:
+    assert split_attributes(" age, gender") == ATTRIBUTES
+    for wrong in ("", "age,", "race", "€" * 100):
+        with pytest.raises(UsageError) as caught:
+            split_attributes(wrong)
+        assert caught.value.code == "unknown_option"
+        assert len(str(caught.value)) < 120

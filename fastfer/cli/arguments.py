@@ -12,8 +12,9 @@ from fastfer import __version__
 from fastfer.errors import UsageError
 from fastfer.inference.onnx_session import THREAD_LIMIT
 from fastfer.io.addresses import hide_passwords
-from fastfer.labels import ATTRIBUTES, CONTEMPT, NAMES, Attribute
+from fastfer.labels import CONTEMPT, NAMES, Attribute
 from fastfer.outputs.terminal_text import printable
+from fastfer.validation import split_attributes
 
 if TYPE_CHECKING:
     from fastfer.classifiers.custom import ModelSpec
@@ -292,12 +293,10 @@ def column_groups(args: argparse.Namespace) -> tuple[ColumnGroup, ...]:
 
 
 def _attributes(text: str) -> tuple[Attribute, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    if not set(names) <= set(ATTRIBUTES):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: choose from {', '.join(ATTRIBUTES)}, separated by commas"
-        )
-    return tuple(name for name in ATTRIBUTES if name in names)
+    try:
+        return split_attributes(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _prior(text: str | None) -> Prior | None:

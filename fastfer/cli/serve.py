@@ -178,7 +178,7 @@ def _run(args: argparse.Namespace) -> int:
     from fastfer.server.settings import private_folder
 
     engine = arguments.make_engine(args)
-    engine.classifier  # noqa: B018 - an unusable model ends the command here.
+    engine.reader  # noqa: B018 - an unusable model ends the command here.
     with terminal.terminable(), private_folder() as folder:
         run_server(
             engine,

@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
     from fastfer.studio.app import FACTORY
 
     engine = arguments.make_engine(args)
-    engine.classifier  # noqa: B018 - an unusable model ends the command here.
+    engine.reader  # noqa: B018 - an unusable model ends the command here.
     with terminal.terminable(), private_folder() as folder:
         run_server(engine, options, folder, FACTORY, _opener(args.browser, options.token))
     return 0

@@ -50,7 +50,7 @@ def create_app(engine: Engine, options: ServerSettings, folder: Path) -> FastAPI
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tempfile.tempdir = str(folder)
         analyzer = Analyzer(engine, options)
-        engine.classifier  # noqa: B018 - ready only when the network is loaded.
+        engine.reader  # noqa: B018 - ready only when all networks are loaded.
         app.state.analyzer = analyzer
         app.state.jobs = jobs = JobStore(folder, options)
         app.state.streams = 0

@@ -66,9 +66,9 @@ async def analyze(
     analyzer: Analyzer = request.app.state.analyzer
     settings: ServerSettings = request.app.state.settings
     with analyzer.admit():
-        pictures = await read_pictures(request, settings.max_pictures)
         engine = analyzer.engines.main
         asked = asked_attributes(attributes, engine.attributes)
+        pictures = await read_pictures(request, settings.max_pictures)
         if detector != "default" or head != "default" or asked != engine.attributes:
             engine = await analyzer.run(analyzer.engines.select, detector, head, asked)
         if len(pictures) == 1:
@@ -112,8 +112,8 @@ async def annotate(
     """Without ``blur``, ``pixelate`` hides faces."""
     analyzer: Analyzer = request.app.state.analyzer
     with analyzer.admit():
-        pictures = await read_pictures(request, 1)
         asked = asked_attributes(attributes, analyzer.engines.main.attributes)
+        pictures = await read_pictures(request, 1)
         engine = await analyzer.run(analyzer.engines.select, detector, head, asked)
         _, frame, error = answer = await analyzer.photo(pictures[0], engine)
         if error is not None:

@@ -33,6 +33,8 @@ IDLE: Final = 60.0
 """Seconds without a frame after which a stream is closed."""
 SEND: Final = 10.0
 """Seconds that a client may take to receive a result."""
+MAX_REASON: Final = 123
+"""Bytes of the reason with which a WebSocket is closed (RFC 6455)."""
 MAX_ERRORS: Final = 20
 """Bad frames in a row after which a stream is closed."""
 GOING_AWAY, UNSUPPORTED, POLICY, TOO_BIG, TRY_LATER = 1001, 1003, 1008, 1009, 1013
@@ -84,7 +86,11 @@ async def stream(
     analyzer: Analyzer = socket.app.state.analyzer
     settings: ServerSettings = socket.app.state.settings
     await socket.accept()
-    asked = asked_attributes(attributes, analyzer.engines.main.attributes)
+    try:
+        asked = asked_attributes(attributes, analyzer.engines.main.attributes)
+    except FastferError as error:
+        await socket.close(UNSUPPORTED, _reason(f"{error.code}: {error}"))
+        return
     try:
         engine = await analyzer.run(analyzer.engines.select, "default", "default", asked)
     except FastferError as error:
@@ -153,6 +159,10 @@ async def _read(socket: WebSocket, slot: _Slot) -> None:
         return
     finally:
         slot.close()
+
+
+def _reason(text: str) -> str:
+    return text.encode()[:MAX_REASON].decode(errors="ignore")
 
 
 def _track(

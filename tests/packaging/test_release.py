@@ -82,9 +82,15 @@ def test_a_package_without_attributes(tmp_path: Path) -> None:
     assert refused.returncode == 4
     assert len(refused.stderr.splitlines()) == 1
     assert not refused.stdout
+    pytest.importorskip("fastapi", reason="needs the extra serve")
+    for command in (("serve",), ("studio", "--no-browser")):
+        server = ("-m", "fastfer", *command, "--port", "0", "--attributes", "age")
+        answer = python(*server, env=env)
+        assert answer.returncode == 4, answer.stderr
+        assert answer.stderr == refused.stderr
 
 
-@pytest.mark.parametrize("switch", ["0", "1"])
+@pytest.mark.parametrize("switch", ["0", "Off", "1"])
 def test_the_switch_of_the_build(switch: str, tmp_path: Path) -> None:
     if int(metadata.version("setuptools").split(".")[0]) < 77:
         pytest.skip("needs setuptools 77, as pyproject.toml says")
@@ -96,3 +102,13 @@ def test_the_switch_of_the_build(switch: str, tmp_path: Path) -> None:
     models = {path.name for path in (tmp_path / "fastfer" / "models").iterdir()}
     assert "expression.onnx" in models
     assert ("attributes.onnx" in models) == (switch == "1")
+
+
+def test_an_unknown_word_for_the_switch_of_the_build() -> None:
+    done = subprocess.run(
+        [sys.executable, "setup.py", "--version"],
+        cwd=ROOT, env=os.environ | {"FASTFER_ATTRIBUTES": "maybe"},
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1].startswith("FASTFER_ATTRIBUTES=maybe")

@@ -68,8 +68,13 @@ def test_attributes_only_if_asked_for(server: RunningServer) -> None:
             socket.send(data)
             (face,) = answer(socket)["faces"]
             assert (set(face["attributes"]) if keys else face.get("attributes")) == keys
-    with pytest.raises(exceptions.InvalidStatus), connected(server, "?attributes=race"):
-        pass
+    for wrong in ("race", "%E2%82%AC" * 100):
+        with connected(server, f"?attributes={wrong}") as socket:
+            with pytest.raises(exceptions.ConnectionClosed) as caught:
+                socket.recv(timeout=30)
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1003
+            assert caught.value.rcvd.reason.startswith("unknown_option: ")
 
 
 def test_jpeg_and_luma_frames(server: RunningServer) -> None:

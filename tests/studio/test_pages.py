@@ -132,6 +132,42 @@ def test_attributes_of_a_photo_only_if_ticked(page: Page, photo: Path) -> None:
     expect(page.locator(".looks")).to_have_count(0, timeout=WAIT)
 
 
+def test_the_box_asks_for_what_the_server_estimates(browser: Browser, photo: Path) -> None:
+    with (
+        run_server("--no-browser", "--attributes", "gender", command="studio") as server,
+        open_context(browser, server.url, locale="en-US") as context,
+    ):
+        page = context.new_page()
+        page.goto(f"{server.url}/studio/")
+        page.wait_for_selector("html[data-ready]")
+        assert page.is_checked("#photo-attributes")
+        page.set_input_files("#photo-files", str(photo))
+        expect(page.locator("#photo-faces .looks")).to_contain_text("looks female", timeout=WAIT)
+        found = json.loads(downloaded(page, "#photo-json"))["faces"][0]["attributes"]
+        assert set(found) == {"perceived_gender", "gender"}
+
+
+def test_no_attributes_without_their_network(
+    studio: RunningServer, browser: Browser, photo: Path
+) -> None:
+    with open_context(browser, studio.url, locale="en-US") as context:
+        page = context.new_page()
+
+        def without(route: Any) -> None:
+            answer = route.fetch()
+            info = answer.json() | {"attributes": [], "default_attributes": ["age"]}
+            route.fulfill(response=answer, json=info)
+
+        page.route("**/v1/info", without)
+        page.goto(f"{studio.url}/studio/")
+        page.wait_for_selector("html[data-ready]")
+        assert page.is_hidden("label.attributes >> nth=0")
+        assert not page.is_checked("#photo-attributes")
+        page.set_input_files("#photo-files", str(photo))
+        page.wait_for_selector("#photo-faces .face")
+        assert "attributes" not in json.loads(downloaded(page, "#photo-json"))["faces"][0]
+
+
 def test_attributes_live_while_it_runs(page: Page) -> None:
     page.click("#tab-live")
     page.click("#live-start")

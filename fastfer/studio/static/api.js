@@ -109,8 +109,14 @@ export function upload(path, blob, onProgress, signal) {
   });
 }
 
-// What a box for attributes asks for.
-export const attributesOf = (box) => (box.checked ? "gender,age" : "");
+// What a box for attributes asks for: what the server estimates by default, or all.
+let attributes = "gender,age";
+
+export function setDefaultAttributes(names) {
+  if (names.length) attributes = names.join(",");
+}
+
+export const attributesOf = (box) => (box.checked ? attributes : "");
 
 export function save(blob, name) {
   const link = document.createElement("a");

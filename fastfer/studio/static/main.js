@@ -1,6 +1,6 @@
 // Tabs, language and theme.
 
-import { login, request } from "./api.js";
+import { login, request, setDefaultAttributes } from "./api.js";
 import * as compare from "./compare.js";
 import { element } from "./draw.js";
 import { onLanguage, paragraphs, setLanguage, text } from "./i18n.js";
@@ -84,9 +84,10 @@ select(tabs[0]);
 await login();
 const info = await (await request("/v1/info")).json();  // Asks for the token if needed.
 version = info.version;
+setDefaultAttributes(info.default_attributes);
 for (const label of document.querySelectorAll(".attributes")) {
   label.hidden = !info.attributes.length;  // A package may be built without them.
-  label.querySelector("input").checked = info.default_attributes.length > 0;
+  label.querySelector("input").checked = !label.hidden && info.default_attributes.length > 0;
 }
 about();
 root.dataset.ready = "true";
