@@ -52,11 +52,9 @@ class CsvWriter(Output[Result]):
 
     def write(self, result: Result, image: Frame | None = None) -> None:
         """See :meth:`Output.write`; the rows are on the disk on return."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        for row in to_rows(result, self._attributes):
-            writer.writerow(map(self._cell, row.values()))
-        self._file.write(encode(text.getvalue()), describe(result))
+        rows = to_rows(result, self._attributes)
+        text = "".join(csv_line(map(self._cell, row.values())) for row in rows)
+        self._file.write(encode(text), describe(result))
 
     def finish(self) -> None:
         """See :meth:`Output.finish`."""
@@ -65,6 +63,14 @@ class CsvWriter(Output[Result]):
     def close(self) -> None:
         """See :meth:`Output.close`."""
         self._file.close()
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """A line of CSV that ends with a line feed."""
+    text = io.StringIO()
+    # The module quotes line breaks of this terminator alone, but readers end rows at any.
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue()[:-2] + "\n"
 
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import zlib
@@ -14,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 from fastfer.errors import UsageError
 from fastfer.outputs import parquet_schema as schema
 from fastfer.outputs.columns import ColumnGroup, columns, to_record, to_rows
-from fastfer.outputs.csv_rows import as_cell
+from fastfer.outputs.csv_rows import as_cell, csv_line
 
 if TYPE_CHECKING:
     from fastfer.results import PhotoResult, VideoFrameResult
@@ -197,14 +195,12 @@ class Csv:
 
     def encode(self, results: Sequence[Result]) -> tuple[bytes, int]:
         """See :meth:`TableFormat.encode`."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        count = 0
-        for result in results:
-            for row in to_rows(result, self._attributes):
-                writer.writerow(map(as_cell, row.values()))
-                count += 1
-        return out.getvalue().encode("utf-8", "backslashreplace"), count
+        lines = [
+            csv_line(map(as_cell, row.values()))
+            for result in results
+            for row in to_rows(result, self._attributes)
+        ]
+        return "".join(lines).encode("utf-8", "backslashreplace"), len(lines)
 
     def open(self, path: Path) -> _TextFile:
         """See :meth:`TableFormat.open`."""

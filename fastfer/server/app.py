@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from fastfer import __version__
 from fastfer.classifiers.attributes import ATTRIBUTE_MODEL
@@ -195,6 +196,10 @@ def _add_error_handlers(app: FastAPI) -> None:
         codes = {404: "not_found", 405: "usage"}
         code = codes.get(error.status_code, "usage")
         return problem(error.status_code, code, str(error.detail))
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # Nobody reads it; without it a traceback is logged.
 
     @app.exception_handler(Exception)
     async def unknown(_: Request, error: Exception) -> Response:

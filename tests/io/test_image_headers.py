@@ -63,6 +63,18 @@ def test_unsupported_formats_are_named(tmp_path: Path, data: bytes, name: str) -
         read_image(path)
 
 
+def test_a_jpeg_of_fill_bytes_is_searched_once() -> None:
+    """Searched from each of them, this would take hours."""
+    with raises(InputError, "truncated"):
+        read_header(b"\xff\xd8" + b"\xff" * 5_000_000, "a.jpg")
+
+
+def test_fill_bytes_before_a_marker_are_skipped() -> None:
+    data = encode(portrait((96, 64)), "JPEG")
+    header = read_header(data[:2] + b"\xff" * 1000 + data[2:], "a.jpg")
+    assert (header.width, header.height) == (96, 64)
+
+
 def test_an_empty_file() -> None:
     with raises(InputError, "empty_file", "none.jpg"):
         sniff(b"", "none.jpg")

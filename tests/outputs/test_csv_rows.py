@@ -63,3 +63,13 @@ def test_excel_recognises_utf8_and_runs_no_formula(tmp_path: Path, name: str) ->
         (row,) = csv.DictReader(file)
     assert row["source"] == (name if name == "ảnh.jpg" else f"'{name}")
     assert row["box_x"] == "-1.5"
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_no_name_ends_a_row(tmp_path: Path, end: str) -> None:
+    name = f"a{end}=HYPERLINK(1).jpg"
+    path = tmp_path / "a.csv"
+    write_all(CsvWriter(path), [photo(name)])
+    with path.open(newline="", encoding="utf-8") as file:
+        _, row = csv.reader(file)
+    assert row[0] == name

@@ -20,8 +20,9 @@ MAX_SCANS: Final = 100
 """Each scan goes through all pixels again; encoders write about ten."""
 _MAX_SEGMENTS: Final = 20_000
 
-# Between segments libjpeg skips what is no marker, including the pair FF 00.
-_MARKER: Final = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+# Between segments libjpeg skips what is no marker, including the pair FF 00. Without a quantifier
+# the search is linear in a run of FF, which may be as long as the file.
+_MARKER: Final = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
 _TABLES: Final = frozenset((0xC4, 0xCC, 0xDB, 0xDD))
 _SKIPPED: Final = frozenset((*range(0xE0, 0xF0), 0xFE, 0xDC))
 _STANDALONE: Final = frozenset((0x01, *range(0xD0, 0xD8)))
