@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
+from fastfer.batch.tar_reader import TarReader
 from fastfer.batch.units import (
     PACKED_TAR_SUFFIXES,
     ZIP_SUFFIXES,
@@ -181,6 +182,9 @@ class Sources:
             if not os.path.getsize(path):  # noqa: PTH202
                 code = "empty_file"
             yield _nothing(path, f"{path}: not a complete archive: {error}", code)
+        except MemoryError:
+            message = f"{path}: listing it takes more memory than this process may have"
+            yield _nothing(path, message, "too_much_memory")
         except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or error
             yield _nothing(path, f"{path}: cannot be read: {reason}")
@@ -275,7 +279,7 @@ def _zip_members(path: str) -> Iterator[tuple[Member, bool, float]]:
 
 def _tar_members(path: str, *, packed: bool) -> Iterator[tuple[Member, bool, float]]:
     archive: Any
-    with tarfile.open(path, "r|*" if packed else "r:") as archive:
+    with TarReader.open(path, "r|*" if packed else "r:") as archive:
         while (info := archive.next()) is not None:
             archive.members.clear()  # It would keep them all.
             if info.isreg():

@@ -199,7 +199,7 @@ class TaskRunner(Runner):
 
         begin = time.perf_counter()
         with (
-            unit.as_file() as path,
+            unit.as_file(self._setup.limits) as path,
             stream(
                 path,
                 engine=self._engine,

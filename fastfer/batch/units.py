@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
+from fastfer.batch.tar_reader import TarReader
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.encoded_image import EncodedImage
@@ -95,12 +97,14 @@ class Unit:
         return image
 
     @contextmanager
-    def as_file(self) -> Iterator[str]:
+    def as_file(self, limits: FileLimits) -> Iterator[str]:
         """A path under which a video can be opened; members and URLs are copied to a temporary
-        file.
+        file, members only as far as ``limits`` allow.
+
+        Errors of the caller that name the copy are changed to name the video.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: it cannot be read, or there is no room for the copy (``disk_full``).
         """
         if self.error is not None:
             raise InputError(self.error[0], code=self.error[1])
@@ -110,17 +114,50 @@ class Unit:
                     raise InputError(f"{self.source}: not a file but a pipe, socket or device")
             yield self.path
             return
-        suffix = Path(self.source).suffix
-        with tempfile.NamedTemporaryFile(prefix="fastfer-", suffix=suffix) as copy:
-            if self.member is None:
-                with _open_url(self.path) as file:
-                    while chunk := file.read(_CHUNK):
-                        copy.write(chunk)
-            else:
-                for chunk in _member_chunks(self.path, self.member):
-                    copy.write(chunk)
-            copy.flush()
-            yield copy.name
+        suffix = Path(self.source if self.member is None else self.member.name).suffix
+        try:
+            file, copy = tempfile.mkstemp(suffix, "fastfer-")
+        except OSError as error:
+            raise _copy_error(self.source, error) from None
+        try:
+            try:
+                for chunk in self._chunks(limits):
+                    _write(file, chunk, self.source)
+            finally:
+                os.close(file)
+            yield copy
+        except InputError as error:
+            message = str(error).replace(copy, self.source)
+            raise InputError(message, code=error.code) from None
+        finally:
+            with suppress(OSError):
+                Path(copy).unlink()
+
+    def _chunks(self, limits: FileLimits) -> Iterator[bytes]:
+        if self.member is not None:
+            yield from _member_chunks(self.path, self.member, limits)
+            return
+        with _open_url(self.path) as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+
+def _write(file: int, chunk: bytes, name: str) -> None:
+    rest = memoryview(chunk)
+    try:
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    except OSError as error:
+        raise _copy_error(name, error) from None
+
+
+def _copy_error(name: str, error: OSError) -> InputError:
+    code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    return InputError(
+        f"{name}: cannot be copied to the folder for temporary files, which TMPDIR names: "
+        f"{error.strerror or error}",
+        code=code,
+    )
 
 
 def key_of(source: str) -> bytes:
@@ -169,18 +206,30 @@ def read_member(path: str, member: Member, limits: FileLimits) -> bytes:
     Raises:
         InputError: the archive or the member cannot be read.
     """
-    name = f"{path}/{member.name}"
-    limits.check_bytes(name, member.size)
-    parts: list[bytes] = []
+    try:
+        return b"".join(_member_chunks(path, member, limits))
+    except MemoryError:
+        raise _too_much_memory(f"{path}/{member.name}") from None
+
+
+def _too_much_memory(name: str) -> InputError:
+    return InputError(
+        f"{name}: unpacking it takes more memory than this process may have",
+        code="too_much_memory",
+    )
+
+
+def _member_chunks(path: str, member: Member, limits: FileLimits) -> Iterator[bytes]:
+    """The bytes of a member, at most those that ``limits`` allow."""
+    limits.check_bytes(f"{path}/{member.name}", member.size)
     size = 0
-    for chunk in _member_chunks(path, member):
-        parts.append(chunk)
+    for chunk in _all_chunks(path, member):
         size += len(chunk)
-        limits.check_bytes(name, size)  # An archive may state less than there is.
-    return b"".join(parts)
+        limits.check_bytes(f"{path}/{member.name}", size)  # It may be more than is stated.
+        yield chunk
 
 
-def _member_chunks(path: str, member: Member) -> Iterator[bytes]:
+def _all_chunks(path: str, member: Member) -> Iterator[bytes]:
     name = f"{path}/{member.name}"
     try:
         if member.archive == "tar":
@@ -200,10 +249,14 @@ def _member_chunks(path: str, member: Member) -> Iterator[bytes]:
             yield from _chunks(stream.open(member.offset), member.size, name)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file", code="not_found") from None
+    except NotImplementedError as error:  # A RuntimeError too.
+        message = f"{name}: packed in a way that fastfer cannot read: {error}; unpack the archive"
+        raise InputError(message, code="unsupported_format") from None
     except RuntimeError as error:  # zipfile: a password is required.
         raise InputError(f"{name}: {error}", code="encrypted") from None
-    except NotImplementedError as error:
-        raise InputError(f"{name}: {error}", code="unsupported_format") from None
+    except MemoryError:
+        _archives.pop((path, os.getpid()), None)  # It stopped anywhere.
+        raise _too_much_memory(name) from None
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, StopIteration) as error:
         raise InputError(f"{name}: damaged archive: {error}", code="damaged") from None
     except OSError as error:
@@ -239,13 +292,13 @@ class _PackedTar:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._tar = tarfile.open(path, "r|*")  # noqa: SIM115 - kept open.
+        self._tar = TarReader.open(path, "r|*")
 
     def open(self, offset: int) -> BinaryIO:
         """The file whose data begins at ``offset`` of the unpacked stream."""
         if self._tar.offset > offset:
             self._tar.close()
-            self._tar = tarfile.open(self._path, "r|*")  # noqa: SIM115
+            self._tar = TarReader.open(self._path, "r|*")
         while (info := self._tar.next()) is not None:
             self._tar.members.clear()  # type: ignore[attr-defined]
             if info.offset_data == offset:

@@ -67,7 +67,7 @@ def whole_video(
     counts["videos"] += 1
     error: FastferError | None = None
     try:
-        with unit.as_file() as path:
+        with unit.as_file(reader.setup.limits) as path:
             for result in reader.results(path, unit):
                 results.append(result)
                 count_frame(counts, result)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from fastfer.batch.sources import Sources
 from fastfer.batch.units import Unit
 from fastfer.errors import InputError
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.io.video_files import VideoFile
 from tests.helpers.batch_jobs import photo
 from tests.helpers.errors import raises
 from tests.helpers.markers import requires_posix
@@ -83,7 +88,7 @@ def test_pipes_are_refused(tmp_path: Path) -> None:
     picture, video = units(tmp_path)
     with raises(InputError, "unreadable_input"):
         picture.read(DEFAULT_LIMITS)
-    with raises(InputError, "unreadable_input"), video.as_file():
+    with raises(InputError, "unreadable_input"), video.as_file(DEFAULT_LIMITS):
         pass
 
 
@@ -118,7 +123,7 @@ def test_tar_and_zip_in_place(tmp_path: Path, jpeg: bytes) -> None:
         assert unit.read(DEFAULT_LIMITS).data == jpeg
     with raises(InputError, "too_many_bytes"):
         found[-1].read(FileLimits(bytes=100))
-    with found[0].as_file() as path:
+    with found[0].as_file(DEFAULT_LIMITS) as path:
         assert Path(path).read_bytes() == jpeg
 
 
@@ -161,6 +166,137 @@ def test_encrypted_members(tmp_path: Path, jpeg: bytes) -> None:
     found = units(tmp_path / "a.zip")
     assert problems(found) == ["encrypted"]
     assert found[1].read(DEFAULT_LIMITS).data == jpeg
+
+
+def _bomb(file: Path, kind: bytes, size: int, jpeg: bytes) -> None:
+    """A packed tar: a photo, and a header of ``size`` bytes."""
+    first = tarfile.TarInfo("1.jpg")
+    first.size = len(jpeg)
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = kind, size
+    with tarfile.open(file, "w:gz", compresslevel=1) as archive:
+        archive.addfile(first, io.BytesIO(jpeg))
+        archive.addfile(header, io.BytesIO(bytes(size)))
+        archive.addfile(first, io.BytesIO(jpeg))
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_large_headers_are_not_read(tmp_path: Path, jpeg: bytes, kind: bytes) -> None:
+    _bomb(tmp_path / "a.tar.gz", kind, 64 << 20, jpeg)
+    tracemalloc.start()
+    try:
+        photo_unit, problem = units(tmp_path / "a.tar.gz")
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    assert problem.error is not None
+    assert problem.error[1] == "truncated"
+    assert photo_unit.read(DEFAULT_LIMITS).data == jpeg
+
+
+def test_headers_in_a_row(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("././@LongLink")
+    header.type = tarfile.GNUTYPE_LONGNAME
+    (tmp_path / "a.tar").write_bytes(header.tobuf() * 1500)
+    assert problems(units(tmp_path / "a.tar")) == ["damaged"]
+
+
+def test_long_names_and_attributes(tmp_path: Path, jpeg: bytes) -> None:
+    name = "x" * 3000 + ".jpg"
+    for style in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / "a.tar", "w", format=style) as archive:
+            info = tarfile.TarInfo(name)
+            info.size = len(jpeg)
+            archive.addfile(info, io.BytesIO(jpeg))
+        (unit,) = units(tmp_path / "a.tar")
+        assert unit.source.endswith(name)
+        assert unit.read(DEFAULT_LIMITS).data == jpeg
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds to RLIMIT_AS")
+def test_an_archive_for_which_memory_is_short(tmp_path: Path) -> None:
+    """Its central directory of half a gigabyte is read whole; the next source goes on."""
+    photo(tmp_path / "1.jpg")
+    size = 512 << 20
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, size, 0, 0)
+    with (tmp_path / "a.zip").open("wb") as file:
+        file.truncate(size)
+        file.seek(size)
+        file.write(end)
+    code = (
+        "import resource, sys\n"
+        "from fastfer.batch.sources import Sources\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (400 << 20,) * 2)\n"
+        "print([(u.kind, (u.error or ('', ''))[1]) for u in Sources(sys.argv[1:])])"
+    )
+    paths = [str(tmp_path / name) for name in ("a.zip", "1.jpg")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *paths],
+        capture_output=True, text=True, check=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.stdout.strip() == "[('nothing', 'too_much_memory'), ('photo', '')]"
+
+
+def test_copies_of_videos(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are held to the limit, errors name the member, and nothing stays behind."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.mp4", bytes(3 << 20))
+    temporary = tmp_path_factory.mktemp("copies")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    (unit,) = units(tmp_path / "a.zip")
+    with raises(InputError, "too_many_bytes"), unit.as_file(FileLimits(bytes=2 << 20)):
+        pass
+    assert unit.member is not None
+    lying = replace(unit, member=replace(unit.member, size=1))
+    with raises(InputError, "too_many_bytes"), lying.as_file(FileLimits(bytes=2 << 20)):
+        pass
+    with (
+        pytest.raises(InputError, match=r"a\.zip/bomb\.mp4") as caught,
+        unit.as_file(DEFAULT_LIMITS) as path,
+    ):
+        VideoFile(path)
+    assert str(temporary) not in str(caught.value)
+    assert not list(temporary.iterdir())
+
+
+@requires_posix
+def test_no_room_for_the_copy_of_a_video(tmp_path: Path) -> None:
+    """A limit on the size of files ends it half-way, as a full disk does (``disk_full``)."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("clip.mp4", bytes(3 << 20))
+    (tmp_path / "copies").mkdir()
+    code = (
+        "import resource, signal, sys\n"
+        "from fastfer.batch.sources import Sources\n"
+        "from fastfer.errors import InputError\n"
+        "from fastfer.io.limits import DEFAULT_LIMITS\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20,) * 2)\n"
+        "try:\n"
+        "    with next(iter(Sources(sys.argv[1:]))).as_file(DEFAULT_LIMITS): pass\n"
+        "except InputError as error: print(error.code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.zip")],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "copies")},
+    )  # fmt: skip
+    assert done.stdout.strip() == "unreadable_input"
+    assert not list((tmp_path / "copies").iterdir())
+
+
+def test_unknown_compression(tmp_path: Path, jpeg: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("1.jpg", jpeg)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        struct.pack_into("<H", data, data.index(signature) + offset, 97)
+    (tmp_path / "a.zip").write_bytes(bytes(data))
+    (unit,) = units(tmp_path / "a.zip")
+    with raises(InputError, "unsupported_format"):
+        unit.read(DEFAULT_LIMITS)
 
 
 @requires_posix
@@ -218,7 +354,7 @@ def test_object_stores(tmp_path: Path, jpeg: bytes) -> None:
         found = units("memory://photos")
         assert [unit.kind for unit in found] == ["photo", "photo", "video"]
         assert found[0].read(DEFAULT_LIMITS).data == jpeg
-        with found[2].as_file() as path:
+        with found[2].as_file(DEFAULT_LIMITS) as path:
             assert Path(path).read_bytes() == jpeg
         assert len(units("memory://photos/**/*.jpg")) >= 1
         (gone,) = units("memory://photos/gone.jpg")

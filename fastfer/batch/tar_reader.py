@@ -1,0 +1,53 @@
+"""Tar archives whose headers may not take much memory."""
+
+from __future__ import annotations
+
+import tarfile
+from typing import Any, Final
+
+MOST_HEADER_BYTES: Final = 1 << 20
+"""Bytes of the headers of one member, its long name and extended attributes included."""
+
+
+class TarReader(tarfile.TarFile):
+    """A tar archive of anybody: ``tarfile`` would read headers of any size into memory, and an
+    archive of a megabyte can unpack to gigabytes of them."""
+
+    def next(self) -> tarfile.TarInfo | None:
+        """The next member; ``None`` at the end.
+
+        Raises:
+            tarfile.ReadError: the archive is damaged, or a header is too large.
+        """
+        file: Any = self.fileobj
+        self.fileobj = _HeaderFile(file)  # type: ignore[assignment]
+        try:
+            info = super().next()
+        except RecursionError:  # Headers of headers of headers.
+            raise tarfile.ReadError("too many headers in a row") from None
+        finally:
+            self.fileobj = file
+        # Global headers are kept until the end.
+        if sum(len(key) + len(value) for key, value in self.pax_headers.items()) > (
+            MOST_HEADER_BYTES
+        ):
+            raise tarfile.ReadError("its global headers are too large")
+        return info
+
+
+class _HeaderFile:
+    """A file from which no more than the headers of a member are read."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = MOST_HEADER_BYTES
+        self.seek = file.seek
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        """Read ``size`` bytes, if so many are left."""
+        self._left -= size
+        if self._left < 0:
+            raise tarfile.ReadError("a header is too large")
+        data: bytes = self._file.read(size)
+        return data
