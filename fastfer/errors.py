@@ -7,6 +7,7 @@ about arguments also derive from ``ValueError``.
 
 from __future__ import annotations
 
+import traceback
 from typing import ClassVar, Final
 
 CODES: Final[dict[str, str]] = {
@@ -79,6 +80,21 @@ CODES: Final[dict[str, str]] = {
     "incomplete_spec": "a model whose labels or scale are not known",
 }  # fmt: skip
 """Every value of :attr:`FastferError.code` and its meaning. Codes are added, never renamed."""
+
+DETECTOR_MODULE: Final = "fastfer_detector_"
+"""What the names of the modules begin with that users' detector files become."""
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed: the error's text, or its type if it has none. If it passed through a
+    user's detector file, file and line come first: ``my_detector.py, line 12: TypeError: ...``."""
+    text = str(error).strip()
+    for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+        if str(frame.f_globals.get("__name__")).startswith(DETECTOR_MODULE):
+            kind = type(error).__name__
+            place = f"{frame.f_code.co_filename}, line {line}: {kind}"
+            return f"{place}: {text}" if text else place
+    return text or type(error).__name__
 
 
 class FastferError(Exception):

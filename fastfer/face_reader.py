@@ -223,7 +223,7 @@ class FaceReader:
             probabilities: (N, C) in the order of the classifier's ``emotions``.
             quality: (N,).
             likeness: (N,) log odds that the crops show faces, if the network has that output.
-            attributes: of each face, if the attribute network ran.
+            attributes: of each face, if the attribute network ran; faces of low quality lose them.
             labels: index of each face's emotion; by default the most probable one.
             tracks: for each face the fields that only videos have.
         """
@@ -253,7 +253,7 @@ class FaceReader:
                     quality=share,
                     low_quality=low,
                     uncertain=unlike or first - second < UNCERTAIN_MARGIN,
-                    attributes=None if attributes is None else attributes[i],
+                    attributes=None if low or attributes is None else attributes[i],
                     **(tracks[i] if tracks else {}),
                 )
             )

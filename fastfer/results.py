@@ -266,7 +266,7 @@ class FrameResult:
         pd = _optional("pandas", "to_pandas()")
         from fastfer.outputs.columns import CSV_DTYPES, ColumnGroup, columns, to_rows
 
-        known = self.faces[0].attributes if self.faces else None
+        known = next((f.attributes for f in self.faces if f.attributes is not None), None)
         attributes: list[ColumnGroup] = [] if known is None else [*known.names]
         if self._has_contempt:
             attributes.append(CONTEMPT)

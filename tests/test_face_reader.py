@@ -13,6 +13,7 @@ from fastfer.labels import EMOTIONS
 from tests.helpers.landmarks import LEVEL_FACE, rolled
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
+from tests.helpers.results import attributes
 
 BOXES = np.array([[170, 60, 100, 100], [10.123, 20.456, 48, 48]], np.float32)
 ROWS = np.array([[0.1, 0, 0, 0.6, 0.1, 0.1, 0.1], [0.3, 0, 0, 0.4, 0.1, 0.1, 0.1]])
@@ -109,3 +110,13 @@ def test_uncroppable_faces_are_errors(classifier: EmotionClassifier) -> None:
     outside = Detections(BOXES + np.float32(1000), np.ones(2, np.float32))
     with pytest.raises(BoxError):
         FaceReader(classifier, CropCalibration()).pack(astronaut(), outside)
+
+
+def test_faces_of_low_quality_have_no_attributes(classifier: EmotionClassifier) -> None:
+    reader = FaceReader(classifier, CropCalibration(), min_quality=0.5)
+    known = [attributes("female"), attributes("male")]
+    first, second = reader.faces(
+        BOXES, np.ones(2), None, ROWS, np.array([0.4, 0.6]), attributes=known
+    )
+    assert first.emotion is first.attributes is None
+    assert second.attributes == known[1]

@@ -7,6 +7,7 @@ holds them is complete, again in one transaction.
 
 from __future__ import annotations
 
+import ast
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,10 +89,10 @@ class Journal:
         before = json.loads(known)
         for name in described | before:
             if described.get(name) != before.get(name):
+                change = _change(name, before.get(name), described.get(name))
                 raise UsageError(
-                    f"{self.path}: cannot go on: {name} was {before.get(name)!r} and is now "
-                    f"{described.get(name)!r}. Use the options of the first run, another --out, or "
-                    "--overwrite",
+                    f"{self.path}: cannot go on: {change}. Use the options of the first run, "
+                    "another --out, or --overwrite",
                     code="other_schema" if name in _COLUMNS else "cannot_resume",
                 )
         return False
@@ -267,3 +268,22 @@ class Journal:
         with suppress(sqlite3.Error):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+
+
+def _change(name: str, before: Any, now: Any) -> str:
+    """How a part of the description of a job differs, in words; of several options the first."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        name = next(key for key in {**now, **before} if now.get(key) != before.get(key))
+        before, now = before.get(name), now.get(name)
+    return f"{name}: {_words(before)} before, now {_words(now)}"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, str):
+        with suppress(ValueError, SyntaxError):  # Options of the engine are kept as their repr.
+            value = ast.literal_eval(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value)) or "none"
+    return "none" if value is None else str(value)

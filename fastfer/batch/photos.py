@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.crops import drop_uncroppable
 from fastfer.detections import Detections
 from fastfer.detectors import CoarseToFineDetector
-from fastfer.errors import InputError
+from fastfer.errors import FastferError, InputError
 from fastfer.face_reader import PackedFaces
 from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.photos import as_input_error
 from fastfer.results import FrameResult
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ class PhotoAnalyzer:
                 packed.append(self._pack(photo))
             except InputError as error:
                 packed.append(error)
-            except (MemoryError, cv2.error) as error:
-                packed.append(
-                    InputError(f"{photo.image.name}: cannot be analysed: {str(error).strip()}")
-                )
+            except FastferError:  # Of the model, say.
+                raise
+            except Exception as error:  # Of a user's detector, say.
+                packed.append(as_input_error(photo.image.name, error))
         good = [item for item in packed if not isinstance(item, InputError)]
         tiles = [faces.tiles for _, faces in good]
         classifier = self._reader.classifier

@@ -279,7 +279,9 @@ def _open_outputs(args: argparse.Namespace, names: list[str], stack: ExitStack) 
         from fastfer.outputs.table import TableWriter
 
         stream = terminal.stdout_for_people()
-        outputs.append(TableWriter(stream, names, top=args.top, lang=args.lang))
+        outputs.append(
+            TableWriter(stream, names, top=args.top, lang=args.lang, attributes=args.attributes)
+        )
     for output in outputs:
         stack.callback(output.close)
     return _Outputs(saver, outputs)

@@ -46,7 +46,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from fastfer.detectors.base import Detector
-from fastfer.errors import FastferError, UsageError
+from fastfer.errors import DETECTOR_MODULE, FastferError, UsageError
 from fastfer.inference.onnx_file import output_names
 from fastfer.inference.onnx_session import read_model
 from fastfer.models.store import Download
@@ -284,7 +284,7 @@ def _load_python(path: Path) -> DetectorEntry:
     loaded = _files.get(path.absolute())
     if loaded is not None and loaded[0] == source:
         return loaded[1]
-    module = ModuleType(f"fastfer_detector_{path.stem}")
+    module = ModuleType(f"{DETECTOR_MODULE}{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # For dataclasses and pickle.
     before = dict(_entries)

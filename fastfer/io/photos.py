@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fastfer.errors import InputError
+from fastfer.errors import InputError, reason
 from fastfer.io import free_memory
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.encoded_image import EncodedImage
@@ -258,8 +258,7 @@ def as_input_error(name: str, error: Exception) -> InputError:
     if os.environ.get("FASTFER_DEBUG"):
         raise error
     code = "too_much_memory" if isinstance(error, MemoryError) else "failed"
-    reason = str(error).strip() or type(error).__name__
-    return InputError(f"{hide_passwords(name)}: cannot be analysed: {reason}", code=code)
+    return InputError(f"{hide_passwords(name)}: cannot be analysed: {reason(error)}", code=code)
 
 
 def _ms_since(start: float) -> float:

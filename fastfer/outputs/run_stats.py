@@ -68,8 +68,13 @@ class RunStats(Output[VideoFrameResult]):
         p50, p95, p99 = (self.frames.at(quantile) for quantile in (0.5, 0.95, 0.99))
         lost = "" if dropped is None else f" ({dropped} dropped)"
         return (
-            f"{counters.frames} frames{lost}, {counters.faces} faces in {seconds:.1f} s: "
-            f"{counters.frames / seconds:.1f} fps; {counters.detections} detections, "
-            f"{counters.classifications} classifications; ms per frame p50 {p50:.1f}, "
+            f"{_count(counters.frames, 'frame')}{lost}, {_count(counters.faces, 'face')} "
+            f"in {seconds:.1f} s: {counters.frames / seconds:.1f} fps; "
+            f"{_count(counters.detections, 'detection')}, "
+            f"{_count(counters.classifications, 'classification')}; ms per frame p50 {p50:.1f}, "
             f"p95 {p95:.1f}, p99 {p99:.1f}"
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

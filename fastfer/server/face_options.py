@@ -29,6 +29,6 @@ def with_options(
         if face.attributes is not None:
             face = replace(face, attributes=face.attributes.only(attributes))
         if face.quality < min_quality:
-            face = replace(face, low_quality=True, emotion=None, score=None)
+            face = replace(face, low_quality=True, emotion=None, score=None, attributes=None)
         faces.append(face if landmarks else replace(face, landmarks=None))
     return replace(result, faces=tuple(faces))

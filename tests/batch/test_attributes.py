@@ -89,7 +89,7 @@ def test_a_table_of_another_schema_is_refused(
 ) -> None:
     out = tmp_path / name
     run(photos[:1], out, real_engine)
-    with raises(UsageError, "other_schema"):
+    with raises(UsageError, "other_schema", "attributes: none before, now gender, age."):
         run(photos, out, asking)  # Its journal says so.
     journal = out / ".fastfer.journal" if out.is_dir() else Path(f"{out}.journal")
     journal.unlink()

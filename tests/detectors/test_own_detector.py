@@ -8,9 +8,11 @@ from pathlib import Path
 import cv2
 import pytest
 
+from fastfer.batch.photos import PhotoAnalyzer
 from fastfer.detectors import available_detectors, create_detector
 from fastfer.engine import Engine
-from fastfer.errors import UsageError
+from fastfer.errors import InputError, UsageError
+from fastfer.io.encoded_image import EncodedImage
 from tests.helpers.commands import image
 from tests.helpers.errors import raises
 from tests.helpers.pictures import astronaut
@@ -103,3 +105,20 @@ def test_options_that_the_detector_lacks(file: Path) -> None:
         create_detector(str(file), min_face=20)
     with raises(UsageError, "not_found", "none.py"):
         create_detector(str(file.with_name("none.py")))
+
+
+def test_an_error_names_the_line_of_the_detector(file: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), astronaut())
+    broken = BRIGHTEST.replace("np.array([box], np.float32), ", "")
+    file.write_text(broken, encoding="utf-8")
+    line = 1 + broken[: broken.index("return Detections")].count("\n")
+    place = f"{file}, line {line}: TypeError: "
+    result = image(str(photo), "--detector", str(file))
+    assert result.returncode == 3
+    assert place in result.stdout + result.stderr
+    analyzer = PhotoAnalyzer(Engine(str(file), threads=1))
+    (error,) = analyzer.analyze([analyzer.decode(EncodedImage(photo.read_bytes()))])
+    assert isinstance(error, InputError)
+    assert error.code == "failed"
+    assert place in str(error)

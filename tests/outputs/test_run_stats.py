@@ -30,3 +30,11 @@ def test_the_line_names_all_counters() -> None:
         assert part in line
     assert "dropped" not in line
     assert "41 frames (3 dropped)" in stats.line(counters, 3)
+
+
+def test_one_is_singular() -> None:
+    stats = RunStats()
+    stats.write(frame(0))
+    line = stats.line(SimpleNamespace(frames=1, faces=1, detections=1, classifications=1))
+    for part in ("1 frame,", "1 face in", "1 detection,", "1 classification;"):
+        assert part in line

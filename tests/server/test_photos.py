@@ -15,6 +15,9 @@ import pytest
 
 import fastfer
 from fastfer.labels import ATTRIBUTES
+from fastfer.server.face_options import with_options
+from tests.helpers.results import attributes, photo_face
+from tests.helpers.results import photo as photo_result
 from tests.helpers.servers import RunningServer, run_server
 
 httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
@@ -217,3 +220,11 @@ def test_openapi_describes_results(client: httpx.Client, photo: bytes) -> None:
     page = client.get("/docs")
     assert page.status_code == 200
     assert "http" not in page.text.replace("fastfer HTTP", "").lower()
+
+
+def test_faces_below_the_quality_asked_for_have_no_attributes() -> None:
+    face = photo_face(quality=0.5, attributes=attributes())
+    result = photo_result("a.jpg", face).result
+    assert result is not None
+    (low,) = with_options(result, min_quality=0.6, attributes=ATTRIBUTES).faces
+    assert low.emotion is low.attributes is None

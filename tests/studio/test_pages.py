@@ -93,6 +93,7 @@ def test_photo_and_its_downloads(page: Page, photo: Path) -> None:
     page.wait_for_selector("#photo-faces .face")
     assert page.inner_text("#photo-faces h3") == "Face 1: happy"
     assert page.inner_text("#photo-name") == photo.name
+    expect(page.locator("#photo-message")).to_contain_text("1 face in", timeout=WAIT)
     assert page.locator("img[src='x']").count() == 0
     result = json.loads(downloaded(page, "#photo-json"))
     assert result["faces"][0]["emotion"] == "happy"

@@ -74,7 +74,10 @@ async function analyzeAll(list) {
 function status() {
   if (!current) return;
   if (current.error) say(text("failed", { reason: current.error }), true);
-  else say(text("done", { faces: current.result.faces.length, ms: current.ms }));
+  else {
+    const faces = current.result.faces.length;
+    say(text(faces === 1 ? "doneOne" : "done", { faces, ms: current.ms }));
+  }
 }
 
 async function show(photo) {
