@@ -130,9 +130,9 @@ def test_photos_that_end_their_worker(tmp_path: Path, engine: dict[str, Any]) ->
     assert {name: code for name, code in codes.items() if code} == {
         "w101.jpg": "worker_crashed",
         "w102.jpg": "worker_killed",
-        "w104.jpg": "worker_crashed",
+        "w104.jpg": "failed",  # An exception, which the worker outlives.
     }
-    assert summary.restarts >= 3  # Two photos may end one worker together, but each ends one alone.
+    assert summary.restarts >= 2  # Two photos may end one worker together, but each ends one alone.
 
 
 def test_a_photo_that_hangs_is_given_up(tmp_path: Path, engine: dict[str, Any]) -> None:

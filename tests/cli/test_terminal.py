@@ -122,9 +122,12 @@ def test_interrupted(album: Path, model: str, tmp_path: Path, alone: bool) -> No
     pipe = tmp_path / "slow.jpg"
     os.mkfifo(pipe)
     target = tmp_path / "out.csv"
-    photos = [pipe] if alone else [album / "ảnh.jpg", album / "blank.png", pipe, pipe, pipe]
+    # Short names, so that each row of the table is one line.
+    first = [Path("album/ảnh.jpg"), Path("album/blank.png")]
+    photos = [pipe] if alone else [*first, pipe, pipe, pipe]
     command = [sys.executable, "-m", "fastfer.image", model, *photos, "--csv", target]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes["cwd"] = tmp_path
     with subprocess.Popen(list(map(str, command)), env=environment(), **pipes) as running:
         assert running.stdout is not None
         for _ in range(0 if alone else 3):
