@@ -185,7 +185,7 @@ class Sources:
         except MemoryError:
             message = f"{path}: listing it takes more memory than this process may have"
             yield _nothing(path, message, "too_much_memory")
-        except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
             yield _nothing(path, f"{path}: cannot be read: {reason}")
 

@@ -30,24 +30,6 @@ BATCH_BYTES: Final = 48 << 20
 """Decoded bytes from which a smaller number is."""
 
 
-class Runner:
-    """Runs tasks in two steps, so that the first can run ahead in a thread."""
-
-    def prepare(self, task: Task) -> Iterator[Prepared]:
-        """Read and decode, one unit after the other."""
-        raise NotImplementedError
-
-    def run(self, task: Task, prepared: Iterator[Prepared], alive: Callable[[], None]) -> Output:
-        """Analyse and encode.
-
-        Args:
-            task: what to do.
-            prepared: what :meth:`prepare` yielded.
-            alive: to be called now and then.
-        """
-        raise NotImplementedError
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
     """Photos that a worker analyses together, or one video."""
@@ -86,8 +68,8 @@ class Prepared:
         return 0 if self.photo is None else self.photo.nbytes
 
 
-class TaskRunner(Runner):
-    """Runs tasks with an engine."""
+class TaskRunner:
+    """Runs tasks with an engine, in two steps, so that the first can run ahead in a thread."""
 
     def __init__(self, engine: Engine, setup: Setup) -> None:
         self._engine = engine
@@ -101,7 +83,7 @@ class TaskRunner(Runner):
         return PhotoAnalyzer(self._engine, exact=self._setup.exact)
 
     def prepare(self, task: Task) -> Iterator[Prepared]:
-        """See :meth:`Runner.prepare`."""
+        """Read and decode, one unit after the other."""
         for unit in task.units:
             if unit.kind == "video":
                 yield Prepared(unit)
@@ -114,7 +96,13 @@ class TaskRunner(Runner):
                 yield Prepared(unit, error=InputError(f"{unit.source}: cannot be read: {error}"))
 
     def run(self, task: Task, prepared: Iterator[Prepared], alive: Callable[[], None]) -> Output:
-        """See :meth:`Runner.run`."""
+        """Analyse and encode.
+
+        Args:
+            task: what to do.
+            prepared: what :meth:`prepare` yielded.
+            alive: to be called now and then.
+        """
         output = Output()
         counts: Counter[str] = Counter()
         if task.units[0].kind == "video":

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from fastfer.batch.setup import Setup
-from fastfer.batch.tasks import Output, Prepared, Runner, Task, load
+from fastfer.batch.tasks import Output, Prepared, Task, TaskRunner, load
 from fastfer.errors import FastferError
 from fastfer.io import free_memory
 
@@ -68,7 +68,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def run_inline(runner: Runner, task: Task) -> Output:
+def run_inline(runner: TaskRunner, task: Task) -> Output:
     """Run a task in this process."""
     output = runner.run(task, runner.prepare(task), lambda: None)
     output.peak_memory = peak_memory()
@@ -146,7 +146,7 @@ class _Ahead:
                 pass
 
 
-def _read(connection: Connection, runner: Runner, ahead: _Ahead, sender: _Sender) -> None:
+def _read(connection: Connection, runner: TaskRunner, ahead: _Ahead, sender: _Sender) -> None:
     while True:
         try:
             task: Task = connection.recv()

@@ -38,7 +38,7 @@ def add_limit_options(parser: argparse.ArgumentParser, isolated: str, *, isolate
         type=integer(1),
         default=default.bytes,
         metavar="N",
-        help=f"refuse larger picture files (default: {default.bytes:,})",
+        help=f"refuse larger picture files, and videos in archives (default: {default.bytes:,})",
     )
     group.add_argument(
         "--max-memory",
