@@ -33,6 +33,12 @@ Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 Status = Literal["detected", "tracked"]
 
+BEST_KEYS: Final[dict[Attribute, tuple[str, ...]]] = {
+    "gender": ("perceived_gender",),
+    "age": ("age_group", "expected_age"),
+}
+"""What :class:`Attributes` say of each attribute beside its probabilities."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
@@ -75,6 +81,10 @@ class Attributes:
             self.gender if "gender" in names else None, self.age if "age" in names else None
         )
         return kept if kept.names else None
+
+    def best(self) -> dict[str, Any]:
+        """:data:`BEST_KEYS` of the attributes that were asked for, without probabilities."""
+        return {key: getattr(self, key) for name in self.names for key in BEST_KEYS[name]}
 
     def to_dict(self) -> dict[str, Any]:
         """Native JSON types; only the keys of the attributes that were asked for."""

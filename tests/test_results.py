@@ -185,3 +185,9 @@ def test_attributes_without_the_others() -> None:
     assert age is not None
     assert (age.gender, age.age) == (None, both.age)
     assert both.only([]) is None
+
+
+def test_the_best_values_of_attributes() -> None:
+    known = attributes("male", "40-49")
+    assert known.best() == {k: v for k, v in known.to_dict().items() if k not in known.names}
+    assert list(known.only(["gender"]).best()) == ["perceived_gender"]

@@ -334,7 +334,15 @@ def _open_outputs(
         from fastfer.outputs.events import EventWriter, WallClock
 
         clock = WallClock() if source.live else None
-        add(EventWriter(args.events, 1 / source.fps, lang=args.lang, wall_clock=clock))
+        add(
+            EventWriter(
+                args.events,
+                1 / source.fps,
+                lang=args.lang,
+                wall_clock=clock,
+                attributes=args.attributes,
+            )
+        )
     if args.plot:
         from fastfer.outputs.plot import PlotWriter
 

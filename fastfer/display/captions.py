@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from fastfer.labels import GENDER_NAMES, NAMES, Language
 
 if TYPE_CHECKING:
-    from fastfer.results import Face
+    from fastfer.results import Attributes, Face
 
 UNSURE_SCORE: Final = 0.45
 """A best emotion below this probability is drawn as unsure."""
@@ -44,25 +44,25 @@ def captions_of(face: Face, lang: Language, *, top2: bool = False) -> list[str]:
 def attribute_words(face: Face, lang: Language) -> str:
     """Perceived gender and age group in a line below or above the caption; empty if they were not
     asked for, or the quality of the face is too low."""
-    found = face.attributes
-    if found is None or face.emotion is None:
+    if face.attributes is None or face.emotion is None:
         return ""
+    return ", ".join(attribute_names(face.attributes, lang))
+
+
+def attribute_names(found: Attributes, lang: Language) -> list[str]:
+    """The most probable value of each attribute that was asked for."""
     gender = found.perceived_gender
-    words = (None if gender is None else GENDER_NAMES[lang][gender], found.age_group)
-    return ", ".join(word for word in words if word is not None)
+    names = (None if gender is None else GENDER_NAMES[lang][gender], found.age_group)
+    return [name for name in names if name is not None]
 
 
 def attribute_shares(face: Face, lang: Language) -> list[tuple[str, float]]:
     """The most probable value of each attribute that was asked for, and its probability."""
     found = face.attributes
-    shares: list[tuple[str, float]] = []
-    if found is not None and found.gender is not None:
-        name = max(found.gender, key=found.gender.__getitem__)
-        shares.append((GENDER_NAMES[lang][name], found.gender[name]))
-    if found is not None and found.age is not None:
-        name = max(found.age, key=found.age.__getitem__)
-        shares.append((name, found.age[name]))
-    return shares
+    if found is None:
+        return []
+    shares = (max(share.values()) for share in (found.gender, found.age) if share is not None)
+    return list(zip(attribute_names(found, lang), shares, strict=True))
 
 
 def _only(number: str) -> list[str]:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from fastfer.display import text
 from fastfer.display.canvas import COLORS, Color, Rect, fill, paste, write
+from fastfer.display.captions import attribute_names
 from fastfer.labels import ALL_EMOTIONS, EMOTIONS, NAMES, Language
+from fastfer.results import Attributes
 
 Frame = NDArray[np.uint8]
 
@@ -52,6 +54,8 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
     },
 }
 _MARGIN, _RIGHT, _FONT, _SMALL, _TITLE = 20, 30, 17, 14, 26
+_LINE: Final = 18
+"""Height of a line of small words."""
 _STEPS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
 
@@ -64,6 +68,8 @@ class Band:
     """By number of the time step: the probabilities times seconds, and the seconds."""
     thumbnail: Frame | None = None
     thumbnail_rank: float = 0.0
+    attributes: Attributes | None = None
+    """How the person looks, if that was asked for."""
 
     @property
     def seconds(self) -> float:
@@ -159,7 +165,7 @@ def draw_timeline(
     for index, band in enumerate(bands):
         row = place.row(index)
         _draw_band(picture, band.columns(row.w, seconds, step), row)
-        _draw_person(picture, band, row, place)
+        _draw_person(picture, band, row, place, lang)
     if not bands:
         row = place.row(0)
         write(picture, words["none"], row.x + 14, row, _FONT, _GRAY)
@@ -231,13 +237,17 @@ def _draw_band(picture: Frame, edges: NDArray[np.float64], row: Rect) -> None:
         cv2.rectangle(picture, outline, _INK, 1)
 
 
-def _draw_person(picture: Frame, band: Band, row: Rect, place: Geometry) -> None:
-    """Number, time in view, and thumbnail."""
+def _draw_person(picture: Frame, band: Band, row: Rect, place: Geometry, lang: Language) -> None:
+    """Number, time in view, attributes where there is room, and thumbnail."""
     number, seconds = f"#{band.track_id}", time_label(band.seconds, exact=True)
+    looks = [] if band.attributes is None else attribute_names(band.attributes, lang)
+    if row.h < 48 + _LINE * len(looks):
+        looks = []
     if row.h >= 48:
-        middle = row.y + row.h // 2
-        write(picture, number, _MARGIN, Rect(0, middle - 24, 0, 24), 20, _INK)
-        write(picture, seconds, _MARGIN, Rect(0, middle, 0, 24), _SMALL, _GRAY)
+        y = row.y + (row.h - _LINE * len(looks)) // 2
+        write(picture, number, _MARGIN, Rect(0, y - 24, 0, 24), 20, _INK)
+        for i, words in enumerate([seconds, *looks]):
+            write(picture, words, _MARGIN, Rect(0, y + i * _LINE, 0, 24), _SMALL, _GRAY)
     else:
         write(picture, number, _MARGIN, row, _FONT, _INK)
     if band.thumbnail is not None:

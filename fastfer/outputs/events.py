@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 from fastfer.errors import UsageError
-from fastfer.labels import NAMES, Language
+from fastfer.labels import NAMES, Attribute, Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.frame_times import FrameTimes
 from fastfer.outputs.paths import STDOUT, write_whole
 from fastfer.outputs.resumable_file import open_output
-from fastfer.results import VideoFrameResult
+from fastfer.results import BEST_KEYS, Attributes, VideoFrameResult
 
 MAX_GAP: Final = 0.5
 """Seconds for which a face may be out of view within one event."""
@@ -57,6 +57,8 @@ class Change:
     """Of ``end`` and ``left``: when what ends now began."""
     event: Event | None = None
     """Of ``end``: the whole event."""
+    attributes: Attributes | None = None
+    """Of the face so far, if they were asked for."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class _Visit:
 
     start: float
     end: float
+    attributes: Attributes | None = None
 
 
 class EventFinder:
@@ -102,9 +105,10 @@ class EventFinder:
         self._in_view, self._with_emotion = set(faces), with_emotion
         for track_id, face in faces.items():
             if track_id not in self._visits:
-                self._visits[track_id] = _Visit(pts, pts)
-                changes.append(Change("appeared", track_id, pts))
-            self._visits[track_id].end = pts
+                self._visits[track_id] = _Visit(pts, pts, face.attributes)
+                changes.append(Change("appeared", track_id, pts, attributes=face.attributes))
+            visit = self._visits[track_id]
+            visit.end, visit.attributes = pts, face.attributes or visit.attributes
             if face.emotion is not None and face.score is not None:
                 changes += self._see(track_id, face.emotion, face.score, pts)
         return changes
@@ -124,11 +128,14 @@ class EventFinder:
     def _close(self, gone: set[int], over: set[int]) -> list[Change]:
         """End the events of the tracks ``over``, and the visits of the tracks ``gone``."""
         events = [self._events.pop(track) for track in over if track in self._events]
+        changes = [self._end(event) for event in events]
         visits = [(track, self._visits.pop(track)) for track in gone]
         self._in_view -= gone
         self._with_emotion -= over
-        changes = [_end(event) for event in events]
-        changes += [Change("left", track, v.end, start=v.start) for track, v in visits]
+        changes += [
+            Change("left", track, v.end, start=v.start, attributes=v.attributes)
+            for track, v in visits
+        ]
         return sorted(changes, key=lambda c: (c.time, c.kind, c.start, c.track_id))
 
     def _see(self, track_id: int, emotion: str, score: float, pts: float) -> list[Change]:
@@ -137,23 +144,33 @@ class EventFinder:
         if event is None or event.emotion != emotion:
             if event is not None:
                 event.end = pts  # The next emotion starts without a gap.
-                changes.append(_end(event))
+                changes.append(self._end(event))
             event = Event(track_id, emotion, pts, pts, pts, score)
             self._events[track_id] = event
-            changes.append(Change("start", track_id, pts, emotion))
+            attributes = self._visits[track_id].attributes
+            changes.append(Change("start", track_id, pts, emotion, attributes=attributes))
         event.end = pts
         if score > event.peak_score:
             event.peak, event.peak_score = pts, score
         return changes
 
+    def _end(self, event: Event) -> Change:
+        attributes = self._visits[event.track_id].attributes
+        return Change(
+            "end", event.track_id, event.end, event.emotion, event.start, event, attributes
+        )
 
-def _end(event: Event) -> Change:
-    return Change("end", event.track_id, event.end, event.emotion, event.start, event)
 
+def to_json(
+    change: Change, wall_clock: str | None = None, attributes: Sequence[Attribute] = ()
+) -> str:
+    """A JSON object with the same keys for all kinds of change; numbers rounded to 3 decimals.
 
-def to_json(change: Change, wall_clock: str | None = None) -> str:
-    """A JSON object with the same keys for all kinds of change; numbers rounded to 3 decimals."""
+    ``attributes`` add the keys :data:`~fastfer.results.BEST_KEYS`.
+    """
     event = change.event
+    keys = (key for name in attributes for key in BEST_KEYS[name])
+    looks = {key: getattr(change.attributes, key, None) for key in keys}
     values = {
         "event": change.kind,
         "track_id": change.track_id,
@@ -163,6 +180,7 @@ def to_json(change: Change, wall_clock: str | None = None) -> str:
         "peak": None if event is None else event.peak,
         "peak_score": None if event is None else event.peak_score,
         "wall_clock": wall_clock,
+        **looks,
     }
     return json.dumps({k: round(v, 3) if isinstance(v, float) else v for k, v in values.items()})
 
@@ -214,6 +232,7 @@ class EventWriter(Output[VideoFrameResult]):
         *,
         lang: Language = "en",
         wall_clock: WallClock | None = None,
+        attributes: Sequence[Attribute] = (),
     ) -> None:
         """
         Args:
@@ -221,6 +240,7 @@ class EventWriter(Output[VideoFrameResult]):
             frame_seconds: nominal duration of a frame, until it has been measured.
             lang: language of subtitles; JSON holds the keys of :data:`fastfer.labels.EMOTIONS`.
             wall_clock: of a live source; JSON then holds the time of day.
+            attributes: those that the faces have; JSON then holds how each looks.
 
         Raises:
             UsageError: code ``unsupported_format``, unknown suffix.
@@ -231,6 +251,7 @@ class EventWriter(Output[VideoFrameResult]):
         self._finder = EventFinder(frame_seconds)
         self._lang: Language = lang
         self._wall_clock = wall_clock
+        self._attributes = attributes
         self._count = 0
         self._cues: list[Event] = []
         """All events of a subtitle file."""
@@ -267,7 +288,7 @@ class EventWriter(Output[VideoFrameResult]):
             if self._format == ".jsonl":
                 self._count += 1
                 when = None if self._wall_clock is None else self._wall_clock.at(change.time)
-                line = f"{to_json(change, when)}\n".encode()
+                line = f"{to_json(change, when, self._attributes)}\n".encode()
                 self._file.write(line, f"event {self._count}")
             elif (event := change.event) is not None:
                 self._count += 1

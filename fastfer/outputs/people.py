@@ -162,12 +162,7 @@ class PeopleCollector(Output[VideoFrameResult]):
 
 def _person(track_id: int, person: _Person) -> dict[str, Any]:
     total = person.total
-    found = {} if person.attributes is None else person.attributes.to_dict()
-    looks = {
-        name: found[name]
-        for name in ("perceived_gender", "age_group", "expected_age")
-        if name in found
-    }
+    looks = {} if person.attributes is None else person.attributes.best()
     return {
         "id": track_id,
         **({"attributes": looks} if looks else {}),

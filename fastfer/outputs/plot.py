@@ -91,7 +91,9 @@ class PlotWriter(Output[VideoFrameResult]):
         for track_id, face in result.tracks.items():
             if not _drawn(face):
                 continue
-            bins = self._band(track_id).bins
+            band = self._band(track_id)
+            band.attributes = face.attributes or band.attributes
+            bins = band.bins
             values = np.array([*face.probabilities.values(), 1.0])
             for at in range(int(start / self._step), int(end / self._step) + 1):
                 low, high = at * self._step, (at + 1) * self._step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from fastfer.display.captions import attribute_words
 from fastfer.labels import CONTEMPT, EMOTIONS, NAMES, Language
 from fastfer.outputs.base import Frame, Output
 from fastfer.outputs.frame_times import FrameTimes
@@ -29,6 +30,8 @@ class SummaryWriter(Output[VideoFrameResult]):
         self._lang: Language = lang
         self._times = FrameTimes(frame_seconds)
         self._seconds: dict[int, dict[str, float]] = {}
+        self._looks: dict[int, str] = {}
+        """Perceived gender and age group of each track, if they were asked for."""
         self._last: VideoFrameResult | None = None
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
@@ -50,18 +53,23 @@ class SummaryWriter(Output[VideoFrameResult]):
             if face.confirmed and face.emotion is not None:
                 times = self._seconds.setdefault(track_id, dict.fromkeys(EMOTIONS, 0.0))
                 times[face.emotion] = times.get(face.emotion, 0.0) + seconds
+                if words := attribute_words(face, self._lang):
+                    self._looks[track_id] = words
 
     def table(self) -> str:
-        """Seconds in view and share of each emotion, per track and for all tracks together."""
+        """Seconds in view and share of each emotion, per track and for all tracks together; at
+        the end of a line how the face looks, if that was asked for."""
         seen = any(CONTEMPT in times for times in self._seconds.values())
         emotions = (*EMOTIONS, CONTEMPT) if seen else EMOTIONS
         names = [NAMES[self._lang][emotion] for emotion in emotions]
         widths = [5, 8, *(max(6, display_width(name)) for name in names)]
-        lines = [["TRACK", "SECONDS", *names]]
+        lines = [["TRACK", "SECONDS", *names, *(["PERCEIVED"] if self._looks else [])]]
+        looks = {f"#{track}": words for track, words in self._looks.items()}
         total = {e: sum(t.get(e, 0.0) for t in self._seconds.values()) for e in emotions}
         groups = [(f"#{track}", times) for track, times in sorted(self._seconds.items())]
         for name, times in [*groups, ("all", total)]:
             whole = sum(times.values())
             shares = [f"{times.get(e, 0.0) / whole:.1%}" if whole else "-" for e in emotions]
-            lines.append([name, f"{whole:.1f}", *shares])
+            lines.append([name, f"{whole:.1f}", *shares, looks.get(name, "")])
+        widths.append(0)
         return "\n".join("  ".join(map(pad, line, widths)).rstrip() for line in lines)

@@ -128,7 +128,7 @@ def _outputs(
         JsonLinesWriter(str(folder / "rows.jsonl")),
         CsvWriter(str(folder / "faces.csv"), excel=True, attributes=request["columns"]),
         *(
-            EventWriter(str(folder / name), seconds, lang=lang)
+            EventWriter(str(folder / name), seconds, lang=lang, attributes=request["attributes"])
             for name in ("events.jsonl", "events.srt", "events.vtt")
         ),
         PlotWriter(folder / "plot.png", lang=lang),

@@ -72,6 +72,18 @@ def test_a_clip_with_all_outputs(clip: Path, model: str, tmp_path: Path) -> None
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 40
 
 
+def test_attributes_are_in_summary_and_events_only_if_asked_for(
+    clip: Path, model: str, tmp_path: Path
+) -> None:
+    for asked in ([], ["--attributes", "gender,age"]):
+        events = tmp_path / "events.jsonl"
+        words = [clip, "--events", events, "--summary", "--no-display", "--overwrite", *asked]
+        done = run(*words, model=model)
+        assert done.returncode == 0, done.stderr
+        assert ("PERCEIVED" in done.stdout) == bool(asked)
+        assert all(("expected_age" in row) == bool(asked) for row in rows_of(events))
+
+
 def test_rows_on_standard_output(clip: Path, model: str) -> None:
     done = run(clip, "--jsonl", "-", model=model)
     assert done.returncode == 0

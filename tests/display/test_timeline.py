@@ -22,6 +22,7 @@ from fastfer.display.timeline import (
     time_label,
 )
 from fastfer.labels import EMOTIONS
+from tests.helpers.results import attributes
 
 
 def band(track_id: int, begin: int, end: int, emotion: str = "neutral") -> Band:
@@ -125,3 +126,19 @@ def test_long_sources_are_shortened() -> None:
     assert text.width(short, 17) <= 300
     assert short.endswith("clip.mp4")
     assert shortened("clip.mp4", 300, 17) == "clip.mp4"
+
+
+@pytest.mark.parametrize(("people", "shown"), [(1, True), (12, True), (MAX_BANDS, False)])
+def test_attributes_are_in_the_caption_of_a_band_with_room(
+    people: int, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    render = text.render
+    monkeypatch.setattr(text, "render", lambda w, s: written.append(w) or render(w, s))
+    bands = [band(track, 0, 5) for track in range(1, people + 1)]
+    draw_timeline(bands, seconds=10.0, step=1.0)
+    before = set(written)
+    bands[0].attributes = attributes("male", "40-49")
+    written.clear()
+    draw_timeline(bands, seconds=10.0, step=1.0)
+    assert set(written) - before == ({"male", "40-49"} if shown else set())

@@ -13,7 +13,7 @@ import pytest
 
 from fastfer.errors import UsageError
 from fastfer.outputs.events import Change, Event, EventFinder, EventWriter, WallClock, clock
-from tests.helpers.results import episode, frame, video_face, write_all
+from tests.helpers.results import attributes, episode, frame, video_face, write_all
 
 
 def events(changes: Iterable[Change]) -> list[Event]:
@@ -193,3 +193,24 @@ def test_an_unknown_suffix(tmp_path: Path) -> None:
 
 def test_clock() -> None:
     assert clock(3723.0456) == "01:02:03.046"
+
+
+def test_attributes_are_keys_if_asked_for(tmp_path: Path) -> None:
+    """Of the track so far: also at its end, and while no emotion is read."""
+    known = {"attributes": attributes("male", "40-49")}
+    results = [frame(0, video_face(1, None)), frame(1, video_face(1, **known))]
+    results += [frame(2, video_face(1, None)), frame(3, video_face(1, "sad", **known))]
+    asked, plain = tmp_path / "asked.jsonl", tmp_path / "plain.jsonl"
+    write_all(EventWriter(str(asked), 0.1, attributes=("gender", "age")), results)
+    write_all(EventWriter(str(plain), 0.1), results)
+    first, *others = (json.loads(line) for line in asked.read_text().splitlines())
+    keys = ("perceived_gender", "age_group", "expected_age")
+    assert [first[key] for key in keys] == [None, None, None]
+    assert [line["event"] for line in others] == ["start", "end", "start", "end", "left"]
+    for line in others:
+        assert (line["perceived_gender"], line["age_group"]) == ("male", "40-49")
+        assert line["expected_age"] == known["attributes"].expected_age
+        assert tuple(line) == tuple(first)
+    assert not any(key in plain.read_text() for key in keys)
+    write_all(EventWriter(str(asked), 0.1, attributes=("age",)), results)
+    assert "perceived_gender" not in json.loads(asked.read_text().splitlines()[0])

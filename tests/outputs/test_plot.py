@@ -14,7 +14,7 @@ from fastfer.display.canvas import COLORS
 from fastfer.display.timeline import MAX_BANDS, Geometry
 from fastfer.errors import OutputError, UsageError
 from fastfer.outputs.plot import MAX_BINS, PlotWriter
-from tests.helpers.results import episode, frame, video_face, write_all
+from tests.helpers.results import attributes, episode, frame, video_face, write_all
 
 
 def view(plot: PlotWriter, track_id: int) -> list[tuple[float, float]]:
@@ -152,3 +152,12 @@ def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         PlotWriter(tmp_path / "no" / "plot.png").close()
     assert caught.value.code == "output_failed"
+
+
+def test_people_keep_their_last_attributes(tmp_path: Path) -> None:
+    plot = PlotWriter(tmp_path / "plot.png")
+    known = attributes("male", "40-49")
+    plot.write(frame(0, video_face(1, attributes=known), video_face(2)))
+    plot.write(frame(1, video_face(1), video_face(2)))
+    plot.draw()
+    assert {t: band.attributes for t, band in plot._bands.items()} == {1: known, 2: None}

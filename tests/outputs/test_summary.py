@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from fastfer.outputs.summary import SummaryWriter
-from tests.helpers.results import episode, frame, video_face, write_all
+from tests.helpers.results import attributes, episode, frame, video_face, write_all
 
 
 def test_the_summary_adds_up_time() -> None:
@@ -28,3 +28,17 @@ def test_frames_of_a_time_lapse_count_until_the_next() -> None:
     stream = io.StringIO()
     write_all(SummaryWriter(stream, 0.04), [frame(i, video_face(), fps=0.2) for i in range(10)])
     assert stream.getvalue().splitlines()[1].split()[:2] == ["#1", "50.0"]
+
+
+def test_attributes_end_a_line_if_asked_for() -> None:
+    stream = io.StringIO()
+    faces = [video_face(1, attributes=attributes("male", "40-49")), video_face(2)]
+    write_all(SummaryWriter(stream, 0.1, lang="vi"), [frame(i, *faces) for i in range(3)])
+    head, first, second, total = stream.getvalue().splitlines()
+    assert head.endswith("  PERCEIVED")
+    assert first.endswith("  nam, 40-49")
+    assert second.endswith("%")
+    assert total.endswith("%")
+    stream = io.StringIO()
+    write_all(SummaryWriter(stream, 0.1), episode())
+    assert "PERCEIVED" not in stream.getvalue()

@@ -111,6 +111,8 @@ def test_attributes_in_all_files(server: RunningServer, clip: bytes) -> None:
         if asked:
             assert {row["age_group"] for row in table} <= set(AGE_GROUPS)
             assert person["attributes"]["age_group"] == table[-1]["age_group"]
+        events = [json.loads(line) for line in content["events.jsonl"].splitlines()]
+        assert all(("age_group" in event) == bool(asked) for event in events)
         assert (b"<th>perceived age</th>" in content["report.html"]) == bool(asked)
         if "faces.parquet" in content:
             pq = pytest.importorskip("pyarrow.parquet")
