@@ -1,7 +1,8 @@
 """The fairness table: ``python -m training.fairness --data FACES [--photos FILE.npz]``.
 
 For FairFace's validation photos by group, gender and age: recall of the detector, quality score,
-share of each emotion and share of uncertain faces, with 95 % intervals. With ``--photos``, accuracy
+mean uncertainty (1 minus the difference between the two highest probabilities), share of uncertain
+faces and of each emotion, with 95 % intervals. With ``--photos``, accuracy
 of the expression network on labelled press photos by apparent gender and age, as the attribute
 network tells them.
 """
@@ -63,25 +64,25 @@ def of_faces(faces: Faces, classifier: EmotionClassifier) -> str:
     """The table of the labelled photos ``faces``, whose expressions are not labelled."""
     found = classifier.classify(as_batch(faces.pixels))
     ordered = np.sort(found.probabilities, axis=1)
-    uncertain = ordered[:, -1] - ordered[:, -2] < UNCERTAIN_MARGIN
+    margin = ordered[:, -1] - ordered[:, -2]
+    uncertain = margin < UNCERTAIN_MARGIN
     if found.likeness is not None:
         uncertain |= found.likeness < 0
     told = found.probabilities.argmax(axis=1)
-    head = ["faces", "photos", "found", "quality", "uncertain", *EMOTIONS]
+    head = ["faces", "photos", "found", "quality", "uncertainty", "uncertain", *EMOTIONS]
     lines = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
     for name, rows in divisions(faces):
         seen = rows & faces.found
         if seen.sum() < FEW:
             continue
-        quality = faces.quality[seen]
-        spread = Z * quality.std() / math.sqrt(len(quality))
         lines.append(
             _row(
                 [
                     name,
                     str(int(rows.sum())),
                     interval(faces.found[rows]),
-                    f"{quality.mean():.3f} ± {spread:.3f}",
+                    mean(faces.quality[seen]),
+                    mean(1 - margin[seen]),
                     interval(uncertain[seen]),
                     *(interval(told[seen] == i) for i in range(len(EMOTIONS))),
                 ]
@@ -117,6 +118,12 @@ def interval(hits: NDArray[np.bool_]) -> str:
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n * n))
     low, high = max(middle - half, 0.0), min(middle + half, 1.0)  # Rounding may pass both.
     return f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def mean(values: NDArray[np.float32]) -> str:
+    """The mean of ``values`` with its 95 % interval."""
+    spread = Z * values.std() / math.sqrt(len(values))
+    return f"{values.mean():.3f} ± {spread:.3f}"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -40,13 +40,17 @@ def attribute_run(attribute_faces: Path) -> Path:
 
 @pytest.fixture
 def fairface(tmp_path: Path) -> Path:
-    """Two photos in each split: a face, and nothing."""
+    """Three photos in each split: a face, nothing, and a face that is not where the labelled one
+    should be."""
     write_fairface_tables(
         tmp_path,
-        "SPLIT/1.jpg,30-39,Female,White,True\nSPLIT/2.jpg,03-Sep,Male,East Asian,False\n",
+        "SPLIT/1.jpg,30-39,Female,White,True\nSPLIT/2.jpg,03-Sep,Male,East Asian,False\n"
+        "SPLIT/3.jpg,20-29,Female,Black,False\n",
     )
+    near, far = astronaut()[60:192, 160:292], astronaut()[:448, :448]
     for split in ("train", "val"):
         photos = tmp_path / "fair_face" / split
-        cv2.imwrite(str(photos / "1.jpg"), astronaut()[:224, 100:324])
+        cv2.imwrite(str(photos / "1.jpg"), cv2.resize(near, (224, 224)))
         cv2.imwrite(str(photos / "2.jpg"), np.zeros((224, 224, 3), np.uint8))
+        cv2.imwrite(str(photos / "3.jpg"), cv2.resize(far, (224, 224)))
     return tmp_path

@@ -13,7 +13,7 @@ from training.attributes.fairface import AGES, GENDERS, GROUPS, Faces, read_tabl
 
 
 def test_rows_of_a_table(fairface: Path) -> None:
-    first, second = read_table(fairface, "val")
+    first, second, _ = read_table(fairface, "val")
     assert first.path == fairface / "fair_face" / "val" / "1.jpg"
     assert (AGES[first.age], GENDERS[first.gender], GROUPS[first.group]) == (
         "30-39", "Female", "White",
