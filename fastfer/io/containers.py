@@ -7,6 +7,7 @@ a playlist opens nothing but itself.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -205,8 +206,16 @@ class _Named:
         self.read = file.read
         self.close = file.close
         if file.seekable():
-            self.seek = file.seek
+            self._seek = file.seek
+            self.seek = self._try_seek
             self.tell = file.tell
+
+    def _try_seek(self, offset: int, whence: int = 0) -> int:
+        """As FFmpeg's own files: a place outside is a number below 0, after which it reads on."""
+        try:
+            return self._seek(offset, whence)
+        except OSError as error:
+            return -(error.errno or errno.EIO)
 
 
 def open_binary(path: str) -> BinaryIO:

@@ -20,8 +20,15 @@ from av.video.frame import VideoFrame as AvFrame
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
-from fastfer.io.containers import hardware, open_file, too_much_memory, video_stream
+from fastfer.io.containers import (
+    hardware,
+    open_binary,
+    open_file,
+    too_much_memory,
+    video_stream,
+)
 from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
+from fastfer.io.file_ends import is_cut
 from fastfer.io.frame_clock import FrameClock
 from fastfer.io.frame_source import MAX_RATE, VideoFrame
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
@@ -30,7 +37,7 @@ from fastfer.validation import check_integer, check_positive, check_range
 
 _MEASURED: Final = 60
 """Frames by which the rate of a video is measured if it states an impossible one."""
-_STATES_DURATION: Final = frozenset(("matroska,webm", "flv", "asf"))
+_STATES_DURATION: Final = frozenset(("matroska,webm", "flv", "asf", "mxf"))
 """Containers whose header states the duration of the whole. That of others is an estimate."""
 _SEEK_MARGINS: Final = (0.0, 5.0, 30.0, math.inf)
 """Seconds before the start at which to try to seek, until a frame before the start is found."""
@@ -161,6 +168,8 @@ class VideoFile:
         self._restart()
         self._last_ends: dict[int, float] = {}
         """Latest end in seconds of the packets of each stream."""
+        self._last_position: int | None = None
+        """Where in the file the last packet begins."""
 
         start = self._container.start_time
         self._zero = 0.0 if start is None else start / av.time_base
@@ -234,6 +243,8 @@ class VideoFile:
         self._container.close()
 
     def _opened(self, path: str, fps: float, limits: FileLimits) -> InputContainer:
+        if self._file is None:
+            self._file = open_binary(path)
         if self._clip.raw is None:
             return open_file(path, hwaccel=hardware(self._clip.hwaccel), file=self._file)
         width, height, name = self._clip.raw
@@ -320,6 +331,7 @@ class VideoFile:
         if packet.pts is not None:
             end = (packet.pts + (packet.duration or 0)) * base
             self._last_ends[which] = max(self._last_ends.get(which, end), end)
+        self._last_position = packet.pos or self._last_position
         if which == ours:
             try:
                 frames: list[Any] = packet.decode()
@@ -409,13 +421,19 @@ class VideoFile:
         """Raise unless the recording is whole.
 
         The picture may end before the sound, and before the count if an edit list trims it: only a
-        file that ends before its stated time, in all streams, is cut.
+        file that ends before its stated time, in all streams, or without its end is cut.
         """
         if seen == 0 and self._clip.start == 0:
             raise InputError(f"{self.name}: no frame can be decoded", code="damaged")
         tick = 1 / self._rate
         stream, container = self._stream, self._container
         kind = container.format.name
+        if self._file is not None and is_cut(kind, self._file, self._last_position):
+            raise InputError(
+                f"{self.name}: truncated video: the file ends after {seen} frames ({last:.1f} s), "
+                "before its format allows; the frames before the end were analysed",
+                code="truncated",
+            )
         # A fragmented MP4 states no count, but its fragments list their frames.
         listed = stream.frames or (len(stream.index_entries) if kind.startswith("mov") else 0)
         expected, reached = math.nan, last + tick

@@ -21,6 +21,7 @@ from tests.helpers.clips import moving_face, write_video
 from tests.helpers.commands import environment, xdotool
 from tests.helpers.hostile_clips import index_bomb
 from tests.helpers.markers import requires_dev_full, requires_posix, requires_xvfb
+from tests.helpers.rtsp import RtspServer
 from tests.helpers.waiting import wait_until
 
 
@@ -258,6 +259,40 @@ def test_a_decoder_process_costs_one_line(model: str, run_video: Run, tmp_path: 
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert "--max-memory" in done.stderr
     assert run("--camera", "0", "--isolate", model=model).returncode == 2
+
+
+def test_an_rtsp_camera_that_is_lost(model: str, tmp_path: Path) -> None:
+    server = RtspServer()
+    rows = tmp_path / "rows.jsonl"
+    options = ("--detector", "none", "--no-display", "--stall", 5, "--give-up", 1)
+    process = subprocess.Popen(
+        command(server.url, "--jsonl", rows, *options, model=model),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    try:
+        wait_until(lambda: rows.exists() and len(rows.read_bytes().splitlines()) > 20)
+    finally:
+        server.stop()
+    printed = process.communicate(timeout=60)
+    assert process.returncode == 3, printed
+    read = rows_of(rows)
+    assert all(row["source"] == server.address("***") and len(row["faces"]) == 1 for row in read)
+    assert "no frame for" in printed[1]
+    assert "cret" not in "".join(printed) + rows.read_text()
+
+
+@pytest.mark.parametrize(
+    ("isolate", "reason"), [("--no-isolate", "'wishful'"), ("--isolate", "process of their own")]
+)
+def test_a_hardware_decoder_that_is_not_there(
+    clip: Path, run_video: Run, tmp_path: Path, isolate: str, reason: str
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    done = run_video(clip, "--hwaccel", "wishful", "--jsonl", rows, isolate)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not rows.exists()
 
 
 def test_unreadable_sources(model: str, run_video: Run, tmp_path: Path) -> None:

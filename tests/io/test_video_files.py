@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from av.codec.hwaccel import hwdevices_available
 from PIL import Image
 
 from fastfer.errors import InputError, UsageError
@@ -252,16 +253,18 @@ def test_parts_out_of_range(options: dict[str, float]) -> None:
         ClipOptions(**options)  # type: ignore[arg-type]
 
 
-def test_a_hardware_decoder_falls_back(tmp_path: Path) -> None:
-    from av.codec.hwaccel import hwdevices_available
-
-    if "cuda" not in hwdevices_available():
-        pytest.skip("this FFmpeg has no CUDA decoder")
+def test_a_hardware_decoder_that_ffmpeg_lacks(tmp_path: Path) -> None:
     path = write_movie(tmp_path / "a.mp4", levels(5))
-    source = open_source(path, clip=ClipOptions(hwaccel="cuda"))
-    assert len(times(source)) == 5
     with raises(UsageError, "out_of_range", "wishful"):
         open_source(path, clip=ClipOptions(hwaccel="wishful"))
+
+
+@pytest.mark.parametrize("kind", hwdevices_available())
+def test_a_hardware_decoder_falls_back(tmp_path: Path, kind: str) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(5))
+    source = open_source(path, clip=ClipOptions(hwaccel=f"{kind}:77"))
+    assert len(times(source)) == 5
+    assert [note for note in source.notes if kind in note and "software" in note]
 
 
 # --- Names ---------------------------------------------------------------------------------------
