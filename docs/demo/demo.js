@@ -58,7 +58,7 @@ function table(faces) {
   const [head, body] = get("faces").children;
   head.replaceChildren(line(["face", ...EMOTIONS], "th"));
   body.replaceChildren(...faces.map((face, n) => line(
-    [`${n + 1}: ${face.emotion}`, ...EMOTIONS.map((name) => `${Math.round(100 * face.probabilities[name])} %`)], "td")));
+    [`${n + 1}: ${face.emotion}`, ...EMOTIONS.map((name) => `${(100 * face.probabilities[name]).toFixed(1)} %`)], "td")));
   get("faces").hidden = !faces.length;
 }
 
@@ -91,8 +91,10 @@ try {
   const fastfer = await load();
   get("file").addEventListener("change", async ({ target }) => {
     stop();
+    get("faces").hidden = true;
     try {
-      const picture = await createImageBitmap(target.files[0]);
+      // Without the file's colour profile, as Python reads it.
+      const picture = await createImageBitmap(target.files[0], { colorSpaceConversion: "none" });
       draw(picture, picture.width, picture.height);
       await analyze(fastfer);
     } catch (error) {

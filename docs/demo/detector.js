@@ -34,6 +34,8 @@ function suppress(faces) {
   return kept;
 }
 
+const inside = ({ box: [x, y, w, h] }, width, height) => x >= 0 && y >= 0 && x + w <= width && y + h <= height;
+
 // Whether a face is a part, such as an eye, of a far larger confident one.
 const isNested = (face, known) => known.some(({ box: [x, y, w, h], score }) => {
   const [cx, cy] = [face.box[0] + face.box[2] / 2, face.box[1] + face.box[3] / 2];
@@ -41,13 +43,17 @@ const isNested = (face, known) => known.some(({ box: [x, y, w, h], score }) => {
     && cx >= x && cx <= x + w && cy >= y && cy <= y + h;
 });
 
+// The gray of OpenCV, which the first stage sees; pixels.js has the engine's.
 function toGray({ width, height, data }) {
   const gray = new Uint8Array(width * height);
   for (let i = 0; i < gray.length; i += 1) {
-    gray[i] = (data[4 * i] * 4899 + data[4 * i + 1] * 9617 + data[4 * i + 2] * 1868 + 8192) >> 14;
+    gray[i] = (data[4 * i] * 9798 + data[4 * i + 1] * 19235 + data[4 * i + 2] * 3735 + 16384) >> 15;
   }
   return { width, height, data: gray };
 }
+
+// Round halves to even.
+const toEven = (value) => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value));
 
 // Halve while possible, then interpolate; never enlarges.
 export function shrink(picture, width, height) {
@@ -70,7 +76,7 @@ export function shrink(picture, width, height) {
     const at = Math.min(Math.max(Math.fround((i + 0.5) * (inputs / outputs) - 0.5), 0), inputs - 1);
     const first = Math.floor(at);
     const beside = Math.fround(at - first);
-    return [first, Math.min(first + 1, inputs - 1), Math.round((1 - beside) * 2048), Math.round(beside * 2048)];
+    return [first, Math.min(first + 1, inputs - 1), toEven((1 - beside) * 2048), toEven(beside * 2048)];
   });
   const [columns, rows] = [axis(width, w), axis(height, h)];
   const result = new Uint8Array(width * height);
@@ -99,8 +105,9 @@ export class Detector {
       const height = Math.max(1, Math.round((picture.height * scale) / long));
       let candidates = await this.propose(shrink(gray, width, height));
       if (pass) candidates = candidates.filter((face) => side(face) <= MAX_REFINED);
+      // A finer pass replaces what lies in the picture whole.
       const known = found.map((face) => scaled(face, width, height))
-        .filter((face) => side(face) > MAX_REPLACED);
+        .filter((face) => side(face) > MAX_REPLACED || !inside(face, width, height));
       candidates = candidates.filter((face) => !isNested(face, known));
       const both = suppress([...known, ...candidates]);
       found = both.map((face) => scaled(face, 1 / width, 1 / height));

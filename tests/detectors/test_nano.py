@@ -292,3 +292,17 @@ def test_bundled_network_on_real_photos(shared: Path) -> None:
     for name, faces in {"2008_001009.jpg": 2, "2008_001322.jpg": 3, "bald_guys.jpg": 23}.items():
         found = NanoDetector().detect(read_image(shared / "media" / "faces" / name))
         assert 0.6 * faces <= len(found) <= 1.3 * faces + 1, name
+
+
+def test_first_convolution_has_exact_sums() -> None:
+    """What the INT8 layers see is then the same on every processor and in the browser."""
+    graph = onnx.load(NANO_MODEL).graph
+    numbers = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    first = next(node for node in graph.node if node.op_type == "Conv")
+    kernel, bias = (numbers[name].astype(np.float64) for name in first.input[1:])
+    for weights, offset in zip(kernel.reshape(len(kernel), -1), bias, strict=True):
+        values = np.append(weights, offset)
+        unit = 2.0 ** min(
+            next(k for k in range(60) if v * 2.0**k % 1 == 0) * -1 for v in values if v
+        )
+        assert 255 * np.abs(weights).sum() + abs(offset) <= 2**24 * unit

@@ -133,6 +133,22 @@ def halved(model: keras.Model) -> keras.Model:
     return model
 
 
+def exact_sums(kernel: Array, bias: Array) -> tuple[Array, Array]:
+    """The kernel (outputs, ...) and bias of a convolution over bytes, rounded so that float32 holds
+    all its sums exactly: the outputs do not depend on the order of summation, and so not on the
+    processor, which matters where they are quantised next.
+    """
+    rows = kernel.reshape(len(kernel), -1)
+    largest = 255 * np.abs(rows).sum(axis=1) + np.abs(bias)
+    # A bit less than the 24 of float32: rounding may increase the sum.
+    unit = 2.0 ** (np.ceil(np.log2(largest * (1 + 2.0**-10))) - 24)
+    rounded = np.round(rows / unit[:, None]) * unit[:, None]
+    return (
+        rounded.reshape(kernel.shape).astype(np.float32),
+        (np.round(bias / unit) * unit).astype(np.float32),
+    )
+
+
 def _inputs(layer: L.Layer) -> list[Any]:
     return list(layer._inbound_nodes[0].input_tensors)
 
@@ -154,6 +170,7 @@ def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
             if scale is not None:
                 # Rounded like the others, but too small after scaling for half precision.
                 kernel = kernel.astype(np.float16).astype(np.float32) * np.float32(scale)
+                kernel, *bias = exact_sums(kernel, *bias)
             kernel = np.ascontiguousarray(kernel)
             values = [writer.number(kernel, f"{name}.kernel", half=scale is None)]
             values += [writer.number(b, f"{name}.bias") for b in bias]

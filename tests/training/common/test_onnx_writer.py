@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from fastfer.errors import ModelError
 from tests.helpers.errors import raises
 from training.common.layers import convolution
-from training.common.onnx_writer import halved, write, write_graph
+from training.common.onnx_writer import exact_sums, halved, write, write_graph
 
 SOURCE = helper.make_tensor_value_info("picture", TensorProto.UINT8, ["n", "h", "w", 1])
 
@@ -68,6 +68,21 @@ def test_weights_are_stored_in_half_precision(tmp_path: Path) -> None:
     # The first kernel holds the scale of the picture, too small a number for half precision.
     assert [t.data_type for t in large].count(TensorProto.FLOAT) == 1
     assert [t.data_type for t in large].count(TensorProto.FLOAT16) == len(large) - 1 > 2
+
+
+def test_sums_over_bytes_are_exact_in_any_order() -> None:
+    rng = np.random.default_rng(3)
+    kernel = rng.normal(0, 0.01, (16, 1, 5, 5)).astype(np.float32)
+    bias = rng.normal(0, 1, 16).astype(np.float32)
+    exact, offset = exact_sums(kernel, bias)
+    np.testing.assert_allclose(exact, kernel, atol=2e-6)
+    rows = exact.reshape(16, -1)
+    for channel in range(16):
+        pixels = 255 * (rows[channel] * (1 if channel % 2 else -1) > 0)  # The largest sums.
+        terms = np.append(rows[channel] * pixels.astype(np.float32), offset[channel])
+        expected = np.sum(terms, dtype=np.float64)
+        for _ in range(20):
+            assert np.cumsum(rng.permutation(terms), dtype=np.float32)[-1] == expected
 
 
 def test_halved_weights_differ_by_their_rounding() -> None:
