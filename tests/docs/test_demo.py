@@ -141,7 +141,7 @@ def test_page_in_chromium(site: str, shared: Path) -> None:
         page.wait_for_selector("html[data-ready]", timeout=60_000)
         for path in paths:
             page.set_input_files("#file", str(path))
-            page.wait_for_selector(f"#faces:not([hidden])", timeout=60_000)
+            page.wait_for_selector("#faces:not([hidden])", timeout=60_000)
             rows = [line.split("\t") for line in page.inner_text("#faces tbody").splitlines()]
             expected = fastfer.analyze(path)
             assert len(rows) == len(expected), path.name
