@@ -39,7 +39,7 @@ CODES: Final[dict[str, str]] = {
     "truncated": "a file whose end is missing",
     "damaged": "a file that its decoder rejects",
     "too_many_pixels": "a picture or video frame above the pixel limit",
-    "too_many_bytes": "a picture file, or a video in an archive, above the limit on its size",
+    "too_many_bytes": "a picture file, or a video that is copied, above the limit on its size",
     "too_much_memory": "a picture or video whose decoding takes more memory than the limit",
     "too_slow": "a picture or video frame whose decoding takes longer than the limit",
     "failed": "a photo that could not be analysed, for a reason that nobody foresaw",
@@ -97,6 +97,18 @@ def reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
+MAX_MESSAGE: Final = 4000
+"""Characters of a message; the middle of a longer one, usually of a name, is left out."""
+
+
+def shortened(message: str) -> str:
+    """``message`` without the middle of what is longer than :data:`MAX_MESSAGE`."""
+    if len(message) <= MAX_MESSAGE:
+        return message
+    half = MAX_MESSAGE // 2
+    return f"{message[:half]} ... {message[-half:]}"
+
+
 class FastferError(Exception):
     """Base class of all errors of fastfer."""
 
@@ -106,7 +118,7 @@ class FastferError(Exception):
     """One of :data:`CODES`: the default of the class, or a more specific one."""
 
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(shortened(message))
         if code is not None:
             self.code = code
 

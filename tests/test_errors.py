@@ -63,3 +63,11 @@ def test_every_code_in_the_source_is_listed() -> None:
                     if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str)
                 }
     assert used <= errors.CODES.keys()
+
+
+def test_names_of_any_length_do_not_fill_the_message() -> None:
+    error = errors.InputError(f"{'x' * 1_000_000}.jpg: no such file", code="not_found")
+    assert len(str(error)) <= errors.MAX_MESSAGE + 10
+    assert str(error).startswith("xxx")
+    assert str(error).endswith("xxx.jpg: no such file")
+    assert errors.shortened("short") == "short"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from fastfer import __version__
-from fastfer.errors import UsageError
+from fastfer.errors import UsageError, shortened
 from fastfer.inference.onnx_session import THREAD_LIMIT
 from fastfer.io.addresses import hide_passwords
 from fastfer.labels import CONTEMPT, NAMES, Attribute
@@ -27,7 +27,7 @@ STDOUT: Final = "-"
 EXIT_CODES: Final = """\
 exit codes:
   0    success, also if no face was found
-  1    an output could not be written
+  1    an output could not be written, or its reader has left
   2    usage error
   3    an input could not be read; all that could be read was analysed
   4    a model is missing or cannot be used
@@ -45,7 +45,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` and where to find help; exit with code 2."""
-        message = printable(hide_passwords(message))
+        message = printable(hide_passwords(shortened(message)))
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 

@@ -275,7 +275,9 @@ def _open_outputs(args: argparse.Namespace, names: list[str], stack: ExitStack) 
         from fastfer.outputs.csv_rows import CsvWriter
 
         outputs.append(CsvWriter(args.csv, excel=args.excel, attributes=column_groups(args)))
-    if STDOUT not in (args.jsonl, args.csv):
+    if STDOUT not in (args.jsonl, args.csv) and not (
+        terminal.stdout_is_closed() and (saver or outputs)
+    ):
         from fastfer.outputs.table import TableWriter
 
         stream = terminal.stdout_for_people()

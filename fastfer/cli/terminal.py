@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, NoReturn, TextIO
 
-from fastfer.errors import FastferError, OutputError
+from fastfer.errors import FastferError, OutputError, shortened
 from fastfer.io.addresses import hide_passwords
 from fastfer.outputs.terminal_text import printable
 
@@ -37,10 +37,10 @@ def run(command: Callable[[], int]) -> int:
             if threading.active_count() > 1:  # A thread may be blocked in a read.
                 leave(code)
         except BrokenPipeError:
-            # The reader (head, a pager) has left, which is no failure. Python flushes at exit, so
-            # what remains goes to the null device.
+            # The reader (head, a pager) has left, which needs no message. Python flushes at exit,
+            # so what remains goes to the null device.
             discard_stdout()
-            code = 0
+            code = OutputError.exit_code
         except FastferError as error:
             say(str(error))
             code = error.exit_code
@@ -54,12 +54,22 @@ def run(command: Callable[[], int]) -> int:
 
 def _occupy_closed_descriptors() -> None:
     """Open the null device in place of closed standard streams (``>&-``): otherwise the next file
-    takes their number, and receives what libraries print."""
+    takes their number, and receives what libraries print. Writing to a closed standard output
+    fails, so that no result is lost in silence."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        nowhere = os.open(os.devnull, os.O_RDONLY)
+        sys.stdout = open(nowhere, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until exit.
+        sys.stdout.closed_by_caller = True  # type: ignore[attr-defined]
+
+
+def stdout_is_closed() -> bool:
+    """Whether the caller has closed standard output (``>&-``)."""
+    return hasattr(sys.stdout, "closed_by_caller")
 
 
 @contextmanager
@@ -88,15 +98,10 @@ def _flushed(command: Callable[[], int]) -> int:
     try:
         code = command()
     except SystemExit:
-        _flush_stdout()
-        raise
-    _flush_stdout()
-    return code
-
-
-def _flush_stdout() -> None:
-    if sys.stdout is not None:
         sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+    return code
 
 
 def leave(code: int) -> NoReturn:
@@ -116,7 +121,7 @@ def say(message: str) -> None:
     control characters, which come from names of files and could command the terminal."""
     if sys.stderr is not None:
         encoding = sys.stderr.encoding or "ascii"
-        line = f"fastfer: {printable(hide_passwords(message))}\n"
+        line = f"fastfer: {printable(hide_passwords(shortened(message)))}\n"
         sys.stderr.write(line.encode(encoding, "backslashreplace").decode(encoding))
         sys.stderr.flush()
 
@@ -124,8 +129,6 @@ def say(message: str) -> None:
 def stdout_for_people() -> TextIO:
     """Standard output in the terminal's encoding, with escapes for what that lacks."""
     stream: Any = sys.stdout
-    if stream is None:  # Closed by the caller: >&-
-        stream = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until exit.
     if hasattr(stream, "reconfigure"):  # A replacement, as in tests, may lack it.
         stream.reconfigure(errors="backslashreplace")
     return stream  # type: ignore[no-any-return]
@@ -133,8 +136,6 @@ def stdout_for_people() -> TextIO:
 
 def discard_stdout() -> None:
     """Redirect standard output to the null device, with what is still buffered."""
-    if sys.stdout is None:
-        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

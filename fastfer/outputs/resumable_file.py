@@ -43,7 +43,7 @@ class ResumableFile:
             while view:
                 view = view[self._file.write(view) :]
         except BrokenPipeError:
-            raise  # The reader of standard output has left, which is no failure.
+            raise  # The reader of standard output has left, which needs no message.
         except OSError as error:
             raise write_error(self._name, error) from None
 
@@ -146,8 +146,6 @@ def _lock(number: int, path: str) -> None:
 
 
 def _duplicate_stdout() -> BinaryIO:
-    """Standard output as an unbuffered binary file; the null device if it is closed (``>&-``)."""
-    if sys.stdout is None:
-        return open(os.devnull, "wb", 0)  # noqa: PTH123
+    """Standard output as an unbuffered binary file."""
     sys.stdout.flush()
     return open(os.dup(sys.stdout.fileno()), "wb", 0)  # noqa: PTH123

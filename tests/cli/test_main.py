@@ -43,7 +43,7 @@ def test_a_full_disk(command: list[str]) -> None:
 
 @requires_posix
 @pytest.mark.parametrize("command", CALLS, ids=" ".join)
-def test_a_closed_pipe_is_no_failure(command: list[str]) -> None:
+def test_a_closed_pipe_is_an_output_that_failed(command: list[str]) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", *command],
         env=BUFFERED,
@@ -54,7 +54,7 @@ def test_a_closed_pipe_is_no_failure(command: list[str]) -> None:
         assert running.stderr is not None
         running.stdout.close()
         assert running.stderr.read() == b""
-    assert running.returncode == 0
+    assert running.returncode == 1
 
 
 def test_version_and_help() -> None:
