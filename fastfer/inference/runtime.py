@@ -1,8 +1,10 @@
-"""Import ONNX Runtime so that a signal cannot break the import."""
+"""Import ONNX Runtime so that a signal cannot break the import, and nothing is sent to its
+maker."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import threading
@@ -19,9 +21,13 @@ def onnxruntime() -> Any:
 
     An exception that a handler of signals raises while C code initialises the module, such as
     ``KeyboardInterrupt``, would become an ``ImportError``. So handlers run after the import.
+
+    Its telemetry is switched off, unless ``ORT_DISABLE_TELEMETRY`` is set to something else: it
+    would create a device number, write files (also through links in ``TMPDIR``) and send events.
     """
     if _NAME in sys.modules:
         return importlib.import_module(_NAME)
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     with _signals_after():
         return importlib.import_module(_NAME)
 

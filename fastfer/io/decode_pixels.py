@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.io.picture_formats.jpeg import END, has_all_scans
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _BAND: Final = 1 << 20
 """Pixels that are converted at a time: temporary arrays stay small."""
+_CHUNK: Final = 1 << 16
 _FILLERS: Final = (bytes([0x55]) * 4096, bytes(range(0x80, 0xFF)) * 32)
 
 
@@ -48,6 +50,26 @@ def decode_without_end(data: bytes, flags: int) -> Any:
         if other is None or not np.array_equal(frame, other):
             return None
     return frame
+
+
+def is_whole(deflated: memoryview, size: int) -> bool:
+    """Whether a deflate stream is undamaged and unpacks to ``size`` bytes or more."""
+    unpack = zlib.decompressobj()
+    done = 0
+    try:
+        for start in range(0, len(deflated), _CHUNK):
+            rest: bytes | memoryview = deflated[start : start + _CHUNK]
+            while rest and not unpack.eof:
+                done += len(unpack.decompress(rest, _BAND))
+                rest = unpack.unconsumed_tail
+                if done > 2 * size + _BAND:  # The decoder ignores what goes beyond.
+                    return True
+            if unpack.eof:
+                break
+        done += len(unpack.flush())
+    except zlib.error:
+        return False
+    return done >= size and (unpack.eof or done == size)  # Some writers leave out the checksum.
 
 
 def on_white(frame: Any, *, premultiplied: bool) -> Frame:

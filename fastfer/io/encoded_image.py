@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords
-from fastfer.io.decode_pixels import decode_without_end, imdecode, on_white, rotate_upright
+from fastfer.io.decode_pixels import (
+    decode_without_end,
+    imdecode,
+    is_whole,
+    on_white,
+    rotate_upright,
+)
 from fastfer.io.image_headers import SNIFF, read_header, sniff
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
@@ -179,6 +185,12 @@ class EncodedImage:
         header = self.header
         data = header.decodable(self.data)
         if not header.truncated:
+            view = memoryview(self.data)
+            for start, length, size in zip(*header.pieces, strict=False):
+                if length < size and not header.deflated:
+                    raise self._damaged("a strip or tile is too short")
+                if header.deflated and not is_whole(view[start : start + length], size):
+                    raise self._damaged("a strip or tile cannot be unpacked")
             return imdecode(data, flags)
         frame = decode_without_end(data, flags) if header.format == "JPEG" else None
         if frame is None:

@@ -94,7 +94,8 @@ def _describe(head: bytes) -> str:
     except UnicodeDecodeError:
         return "this is not a picture"
     if all(c.isprintable() or c.isspace() for c in text):
-        return f"this is text, not a picture, beginning with {text[:24]!r}"
+        page = text.lstrip().lower().startswith(("<!doctype html", "<html"))
+        return f"this is text{' (a web page)' if page else ''}, not a picture"
     return "this is not a picture"
 
 

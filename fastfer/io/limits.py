@@ -31,8 +31,8 @@ class FileLimits:
     frame_pixels: int = 40_000_000
     """Pixels of a video frame; 8K is 35 million. A decoder holds a dozen frames at once."""
     bytes: int = 1_000_000_000
-    """Size of a picture file, which is read into memory, and of a video in an archive, which is
-    unpacked to a temporary file. Other videos are read piece by piece."""
+    """Size of a picture file, which is read into memory, and of a video in an archive or an
+    object store, which is copied to a temporary file. Other videos are read piece by piece."""
     memory: int = 2_500_000_000
     """Bytes that decoding one picture may take, its file included: enough for all pictures of
     :attr:`pixels` but those with 16 bits per channel and transparency, which may have 150 million.

@@ -1,10 +1,11 @@
-"""Signals while ONNX Runtime is imported."""
+"""Signals while ONNX Runtime is imported, and its telemetry."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +55,15 @@ def test_the_module_itself() -> None:
     import onnxruntime
 
     assert runtime.onnxruntime() is onnxruntime
+
+
+def test_nothing_is_written_or_sent(tmp_path: Path) -> None:
+    """ONNX Runtime would keep a device number and a session file for its telemetry."""
+    places = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    env = {k: v for k, v in environment().items() if k != "ORT_DISABLE_TELEMETRY"} | places
+    code = "from fastfer.inference import runtime; print(runtime.onnxruntime().__version__)"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+    assert not list(tmp_path.iterdir())

@@ -377,3 +377,57 @@ def test_too_much_memory_is_refused_before_decoding() -> None:
     image = EncodedImage(encode(portrait(), "PNG"), limits=FileLimits(memory=96 * 64 * 6))
     with raises(InputError, "too_much_memory", "--max-memory"):
         image.decode()
+
+
+# --- Damage that a decoder fills -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 32)}, {"rowsperstrip": 5}])
+def test_tiff_with_damaged_pieces(options: dict[str, object]) -> None:
+    """libtiff leaves them black or gray, and reports success."""
+    data = tiff(np.asarray(portrait()), compression="zlib", **options)
+    assert read_image(data).shape
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        starts, sizes = file.pages[0].dataoffsets, file.pages[0].databytecounts
+    for place in (0, len(starts) // 2, len(starts) - 1):
+        for damage in (b"\xff" * 20, bytes(sizes[place] // 2)):
+            broken = bytearray(data)
+            end = starts[place] + sizes[place]
+            broken[end - len(damage) : end] = damage
+            with raises(InputError, "damaged"):
+                read_image(bytes(broken))
+
+
+def test_tiff_of_too_few_or_short_pieces() -> None:
+    data = tiff(np.asarray(portrait()), rowsperstrip=5)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        tags = file.pages[0].tags
+        starts, sizes = tags["StripOffsets"], tags["StripByteCounts"]
+    fewer = bytearray(data)
+    struct.pack_into("<I", fewer, starts.offset + 4, starts.count - 1)
+    short = bytearray(data)
+    short[sizes.valueoffset] -= 1
+    for broken in (fewer, short):
+        with raises(InputError, "damaged"):
+            read_image(bytes(broken))
+    alone = edited_tiff(279, 4, 1, 0)  # Of the only strip: libtiff computes it.
+    np.testing.assert_array_equal(read_image(alone), np.asarray(portrait())[:, :, ::-1])
+
+
+def test_png_with_more_data_than_its_pixels_take() -> None:
+    """A thousand times as much would be unpacked."""
+    data = encode(portrait(), "PNG")
+    at = data.index(b"IDAT") - 4
+    more = png_chunk(b"IDAT", bytes(200_000))
+    assert read_image(data[:at] + png_chunk(b"IDAT", b"") * 200 + data[at:]).shape
+    with raises(InputError, "damaged"):
+        read_image(data[:-12] + more + data[-12:])
+
+
+def test_messages_quote_nothing_of_the_file() -> None:
+    for text in (b"password = hunter2\n", b"<!DOCTYPE html><title>hunter2</title>"):
+        with pytest.raises(InputError) as caught:
+            read_header(text, "notes.jpg")
+        assert caught.value.code == "unsupported_format"
+        assert "hunter2" not in str(caught.value)
+        assert "password" not in str(caught.value)

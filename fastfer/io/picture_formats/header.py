@@ -37,6 +37,13 @@ class ImageHeader:
     """Bytes per pixel of the decoder's result."""
     scratch: int = 0
     """Bytes that the decoder takes beside its result."""
+    pieces: tuple[Sequence[int], Sequence[int], Sequence[int]] = field(
+        default=((), (), ()), repr=False
+    )
+    """Starts and lengths of parts of the file whose damage the decoder does not report, and the
+    bytes that each holds, unpacked if :attr:`deflated`."""
+    deflated: bool = False
+    """Whether :attr:`pieces` are deflate streams."""
     parts: tuple[Part, ...] = field(default=(slice(None),), repr=False)
     """The file that the decoder gets."""
 

@@ -23,6 +23,10 @@ def parse_png(data: bytes) -> ImageHeader:
     alpha = color in (4, 6)
     orientation = 1
     truncated = True
+    samples = {2: 3, 4: 2, 6: 4}.get(color, 1)
+    # Of deflate data that hold nothing but the pixels, however badly packed. What goes beyond
+    # would be unpacked, a thousand bytes for each.
+    room = height * (64 + width * samples * depth // 6) + 4096
     kept = [(0, 8)]
     at = 8
     for _ in range(MAX_ENTRIES):
@@ -34,6 +38,10 @@ def parse_png(data: bytes) -> ImageHeader:
             orientation = exif_orientation(data[at + 8 : end - 4])
         elif kind == b"tRNS":
             alpha = True
+        elif kind == b"IDAT":
+            room -= length
+            if room < 0:
+                raise ValueError(f"more data than {width} x {height} pixels take")
         if kind in _KEPT:
             kept.append((at, end))
         if kind == b"IEND":

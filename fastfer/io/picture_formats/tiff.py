@@ -22,6 +22,7 @@ WIDTH: Final = 256
 HEIGHT: Final = 257
 BITS: Final = 258
 COMPRESSION: Final = 259
+PHOTOMETRIC: Final = 262
 STRIP_STARTS: Final = 273
 ORIENTATION: Final = 274
 SAMPLES: Final = 277
@@ -35,8 +36,8 @@ TILE_SIZES: Final = 325
 EXTRA_SAMPLES: Final = 338
 
 _KEPT: Final = frozenset((
-    WIDTH, HEIGHT, BITS, COMPRESSION, 262, 266, STRIP_STARTS, SAMPLES, ROWS_PER_STRIP, STRIP_SIZES,
-    PLANES, 292, 293, 317, 320, TILE_WIDTH, TILE_HEIGHT, TILE_STARTS, TILE_SIZES, 332,
+    WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 266, STRIP_STARTS, SAMPLES, ROWS_PER_STRIP,
+    STRIP_SIZES, PLANES, 292, 293, 317, 320, TILE_WIDTH, TILE_HEIGHT, TILE_STARTS, TILE_SIZES, 332,
     EXTRA_SAMPLES, 339, 347, 529, 530, 531, 532,
 ))  # fmt: skip
 """Tags that libtiff needs for the pixels: colour model, tables, tiles, subsampling."""
@@ -48,6 +49,9 @@ _MAX_VALUES: Final = 200_000
 _MAX_PIECES: Final = 4_000_000
 """Strips or tiles of a picture."""
 _OLD_JPEG: Final = 6
+_DEFLATE: Final = (8, 32946)
+_YCBCR: Final = 6
+"""Colours may be subsampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +85,23 @@ def parse_tiff(data: bytes) -> ImageHeader:
     if pieces > _MAX_PIECES:
         raise ValueError(f"{pieces:,} strips or tiles")
     starts, sizes = (TILE_STARTS, TILE_SIZES) if tiled else (STRIP_STARTS, STRIP_SIZES)
-    ends = [
-        offset + count
-        for offset, count in zip(
-            _numbers(tags.get(starts), order, pieces),
-            _numbers(tags.get(sizes), order, pieces),
-            strict=False,
-        )
-    ]
+    offsets = _numbers(tags.get(starts), order, pieces)
+    counts = _numbers(tags.get(sizes), order, pieces)
+    if len(offsets) < pieces or 0 < len(counts) < pieces:
+        raise ValueError(f"it has {len(offsets):,} of its {pieces:,} strips or tiles")
+    bits = max(_numbers(tags.get(BITS), order, samples), default=1)
+    compression = value(COMPRESSION, 1)
+    needed: list[int] = []
+    if value(PHOTOMETRIC) != _YCBCR and (compression == 1 or compression in _DEFLATE):
+        # The decoder leaves pixels black that such a piece lacks, and reports nothing.
+        row = -(-wide * bits * (1 if value(PLANES, 1) == 2 else samples) // 8)
+        down = -(-height // high)
+        last = high if tiled else height - (down - 1) * high
+        across = -(-width // wide)
+        needed = [row * (last if i // across % down == down - 1 else high) for i in range(pieces)]
+    if compression == 1 and needed and (not counts or (pieces == 1 and not tiled)):
+        counts = needed  # As libtiff computes them.
+    ends = [offset + count for offset, count in zip(offsets, counts, strict=False)]
     for tag in (starts, sizes):  # The lists that are not in use may be of any length.
         if tag in tags:
             tags[tag] = _shortened(tags[tag], pieces)
@@ -99,7 +112,6 @@ def parse_tiff(data: bytes) -> ImageHeader:
     ):
         raise ValueError("a tag of too many values")
 
-    bits = max(_numbers(tags.get(BITS), order, samples), default=1)
     extra = value(EXTRA_SAMPLES)
     alpha = extra in (1, 2)
     orientation = value(ORIENTATION, 1)
@@ -114,6 +126,8 @@ def parse_tiff(data: bytes) -> ImageHeader:
         truncated=max(ends, default=0) > len(data),
         pixel_bytes=4 * each if alpha else 3 * (each if each > 2 else 1),  # 16 bits become 8.
         scratch=2 * wide * high * max(4, samples * each),
+        pieces=(offsets, counts, needed),
+        deflated=compression in _DEFLATE,
         parts=_rewritten(data, order, big, kept),
     )
 
