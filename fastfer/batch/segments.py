@@ -22,6 +22,7 @@ from fastfer.batch.units import Unit
 from fastfer.batch.videos import PIECE_FRAMES, VideoReader
 from fastfer.errors import FastferError
 from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.io.photos import as_input_error
 from fastfer.kernels.boxes import iou
 from fastfer.outputs.table_formats import TableFormat
 
@@ -130,6 +131,9 @@ def run_segment(reader: VideoReader, unit: Unit, part: Segment) -> SegmentDone:
     except FastferError as error:
         if error.code != "no_frames" or not part.number:
             seam.error = (hide_passwords(str(error)), error.code)
+    except Exception as caught:  # Of a user's detector, say.
+        failure = as_input_error(unit.source, caught)
+        seam.error = (str(failure), failure.code)
     seam.frames, seam.tracks = len(kept), tuple(seen)
     return SegmentDone(seam, zlib.compress(pickle.dumps(kept), 1))
 

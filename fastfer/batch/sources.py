@@ -10,17 +10,15 @@ import glob
 import os
 import stat
 import sys
-import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
-from fastfer.batch.tar_reader import TarReader
+from fastfer.batch.tar_reader import DAMAGED, TarReader
 from fastfer.batch.units import (
     PACKED_TAR_SUFFIXES,
     ZIP_SUFFIXES,
@@ -161,7 +159,7 @@ class Sources:
                 members = _zip_members(path)
             else:
                 members = _tar_members(path, packed=lower.endswith(PACKED_TAR_SUFFIXES))
-            for member, encrypted, seconds in members:
+            for member, problem, seconds in members:
                 kind = kind_of(member.name)
                 if kind == "nothing" or PurePosixPath(member.name).name.startswith("."):
                     continue
@@ -170,14 +168,14 @@ class Sources:
                 if names[member.name] > 1:
                     source += f"#{names[member.name]}"
                 partition = self._partition(source, path, seconds)
-                if encrypted:
-                    message = f"{source}: encrypted; unpack the archive with its password"
-                    yield _nothing(source, message, "encrypted", partition)
+                if problem:
+                    message, code = problem
+                    yield _nothing(source, f"{source}: {message}", code, partition)
                 else:
                     yield Unit(source, kind, path, member, partition=partition)
         except FileNotFoundError:
             yield _nothing(path, f"{path}: no such file", "not_found")
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        except DAMAGED as error:
             code = "truncated" if names else "damaged"
             if not os.path.getsize(path):  # noqa: PTH202
                 code = "empty_file"
@@ -265,7 +263,13 @@ def _nothing(
     return Unit(source, "nothing", source, error=(message, code), partition=partition)
 
 
-def _zip_members(path: str) -> Iterator[tuple[Member, bool, float]]:
+_Found = tuple[Member, tuple[str, str] | None, float]
+"""A member, message and code if it cannot be read, and the time of its last modification."""
+_ENCRYPTED: Final = ("encrypted; unpack the archive with its password", "encrypted")
+_SPARSE: Final = ("stored with holes (a sparse file); unpack the archive", "unsupported_format")
+
+
+def _zip_members(path: str) -> Iterator[_Found]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if not info.is_dir():
@@ -274,19 +278,18 @@ def _zip_members(path: str) -> Iterator[tuple[Member, bool, float]]:
                 except ValueError:
                     seconds = 0.0
                 member = Member("zip", info.filename, info.header_offset, info.file_size)
-                yield member, bool(info.flag_bits & 1), seconds
+                yield member, _ENCRYPTED if info.flag_bits & 1 else None, seconds
 
 
-def _tar_members(path: str, *, packed: bool) -> Iterator[tuple[Member, bool, float]]:
+def _tar_members(path: str, *, packed: bool) -> Iterator[_Found]:
     archive: Any
     with TarReader.open(path, "r|*" if packed else "r:") as archive:
         while (info := archive.next()) is not None:
             archive.members.clear()  # It would keep them all.
             if info.isreg():
                 kind: Literal["tar", "packed_tar"] = "packed_tar" if packed else "tar"
-                yield Member(kind, info.name, info.offset_data, info.size), False, info.mtime
-    if not packed and archive.offset > Path(path).stat().st_size:
-        raise EOFError("its end is missing")
+                problem = _SPARSE if info.issparse() else None
+                yield Member(kind, info.name, info.offset_data, info.size), problem, info.mtime
 
 
 def _modified_in_store(files: Any, path: str) -> str:

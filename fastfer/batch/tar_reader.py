@@ -1,10 +1,19 @@
-"""Tar archives whose headers may not take much memory."""
+"""Tar archives whose headers may not take much memory; errors of damaged archives."""
 
 from __future__ import annotations
 
 import tarfile
+import zipfile
+import zlib
 from typing import Any, Final
 
+try:
+    from lzma import LZMAError
+except ImportError:  # A Python without it, which opens no such archive.
+    LZMAError = zlib.error  # type: ignore[misc,assignment]
+
+DAMAGED: Final = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError)
+"""What reading a damaged archive raises, beside :class:`OSError`."""
 MOST_HEADER_BYTES: Final = 1 << 20
 """Bytes of the headers of one member, its long name and extended attributes included."""
 
@@ -17,10 +26,11 @@ class TarReader(tarfile.TarFile):
         """The next member; ``None`` at the end.
 
         Raises:
-            tarfile.ReadError: the archive is damaged, or a header is too large.
+            tarfile.ReadError: the archive is damaged or cut, or a header is too large.
         """
         file: Any = self.fileobj
-        self.fileobj = _HeaderFile(file)  # type: ignore[assignment]
+        headers = _HeaderFile(file)
+        self.fileobj = headers  # type: ignore[assignment]
         try:
             info = super().next()
         except RecursionError:  # Headers of headers of headers.
@@ -32,6 +42,9 @@ class TarReader(tarfile.TarFile):
             MOST_HEADER_BYTES
         ):
             raise tarfile.ReadError("its global headers are too large")
+        # An archive ends with an empty block; tarfile ends at anything that is no header.
+        if info is None and headers.last not in (None, bytes(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError("its end is missing")
         return info
 
 
@@ -41,6 +54,8 @@ class _HeaderFile:
     def __init__(self, file: Any) -> None:
         self._file = file
         self._left = MOST_HEADER_BYTES
+        self.last: bytes | None = None
+        """What was read last."""
         self.seek = file.seek
         self.tell = file.tell
 
@@ -49,5 +64,6 @@ class _HeaderFile:
         self._left -= size
         if self._left < 0:
             raise tarfile.ReadError("a header is too large")
-        data: bytes = self._file.read(size)
-        return data
+        self.last = self._file.read(size)
+        assert self.last is not None
+        return self.last

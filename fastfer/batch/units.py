@@ -7,10 +7,8 @@ import hashlib
 import io
 import os
 import stat
-import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
-from fastfer.batch.tar_reader import TarReader
+from fastfer.batch.tar_reader import DAMAGED, TarReader
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.encoded_image import EncodedImage
@@ -99,7 +97,7 @@ class Unit:
     @contextmanager
     def as_file(self, limits: FileLimits) -> Iterator[str]:
         """A path under which a video can be opened; members and URLs are copied to a temporary
-        file, members only as far as ``limits`` allow.
+        file, as far as ``limits`` allow.
 
         Errors of the caller that name the copy are changed to name the video.
 
@@ -137,8 +135,11 @@ class Unit:
         if self.member is not None:
             yield from _member_chunks(self.path, self.member, limits)
             return
+        size = 0
         with _open_url(self.path) as file:
             while chunk := file.read(_CHUNK):
+                size += len(chunk)
+                limits.check_bytes(self.source, size)
                 yield chunk
 
 
@@ -257,7 +258,7 @@ def _all_chunks(path: str, member: Member) -> Iterator[bytes]:
     except MemoryError:
         _archives.pop((path, os.getpid()), None)  # It stopped anywhere.
         raise _too_much_memory(name) from None
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, StopIteration) as error:
+    except (*DAMAGED, StopIteration) as error:
         raise InputError(f"{name}: damaged archive: {error}", code="damaged") from None
     except OSError as error:
         raise InputError(f"{name}: cannot be read: {error.strerror or error}") from None

@@ -12,6 +12,7 @@ from fastfer.batch.rows import Piece, count_frame, encode, failed
 from fastfer.batch.setup import Setup
 from fastfer.batch.units import Unit
 from fastfer.errors import FastferError
+from fastfer.io.photos import as_input_error
 from fastfer.outputs.table_formats import TableFormat
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ def whole_video(
                     results = []
     except FastferError as caught:
         error = caught
-        counts[f"error:{error.code}"] += 1
+    except Exception as caught:  # Of a user's detector, say.
+        error = as_input_error(unit.source, caught)
     if results:
         yield encode(table, unit, results)
     if error is not None:
+        counts[f"error:{error.code}"] += 1
         yield encode(table, unit, [failed(unit, error)])

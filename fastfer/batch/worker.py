@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from fastfer.batch.setup import Setup
 from fastfer.batch.tasks import Output, Prepared, Task, TaskRunner, load
-from fastfer.errors import FastferError
+from fastfer.errors import FastferError, reason
 from fastfer.io import free_memory
 
 AHEAD_BYTES: Final = 64 << 20
@@ -41,6 +41,7 @@ def main(connection: Connection, setup: Setup) -> None:
     except FastferError as error:
         sender.send(("failed", type(error).__name__, str(error), error.code))
         return
+    _silence_libraries()
     sender.send(("ready",))
     ahead = _Ahead()
     reader = threading.Thread(target=_read, args=(connection, runner, ahead, sender), daemon=True)
@@ -51,11 +52,25 @@ def main(connection: Connection, setup: Setup) -> None:
         except Exception as error:
             ahead.skip()
             code = error.code if isinstance(error, FastferError) else "worker_crashed"
-            sender.send(("error", task.number, f"{type(error).__name__}: {error}", code))
+            sender.send(("error", task.number, _describe(error), code))
             continue
         output.peak_memory = peak_memory()
         sender.send(("done", task.number, output))
         free_memory.give_back()
+
+
+def _silence_libraries() -> None:
+    """Discard what the codecs inside OpenCV print about bad pictures: errors are rows.
+    ``FASTFER_DEBUG=1`` shows it."""
+    if not os.environ.get("FASTFER_DEBUG"):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+
+
+def _describe(error: Exception) -> str:
+    text = reason(error)
+    return text if type(error).__name__ in text else f"{type(error).__name__}: {text}"
 
 
 def peak_memory() -> int:

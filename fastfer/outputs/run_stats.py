@@ -58,7 +58,7 @@ class RunStats(Output[VideoFrameResult]):
         self.frames.add(result.timings_ms["total"])
 
     def line(self, counters: Counters, dropped: int | None = None) -> str:
-        """The statistics so far.
+        """The statistics so far; without results no times.
 
         Args:
             counters: of the run.
@@ -66,13 +66,15 @@ class RunStats(Output[VideoFrameResult]):
         """
         seconds = time.perf_counter() - self._start
         p50, p95, p99 = (self.frames.at(quantile) for quantile in (0.5, 0.95, 0.99))
+        times = ""
+        if not math.isnan(p50):  # An error may come before the first result.
+            times = f"; ms per frame p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f}"
         lost = "" if dropped is None else f" ({dropped} dropped)"
         return (
             f"{_count(counters.frames, 'frame')}{lost}, {_count(counters.faces, 'face')} "
             f"in {seconds:.1f} s: {counters.frames / seconds:.1f} fps; "
             f"{_count(counters.detections, 'detection')}, "
-            f"{_count(counters.classifications, 'classification')}; ms per frame p50 {p50:.1f}, "
-            f"p95 {p95:.1f}, p99 {p99:.1f}"
+            f"{_count(counters.classifications, 'classification')}{times}"
         )
 
 

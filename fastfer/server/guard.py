@@ -79,9 +79,11 @@ class Guard:
             await self._bounded(scope, headers, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers, origin: str | None) -> RequestError | None:
-        if _host_of(headers.get("host", "")) not in self._hosts:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or _host_of(hosts[0]) not in self._hosts:
             return RequestError(
-                "the Host header names another server; start it with --allow-host NAME",
+                "the Host header names another server, or there is not exactly one; start the "
+                "server with --allow-host NAME",
                 code="forbidden",
             )
         # Browsers send Origin with every request that could change something.

@@ -25,6 +25,7 @@ from tests.helpers.commands import environment
 from tests.helpers.errors import raises
 from tests.helpers.hostile_clips import index_bomb
 from tests.helpers.markers import requires_posix
+from tests.helpers.pictures import encode, portrait
 from tests.helpers.waiting import wait_until
 
 
@@ -133,6 +134,42 @@ def test_photos_that_end_their_worker(tmp_path: Path, engine: dict[str, Any]) ->
         "w104.jpg": "failed",  # An exception, which the worker outlives.
     }
     assert summary.restarts >= 2  # Two photos may end one worker together, but each ends one alone.
+
+
+def test_bad_pictures_print_nothing(tmp_path: Path, engine: dict[str, Any]) -> None:
+    """libpng and libjpeg write to standard error themselves."""
+    broken = bytearray(encode(portrait((640, 480)), "PNG"))
+    broken[len(broken) // 2 : len(broken) // 2 + 40] = bytes(40)
+    (tmp_path / "broken.png").write_bytes(broken)
+    code = (
+        "import json, sys\n"
+        "from fastfer import batch\n"
+        "if __name__ == '__main__':\n"
+        "    photo, out, engine = sys.argv[1:]\n"
+        "    options = batch.JobOptions(jobs=1)\n"
+        "    print(batch.run([photo], out, engine=json.loads(engine), options=options).errors)\n"
+    )
+    (tmp_path / "job.py").write_text(code)
+    paths = [str(tmp_path / name) for name in ("job.py", "broken.png", "t.jsonl")]
+    done = subprocess.run(
+        [sys.executable, *paths, json.dumps({key: str(value) for key, value in engine.items()})],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("{'damaged': 1}\n", "")
+
+
+@pytest.mark.parametrize("segment", [0, 1.0])
+def test_a_detector_that_fails_in_a_video(
+    tmp_path: Path, engine: dict[str, Any], segment: float
+) -> None:
+    """The row names the line of the detector's file."""
+    clip = write_video(tmp_path / "clip.mp4", moving_face(30, side=152))
+    run([clip], tmp_path / "t.jsonl", engine, segment=segment)
+    lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
+    (row,) = [row for row in lines if row["error"] is not None]
+    assert row["error_code"] == "failed"
+    assert "moody.py, line " in row["error"]
+    assert "a fault in a video" in row["error"]
 
 
 def test_a_photo_that_hangs_is_given_up(tmp_path: Path, engine: dict[str, Any]) -> None:

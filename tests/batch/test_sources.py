@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import struct
@@ -152,6 +153,52 @@ def test_damaged_archives(tmp_path: Path, jpeg: bytes) -> None:
             assert error.code == "truncated"  # noqa: PT017
     assert readable < 3
     assert "truncated" in problems(found) or readable < len(members)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("left", [0, 200, 512])
+def test_a_tar_without_its_end_has_a_row(tmp_path: Path, jpeg: bytes, mode: str, left: int) -> None:
+    """Cut between two members, inside a header, or followed by what is no header."""
+    member = tarfile.TarInfo("1.jpg")
+    member.size = len(jpeg)
+    data = member.tobuf() + jpeg + bytes(-len(jpeg) % 512)
+    path = tmp_path / ("a.tar" if mode == "w" else "a.tar.gz")
+    end = b"x" * left
+    path.write_bytes(data + end if mode == "w" else gzip.compress(data + end))
+    photo_unit, problem = units(path)
+    assert photo_unit.read(DEFAULT_LIMITS).data == jpeg
+    assert problem.error is not None
+    assert problem.error[1] == "truncated"
+    assert problem.source == str(path)
+    path.write_bytes(data + bytes(1024) if mode == "w" else gzip.compress(data + bytes(1024)))
+    assert not problems(units(path))
+
+
+def test_sparse_members_are_refused(tmp_path: Path, jpeg: bytes) -> None:
+    """Their data lie elsewhere, and their size may be any."""
+    sparse = tarfile.TarInfo("1.jpg")
+    sparse.type, sparse.size = tarfile.GNUTYPE_SPARSE, 512
+    header = bytearray(sparse.tobuf(tarfile.GNU_FORMAT))
+    header[386:410] = b"00000000000\x0000000001000\0"  # One piece of 512 bytes.
+    header[483:495] = b"77777777777\0"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(1536))
+    (unit,) = units(tmp_path / "a.tar")
+    assert unit.error is not None
+    assert unit.error[1] == "unsupported_format"
+
+
+def test_damaged_data_of_every_packer(tmp_path: Path, jpeg: bytes) -> None:
+    for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w", kind) as archive:
+            archive.writestr("clip.mp4", jpeg * 20)
+        data = bytearray((tmp_path / "a.zip").read_bytes())
+        data[60:200] = b"\xff" * 140
+        (tmp_path / "a.zip").write_bytes(data)
+        (unit,) = units(tmp_path / "a.zip")
+        with pytest.raises(InputError), unit.as_file(DEFAULT_LIMITS):
+            pass
 
 
 def test_encrypted_members(tmp_path: Path, jpeg: bytes) -> None:
@@ -356,6 +403,9 @@ def test_object_stores(tmp_path: Path, jpeg: bytes) -> None:
         assert found[0].read(DEFAULT_LIMITS).data == jpeg
         with found[2].as_file(DEFAULT_LIMITS) as path:
             assert Path(path).read_bytes() == jpeg
+        few = FileLimits(bytes=len(jpeg) - 1)
+        with raises(InputError, "too_many_bytes"), found[2].as_file(few):
+            pass
         assert len(units("memory://photos/**/*.jpg")) >= 1
         (gone,) = units("memory://photos/gone.jpg")
         with raises(InputError, "not_found"):

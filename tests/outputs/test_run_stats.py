@@ -38,3 +38,11 @@ def test_one_is_singular() -> None:
     line = stats.line(SimpleNamespace(frames=1, faces=1, detections=1, classifications=1))
     for part in ("1 frame,", "1 face in", "1 detection,", "1 classification;"):
         assert part in line
+
+
+def test_no_results_have_no_times() -> None:
+    counters = SimpleNamespace(frames=9, faces=0, detections=0, classifications=0)
+    line = RunStats().line(counters)
+    assert line.startswith("9 frames")
+    assert "nan" not in line
+    assert "p50" not in line

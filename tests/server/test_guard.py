@@ -155,6 +155,16 @@ def test_forged_host_and_origin(
     assert "access-control-allow-origin" not in answer.headers
 
 
+def test_two_hosts_are_refused(server: RunningServer) -> None:
+    """A proxy might read the other one."""
+    for others in ([], [b"127.0.0.1"], [b"evil.example"]):
+        hosts = b"".join(b"Host: " + name + b"\r\n" for name in [b"127.0.0.1", *others])
+        request = b"GET /healthz HTTP/1.1\r\n" + hosts + b"Connection: close\r\n\r\n"
+        answer = raw_exchange(server, request)
+        status = int(answer.split(b" ", 2)[1])
+        assert status == 200 if not others else status in (400, 403)
+
+
 def test_own_origin_is_accepted(server: RunningServer, client: httpx.Client, photo: bytes) -> None:
     answer = client.post("/v1/analyze", content=photo, headers=JPEG | {"origin": server.url})
     assert answer.status_code == 200
