@@ -28,7 +28,7 @@ class BundledModel:
     recipe: str
     """The script of the repository that trains it."""
     commit: str
-    """The commit of the repository that added this file, or on which it was made."""
+    """The commit of the repository that added this file; empty until it is committed."""
     data: str
     """What it was trained on."""
     terms: str

@@ -2,9 +2,9 @@
 
     python -m training.common.manifest [--check]
 
-Run it after a recipe with --install, or after copying a network into fastfer/models by hand. The
-manifest holds size, SHA-256 and provenance of each network. Entries of unchanged files keep their
-commit.
+Run it after a recipe with --install, or after copying a network into fastfer/models by hand, and
+again after the network is committed: the manifest holds size, SHA-256 and provenance of each
+network, and the commit that added it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check(folder: Path) -> int:
     """Print what differs; returns 1 if anything does."""
-    problems = manifest.problems(folder)
+    problems = manifest.problems(folder) + wrong_commits(folder)
     print("\n".join(problems) or f"{folder / manifest.FILE_NAME} is up to date")
     return 1 if problems else 0
 
@@ -87,8 +87,24 @@ def write(folder: Path) -> int:
     (folder / manifest.FILE_NAME).write_text(text + "\n", encoding="utf-8")
     for name, model in sorted(models.items()):
         state = "unchanged" if before.get(name) == model else "updated"
-        print(f"{name}: {model.bytes:,} bytes, {model.sha256[:12]}, {state}")
+        commit = model.commit[:12] or "not committed: commit it and run this again"
+        print(f"{name}: {model.bytes:,} bytes, {model.sha256[:12]}, {state}, {commit}")
     return 0
+
+
+def wrong_commits(folder: Path) -> list[str]:
+    """The networks that the commit of their entry does not hold, a line each; none where there is
+    no history to compare with."""
+    if _git(folder, "rev-parse", "--is-shallow-repository") != "false":
+        return []
+    return [
+        f"{name}: commit {model.commit} does not hold this file"
+        for name, model in manifest.read(folder).items()
+        if model.commit
+        and (folder / name).is_file()
+        and _git(folder, "rev-parse", f"{model.commit}:./{name}")
+        != _git(folder, "hash-object", name)
+    ]
 
 
 def describe(path: Path, before: BundledModel | None) -> BundledModel:
@@ -101,27 +117,26 @@ def describe(path: Path, before: BundledModel | None) -> BundledModel:
     if not matching:
         raise ModelError(f"{path.name}: add its recipe, data and terms to {__file__}")
     sha256, size = manifest.fingerprint(path)
-    unchanged = before is not None and before.sha256 == sha256
     return BundledModel(
         sha256=sha256,
         bytes=size,
-        commit=before.commit if before is not None and unchanged else commit_of(path),
+        commit=before.commit
+        if before and before.sha256 == sha256 and before.commit
+        else commit_of(path),
         **{key: value for entry in matching for key, value in entry.items()},
     )
 
 
 def commit_of(path: Path) -> str:
-    """The last commit that changed ``path``; that of the work tree for a file not committed; empty
-    outside a repository."""
-    changed = _git(path, "status", "--porcelain", "--", path.name)
-    last = ("log", "-1", "--format=%H", "--", path.name)
-    return _git(path, "rev-parse", "HEAD") if changed else _git(path, *last)
+    """The commit that added ``path``; empty if it is not committed."""
+    changed = _git(path.parent, "status", "--porcelain", "--", path.name)
+    return "" if changed else _git(path.parent, "log", "-1", "--format=%H", "--", path.name)
 
 
-def _git(path: Path, *arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(path.absolute().parent), *arguments],
+            ["git", "-C", str(folder.absolute()), *arguments],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):

@@ -26,5 +26,8 @@ else
 fi
 python -m training.attributes.export "$run" --data "$faces" --out runs/attributes/attributes.onnx
 python -m training.attributes.evaluate runs/attributes/attributes.onnx --data "$faces"
-if $install; then cp runs/attributes/attributes.onnx fastfer/models/; fi
+if $install; then
+    cp runs/attributes/attributes.onnx fastfer/models/
+    python -m training.common.manifest
+fi
 python -m training.fairness --data "$faces"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,26 @@ def test_a_network_without_provenance_is_an_error(folder: Path) -> None:
     shutil.copy(folder / "nano.onnx", folder / "unknown.onnx")
     assert main(["--folder", str(folder)]) == 4
     assert manifest.problems(folder) == ["unknown.onnx is not in the manifest"]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_the_commit_of_an_entry_holds_the_network(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True)
+
+    git("init", "--quiet")
+    shutil.copy(folder / "nano.onnx", folder / "refiner.onnx")
+    assert main(["--folder", str(folder)]) == 0
+    assert manifest.read(folder)["refiner.onnx"].commit == ""
+    git("add", ".")
+    git("commit", "--quiet", "-m", "networks")
+    assert main(["--folder", str(folder)]) == 0
+    assert manifest.read(folder)["refiner.onnx"].commit
+    capsys.readouterr()
+    # The other entries name commits of fastfer's own repository.
+    assert main(["--folder", str(folder), "--check"]) == 1
+    wrong = {line.partition(":")[0] for line in capsys.readouterr().out.splitlines()}
+    assert wrong == {path.name for path in folder.glob("*.onnx")} - {"refiner.onnx"}
