@@ -16,6 +16,7 @@ from fastfer.cli.arguments import CommandParser
 from fastfer.errors import ModelError, UsageError
 from fastfer.labels import AGE_GROUPS, GENDERS
 from training.attributes.fairface import Faces
+from training.attributes.short_graph import shorten
 from training.attributes.train import split
 from training.common.options import run_command
 from training.common.output_files import check_output, temporary_files
@@ -82,6 +83,8 @@ def export(
     Raises:
         ModelError: the file differs from the network, loses accuracy, or is too large.
     """
+    import onnx
+
     from training.attributes.network import probability_model
     from training.common.fold_batchnorm import inference_model
     from training.expression.onnx_graph import convert, quantise
@@ -102,6 +105,9 @@ def export(
         raise ModelError(f"ONNX differs from Keras by {difference:.1e}, above {PARITY:.0e}")
     source = ArraySource(train.pixels, train.gender, None, np.arange(len(train)), Path("FairFace"))
     quantise(plain, path, source)
+    small = onnx.load(path)
+    shorten(small)
+    onnx.save(small, path)
     write_metadata(path, trained_on)
     before, after = (_gender_accuracy(file, held_out) for file in (plain, path))
     plain.unlink()
