@@ -1,7 +1,7 @@
 """Likeness: the log odds that a crop shows a face, from the features that the heads share.
 
-Fitted to faces of the training data and to crops of the photos with which the face detector was
-trained: faces, random squares of photos without faces, and false detections.
+Fitted to faces of the training data, to crops of the photos with which the face detector was
+trained (faces, random squares of photos without faces, and false detections) and to drawn faces.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fastfer.errors import InputError
 from fastfer.kernels.pack import pack_faces
 from training.expression.calibration import feature_tensor
+from training.expression.drawings import drawn_faces
 from training.expression.face_sources import SIDE, FaceSource, as_batch, spread
 from training.expression.metrics import Doubles
 from training.expression.predictors import BATCH, Floats, KerasPredictor
@@ -34,6 +35,12 @@ MIN_SCORE, MIN_SIDE = 0.75, 20
 """Smallest score and side in pixels of the faces used."""
 WIDENED = 1.15
 """Side of a crop over the larger side of its box, as the crops of detectors are."""
+DRAWN_FACES = 2000
+DRAWN_WEIGHT = 0.25
+"""Of the drawn faces, those of each other group being 1: with more, fewer squares and false
+detections are recognised."""
+FACES_BELOW = 0.025
+"""Share of the training faces whose log odds are below 0."""
 PENALTY = 3e-4
 NEWTON_STEPS = 50
 
@@ -41,7 +48,8 @@ NEWTON_STEPS = 50
 def likeness(
     predictor: KerasPredictor, faces: FaceSource, labels: Path, split: str = "train"
 ) -> tuple[Floats, float]:
-    """Weights (features,) and bias of the log odds that a crop shows a face.
+    """Weights (features,) and bias of the log odds that a crop shows a face, moved so that
+    :data:`FACES_BELOW` of ``faces`` are below 0.
 
     Args:
         predictor: the network.
@@ -54,13 +62,17 @@ def likeness(
     """
     found, squares, errors = read_crops(labels, split)
     expressive = as_batch(spread(faces, EXPRESSION_FACES))
-    groups = [(expressive, True), (found, True), (squares, False), (errors, False)]
+    drawn = as_batch(drawn_faces(DRAWN_FACES))
+    groups = [
+        (expressive, True, 1.0), (found, True, 1.0), (squares, False, 1.0), (errors, False, 1.0),
+        (drawn, False, DRAWN_WEIGHT),
+    ]  # fmt: skip
     import keras
 
     model = keras.Model(predictor.model.inputs, feature_tensor(predictor.model))
-    return fit_likeness(
-        [(_features(model, crops), is_face) for crops, is_face in groups if len(crops)]
-    )
+    fitted = [(_features(model, crops), *about) for crops, *about in groups if len(crops)]
+    kernel, bias = fit_likeness(fitted)
+    return kernel, bias - float(np.quantile(fitted[0][0] @ kernel + bias, FACES_BELOW))
 
 
 def read_crops(labels: Path, split: str, seed: int = 1) -> tuple[Floats, Floats, Floats]:
@@ -100,18 +112,18 @@ def read_crops(labels: Path, split: str, seed: int = 1) -> tuple[Floats, Floats,
     return _stacked(found), _stacked(squares), _stacked(errors)
 
 
-def fit_likeness(groups: Sequence[tuple[Floats, bool]]) -> tuple[Floats, float]:
+def fit_likeness(groups: Sequence[tuple[Floats, bool, float]]) -> tuple[Floats, float]:
     """Logistic regression by Newton's method, with a penalty on the squared weights.
 
     Args:
-        groups: features (n, F), and whether they are of faces. Faces have half of the total weight,
-            and groups of the same kind equal parts.
+        groups: features (n, F), whether they are of faces, and their weight. Faces have half of
+            the total weight, which groups of the same kind share as their weights say.
     """
-    rows = np.concatenate([np.c_[f, np.ones(len(f))] for f, _ in groups]).astype(np.float64)
-    wanted = np.concatenate([np.full(len(f), float(is_face)) for f, is_face in groups])
-    kinds = [is_face for _, is_face in groups]
+    rows = np.concatenate([np.c_[f, np.ones(len(f))] for f, *_ in groups]).astype(np.float64)
+    wanted = np.concatenate([np.full(len(f), float(is_face)) for f, is_face, _ in groups])
+    total = {kind: sum(w for _, is_face, w in groups if is_face == kind) for kind in (True, False)}
     weights = np.concatenate(
-        [np.full(len(f), 0.5 / kinds.count(is_face) / len(f)) for f, is_face in groups]
+        [np.full(len(f), 0.5 * w / total[is_face] / len(f)) for f, is_face, w in groups]
     )
     x = np.zeros(rows.shape[1])
     ridge = np.r_[np.full(len(x) - 1, 2 * PENALTY), 1e-9]

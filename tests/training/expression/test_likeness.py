@@ -68,13 +68,24 @@ def test_separable_groups_are_separated() -> None:
     rng = np.random.default_rng(0)
     centre = np.array([2.0, 0, 0, 0])
     groups = [
-        (rng.normal(centre * sign, 1, (200, 4)).astype(np.float32), sign > 0)
-        for sign in (1, -1, -1)
+        (rng.normal(centre * sign, 1, (200, 4)).astype(np.float32), sign > 0, weight)
+        for sign, weight in ((1, 1.0), (-1, 1.0), (-1, 0.25))
     ]
     kernel, bias = likeness.fit_likeness(groups)
     assert kernel.shape == (4,)
-    assert (np.concatenate([f for f, _ in groups[:1]]) @ kernel + bias > 0).mean() > 0.9
-    assert (np.concatenate([f for f, _ in groups[1:]]) @ kernel + bias < 0).mean() > 0.9
+    assert (np.concatenate([f for f, *_ in groups[:1]]) @ kernel + bias > 0).mean() > 0.9
+    assert (np.concatenate([f for f, *_ in groups[1:]]) @ kernel + bias < 0).mean() > 0.9
+
+
+def test_groups_count_as_their_weights_say() -> None:
+    """Two groups of non-faces on both sides of the faces: the heavier one is recognised."""
+    rng = np.random.default_rng(0)
+    faces, left, right = (rng.normal(at, 0.5, (300, 1)).astype(np.float32) for at in (0, -2, 2))
+    for weight, recognised in ((0.05, left), (20.0, right)):
+        kernel, bias = likeness.fit_likeness(
+            [(faces, True, 1.0), (left, False, 1.0), (right, False, weight)]
+        )
+        assert (recognised @ kernel + bias < 0).mean() > 0.9
 
 
 def test_the_output_stays_in_float32(
@@ -89,6 +100,9 @@ def test_the_output_stays_in_float32(
     probabilities, odds = classifier.classify(faces)
     assert odds is not None
     assert (odds > 0).mean() > 0.9
+    trained = parts["Training"][0].astype(np.float32)[..., None] / 255
+    below = (classifier.classify(trained).likeness < 0).mean()
+    assert below == pytest.approx(likeness.FACES_BELOW, abs=0.03)
     assert probabilities.shape == (70, 7)
     graph = onnx.load(out).graph
     heads = [node for node in graph.node if node.name in _heads(out)]
