@@ -89,6 +89,18 @@ def test_results_have_attributes_only_if_asked() -> None:
     assert face.probabilities == plain.probabilities
 
 
+def test_attributes_are_estimated_from_the_crops_of_the_expression() -> None:
+    engine = fastfer.Engine(threads=1, attributes=ATTRIBUTES)
+    frame = np.concatenate([astronaut(), astronaut()[:, ::-1]], axis=1)
+    faces = engine.analyze(frame)
+    packed = engine.reader.pack(frame, engine.detector.detect(frame))
+    found = AttributeClassifier(threads=1).predict(packed.tiles)
+    assert found.gender is not None
+    assert len(faces) == len(found.gender) == 2
+    shares = sorted(face.attributes.gender["female"] for face in faces if face.attributes)
+    assert shares == pytest.approx(sorted(found.gender[:, 0].tolist()), abs=1e-3)
+
+
 def test_a_picture_alone_and_in_a_batch_have_the_same_attributes() -> None:
     engine = fastfer.Engine(threads=1, attributes=["gender"])
     frames = [astronaut(), np.zeros((64, 64, 3), np.uint8), astronaut()[:, ::-1].copy()]

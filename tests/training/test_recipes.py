@@ -14,6 +14,7 @@ import pytest
 
 import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
 from tests.docs.samples import parse_module_options
+from training.attributes import train as attributes_train
 from training.expression.config import ExpressionConfig, configure, parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +86,21 @@ def test_the_last_training_is_that_of_the_report(tmp_path):
     trained = [config_of(words) for words in called if words[1] == "training.train"]
     expected = ExpressionConfig.from_json(json.loads(REPORT.read_text(encoding="utf-8")))
     assert trained[-1] == replace(expected, **ELSEWHERE, online_distillation=False)
+
+
+@pytest.mark.skipif(not REPORT.exists(), reason="source distributions lack the reports")
+def test_the_attributes_are_trained_as_in_the_report_but_for_their_first_weights(tmp_path):
+    called = run_recipe(tmp_path, "fairface_attributes.sh")
+    (words,) = (words for words in called if words[1] == "training.attributes.train")
+    config = attributes_train.AttributeConfig.from_options(
+        attributes_train._parser().parse_args(words[2:])
+    )
+    report = ROOT / "training" / "reports" / "attributes" / "config.json"
+    expected = attributes_train.AttributeConfig.from_json(json.loads(report.read_text("utf-8")))
+    elsewhere = {name: value for name, value in ELSEWHERE.items() if hasattr(config, name)}
+    assert replace(config, **elsewhere) == replace(expected, **elsewhere)
+    card = (ROOT / "fastfer" / "models" / "attributes.md").read_text("utf-8")
+    assert "starts from the expression network" in card
 
 
 def test_the_simple_recipe_trains_the_network_of_the_tutorials_twice(tmp_path):

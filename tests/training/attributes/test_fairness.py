@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fastfer import labels as fastfer_labels
+from fastfer.classifiers.attributes import ATTRIBUTE_MODEL, AttributeClassifier
+from fastfer.classifiers.native import EmotionClassifier
+from fastfer.labels import AGE_GROUPS
+from fastfer.outputs.columns import JSON_KEYS, columns
+from tests.helpers.attribute_faces import random_faces
 from training.attributes import fairness
+from training.attributes.evaluate import KINDS
+from training.attributes.fairface import GROUPS
+from training.expression.robustness import PHOTO_CROPS
 
 
 @pytest.mark.parametrize("count", range(1, 800, 7))
@@ -37,3 +47,46 @@ def test_the_table_has_a_row_for_each_group_with_faces(
     assert 0 < float(cells["uncertainty"].split(" ± ")[0]) < 1
     assert any(line.startswith("| East Asian |") for line in lines)
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_accuracy_on_labelled_photos_by_apparent_gender_and_age(
+    attribute_faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    crops = {name: rng.integers(0, 256, (60, 48, 48), np.uint8) for name in PHOTO_CROPS}
+    np.savez(tmp_path / "photos.npz", labels=np.zeros(60, np.int64), **crops)
+    words = ["--data", str(attribute_faces), "--photos", str(tmp_path / "photos.npz")]
+    assert fairness.main(words) == 0
+    _, table = capsys.readouterr().out.split("| press photos |")
+    rows = [line.split(" | ") for line in table.splitlines()[2:]]
+    assert {row[0].strip("| ") for row in rows} <= {*fastfer_labels.GENDERS, *AGE_GROUPS}
+    assert all(int(row[1]) >= fairness.FEW and len(row) == 2 + len(PHOTO_CROPS) for row in rows)
+
+
+def test_the_card_has_the_table_of_this_version() -> None:
+    """Each group, gender and age has its row, in figures and fairness; aims by group are met."""
+    card = (ATTRIBUTE_MODEL.parent / "attributes.md").read_text(encoding="utf-8")
+    faces = random_faces(300)
+    head = fairness.of_faces(faces, EmotionClassifier(threads=1)).splitlines()[0]
+    accuracy, table = card.split(head)
+    for names in KINDS.values():
+        for name in names:
+            row = f"\n| {name.replace('_', ' ')} |"
+            assert row in accuracy, row
+            assert row in table, row
+    found = re.findall(r"^\| ([\w ]+) \| \d+ \| ([\d.]+)% \| [\d.]+% \| ([\d.]+)%", accuracy, re.M)
+    shares = {name: (float(gender), float(near)) for name, gender, near in found}
+    assert shares["all"][0] >= 90
+    assert shares["all"][1] >= 85
+    assert all(shares[name.replace("_", " ")][0] >= 85 for name in GROUPS)
+
+
+def test_no_output_tells_a_race() -> None:
+    """The groups of FairFace measure fairness; no label, column, key or network knows them."""
+    network = AttributeClassifier(threads=1)
+    outputs = {node.name for node in network._session.outputs}
+    assert outputs == {"gender", "age"} == set(fastfer_labels.ATTRIBUTES)
+    names = {*columns((*fastfer_labels.ATTRIBUTES, "contempt")), *JSON_KEYS, *outputs}
+    names |= {*fastfer_labels.GENDERS, *AGE_GROUPS, *network._session.metadata.values()}
+    words = {word for name in names for word in re.split(r"[^a-z]+", name.lower())}
+    assert not words & {"race", "ethnicity", *(p.lower() for g in GROUPS for p in g.split())}
