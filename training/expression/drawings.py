@@ -262,4 +262,5 @@ def _finished(canvas: Any, rng: np.random.Generator) -> Picture:
     small: Any = cv2.resize(canvas, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     noise = rng.normal(0, rng.choice([0.0, 2.0, 8.0]), small.shape)
     low, high = rng.uniform(0, 40), rng.uniform(200, 255)
-    return np.clip(low + small * ((high - low) / 255) + noise, 0, 255).astype(np.uint8)
+    levels = np.clip(low + small * ((high - low) / 255) + noise, 0, 255)
+    return np.asarray(levels, np.uint8)

@@ -70,7 +70,7 @@ def likeness(
     import keras
 
     model = keras.Model(predictor.model.inputs, feature_tensor(predictor.model))
-    fitted = [(_features(model, crops), *about) for crops, *about in groups if len(crops)]
+    fitted = [(_features(model, crops), kind, w) for crops, kind, w in groups if len(crops)]
     kernel, bias = fit_likeness(fitted)
     return kernel, bias - float(np.quantile(fitted[0][0] @ kernel + bias, FACES_BELOW))
 

@@ -84,7 +84,7 @@ def test_the_short_graph_computes_the_same(pool: int) -> None:
     # A mean between two steps may be rounded to the other one.
     np.testing.assert_allclose(shares(model), expected, atol=2e-3)
     assert shares(model, FACES[:1]).shape == (1, 3)
-    assert np.ptp(expected, axis=0).max() > 0.01, "the network tells these faces apart"
+    assert np.ptp(expected, axis=0).max() > 0.005, "the network tells these faces apart"
 
 
 def test_unused_tensors_are_dropped_and_twice_is_once() -> None:
