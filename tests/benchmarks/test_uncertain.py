@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.inputs import astronaut
-from benchmarks.uncertain import cartoons, share_uncertain, squares, tiny
+from benchmarks.uncertain import cartoons, heads, share_uncertain, squares, tiny
 from fastfer.engine import Engine
 
 
@@ -17,4 +17,11 @@ def test_tiny_faces_and_squares_are_marked_and_no_row_is_dropped() -> None:
         marked, rows = share_uncertain(engine, pictures)
         assert rows == len(pictures)
         assert marked > max(0.5, sharp)
-    assert share_uncertain(engine, cartoons(20))[1] == 20
+
+
+def test_drawings_are_marked() -> None:
+    engine = Engine("none")
+    for pictures, least in ((cartoons(40), 0.6), (heads(20), 0.9)):
+        marked, rows = share_uncertain(engine, pictures)
+        assert rows == len(pictures)
+        assert marked >= least
