@@ -119,8 +119,9 @@ def main() -> None:
             if isinstance(detector, NanoDetector):
                 skipping = f"; {_skipping_ms(frames, fps, engine):.1f}"
             print(
-                f"| {detector.name} | {name} | {result.recall:.1%} | "
-                f"{result.label_agreement:.1%} | {label_noise_floor(frames, fps, engine):.1%} | "
+                f"| {detector.name} | {name} | {100 * result.recall:.1f} % | "
+                f"{100 * result.label_agreement:.1f} % | "
+                f"{100 * label_noise_floor(frames, fps, engine):.1f} % | "
                 f"{result.flips_per_minute:.1f} ({result.reference_flips_per_minute:.1f}) | "
                 f"{_delay(result.delays)} ({_delay(result.reference_delays)}) | "
                 f"{result.identity_switches} | {result.slowest_appearance:.2f} s | "

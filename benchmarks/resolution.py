@@ -139,8 +139,10 @@ def main() -> None:
         agreed = sum(c == label for c, label in both)
         same, found = same + agreed, found + len(both)
         share = agreed / max(1, len(both))
-        print(f"| {side} px | {len(both)} of {len(cuts)} | {share:.1%} | {cost} |")
-    print(f"\nmost common label at all sizes together: {same / max(1, found):.1%} of {found}")
+        print(f"| {side} px | {len(both)} of {len(cuts)} | {100 * share:.1f} % | {cost} |")
+    print(
+        f"\nmost common label at all sizes together: {100 * same / max(1, found):.1f} % of {found}"
+    )
 
 
 if __name__ == "__main__":

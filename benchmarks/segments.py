@@ -87,9 +87,18 @@ def report(whole: dict[int, list[dict[str, Any]]], split: dict[int, list[dict[st
     numbers = len({row["track_id"] for rows in whole.values() for row in rows})
     others_numbers = len({row["track_id"] for rows in split.values() for row in rows})
     print(f"frames: {len(whole)} and {len(split)}, the same numbers: {set(whole) == set(split)}")
-    print(f"faces: {faces} in one piece, {others} in segments; {same / faces:.2%} at one place")
-    print(f"emotion equal: {equal / same:.2%}; probabilities differ by {np.mean(differences):.4f}")
-    print(f"tracks: {numbers} and {others_numbers}; {kept / same:.2%} of faces keep their track")
+    print(
+        f"faces: {faces} in one piece, {others} in segments; "
+        f"{100 * same / faces:.2f} % in the same place"
+    )
+    print(
+        f"emotion equal: {100 * equal / same:.2f} %; "
+        f"probabilities differ by {np.mean(differences):.4f}"
+    )
+    print(
+        f"tracks: {numbers} and {others_numbers}; "
+        f"{100 * kept / same:.2f} % of faces keep their track"
+    )
 
 
 def boxes(rows: list[dict[str, Any]]) -> np.ndarray[Any, Any]:

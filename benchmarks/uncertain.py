@@ -128,7 +128,7 @@ def main() -> None:
     print("| pictures | rows | marked uncertain |\n| --- | ---: | ---: |")
     for name, pictures in sets.items():
         share, rows = share_uncertain(engine, pictures)
-        print(f"| {name} | {rows} of {len(pictures)} | {share:.0%} |", flush=True)
+        print(f"| {name} | {rows} of {len(pictures)} | {100 * share:.0f} % |", flush=True)
 
 
 if __name__ == "__main__":

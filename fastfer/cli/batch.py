@@ -265,7 +265,7 @@ class _ProgressLine:
         if total is None:
             parts = [f"{done:,} files"]
         else:
-            parts = [f"{done:,} of {total:,} files ({done / max(total, 1):.0%})"]
+            parts = [f"{done:,} of {total:,} files ({100 * done / max(total, 1):.0f} %)"]
         parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
         if total is not None and rate > 0:
             parts.append(f"{duration(max(0, total - done) / rate)} left")

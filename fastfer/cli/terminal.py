@@ -231,8 +231,8 @@ class Progress:
         left = math.ceil((self._total - self._done) / rate)
         rest = f"{left} s" if left < 120 else f"{left // 60} min"
         return (
-            f"{self._done} of {self._total} {self._unit}s ({share:.0%}), {rate:.1f} per second, "
-            f"about {rest} left"
+            f"{self._done} of {self._total} {self._unit}s ({100 * share:.0f} %), "
+            f"{rate:.1f} per second, about {rest} left"
         )
 
     def aside(self) -> AbstractContextManager[object]:

@@ -208,7 +208,7 @@ class WallClock:
 def to_cue(event: Event, number: int, lang: Language, *, comma: str) -> str:
     """One subtitle: number, times, text, empty line; ``comma`` separates the milliseconds."""
     times = " --> ".join(clock(t).replace(".", comma) for t in (event.start, event.end))
-    text = f"#{event.track_id} {NAMES[lang][event.emotion]} {event.peak_score:.0%}"
+    text = f"#{event.track_id} {NAMES[lang][event.emotion]} {100 * event.peak_score:.0f} %"
     return f"{number}\n{times}\n{text}\n\n"
 
 

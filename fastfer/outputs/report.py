@@ -98,7 +98,7 @@ def _summary(data: dict[str, Any], lang: Language) -> str:
     heads += "".join(f"<th>{title}</th>" for _, title in looks)
     rows = "".join(
         f"<tr><th>#{person['id']}</th><td>{person['seconds']:.1f}</td>"
-        + "".join(f"<td>{person['shares'].get(e, 0):.0%}</td>" for e in data["emotions"])
+        + "".join(f"<td>{100 * person['shares'].get(e, 0):.0f} %</td>" for e in data["emotions"])
         + "".join(f"<td>{_look(person, name, lang)}</td>" for name, _ in looks)
         + "</tr>"
         for person in data["people"]

@@ -62,14 +62,16 @@ class SummaryWriter(Output[VideoFrameResult]):
         seen = any(CONTEMPT in times for times in self._seconds.values())
         emotions = (*EMOTIONS, CONTEMPT) if seen else EMOTIONS
         names = [NAMES[self._lang][emotion] for emotion in emotions]
-        widths = [5, 8, *(max(6, display_width(name)) for name in names)]
+        widths = [5, 8, *(max(7, display_width(name)) for name in names)]
         lines = [["TRACK", "SECONDS", *names, *(["PERCEIVED"] if self._looks else [])]]
         looks = {f"#{track}": words for track, words in self._looks.items()}
         total = {e: sum(t.get(e, 0.0) for t in self._seconds.values()) for e in emotions}
         groups = [(f"#{track}", times) for track, times in sorted(self._seconds.items())]
         for name, times in [*groups, ("all", total)]:
             whole = sum(times.values())
-            shares = [f"{times.get(e, 0.0) / whole:.1%}" if whole else "-" for e in emotions]
+            shares = [
+                f"{100 * times.get(e, 0.0) / whole:.1f} %" if whole else "-" for e in emotions
+            ]
             lines.append([name, f"{whole:.1f}", *shares, looks.get(name, "")])
         widths.append(0)
         return "\n".join("  ".join(map(pad, line, widths)).rstrip() for line in lines)

@@ -45,7 +45,7 @@ class TableWriter(Output[PhotoResult]):
         widths = (display_width(printable(source)) for source in sources)
         longest = max((width for width in widths if width <= _MAX_NAME), default=0)
         # The emotions end with " ?" where a picture shows a question mark.
-        emotions = max((self._name_width + 6) * top + 1, len(_low_quality(0)))
+        emotions = max((self._name_width + 7) * top + 1, len(_low_quality(0)))
         self._widths = [max(4, longest), 11, 5, emotions, 22, 0]
         self._looks = bool(attributes)
         self._gender_width = 0
@@ -76,7 +76,9 @@ class TableWriter(Output[PhotoResult]):
         if face.emotion is None:
             return _low_quality(face.quality)
         best = sorted(face.probabilities.items(), key=lambda item: -item[1])[: self._top]
-        text = " ".join(f"{pad(self._names[name], self._name_width)} {p:4.0%}" for name, p in best)
+        text = " ".join(
+            f"{pad(self._names[name], self._name_width)} {100 * p:3.0f} %" for name, p in best
+        )
         if is_unsure(face):
             text += " ?"
         return text

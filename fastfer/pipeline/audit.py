@@ -76,17 +76,17 @@ class Audit:
         lines = {
             "frames": f"{self.frames}",
             "faces in the reference": f"{self.faces}",
-            "recall of faces (IoU 0.5)": f"{self.recall:.1%}",
-            f"  of faces in view for {CERTAIN} s": f"{self.recall_certain:.1%}",
-            "faces not in the reference": f"{self.extra:.1%}",
+            "recall of faces (IoU 0.5)": f"{100 * self.recall:.1f} %",
+            f"  of faces in view for {CERTAIN} s": f"{100 * self.recall_certain:.1f} %",
+            "faces not in the reference": f"{100 * self.extra:.1f} %",
             "mean IoU": f"{self.mean_iou:.3f}",
-            "label agreement": f"{self.label_agreement:.1%}",
+            "label agreement": f"{100 * self.label_agreement:.1f} %",
             **{
-                f"  {emotion}": f"{self.agreement_by_emotion[emotion]:.1%}"
+                f"  {emotion}": f"{100 * self.agreement_by_emotion[emotion]:.1f} %"
                 for emotion in ALL_EMOTIONS
                 if emotion in self.agreement_by_emotion
             },
-            "  before smoothing": f"{self.raw_agreement:.1%}",
+            "  before smoothing": f"{100 * self.raw_agreement:.1f} %",
             "mean difference of probabilities": f"{self.probability_difference:.4f}",
             "identity switches": f"{self.identity_switches}",
             "label flips per minute": f"{self.flips_per_minute:.1f} (reference "

@@ -154,7 +154,7 @@ def test_event_files(tmp_path: Path, suffix: str) -> None:
             "wall_clock": None,
         }
     elif suffix == ".srt":
-        assert text.startswith("1\n00:00:00,000 --> 00:00:01,000\n#1 Vui vẻ 69%\n\n2\n")
+        assert text.startswith("1\n00:00:00,000 --> 00:00:01,000\n#1 Vui vẻ 69 %\n\n2\n")
     else:
         assert text.startswith("WEBVTT\n\n1\n00:00:00.000 --> 00:00:01.000\n")
     assert text.count("Tức giận") == (0 if suffix == ".jsonl" else 1)

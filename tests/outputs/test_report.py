@@ -42,7 +42,7 @@ def test_page_is_self_contained(tmp_path: Path) -> None:
     data = data_of(page)
     assert [person["id"] for person in data["people"]] == [1]
     assert data["moments"][0]["emotion"] == "happy"
-    assert "<td>100%</td>" in page
+    assert "<td>100 %</td>" in page
 
 
 def test_names_cannot_break_out() -> None:

@@ -32,7 +32,7 @@ def test_one_line_per_face() -> None:
     lines = stream.getvalue().splitlines()
     assert len(lines) == 6
     assert lines[1].split()[:6] == ["a.jpg", "640", "x", "480", "3", "sad"]
-    assert lines[2].split()[:2] == ["sad", "70%"]
+    assert lines[2].split()[:3] == ["sad", "70", "%"]
     assert "low quality (0.25)" in lines[3]
     assert "no face" in lines[4]
     assert lines[5].split(maxsplit=1) == ["b.jpg", "unreadable: the file is empty"]
@@ -43,7 +43,7 @@ def test_unsure_faces_have_a_question_mark() -> None:
     table = TableWriter(stream, ["a.jpg"])
     table.write(photo("a.jpg", photo_face("sad", 0.9), photo_face("sad", 0.9, uncertain=True)))
     sure, unsure = stream.getvalue().splitlines()[1:]
-    assert "90% ?" in unsure
+    assert "90 % ?" in unsure
     assert "?" not in sure
     assert sure.index("   1    2") == unsure.index("   1    2"), "columns align"
 

@@ -59,7 +59,7 @@ def main() -> int:
     server.kill()
     grown = rows[-1][0] / rows[0][0] - 1
     files = rows[-1][2] - rows[0][2]
-    print(f"memory {grown:+.1%}, {rows[-1][1]} threads left, files {files:+d}")
+    print(f"memory {100 * grown:+.1f} %, {rows[-1][1]} threads left, files {files:+d}")
     return int(grown > 0.1 or rows[-1][1] > 0 or files > 5)
 
 

@@ -62,7 +62,10 @@ def _run(options: argparse.Namespace) -> int:
     print("| --- | ---: | ---: | ---: | ---: |")
     for name, rows in divisions(faces):
         s = scores(AttributeProbabilities(*(part[rows] for part in found)), faces.take(rows))
-        print(f"| {name} | {s.faces} | {s.gender:.1%} | {s.age:.1%} | {s.near_age:.1%} |")
+        print(
+            f"| {name} | {s.faces} | {100 * s.gender:.1f} % | {100 * s.age:.1f} % | "
+            f"{100 * s.near_age:.1f} % |"
+        )
     return 0
 
 

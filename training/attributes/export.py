@@ -118,7 +118,7 @@ def export(
     shown = ", ".join(f"{name} {value:.3f}" for name, value in temperatures.items())
     return (
         f"temperatures: {shown}\nONNX against Keras: largest difference {difference:.1e}\n"
-        f"gender on held-out faces: INT8 {after:.2%}, float32 {before:.2%}"
+        f"gender on held-out faces: INT8 {100 * after:.2f} %, float32 {100 * before:.2f} %"
     )
 
 

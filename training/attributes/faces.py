@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
         photos = read_table(options.data, split)[: options.limit]
         faces = crop_faces(photos, engine, split)
         faces.write(options.out, split)
-        print(f"{split}: {len(faces)} photos, {faces.found.mean():.2%} with the face found")
+        print(f"{split}: {len(faces)} photos, {100 * faces.found.mean():.2f} % with the face found")
     return 0
 
 

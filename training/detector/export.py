@@ -121,7 +121,7 @@ def _check_int8(plain: Path, small: Path, photos: Sequence[Photo]) -> str:
     lost, added, total = _compare(before, after, photos)
     line = f"INT8 on {len(photos)} photos: {lost} of {total} faces lost, {added} others"
     if max(lost, added) > MAX_CHANGED * max(total, 1):
-        raise ModelError(f"{line}, above {MAX_CHANGED:.0%}; nothing was written")
+        raise ModelError(f"{line}, above {100 * MAX_CHANGED:.0f} %; nothing was written")
     return line
 
 

@@ -119,13 +119,15 @@ def _finite(report: dict[str, float]) -> dict[str, float | None]:
 
 def format_row(name: str, r: dict[str, float]) -> str:
     """A row of the report."""
-    sizes = " / ".join(f"{r[n]:.1%}" for n in ("recall_under_4", "recall_4_to_8", "recall_over_8"))
-    rates = " / ".join(f"{r[f'recall_at_{rate}']:.1%}" for rate in (0.02, 0.05, 0.1))
+    sizes = " / ".join(
+        f"{100 * r[n]:.1f} %" for n in ("recall_under_4", "recall_4_to_8", "recall_over_8")
+    )
+    rates = " / ".join(f"{100 * (r[f'recall_at_{rate}']):.1f} %" for rate in (0.02, 0.05, 0.1))
     return (
-        f"| {name} | {r['recall']:.1%} | {r['alarms']:.3f} | {r['alarms_on_empty']:.2f} | "
+        f"| {name} | {100 * r['recall']:.1f} % | {r['alarms']:.3f} | {r['alarms_on_empty']:.2f} | "
         f"{sizes} | "
-        f"{rates} | {r['average_precision']:.3f} | {r['landmarks_24']:.1%} / "
-        f"{r['landmarks_40']:.1%} | {r['roll']:.1f}° | {r['ms']:.1f} |"
+        f"{rates} | {r['average_precision']:.3f} | {100 * r['landmarks_24']:.1f} % / "
+        f"{100 * r['landmarks_40']:.1f} % | {r['roll']:.1f}° | {r['ms']:.1f} |"
     )
 
 

@@ -72,7 +72,9 @@ def _run(options: argparse.Namespace) -> int:
     for pixels in range(options.max_shift + 1):
         shifted = measure(Shifted(detector, pixels), photos, frames)
         errors = [error for _, error in shifted.landmark_errors]
-        figures = f"{np.mean(errors):.1%} | {np.median(errors):.1%}" if errors else "|"
+        figures = (
+            f"{100 * np.mean(errors):.1f} % | {100 * np.median(errors):.1f} %" if errors else "|"
+        )
         print(f"| {pixels} px | {len(errors)} | {figures} |", flush=True)
     return 0
 

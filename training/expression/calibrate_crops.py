@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace) -> int:
     classifier = EmotionClassifier(options.model)
     tiles = faces[..., None].astype(np.float32) * classifier.contract.scale
     bound = accuracy(classifier.predict(tiles + classifier.contract.bias), labels)
-    print(f"\n{options.model}: accuracy on {len(faces)} untouched pictures {bound:.1%}")
+    print(f"\n{options.model}: accuracy on {len(faces)} untouched pictures {100 * bound:.1f} %")
     for tilt in options.tilt or [0.0]:
         scenes = [paste(face, options.enlarge, tilt, rng) for face in faces]
         for detector in detectors:
@@ -110,7 +110,10 @@ def report_calibration(detector: Detector, faces: Faces, enlarge: int) -> None:
         shift_x=round((SIDE / 2 - x - w / 2) / w, 3),
         shift_y=round((SIDE / 2 - y - h / 2) / h, 3),
     )
-    print(f"{detector.name}: found {share:.0%}; median box ({x:.1f}, {y:.1f}, {w:.1f}, {h:.1f})")
+    print(
+        f"{detector.name}: found {100 * share:.0f} %; "
+        f"median box ({x:.1f}, {y:.1f}, {w:.1f}, {h:.1f})"
+    )
     spread = np.percentile(boxes, 75, axis=0) - np.percentile(boxes, 25, axis=0)
     print(f"  middle half of x, y, w, h spreads over {np.round(spread, 1).tolist()} px")
     print(f"  {crop_calibration}")
@@ -199,11 +202,14 @@ def report_gain(
             if name == "turned" and face.landmarks is None:
                 continue
             tiles[name].append(classifier.pack(scene.frame, crop, angles))
-    print(f"{detector.name}, tilt {tilt:g} degrees: found {len(hits) / len(scenes):.1%}; accuracy:")
+    print(
+        f"{detector.name}, tilt {tilt:g} degrees: "
+        f"found {100 * len(hits) / len(scenes):.1f} %; accuracy:"
+    )
     for name, stack in tiles.items():
         if stack:
             value = accuracy(classifier.predict(np.concatenate(stack)), labels[hits])
-            print(f"  {name:12} {value:.1%}")
+            print(f"  {name:12} {100 * value:.1f} %")
 
 
 def accuracy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

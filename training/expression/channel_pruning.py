@@ -101,7 +101,7 @@ def prune(model: keras.Model, large: keras.Model, faces: Floats, name: str) -> N
             if read[key] == channels and _is_linear(pairs[key][0])
         ]
         kept = _keep(readers, have, keep)
-        lost = ", ".join(f"{reader.fit(kept):.1%}" for reader in readers)
+        lost = ", ".join(f"{100 * reader.fit(kept):.1f} %" for reader in readers)
         print(
             f"{members[0]}: kept {keep} of {have} channels; the layers that read them lose "
             f"{lost} of their variance",

@@ -226,7 +226,7 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
     for name, r in reports.items():
         row = [
             name,
-            f"{r['accuracy']:.2%}",
+            f"{100 * r['accuracy']:.2f} %",
             f"{r['mean_recall']:.3f}",
             f"{r['macro_f1']:.4f}",
             f"{r['ece']:.4f}",
@@ -236,7 +236,7 @@ def markdown(reports: dict[str, dict[str, Any]], classes: Sequence[str]) -> str:
         if voted:
             majority = r["ferplus"]
             row[5:5] = [
-                f"{majority['accuracy']:.2%}",
+                f"{100 * majority['accuracy']:.2f} %",
                 f"{majority['mean_recall']:.3f}",
                 f"{majority['ece']:.4f}",
             ]

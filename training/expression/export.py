@@ -284,7 +284,8 @@ def export(
         for output in reports:
             reference_name, was, now = _accuracies(output, heads, before[output], reports[output])
             lines.append(
-                f"{output}, {reference_name} on {faces.split}: INT8 {now:.2%}, float32 {was:.2%}"
+                f"{output}, {reference_name} on {faces.split}: INT8 {100 * now:.2f} %, "
+                f"float32 {100 * was:.2f} %"
             )
             if was - now > options.allow_drop:
                 raise ModelError(
@@ -315,8 +316,8 @@ def export(
 
 def _figures(report: dict[str, Any]) -> str:
     return (
-        f"accuracy {report['accuracy']:.2%}, mean recall {report['mean_recall']:.3f}, macro-F1 "
-        f"{report['macro_f1']:.4f}, expected calibration error {report['ece']:.4f}"
+        f"accuracy {100 * report['accuracy']:.2f} %, mean recall {report['mean_recall']:.3f}, "
+        f"macro-F1 {report['macro_f1']:.4f}, expected calibration error {report['ece']:.4f}"
     )
 
 

@@ -103,7 +103,9 @@ def _run(models: Sequence[Path], data: str) -> int:
 
 
 def _print_row(name: str, chosen: NDArray[np.bool_], columns: dict[str, NDArray[Any]]) -> None:
-    shares = [f"{right[chosen].mean():.1%}" if chosen.any() else "" for right in columns.values()]
+    shares = [
+        f"{100 * right[chosen].mean():.1f} %" if chosen.any() else "" for right in columns.values()
+    ]
     print(f"| {name} | {chosen.sum()} | {' | '.join(shares)} |")
 
 

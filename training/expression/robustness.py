@@ -248,21 +248,21 @@ def markdown(report: dict[str, Any]) -> str:
     lines.append("| --- |" + " ---: | ---: |" * len(heads))
     for name in ("clean", *CHANGES):
         cells = (found["changes"][name] for found in heads.values())
-        shown = " | ".join(f"{c['accuracy']:.2%} | {c['kept']:.1%}" for c in cells)
+        shown = " | ".join(f"{100 * c['accuracy']:.2f} % | {100 * c['kept']:.1f} %" for c in cells)
         lines.append(f"| {name} | {shown} |")
     low = [
-        f"{name} ({head}, {cell['kept']:.1%})"
+        f"{name} ({head}, {100 * cell['kept']:.1f} %)"
         for head, found in heads.items()
         for name, cell in found["changes"].items()
         if cell["kept"] < KEPT
     ]
-    lines += ["", f"Below {KEPT:.0%} of the clean accuracy: {', '.join(low) or 'none'}."]
+    lines += ["", f"Below {100 * KEPT:.0f} % of the clean accuracy: {', '.join(low) or 'none'}."]
     if any("photos" in found for found in heads.values()):
         lines += ["", "| photos | output | accuracy | mean recall | ECE |"]
         lines += ["| --- | --- | ---: | ---: | ---: |"]
         lines += [
-            f"| {PHOTO_CROPS[crop]} | {head} | {w['accuracy']:.2%} | {w['mean_recall']:.3f} | "
-            f"{w['ece']:.3f} |"
+            f"| {PHOTO_CROPS[crop]} | {head} | {100 * w['accuracy']:.2f} % | "
+            f"{w['mean_recall']:.3f} | {w['ece']:.3f} |"
             for head, found in heads.items()
             for crop, w in found["photos"].items()
         ]

@@ -135,7 +135,7 @@ def _run(options: argparse.Namespace) -> int:
         if not len(faces):
             raise InputError(f"no crops of {tiles} {split} tiles; more --tiles or --faces")
         print(
-            f"{split}: {len(faces)} crops of {tiles} tiles, {faces.mean():.0%} with a face",
+            f"{split}: {len(faces)} crops of {tiles} tiles, {100 * faces.mean():.0f} % with a face",
             flush=True,
         )
     options.out.mkdir(parents=True, exist_ok=True)

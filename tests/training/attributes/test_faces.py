@@ -56,7 +56,7 @@ def test_command_writes_what_training_reads(
 ) -> None:
     out = tmp_path / "faces"
     assert main(["--data", str(fairface), "--out", str(out)]) == 0
-    assert "33.33%" in capsys.readouterr().out
+    assert "33.33 %" in capsys.readouterr().out
     faces = Faces.read(out, "train")
     assert len(faces) == 3
     assert faces.age.tolist() == [AGES.index("30-39"), AGES.index("3-9"), AGES.index("20-29")]

@@ -94,7 +94,7 @@ def test_redundant_channels_are_removed(faces, capsys, normalised, cells):
     duplicate_channels(large, {1: [2, 4]})
     model = network(inner=3, normalised=normalised, cells=cells)
     prune(model, large, faces, "a as b")
-    assert "kept 3 of 5 channels; the layers that read them lose 0.0%" in capsys.readouterr().out
+    assert "kept 3 of 5 channels; the layers that read them lose 0.0 %" in capsys.readouterr().out
     np.testing.assert_allclose(
         model.predict(faces, verbose=0), large.predict(faces, verbose=0), atol=2e-3
     )
@@ -121,7 +121,7 @@ def test_neighbouring_sets_of_channels_are_pruned(faces, capsys):
     duplicate_channels(large, {1: [2, 4], 2: [3, 5], 3: [3, 5], 4: [1, 7, 8], 5: [3, 5]})
     model = network(inner=3, first=4, plain=6)
     prune(model, large, faces, "a as b")
-    assert capsys.readouterr().out.count("lose 0.0%") == 3
+    assert capsys.readouterr().out.count("lose 0.0 %") == 3
     np.testing.assert_allclose(
         model.predict(faces, verbose=0), large.predict(faces, verbose=0), atol=2e-3
     )
@@ -158,7 +158,7 @@ def test_the_loss_is_measured_on_held_out_faces(capsys):
     prune(network(first=6, cells=True), large, few, "a as b")
     printed = capsys.readouterr().out
     assert "kept 6 of 12 channels" in printed
-    assert not printed.rstrip().endswith("0.0% of their variance")
+    assert not printed.rstrip().endswith("0.0 % of their variance")
 
 
 def test_channels_of_a_sum_are_removed_together(faces, capsys):

@@ -137,7 +137,7 @@ def test_int8_and_its_float32_version(trained_run, tmp_path, images, parts, caps
     labels = parts["PublicTest"][1]
     p, q = a.predict(images), b.predict(images)
     was, now = ((x.argmax(axis=1) == labels).mean() for x in (p, q))
-    assert f"INT8 {now:.2%}, float32 {was:.2%}" in capsys.readouterr().out
+    assert f"INT8 {100 * now:.2f} %, float32 {100 * was:.2f} %" in capsys.readouterr().out
     assert (p.argmax(axis=1) == q.argmax(axis=1)).mean() > 0.95
     np.testing.assert_allclose(q.sum(axis=1), 1, rtol=1e-5)
     # The last layer is float32: as many different probabilities as faces.
