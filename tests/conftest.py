@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,10 @@ from hypothesis import HealthCheck, settings
 # Appended, so that an installed fastfer is tested rather than the source tree.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from fastfer.cli.main import main
 from fastfer.detectors import registry
 from fastfer.kernels import backend
+from tests.helpers.commands import Run
 
 # Under nohup SIGINT is ignored, also in child processes; tests of interrupts need it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -43,6 +46,22 @@ def own_registry() -> Iterator[None]:
     for name in set(registry._entries) - set(before) - registry._built_in_modules():
         del registry._entries[name]
     registry._entries.update(before)
+
+
+@pytest.fixture
+def run_fastfer(capfd: pytest.CaptureFixture[str]) -> Run:
+    """``fastfer ARGUMENTS`` within this process, which loads the libraries once for all tests."""
+
+    def run(*args: object) -> subprocess.CompletedProcess[str]:
+        capfd.readouterr()
+        argv = [str(arg) for arg in args]
+        try:
+            code: object = main(argv)
+        except SystemExit as stop:
+            code = stop.code
+        return subprocess.CompletedProcess(argv, code, *capfd.readouterr())  # type: ignore[arg-type]
+
+    return run
 
 
 @pytest.fixture(params=backend.available())

@@ -21,7 +21,7 @@ from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.labels import AGE_GROUPS, AGE_MIDDLES, ATTRIBUTES, GENDERS, Attribute
 from fastfer.outputs.columns import columns, to_record, to_rows
 from fastfer.results import Attributes, PhotoResult
-from tests.helpers.commands import image
+from tests.helpers.commands import Run
 from tests.helpers.errors import raises
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
@@ -150,15 +150,16 @@ def test_an_attribute_that_was_not_asked_for_is_none() -> None:
     assert attributes.names == ("gender",)
 
 
-def test_command(tmp_path: Path) -> None:
+def test_command(tmp_path: Path, run_fastfer: Run) -> None:
     path = tmp_path / "a.csv"
-    done = image("--demo", "--attributes", "age,gender", "--json", "--csv", path)
+    words = ("image", "--demo", "--attributes", "age,gender")
+    done = run_fastfer(*words, "--json", "--csv", path)
     assert done.returncode == 0, done.stderr
     (face,) = json.loads(done.stdout)["faces"]
     (row,) = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
     assert row["perceived_gender"] == face["attributes"]["perceived_gender"]
     assert float(row["expected_age"]) == face["attributes"]["expected_age"]
-    shown = image("--demo", "--attributes", "age,gender").stdout.splitlines()[1]
+    shown = run_fastfer(*words).stdout.splitlines()[1]
     assert face["attributes"]["perceived_gender"] in shown
     assert face["attributes"]["age_group"] in shown
-    assert image("--demo", "--attributes", "race").returncode == 2
+    assert run_fastfer("image", "--demo", "--attributes", "race").returncode == 2

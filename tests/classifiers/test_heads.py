@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -19,7 +17,6 @@ from fastfer.classifiers.native import EmotionClassifier
 from fastfer.classifiers.opening import open_classifier
 from fastfer.engine import Engine
 from fastfer.errors import UsageError
-from tests.helpers.commands import environment
 from tests.helpers.errors import raises
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
@@ -71,38 +68,26 @@ def test_unknown_heads(tmp_path):
     EmotionClassifier(path)
 
 
-def test_engine_and_command(tmp_path):
+def test_engine_and_command(tmp_path, run_fastfer):
     path = two_headed(tmp_path / "two.onnx")
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), astronaut())
     rows = {}
     for head in ("ferplus", "fer2013"):
         (face,) = Engine("nano", path, head=head).analyze(cv2.imread(str(photo))).faces
-        command = [
-            sys.executable,
-            "-m",
-            "fastfer.image",
-            str(photo),
-            "--json",
-            "--detector",
-            "nano",
-        ]
-        command += ["--model", str(path), "--head", head]
-        done = subprocess.run(command, capture_output=True, check=True, env=environment())
+        options = ("--detector", "nano", "--model", path, "--head", head)
+        done = run_fastfer("image", photo, "--json", *options)
         (row,) = json.loads(done.stdout)["faces"]
         assert row["probabilities"] == face.probabilities
         rows[head] = list(face.probabilities.values())
     assert rows["ferplus"] == rows["fer2013"][::-1]
 
 
-def test_a_missing_head_is_a_usage_error(tmp_path):
+def test_a_missing_head_is_a_usage_error(tmp_path, run_fastfer):
     path = write_model(tmp_path / "one.onnx")
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), astronaut())
-    command = [sys.executable, "-m", "fastfer.image", str(photo), "--model", str(path)]
-    done = subprocess.run(
-        [*command, "--head", "ferplus"], capture_output=True, text=True, env=environment()
-    )
+    done = run_fastfer("image", photo, "--model", path, "--head", "ferplus")
     assert done.returncode == 2
     assert "one.onnx" in done.stderr
 

@@ -25,7 +25,7 @@ from fastfer.classifiers.opening import open_classifier
 from fastfer.errors import FrameError, ModelError, UsageError
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import EMOTIONS
-from tests.helpers.commands import image, python
+from tests.helpers.commands import Run, python
 from tests.helpers.errors import raises
 from tests.helpers.markers import requires_float32_model
 from tests.helpers.onnx_models import write_model
@@ -184,11 +184,13 @@ def test_outputs_that_are_not_probabilities(tmp_path: Path, last: str) -> None:
                 predict(faces(count))
 
 
-def test_the_command_reports_outputs_that_are_not_probabilities(tmp_path: Path) -> None:
+def test_the_command_reports_outputs_that_are_not_probabilities(
+    tmp_path: Path, run_fastfer: Run
+) -> None:
     photo = tmp_path / "face.png"
     cv2.imwrite(str(photo), astronaut())
     path = write_model(tmp_path / "logits.onnx", last="Identity")
-    done = image(photo, "--json", "--model", path)
+    done = run_fastfer("image", photo, "--json", "--model", path)
     assert (done.returncode, done.stdout) == (4, "")
     (line,) = done.stderr.splitlines()
     assert "logits.onnx" in line

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -22,7 +20,7 @@ from fastfer.engine import Engine
 from fastfer.errors import ModelError, UsageError
 from fastfer.labels import EMOTIONS
 from fastfer.priors import PRIORS, Prior
-from tests.helpers.commands import environment
+from tests.helpers.commands import Run
 from tests.helpers.errors import raises
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
@@ -134,7 +132,7 @@ def test_a_likeness_that_the_graph_lacks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bias", [-9.0, 9.0])
-def test_engine_and_command(tmp_path: Path, bias: float) -> None:
+def test_engine_and_command(tmp_path: Path, bias: float, run_fastfer: Run) -> None:
     path = with_likeness(tmp_path / "net.onnx", bias)
     photo, file = tmp_path / "photo.png", tmp_path / "prior.json"
     cv2.imwrite(str(photo), astronaut())
@@ -146,17 +144,17 @@ def test_engine_and_command(tmp_path: Path, bias: float) -> None:
     assert face.probabilities != own.probabilities
     best, second = sorted(face.probabilities.values())[:-3:-1]
     assert face.uncertain is (bias < 0 or best - second < 0.15)
-    command = [sys.executable, "-m", "fastfer.image", str(photo), "--json", "--detector", "none"]
-    command += ["--model", str(path), "--prior", str(file)]
-    done = subprocess.run(command, capture_output=True, check=True, env=environment())
+    options = ("--detector", "none", "--model", path, "--prior", file)
+    done = run_fastfer("image", photo, "--json", *options)
     assert json.loads(done.stdout)["faces"] == [face.to_dict()]
 
 
 @pytest.mark.parametrize("prior", ["equal", "uniform"])
-def test_priors_that_cannot_be_had_are_usage_errors(tmp_path: Path, prior: str) -> None:
+def test_priors_that_cannot_be_had_are_usage_errors(
+    tmp_path: Path, prior: str, run_fastfer: Run
+) -> None:
     path = write_model(tmp_path / "old.onnx")
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), astronaut())
-    command = [sys.executable, "-m", "fastfer.image", str(photo), "--model", str(path)]
-    done = subprocess.run([*command, "--prior", prior], capture_output=True, env=environment())
+    done = run_fastfer("image", photo, "--model", path, "--prior", prior)
     assert done.returncode == 2

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from fastfer.cli import image, video
 from tests.helpers.clips import empty_scene, moving_face, write_video
+from tests.helpers.commands import Run
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut, encode, png_of_size
 
 Done = subprocess.CompletedProcess[str]
-Run = Callable[..., Done]
 
 
 @pytest.fixture(scope="session")
@@ -73,22 +71,12 @@ def display() -> Iterator[str]:
 
 
 @pytest.fixture
-def run_image(capfd: pytest.CaptureFixture[str], model: str) -> Run:
-    """``fastfer image`` with the random network, within this process."""
-    return lambda *args: _run(image.main, [*args, model], "fastfer image", capfd)
+def run_image(run_fastfer: Run, model: str) -> Run:
+    """``fastfer image`` with the random network, within the process of the tests."""
+    return lambda *args: run_fastfer("image", *args, model)
 
 
 @pytest.fixture
-def run_video(capfd: pytest.CaptureFixture[str], model: str) -> Run:
-    """``fastfer video`` with the random network, within this process."""
-    return lambda *args: _run(video.main, [*args, model], "fastfer video", capfd)
-
-
-def _run(main: Any, args: list[object], prog: str, capfd: pytest.CaptureFixture[str]) -> Done:
-    capfd.readouterr()
-    argv = [str(arg) for arg in args]
-    try:
-        code = main(argv, prog)
-    except SystemExit as stop:
-        code = stop.code
-    return subprocess.CompletedProcess(argv, code, *capfd.readouterr())
+def run_video(run_fastfer: Run, model: str) -> Run:
+    """``fastfer video`` with the random network, within the process of the tests."""
+    return lambda *args: run_fastfer("video", *args, model)

@@ -14,19 +14,18 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
-from fastfer.cli import batch, image, main, merge, video, watch
+from fastfer.cli import main
 from fastfer.labels import AGE_GROUPS
 from fastfer.outputs.columns import columns
-from tests.cli.conftest import Run, _run
-from tests.helpers.commands import environment, python
+from tests.helpers.commands import Run, environment
 from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
-def run_batch(capfd: pytest.CaptureFixture[str], model: str) -> Run:
+def run_batch(run_fastfer: Run, model: str) -> Run:
     """``fastfer batch`` with the random network, within this process and without workers."""
-    return lambda *args: _run(batch.main, [*args, model, "--jobs=0"], "fastfer batch", capfd)
+    return lambda *args: run_fastfer("batch", *args, model, "--jobs=0")
 
 
 def test_a_folder_with_unreadable_photos(album: Path, tmp_path: Path, run_batch: Run) -> None:
@@ -65,40 +64,38 @@ def test_usage_errors(arguments: tuple[str, ...], run_batch: Run) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_lists_and_merge(
-    album: Path, tmp_path: Path, run_batch: Run, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_lists_and_merge(album: Path, tmp_path: Path, run_batch: Run, run_fastfer: Run) -> None:
     names = [album / "ảnh.jpg", album / "blank.png"]
     for i, name in enumerate(names):
         (tmp_path / f"{i}.txt").write_text(f"{name}\n", encoding="utf-8")
         done = run_batch("--files-from", tmp_path / f"{i}.txt", "--out", tmp_path / f"{i}.parquet")
         assert done.returncode == 0
     parts = [tmp_path / f"{i}.parquet" for i in (0, 1)]
-    done = _run(merge.main, [*parts, "--out", tmp_path / "all.parquet"], "fastfer merge", capfd)
+    done = run_fastfer("merge", *parts, "--out", tmp_path / "all.parquet")
     assert done.returncode == 0
-    done = _run(merge.main, [*parts, "--out", tmp_path / "all.parquet"], "fastfer merge", capfd)
+    done = run_fastfer("merge", *parts, "--out", tmp_path / "all.parquet")
     assert done.returncode == 2  # It exists.
-    done = _run(merge.main, [*parts, parts[0], "--out", tmp_path / "x.csv"], "merge", capfd)
+    done = run_fastfer("merge", *parts, parts[0], "--out", tmp_path / "x.csv")
     assert done.returncode == 2
 
 
 @pytest.mark.parametrize("option", ["--csv=rows.parquet", "--jsonl=rows.csv", "--csv=rows.jsonl"])
 def test_rows_with_the_ending_of_another_format_are_refused(
-    option: str, album: Path, clip: Path, model: str, capfd: pytest.CaptureFixture[str]
+    option: str, album: Path, clip: Path, run_image: Run, run_video: Run
 ) -> None:
-    for command, source in ((image, album), (video, clip)):
-        done = _run(command.main, [source, option, model], "fastfer", capfd)
+    for run, source in ((run_image, album), (run_video, clip)):
+        done = run(source, option)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_watch_checks_its_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_watch_checks_its_file(tmp_path: Path, run_fastfer: Run) -> None:
     file = tmp_path / "cameras.toml"
     file.write_text("[files]\nfolder = 'rows'\n[[camera]]\nname = 'door'\nsource = 0\n")
-    done = _run(watch.main, [file, "--check"], "fastfer watch", capfd)
+    done = run_fastfer("watch", file, "--check")
     assert (done.returncode, done.stdout.split()[-1]) == (0, "door")
     file.write_text("[[camera]]\n")
-    assert _run(watch.main, [file, "--check"], "fastfer watch", capfd).returncode == 2
+    assert run_fastfer("watch", file, "--check").returncode == 2
 
 
 def test_the_commands_are_listed(capfd: pytest.CaptureFixture[str]) -> None:
@@ -160,10 +157,11 @@ def test_signals(stop: int, code: int, album: Path, tmp_path: Path, model: str) 
     assert 0 < done < 207
 
 
-def test_attributes_are_columns_only_if_asked_for(album: Path, model: str, tmp_path: Path) -> None:
-    words = ["-m", "fastfer", "batch", str(album), "--jobs=1", model]
+def test_attributes_are_columns_only_if_asked_for(
+    album: Path, run_batch: Run, tmp_path: Path
+) -> None:
     out = tmp_path / "t.csv"
-    done = python(*words, "--attributes", "age", f"--out={out}")
+    done = run_batch(album, "--attributes", "age", f"--out={out}")
     assert done.returncode in (0, 3), done.stderr
     with out.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
@@ -172,6 +170,6 @@ def test_attributes_are_columns_only_if_asked_for(album: Path, model: str, tmp_p
     assert faces
     assert all(row["age_group"] in AGE_GROUPS for row in faces)
     # The journal belongs to a table with other columns.
-    refused = python(*words, f"--out={out}")
+    refused = run_batch(album, f"--out={out}")
     assert refused.returncode == 2
     assert "attributes" in refused.stderr

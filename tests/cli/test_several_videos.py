@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.helpers.clips import moving_face, write_video
-from tests.helpers.commands import DETECTOR, python
+from tests.helpers.commands import DETECTOR, Run
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +23,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def video(*args: str | Path, **options: Any) -> Any:
-    return python("-m", "fastfer.video", "--detector", DETECTOR, *args, **options)
+@pytest.fixture
+def video(run_fastfer: Run) -> Run:
+    """``fastfer video``, which starts a process for each source."""
+    return lambda *args: run_fastfer("video", "--detector", DETECTOR, *args)
 
 
-def test_rows_of_all_sources_in_order(clips: Path, tmp_path: Path) -> None:
+def test_rows_of_all_sources_in_order(clips: Path, tmp_path: Path, video: Run) -> None:
     wanted = ["a/one.mp4", "b9.mp4", "b10.mp4"]
     paths = []
     for jobs in ("1", "3"):
@@ -52,13 +53,13 @@ def test_rows_of_all_sources_in_order(clips: Path, tmp_path: Path) -> None:
     assert header not in lines
 
 
-def test_rows_equal_those_of_each_source_alone(clips: Path) -> None:
+def test_rows_equal_those_of_each_source_alone(clips: Path, video: Run) -> None:
     together = video(clips, "--jsonl", "-").stdout
     alone = [video(clips / n, "--jsonl", "-").stdout for n in ("b9.mp4", "b10.mp4")]
     assert together == "".join(alone)
 
 
-def test_each_source_has_its_own_files(clips: Path, tmp_path: Path) -> None:
+def test_each_source_has_its_own_files(clips: Path, tmp_path: Path, video: Run) -> None:
     done = video(
         clips, "--save", tmp_path / "{name}.mp4", "--events", tmp_path / "{name}.srt", "--plot",
         tmp_path / "{name}.png",
@@ -68,7 +69,9 @@ def test_each_source_has_its_own_files(clips: Path, tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == names
 
 
-def test_a_source_that_fails_does_not_stop_the_others(clips: Path, tmp_path: Path) -> None:
+def test_a_source_that_fails_does_not_stop_the_others(
+    clips: Path, tmp_path: Path, video: Run
+) -> None:
     rows = tmp_path / "rows.jsonl"
     done = video(clips / "a" / "cut.avi", clips / "gone.mp4", clips / "b9.mp4", "--jsonl", rows)
     assert done.returncode == 3
@@ -78,7 +81,7 @@ def test_a_source_that_fails_does_not_stop_the_others(clips: Path, tmp_path: Pat
     assert 5 < sources.count(str(clips / "a" / "cut.avi")) < 15
 
 
-def test_summaries_follow_the_names(clips: Path) -> None:
+def test_summaries_follow_the_names(clips: Path, video: Run) -> None:
     done = video(clips)
     lines = done.stdout.splitlines()
     assert lines[0] == str(clips / "b9.mp4")
@@ -98,11 +101,12 @@ def test_summaries_follow_the_names(clips: Path) -> None:
     ],
 )
 def test_options_that_several_sources_cannot_share(
-    clips: Path, tmp_path: Path, options: list[str]
+    clips: Path, tmp_path: Path, options: list[str], video: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last: copies beside their sources, with their names."""
     before = sorted(clips.rglob("*"))
-    done = video(clips, *options, cwd=clips if "{name}" in options[-1] else tmp_path)
+    monkeypatch.chdir(clips if "{name}" in options[-1] else tmp_path)
+    done = video(clips, *options)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert sorted(clips.rglob("*")) == before

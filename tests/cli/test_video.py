@@ -16,9 +16,9 @@ import cv2
 import pytest
 
 from fastfer.cli import video
-from tests.cli.conftest import Done, Run
+from tests.cli.conftest import Done
 from tests.helpers.clips import moving_face, write_video
-from tests.helpers.commands import environment, xdotool
+from tests.helpers.commands import Run, environment, xdotool
 from tests.helpers.hostile_clips import index_bomb
 from tests.helpers.markers import requires_dev_full, requires_posix, requires_xvfb
 from tests.helpers.rtsp import RtspServer
@@ -47,13 +47,12 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 # --- Outputs -------------------------------------------------------------------------------------
 
 
-def test_a_clip_with_all_outputs(clip: Path, model: str, tmp_path: Path) -> None:
+def test_a_clip_with_all_outputs(clip: Path, run_video: Run, tmp_path: Path) -> None:
     names = ("a.jsonl", "a.csv", "a.vtt", "a.png", "a.mp4")
     rows, table, events, plot, saved = (tmp_path / name for name in names)
-    done = run(
+    done = run_video(
         *(clip, "--jsonl", rows, "--csv", table, "--events", events, "--plot", plot),
         *("--save", saved, "--summary", "--no-display"),
-        model=model,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("TRACK  SECONDS")
@@ -74,19 +73,19 @@ def test_a_clip_with_all_outputs(clip: Path, model: str, tmp_path: Path) -> None
 
 
 def test_attributes_are_in_summary_and_events_only_if_asked_for(
-    clip: Path, model: str, tmp_path: Path
+    clip: Path, run_video: Run, tmp_path: Path
 ) -> None:
     for asked in ([], ["--attributes", "gender,age"]):
         events = tmp_path / "events.jsonl"
         words = [clip, "--events", events, "--summary", "--no-display", "--overwrite", *asked]
-        done = run(*words, model=model)
+        done = run_video(*words)
         assert done.returncode == 0, done.stderr
         assert ("PERCEIVED" in done.stdout) == bool(asked)
         assert all(("expected_age" in row) == bool(asked) for row in rows_of(events))
 
 
-def test_rows_on_standard_output(clip: Path, model: str) -> None:
-    done = run(clip, "--jsonl", "-", model=model)
+def test_rows_on_standard_output(clip: Path, model: str, run_video: Run) -> None:
+    done = run_video(clip, "--jsonl", "-")
     assert done.returncode == 0
     assert {json.loads(line)["frame_index"] for line in done.stdout.splitlines()} == set(range(40))
     closed = subprocess.run(
@@ -99,13 +98,13 @@ def test_rows_on_standard_output(clip: Path, model: str) -> None:
     assert "Traceback" not in closed.stderr
 
 
-def test_an_audit_without_frame_skipping_finds_no_difference(clip: Path, model: str) -> None:
+def test_an_audit_without_frame_skipping_finds_no_difference(clip: Path, run_video: Run) -> None:
     options = ("--detect-every", 1, "--classify-every", 1, "--smooth", 0)
-    done = run(clip, "--audit", *options, model=model)
+    done = run_video(clip, "--audit", *options)
     assert done.returncode == 0, done.stderr
     table = dict(re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines())
-    assert table["recall of faces (IoU 0.5)"] == "100.0%"
-    assert table["label agreement"] == table["before smoothing"] == "100.0%"
+    assert table["recall of faces (IoU 0.5)"] == "100.0 %"
+    assert table["label agreement"] == table["before smoothing"] == "100.0 %"
     assert table["mean IoU"] == "1.000"
     assert table["identity switches"] == table["tracks never found"] == "0"
 
@@ -258,7 +257,7 @@ def test_a_decoder_process_costs_one_line(model: str, run_video: Run, tmp_path: 
     done = run(bomb, "--isolate", "--max-memory", "200000000", model=model)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert "--max-memory" in done.stderr
-    assert run("--camera", "0", "--isolate", model=model).returncode == 2
+    assert run_video("--camera", "0", "--isolate").returncode == 2
 
 
 def test_an_rtsp_camera_that_is_lost(model: str, tmp_path: Path) -> None:
@@ -295,11 +294,11 @@ def test_a_hardware_decoder_that_is_not_there(
     assert not rows.exists()
 
 
-def test_unreadable_sources(model: str, run_video: Run, tmp_path: Path) -> None:
+def test_unreadable_sources(run_video: Run, tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video" * 500)
     for source in (tmp_path / "gone.mp4", text, tmp_path):
-        done = run(source, model=model)
+        done = run_video(source)
         assert (done.returncode, done.stdout) == (3, "")
         assert done.stderr.startswith("fastfer: ")
         assert done.stderr.count("\n") == 1

@@ -12,7 +12,7 @@ import pytest
 from fastfer.cli.video import parse
 from fastfer.cli.video_input import raw_format, seconds
 from tests.helpers.clips import moving_face
-from tests.helpers.commands import DETECTOR, python
+from tests.helpers.commands import DETECTOR, Run, python
 from tests.helpers.movies import levels, write_movie
 
 
@@ -80,30 +80,25 @@ def test_raw_frames_from_standard_input(kind: str, channels: int) -> None:
     assert all(row["faces"] for row in rows)
 
 
-def test_a_part_of_a_video(tmp_path: Path) -> None:
+def test_a_part_of_a_video(tmp_path: Path, run_video: Run) -> None:
     path = write_movie(tmp_path / "a.mp4", levels(28))
-    done = python(
-        "-m", "fastfer.video", path, "--start", "0:01", "--end", "2", "--every", ".5",
-        "--detector", DETECTOR, "--jsonl", "-",
-    )  # fmt: skip
+    done = run_video(path, "--start", "0:01", "--end", "2", "--every", ".5", "--jsonl", "-")
     assert [json.loads(line)["pts"] for line in done.stdout.splitlines()] == [1.0, 1.5]
 
 
-def test_frames_over_the_limit_are_refused(tmp_path: Path) -> None:
+def test_frames_over_the_limit_are_refused(tmp_path: Path, run_video: Run) -> None:
     path = write_movie(tmp_path / "a.mp4", levels(3))
-    done = python("-m", "fastfer.video", path, "--max-frame-pixels", "1000")
+    done = run_video(path, "--max-frame-pixels", "1000")
     assert done.returncode == 3
     assert "6144" in done.stderr
 
 
-def test_events_have_the_clock_of_a_player(tmp_path: Path) -> None:
+def test_events_have_the_clock_of_a_player(tmp_path: Path, run_video: Run) -> None:
     """The picture starts two seconds after the sound."""
     stamps = [2 + i / 12.5 for i in range(25)]
     path = write_movie(tmp_path / "late.mp4", moving_face(25), times=stamps, sound=5.0)
     subtitles, rows = tmp_path / "late.srt", tmp_path / "late.jsonl"
-    done = python(
-        "-m", "fastfer.video", path, "--detector", DETECTOR, "--events", subtitles, "--jsonl", rows
-    )
+    done = run_video(path, "--events", subtitles, "--jsonl", rows)
     assert done.returncode == 0, done.stderr
     first = json.loads(rows.read_text().splitlines()[0])
     assert first["pts"] == pytest.approx(2.0, abs=0.01)

@@ -13,7 +13,7 @@ from fastfer.detectors import available_detectors, create_detector
 from fastfer.engine import Engine
 from fastfer.errors import InputError, UsageError
 from fastfer.io.encoded_image import EncodedImage
-from tests.helpers.commands import image
+from tests.helpers.commands import Run
 from tests.helpers.errors import raises
 from tests.helpers.pictures import astronaut
 
@@ -64,10 +64,10 @@ def test_engine(file: Path) -> None:
     assert face.emotion is not None
 
 
-def test_command(file: Path, tmp_path: Path) -> None:
+def test_command(file: Path, tmp_path: Path, run_fastfer: Run) -> None:
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), astronaut())
-    done = image(photo, "--json", "--detector", f"{file}:side=96")
+    done = run_fastfer("image", photo, "--json", "--detector", f"{file}:side=96")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["detector"] == "brightest"
@@ -107,14 +107,16 @@ def test_options_that_the_detector_lacks(file: Path) -> None:
         create_detector(str(file.with_name("none.py")))
 
 
-def test_an_error_names_the_line_of_the_detector(file: Path, tmp_path: Path) -> None:
+def test_an_error_names_the_line_of_the_detector(
+    file: Path, tmp_path: Path, run_fastfer: Run
+) -> None:
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), astronaut())
     broken = BRIGHTEST.replace("np.array([box], np.float32), ", "")
     file.write_text(broken, encoding="utf-8")
     line = 1 + broken[: broken.index("return Detections")].count("\n")
     place = f"{file}, line {line}: TypeError: "
-    result = image(str(photo), "--detector", str(file))
+    result = run_fastfer("image", photo, "--detector", file)
     assert result.returncode == 3
     assert place in result.stdout + result.stderr
     analyzer = PhotoAnalyzer(Engine(str(file), threads=1))

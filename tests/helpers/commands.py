@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import cv2
 
 import fastfer
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs a command with arguments, such as the fixture ``run_fastfer``."""
 DETECTOR = "haar" if hasattr(cv2, "CascadeClassifier") else "nano"
 """A detector that every OpenCV has; haar if possible, which needs no network."""
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import cv2
 import pytest
 
+from fastfer.image import main as image_main
 from fastfer.outputs.columns import JSON_KEYS
+from fastfer.video import main as video_main
 from tests.helpers.clips import empty_scene, moving_face, write_video
 from tests.helpers.commands import image, python
 from tests.helpers.output_files import check_with_pandas, rows_of_csv, rows_of_json_lines
@@ -19,7 +21,8 @@ KINDS = pytest.mark.parametrize("kind", ["photos", "video"])
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two runs each over a folder of photos and over a clip: ``KIND-RUN.jsonl`` and ``.csv``."""
+    """Two runs each over a folder of photos and over a clip, in other processes: ``KIND-RUN.jsonl``
+    and ``.csv``."""
     folder = tmp_path_factory.mktemp("commands")
     album = folder / "album"
     album.mkdir()
@@ -27,13 +30,16 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     cv2.imwrite(str(album / "empty.png"), empty_scene(1)[0])
     (album / "void.jpg").touch()
     clip = write_video(folder / "clip.mp4", moving_face(10) + empty_scene(3))
-    for run in (1, 2):
-        done = image(album, "--json", "--csv", folder / f"photos-{run}.csv")
-        assert done.returncode == 3
-        (folder / f"photos-{run}.jsonl").write_text(done.stdout, "utf-8")
-        rows = ("--jsonl", folder / f"video-{run}.jsonl", "--csv", folder / f"video-{run}.csv")
-        done = python("-m", "fastfer.video", clip, *rows)
-        assert done.returncode == 0, done.stderr
+
+    def words(kind: str, source: Path, run: int) -> list[str]:
+        rows = (f"--{suffix}={folder / f'{kind}-{run}.{suffix}'}" for suffix in ("jsonl", "csv"))
+        return [str(source), *rows]
+
+    assert image(*words("photos", album, 1)).returncode == 3
+    assert image_main(words("photos", album, 2)) == 3
+    done = python("-m", "fastfer.video", *words("video", clip, 1))
+    assert done.returncode == 0, done.stderr
+    assert video_main(words("video", clip, 2)) == 0
     return {path.name: path for path in folder.iterdir()}
 
 

@@ -9,11 +9,13 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import pytest
 
 from fastfer.server.settings import PREFIX
+from tests.helpers.clips import portrait
 from tests.helpers.commands import python
-from tests.helpers.servers import run_server
+from tests.helpers.servers import RunningServer, run_server
 from tests.helpers.waiting import wait_until
 
 httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
@@ -23,24 +25,33 @@ JPEG = {"content-type": "image/jpeg"}
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_stops_gracefully_and_leaves_no_files(photo: bytes) -> None:
+    """Neither does it complain of clients that left."""
     with run_server() as server:
         (folder,) = server.temporary.glob(FOLDERS)
         assert folder.stat().st_mode & 0o77 == 0
+        head = (
+            b"POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(photo)
+        )
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", server.port)) as leaving:
+                leaving.sendall(head + b"xx")
+        answer = httpx.post(f"{server.url}/v1/analyze", content=photo, headers=JPEG)
+        assert answer.status_code == 200
+        wait_until(lambda: "in_progress 0.0" in httpx.get(f"{server.url}/metrics").text)
         with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
-            head = (
-                b"POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
-                b"Content-Length: %d\r\n\r\n" % len(photo)
-            )
             slow.sendall(head + photo[:1000])
             wait_until(lambda: "in_progress 1.0" in httpx.get(f"{server.url}/metrics").text)
             server.process.send_signal(signal.SIGTERM)
             slow.sendall(photo[1000:])
-            answer = b""
+            received = b""
             while data := slow.recv(65536):
-                answer += data
-        assert answer.startswith(b"HTTP/1.1 200 ")
+                received += data
+        assert received.startswith(b"HTTP/1.1 200 ")
         assert server.process.wait(30) == 143
         assert list(server.temporary.glob(FOLDERS)) == []
+        assert server.process.stderr is not None
+        assert "Traceback" not in server.process.stderr.read()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -54,17 +65,18 @@ def test_removes_what_a_crashed_server_left() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc")
-def test_replacing_workers_loses_no_request(photo: bytes) -> None:
+def test_replacing_workers_loses_no_request() -> None:
     with run_server("--workers", "2", "--threads", "1") as server:
         done = threading.Event()
         statuses: list[int] = []
+        small = cv2.imencode(".jpg", cv2.resize(portrait(), (64, 64)))[1].tobytes()
 
         def ask() -> None:
             transport = httpx.HTTPTransport(retries=2)
             with httpx.Client(base_url=server.url, timeout=60, transport=transport) as client:
                 while not done.is_set():
                     close = {"connection": "close"}
-                    answer = client.post("/v1/analyze", content=photo, headers=JPEG | close)
+                    answer = client.post("/v1/analyze", content=small, headers=JPEG | close)
                     statuses.append(answer.status_code)
 
         threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
@@ -107,8 +119,7 @@ def test_refuses_to_start(options: list[str], code: str) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_address_in_use() -> None:
-    with run_server() as server:
-        result = python("-m", "fastfer", "serve", "--port", str(server.port))
+def test_address_in_use(server: RunningServer) -> None:
+    result = python("-m", "fastfer", "serve", "--port", str(server.port))
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1

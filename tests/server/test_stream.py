@@ -147,21 +147,19 @@ def test_forged_origin_and_host(server: RunningServer) -> None:
         pass
 
 
-def test_too_many_streams() -> None:
-    with run_server("--max-streams", "1") as server, connected(server) as first:
-        with connected(server) as second, pytest.raises(exceptions.ConnectionClosed) as closed:
-            second.recv(timeout=30)
-        assert closed.value.rcvd.code == 1013
-        first.send(message(1, jpeg(moving_face(1)[0])))
-        assert answer(first)["id"] == 1
-
-
-def test_token() -> None:
+def test_token_and_too_many_streams() -> None:
     token = "a-token-of-thirty-two-characters"
-    with run_server(FASTFER_TOKEN=token) as server:
+    good = {"Authorization": f"Bearer {token}"}
+    with run_server("--max-streams", "1", FASTFER_TOKEN=token) as server:
         with pytest.raises(exceptions.InvalidStatus) as refused, connected(server):
             pass
         assert refused.value.response.status_code == 401
-        with connected(server, additional_headers={"Authorization": f"Bearer {token}"}) as socket:
-            socket.send(message(1, jpeg(moving_face(1)[0])))
-            assert answer(socket)["id"] == 1
+        with connected(server, additional_headers=good) as first:
+            with (
+                connected(server, additional_headers=good) as second,
+                pytest.raises(exceptions.ConnectionClosed) as closed,
+            ):
+                second.recv(timeout=30)
+            assert closed.value.rcvd.code == 1013
+            first.send(message(1, jpeg(moving_face(1)[0])))
+            assert answer(first)["id"] == 1

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -179,35 +180,40 @@ def test_too_long_video(server: RunningServer, tmp_path: Path) -> None:
     assert (state["state"], state["error_code"]) == ("failed", "too_many_frames")
 
 
-def test_cancelled_job_leaves_nothing(long_clip: bytes) -> None:
-    with run_server("--max-waiting", "1") as server:
-        job = start(server.url, long_clip)
-        wait_until(lambda: status(server.url, job)["frames"] > 0, step=0.05, limit=60)
-        folder = folder_of(server, job)
-        pid = json.loads((folder / "state.json").read_text())["pid"]
-        second = start(server.url, long_clip)
-        assert second["state"] == "waiting"
-        busy = httpx.post(f"{server.url}/v1/video", content=b"x", headers=MP4)
-        assert (busy.status_code, busy.json()["error_code"]) == (429, "busy")
-        assert httpx.delete(f"{server.url}/v1/video/{job['id']}").status_code == 204
-        assert not folder.exists()
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-        assert status(server.url, job)["error_code"] == "unknown_job"
-        wait_until(lambda: status(server.url, second)["state"] == "running", step=0.05)
-        assert httpx.delete(f"{server.url}/v1/video/{second['id']}").status_code == 204
+@pytest.fixture(scope="module")
+def strict() -> Iterator[RunningServer]:
+    """A server that lets one video wait, and keeps results for half a second."""
+    with run_server("--max-waiting", "1", "--keep-seconds", "0.5") as server:
+        yield server
+
+
+def test_cancelled_job_leaves_nothing(strict: RunningServer, long_clip: bytes) -> None:
+    job = start(strict.url, long_clip)
+    wait_until(lambda: status(strict.url, job)["frames"] > 0, step=0.05, limit=60)
+    folder = folder_of(strict, job)
+    pid = json.loads((folder / "state.json").read_text())["pid"]
+    second = start(strict.url, long_clip)
+    assert second["state"] == "waiting"
+    busy = httpx.post(f"{strict.url}/v1/video", content=b"x", headers=MP4)
+    assert (busy.status_code, busy.json()["error_code"]) == (429, "busy")
+    assert httpx.delete(f"{strict.url}/v1/video/{job['id']}").status_code == 204
+    assert not folder.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert status(strict.url, job)["error_code"] == "unknown_job"
+    wait_until(lambda: status(strict.url, second)["state"] == "running", step=0.05)
+    assert httpx.delete(f"{strict.url}/v1/video/{second['id']}").status_code == 204
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_crash_and_expiry(long_clip: bytes) -> None:
-    with run_server("--keep-seconds", "0.5") as server:
-        job = start(server.url, long_clip)
-        wait_until(lambda: status(server.url, job)["frames"] > 0, step=0.05, limit=60)
-        folder = folder_of(server, job)
-        os.kill(json.loads((folder / "state.json").read_text())["pid"], signal.SIGKILL)
-        wait_until(lambda: status(server.url, job).get("state") != "running", step=0.01)
-        wait_until(lambda: status(server.url, job)["error_code"] == "unknown_job", step=0.05)
-        assert not folder.exists()
+def test_crash_and_expiry(strict: RunningServer, long_clip: bytes) -> None:
+    job = start(strict.url, long_clip)
+    wait_until(lambda: status(strict.url, job)["frames"] > 0, step=0.05, limit=60)
+    folder = folder_of(strict, job)
+    os.kill(json.loads((folder / "state.json").read_text())["pid"], signal.SIGKILL)
+    wait_until(lambda: status(strict.url, job).get("state") != "running", step=0.01)
+    wait_until(lambda: status(strict.url, job)["error_code"] == "unknown_job", step=0.05)
+    assert not folder.exists()
 
 
 @requires_posix
