@@ -1,4 +1,4 @@
-"""A JPEG of 12 megapixels: the whole analysis beside decoding alone.
+"""A JPEG of 12 megapixels: the whole analysis compared with decoding alone.
 
     python -m benchmarks.bench_jpeg
 

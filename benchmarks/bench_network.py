@@ -1,4 +1,4 @@
-"""The bundled network, in INT8 and float32, beside the CNN of common tutorials, on one thread.
+"""The bundled network in INT8 and float32 and the CNN of common tutorials, on one thread.
 
     python -m benchmarks.bench_network
 

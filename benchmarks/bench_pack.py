@@ -1,4 +1,4 @@
-"""pack_faces on every instruction set, beside other implementations of the same step.
+"""pack_faces on every instruction set, compared with other implementations of the same step.
 
     python -m benchmarks.bench_pack
 

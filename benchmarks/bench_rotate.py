@@ -1,4 +1,4 @@
-"""Rotated crops beside upright ones: eight faces of a frame of 1920 x 1080 pixels.
+"""Rotated crops compared with upright ones: eight faces of a frame of 1920 x 1080 pixels.
 
 python -m benchmarks.bench_rotate
 """

@@ -1,4 +1,4 @@
-"""The video pipeline: its stages, and the whole beside full processing of every frame.
+"""The video pipeline: its stages, and the whole compared with full processing of every frame.
 
     python -m benchmarks.bench_stream
 

@@ -1,4 +1,4 @@
-"""A video from the file to its results, beside decoding alone, and beside another checkout.
+"""A video from the file to its results, compared with decoding alone and with another checkout.
 
     python -m benchmarks.compare_stream [--clip FILE] [--rounds N] [--other CHECKOUT]
 

@@ -1,6 +1,6 @@
 """Pictures and files that the benchmarks run on.
 
-Clips, photos and YuNet's file lie in ``../shared`` beside the checkout and belong to no clone;
+Clips, photos and YuNet's file lie in ``../shared`` next to the checkout and belong to no clone;
 without them a portrait of scikit-image replaces clips and photos.
 """
 

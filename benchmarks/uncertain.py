@@ -2,10 +2,10 @@
 
     python -m benchmarks.uncertain [--model FILE]
 
-Drawn cartoons, backs of heads, faces of 8 pixels and less, and pictures without a face, beside
-photos of faces. The likeness is fitted to drawings in another style and to no backs of heads.
-FER-2013 lies in ``../shared`` beside the checkout; without it, the portrait of scikit-image stands
-for the photos.
+Drawn cartoons, backs of heads, faces of 8 pixels and less, pictures without a face, and, for
+comparison, photos of faces. The likeness is fitted to drawings in another style and to no backs of
+heads. FER-2013 is in ``../shared`` next to the checkout; without it, the portrait of scikit-image
+is used for the photos.
 """
 
 from __future__ import annotations

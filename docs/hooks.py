@@ -45,7 +45,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_post_build(config: Any, **_: Any) -> None:
-    """Called by MkDocs at the end: puts runtime and models beside the demo page, if npm has
+    """Called by MkDocs at the end: puts runtime and models next to the demo page, if npm has
     installed the runtime in docs/demo."""
     runtime = ROOT / "docs/demo/node_modules/onnxruntime-web/dist"
     if not runtime.is_dir():

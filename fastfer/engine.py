@@ -107,7 +107,7 @@ class Engine:
                 content of the frame. Crops always come from the full-size frame.
             min_quality: faces of lower :attr:`~fastfer.results.Face.quality`, 0 to 1, are marked
                 ``low_quality`` and have no emotion.
-            attributes: what to estimate beside the expression, of
+            attributes: what to estimate besides the expression, of
                 :data:`fastfer.labels.ATTRIBUTES`: see :attr:`fastfer.results.Face.attributes`.
                 ``None`` is nothing.
             load_in_background: return before the expression network is loaded. Its errors are then
@@ -167,7 +167,7 @@ class Engine:
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
-        """What is estimated beside the expression."""
+        """What is estimated besides the expression."""
         asked: tuple[Attribute, ...] = self._arguments["attributes"]
         return asked
 

@@ -31,7 +31,7 @@ definition. Contempt has none here.
 """
 
 Attribute = Literal["gender", "age"]
-"""What the attribute network can say of a face beside its expression."""
+"""What the attribute network can say of a face besides its expression."""
 
 ATTRIBUTES: Final[tuple[Attribute, ...]] = ("gender", "age")
 

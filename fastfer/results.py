@@ -37,7 +37,7 @@ BEST_KEYS: Final[dict[Attribute, tuple[str, ...]]] = {
     "gender": ("perceived_gender",),
     "age": ("age_group", "expected_age"),
 }
-"""What :class:`Attributes` say of each attribute beside its probabilities."""
+"""What :class:`Attributes` say of each attribute besides its probabilities."""
 
 
 @dataclass(frozen=True, slots=True)

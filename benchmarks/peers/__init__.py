@@ -1,4 +1,4 @@
-"""Other programs beside fastfer, on the same photos and clips in one run: ``python -m
+"""Other programs compared with fastfer, on the same photos and clips in one run: ``python -m
 benchmarks.peers``.
 
 ``environments`` installs each peer into a virtual environment of its own; ``worker`` runs inside it

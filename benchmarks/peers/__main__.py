@@ -1,4 +1,4 @@
-"""Measure fastfer beside other programs, on the same photos and clips in one run.
+"""Measure fastfer compared with other programs, on the same photos and clips in one run.
 
     python -m benchmarks.peers
 

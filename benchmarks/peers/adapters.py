@@ -14,18 +14,11 @@ SIDE = 48
 
 
 class Adapter:
-    """A peer that analyses arrays; videos are read with OpenCV frame by frame."""
+    """Photos and videos of a peer with ``analyze(frame)``, the faces of a BGR frame; they are read
+    with OpenCV. Peers that know emotions also have ``classify(faces, head)``, those of gray faces,
+    uint8 (N, 48, 48)."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        raise NotImplementedError
-
-    def analyze(self, frame: Any) -> Found:
-        """The faces of a BGR frame."""
-        raise NotImplementedError
-
-    def classify(self, faces: Any, head: str) -> list[int]:
-        """The emotions of gray faces, uint8 (N, 48, 48)."""
-        raise NotImplementedError
+    analyze: Any
 
     def photo(self, path: str) -> Found:
         """The faces of a file."""

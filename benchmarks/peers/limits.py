@@ -1,4 +1,4 @@
-"""What the machine allows beside what fastfer takes: reading memory, decoding, ONNX Runtime."""
+"""What the machine allows and what fastfer takes: reading memory, decoding, ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Limit:
 
 
 def measure_limits(inputs: Inputs, rounds: int) -> list[Limit]:
-    """All limits, each beside the task in alternating rounds."""
+    """All limits, each compared with the task in alternating rounds."""
     return [_packing(32, 400, rounds), _packing(8, 160, rounds), _photo(inputs, rounds),
             _clip(inputs, min(3, rounds)), _network(1, rounds), _network(8, rounds)]  # fmt: skip
 

@@ -10,7 +10,7 @@ from benchmarks.peers.measure import Figures
 from benchmarks.peers.peers import PEERS, PUBLISHED, Peer
 
 INTRODUCTION = """\
-fastfer {version} beside other programs, on the same photos, clip and faces in one run."""
+fastfer {version} compared with other programs, on the same photos, clip and faces in one run."""
 METHOD = """\
 Every program is installed into an environment of its own and called as its documentation shows,
 with its default threads. Rounds alternate between the programs; the fastest counts. Compare the
@@ -102,7 +102,7 @@ def write_page(run: dict[str, Any], charts: bool) -> str:
             [(p.title, p.figure, p.why, p.source) for p in PUBLISHED],
         ).replace("---:", "---"),
         "## Physical limits",
-        "What fastfer takes, beside the part that nobody can avoid; rounds alternate.",
+        "What fastfer takes, compared with the part that nobody can avoid; rounds alternate.",
         table(
             ["work", "ms", "limit", "ms", "ratio"],
             [

@@ -1,4 +1,4 @@
-"""The programs that are compared, and those whose published figures stand beside them."""
+"""The programs that are compared, and those of which published figures are quoted."""
 
 from __future__ import annotations
 

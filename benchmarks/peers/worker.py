@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import adapters  # beside this file: the environment knows nothing of benchmarks
+import adapters  # next to this file: the environment knows nothing of benchmarks
 
 RESULT = "result "
 

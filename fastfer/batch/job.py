@@ -116,7 +116,7 @@ def run(
     options: JobOptions | None = None,
     progress: Progress | None = None,
 ) -> Summary:
-    """Analyse photos and videos into one table; goes on where an earlier run ended.
+    """Analyse photos and videos into one table; continues where an earlier run ended.
 
         >>> from fastfer import batch
         >>> print(batch.run(["photos/"], "faces.parquet").text())
@@ -133,7 +133,7 @@ def run(
         limits: what one file may cost.
         isolate: decode videos in processes of their own, except on Windows.
         options: how the job runs.
-        progress: is told what happens.
+        progress: receives messages and counts.
 
     Raises:
         UsageError: another job writes this table (``job_running``), or it belongs to a job with
@@ -331,8 +331,8 @@ class Job:
                     raise
                 if not told:
                     self._progress.say(
-                        f"{error}; waiting for room. The job goes on by itself; if you end it, the "
-                        "same command continues it"
+                        f"{error}; waiting for room. The job continues by itself; if you "
+                        "end it, the same command continues it"
                     )
                 told = True
                 threading.Event().wait(FULL_RETRY)

@@ -91,7 +91,7 @@ class Journal:
             if described.get(name) != before.get(name):
                 change = _change(name, before.get(name), described.get(name))
                 raise UsageError(
-                    f"{self.path}: cannot go on: {change}. Use the options of the first run, "
+                    f"{self.path}: cannot continue: {change}. Use the options of the first run, "
                     "another --out, or --overwrite",
                     code="other_schema" if name in _COLUMNS else "cannot_resume",
                 )
@@ -256,7 +256,7 @@ class Journal:
             self._roll_back()
             full = getattr(error, "sqlite_errorcode", 0) & 0xFF in (
                 sqlite3.SQLITE_FULL,
-                sqlite3.SQLITE_IOERR,  # The log beside the database cannot grow.
+                sqlite3.SQLITE_IOERR,  # The log next to the database cannot grow.
             )
             code = "disk_full" if full else "output_failed"
             raise OutputError(f"cannot write {self.path}: {error}", code=code) from None

@@ -44,7 +44,7 @@ class Setup:
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
-        """What the engine estimates beside the expression, which adds columns.
+        """What the engine estimates besides the expression, which adds columns.
 
         Raises:
             UsageError: one is unknown (``unknown_option``).

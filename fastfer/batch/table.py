@@ -93,7 +93,7 @@ class Table:
             if not self._remote:
                 next(iter(self.format.read(Path(existing))), None)  # Raises other_schema.
             raise UsageError(
-                f"{existing}: exists, and has no journal by which to go on; choose another name, "
+                f"{existing}: exists, but has no journal to continue from; choose another name, "
                 "or pass --overwrite",
                 code="would_overwrite",
             )
@@ -282,7 +282,7 @@ class Table:
                 next(iter(self.format.read(path)), None)  # Raises other_schema.
             raise UsageError(
                 f"{path}: {what} since the journal {self.journal_path} was written; pass "
-                "--overwrite to begin anew, or choose another name",
+                "--overwrite to start over, or choose another name",
                 code="cannot_resume",
             )
 
@@ -302,5 +302,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def is_full(error: OutputError) -> bool:
-    """Whether a disk is full, so that writing can go on once there is room."""
+    """Whether a disk is full, so that writing can continue once there is room."""
     return error.code == "disk_full"

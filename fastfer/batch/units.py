@@ -289,7 +289,7 @@ def _opened(path: str, open_archive: Any) -> Any:
 
 
 class _PackedTar:
-    """A compressed tar, read forwards; going back begins anew."""
+    """A compressed tar, read forwards; going back starts over."""
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -204,6 +204,32 @@ def add_engine_options(parser: argparse.ArgumentParser, *, threads: bool = True)
     )
 
 
+def add_interval_options(group: Any, classify: str = "1") -> None:
+    """Add what decides how often faces of a video are detected, classified and smoothed;
+    ``classify`` states a default."""
+    group.add_argument(
+        "--detect-every",
+        type=interval,
+        default="auto",
+        metavar="N",
+        help="detect in every N-th frame (default: auto, by motion and change)",
+    )
+    group.add_argument(
+        "--classify-every",
+        type=interval,
+        default=1,
+        metavar="N",
+        help="classify each face in every N-th frame; auto: when its crop has changed (default: "
+        f"{classify})",
+    )
+    group.add_argument(
+        "--smooth",
+        type=number(),
+        metavar="SECONDS",
+        help="time constant of smoothing; 0 disables it (default: 0.5)",
+    )
+
+
 def add_row_options(group: Any) -> None:
     """Add ``--jsonl``, ``--csv`` and their options, and ``--lang`` to a group of output options."""
     group.add_argument(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
-from fastfer.cli.arguments import integer, interval, number, positive
+from fastfer.cli.arguments import integer, number, positive
 from fastfer.cli.limit_options import add_limit_options, make_limits
 from fastfer.errors import InputError
 
@@ -62,18 +62,7 @@ def make_parser(prog: str = "fastfer batch") -> argparse.ArgumentParser:
     arguments.add_engine_options(parser, threads=False)
     add_limit_options(parser, "videos", isolate=True)
     video = parser.add_argument_group("videos")
-    video.add_argument(
-        "--detect-every", type=interval, default="auto", metavar="N",
-        help="detect in every N-th frame (default: auto, by motion and change)",
-    )  # fmt: skip
-    video.add_argument(
-        "--classify-every", type=interval, default=1, metavar="N",
-        help="classify each face in every N-th frame; auto: when its crop has changed (default: 1)",
-    )  # fmt: skip
-    video.add_argument(
-        "--smooth", type=number(), metavar="SECONDS",
-        help="time constant of smoothing; 0 disables it (default: 0.5)",
-    )  # fmt: skip
+    arguments.add_interval_options(video)
     video.add_argument(
         "--segment", type=number(), default=120.0, metavar="SECONDS",
         help="split videos of twice this length and more, so that one film uses all processors; 0 "
@@ -176,7 +165,7 @@ def _run(args: argparse.Namespace) -> int:
                     progress=progress.receiver,
                 )
         except KeyboardInterrupt:
-            terminal.say("stopped; the same command goes on from here")
+            terminal.say("stopped; run the same command to continue from here")
             raise
         print(summary.text(), file=out)
     return InputError.exit_code if summary.errors else 0
@@ -273,7 +262,7 @@ class _ProgressLine:
         return ", ".join(parts)
 
     def say(self, message: str) -> None:
-        """Print a message, beside the line."""
+        """Print a message above the line."""
         self._clear()
         terminal.say(message)
 

@@ -14,54 +14,34 @@ def add_limit_options(parser: argparse.ArgumentParser, isolated: str, *, isolate
 
     Args:
         parser: of a command.
-        isolated: what ``--isolate`` decodes in processes of their own, such as ``pictures``.
+        isolated: what ``--isolate`` decodes in separate processes, such as ``pictures``.
         isolate: its default.
     """
     group: Any = parser.add_argument_group("limits of one file")
     default = DEFAULT_LIMITS
-    group.add_argument(
-        "--max-pixels",
-        type=integer(1),
-        default=default.pixels,
-        metavar="N",
-        help=f"refuse larger pictures before decoding (default: {default.pixels:,})",
-    )
-    group.add_argument(
-        "--max-frame-pixels",
-        type=integer(1),
-        default=default.frame_pixels,
-        metavar="N",
-        help=f"refuse videos of larger frames (default: {default.frame_pixels:,})",
-    )
-    group.add_argument(
-        "--max-bytes",
-        type=integer(1),
-        default=default.bytes,
-        metavar="N",
-        help=f"refuse larger picture files, and videos in archives (default: {default.bytes:,})",
-    )
-    group.add_argument(
-        "--max-memory",
-        type=integer(1),
-        default=default.memory,
-        metavar="BYTES",
-        help="refuse pictures whose decoding takes more memory, and grant a decoder process of "
-        f"videos no more (default: {default.memory:,})",
-    )
-    group.add_argument(
-        "--max-seconds",
-        type=positive,
-        default=default.seconds,
-        metavar="S",
-        help="stop decoding a picture or a frame after this time, where it is decoded in a process "
-        f"of its own (default: {default.seconds:g})",
-    )
+    for name, kind, value, metavar, text in (
+        ("pixels", integer(1), default.pixels, "N", "refuse larger pictures before decoding"),
+        ("frame-pixels", integer(1), default.frame_pixels, "N", "refuse videos of larger frames"),
+        ("bytes", integer(1), default.bytes, "N", "refuse larger picture files, and videos in "
+         "archives"),
+        ("memory", integer(1), default.memory, "BYTES", "refuse pictures whose decoding takes more "
+         "memory, and grant a decoder process of videos no more"),
+        ("seconds", positive, default.seconds, "S", "stop decoding a picture or a frame after this "
+         "time, where it is decoded in a separate process"),
+    ):  # fmt: skip
+        group.add_argument(
+            f"--max-{name}",
+            type=kind,
+            default=value,
+            metavar=metavar,
+            help=f"{text} (default: {value:,.10g})",
+        )
     group.add_argument(
         "--isolate",
         action=argparse.BooleanOptionalAction,
         default=isolate,
-        help=f"decode {isolated} in processes of their own, so that one that crashes or stops its "
-        f"decoder costs an error, not the run (default: {'on' if isolate else 'off'})",
+        help=f"decode {isolated} in separate processes, so that one that crashes or stops its "
+        f"decoder is an error of that file, not of the run (default: {'on' if isolate else 'off'})",
     )
 
 

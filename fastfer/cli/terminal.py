@@ -224,9 +224,8 @@ class Progress:
     def _line(self, seconds: float) -> str:
         """Such as ``120 of 500 photos (24 %), 12.0 per second, about 32 s left``."""
         rate = self._done / seconds
-        end = f"{self._unit}s, {rate:.1f} per second"
         if self._done >= self._total:  # Not known, or an estimate that was too low.
-            return f"{self._done} {end}"
+            return f"{self._done} {self._unit}{'s' * (self._done != 1)}, {rate:.1f} per second"
         share = self._done / self._total
         left = math.ceil((self._total - self._done) / rate)
         rest = f"{left} s" if left < 120 else f"{left // 60} min"

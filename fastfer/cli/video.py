@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
-from fastfer.cli.arguments import STDOUT, column_groups, interval, number, positive
+from fastfer.cli.arguments import STDOUT, column_groups, positive
 from fastfer.cli.limit_options import add_limit_options
 from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
 from fastfer.cli.video_input import STDIN, add_input_options, check_input, is_live, open_input
@@ -81,27 +81,7 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
 
 def _add_tracking_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("tracking")
-    group.add_argument(
-        "--detect-every",
-        type=interval,
-        default="auto",
-        metavar="N",
-        help="detect in every N-th frame (default: auto, by motion and change)",
-    )
-    group.add_argument(
-        "--classify-every",
-        type=interval,
-        default=1,
-        metavar="N",
-        help="classify each face in every N-th frame; auto: when its crop has changed (default: 1, "
-        "with --budget-ms auto)",
-    )
-    group.add_argument(
-        "--smooth",
-        type=number(),
-        metavar="SECONDS",
-        help="time constant of smoothing; 0 disables it (default: 0.5)",
-    )
+    arguments.add_interval_options(group, classify="1, with --budget-ms auto")
     group.add_argument(
         "--budget-ms",
         type=positive,

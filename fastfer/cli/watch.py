@@ -19,7 +19,7 @@ examples:
   fastfer watch cameras.toml            until Ctrl-C
   fastfer watch cameras.toml --check    check the file only
 
-kill -HUP reads the file again: cameras and outputs that did not change go on undisturbed.
+kill -HUP reads the file again: cameras and outputs that did not change continue undisturbed.
 
 {arguments.EXIT_CODES}"""
 

@@ -56,7 +56,7 @@ def draw_result(
     Each face has a box in the colour of its emotion and a caption with emotion and percentage, in
     videos also its track number. Captions cover no face and no other caption; where room is scarce
     they are shortened or left out. With ``bars``, the probabilities of all seven emotions follow:
-    as a panel with names beside each face if all panels fit, else as a strip of stacked
+    as a panel with names next to each face if all panels fit, else as a strip of stacked
     colours between caption and box. Faces narrower than
     :data:`~fastfer.display.style.MIN_STRIP_FACE` have no strip. Faces of low quality and uncertain
     faces have a gray question mark. Attributes that were asked for are further lines of the panel,

@@ -330,7 +330,7 @@ def _place_panels(
     style: Style,
     lang: Language,
 ) -> list[Rect] | None:
-    """A place for each panel beside its box and off all faces; ``None`` if one has no place."""
+    """A place for each panel next to its box and off all faces; ``None`` if one has no place."""
     more = len(faces[0].probabilities) - len(EMOTIONS)  # Contempt.
     looks = max(len(attribute_shares(face, lang)) for face in faces)
     w, h = panel_size(style, lang, looks, more)

@@ -1,4 +1,4 @@
-"""Work in a background thread while the main thread goes on."""
+"""Work in a background thread while the main thread continues."""
 
 from __future__ import annotations
 

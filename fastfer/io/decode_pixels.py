@@ -34,7 +34,7 @@ def imdecode(data: bytes, flags: int) -> Any:
 def decode_without_end(data: bytes, flags: int) -> Any:
     """The pixels of a JPEG that lacks its end marker, ``None`` unless all of them are there.
 
-    Where pixels are missing, the decoder goes on with whatever follows. So different bytes behind
+    Where pixels are missing, the decoder continues with whatever follows. So different bytes behind
     the end change the picture, unless nothing is missing.
     """
     import numpy as np

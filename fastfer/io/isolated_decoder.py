@@ -1,8 +1,8 @@
 """Decoding of pictures in processes of their own.
 
 A picture that crashes its decoder, keeps it busy for ever or makes it allocate without end then
-costs an error, not the program. The decoder process holds no file, no network connection and no
-model; it receives the bytes of one picture after the other, and answers with pixels. On POSIX
+is an error, not the end of the program. The decoder process holds no file, no network connection
+and no model; it receives the bytes of one picture after the other, and answers with pixels. On POSIX
 systems it may neither write files nor allocate more than the limit; everywhere it is killed when
 the time of a picture is over.
 

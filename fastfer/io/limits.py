@@ -102,7 +102,7 @@ class FileLimits:
 
 
 DEFAULT_LIMITS: Final = FileLimits()
-"""The limits of every command and function that is not told others."""
+"""The limits of every command and function that is given no others."""
 
 
 def _check_pixels(name: str, width: int, height: int, limit: int, option: str) -> None:

@@ -34,7 +34,7 @@ class BundledModel:
     terms: str
     """Licence of the file, and terms of the data."""
     card: str
-    """The model card, beside the file."""
+    """The model card, next to the file."""
     optional: bool = False
     """Whether some packages leave it out."""
 

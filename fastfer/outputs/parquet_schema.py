@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Result: TypeAlias = PhotoResult | VideoFrameResult
 
 TABLE_VERSION: Final = 1
-"""Stands in the metadata of each file as ``fastfer.table_version``; it increases when a column
+"""In the metadata of each file as ``fastfer.table_version``; it increases when a column
 changes its meaning."""
 VERSION_KEY: Final = b"fastfer.table_version"
 

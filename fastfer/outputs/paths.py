@@ -150,7 +150,7 @@ def _inode(path: _Path) -> tuple[int, int] | None:
 
 
 class WholeFile:
-    """A temporary file beside an output, which replaces the output when it is whole.
+    """A temporary file next to an output, which replaces the output when it is whole.
 
     A symbolic link is replaced, not followed. Devices and pipes are written directly.
     """

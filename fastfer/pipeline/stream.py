@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, overload
 
@@ -34,18 +35,14 @@ class VideoStream(Generic[T]):
 
     def __init__(
         self,
-        source: Video,
+        open_it: Callable[[], FrameSource],
         engine: Engine,
         options: VideoOptions,
-        camera: CameraOptions,
-        clip: ClipOptions,
-        limits: FileLimits,
         *,
         frames: bool,
-        isolate: bool,
     ) -> None:
         """See :func:`stream`."""
-        self._lazy = _LazySource(source, camera, clip, limits, isolate)
+        self._lazy = _LazySource(open_it)
         self._pipeline = VideoPipeline(engine, options)
         self.counters = self._pipeline.counters
         self._results: Iterator[Any] = _run(self._lazy, self._pipeline, frames)
@@ -88,21 +85,13 @@ class _LazySource:
     """A source that is opened when it is first needed. It is shared by a stream and its generator,
     so that neither holds the other: a stream that is left half-way is closed at once."""
 
-    def __init__(
-        self,
-        video: Video,
-        camera: CameraOptions,
-        clip: ClipOptions,
-        limits: FileLimits,
-        isolate: bool,
-    ) -> None:
-        self._arguments = (video, camera, clip, limits)
-        self._isolate = isolate
+    def __init__(self, open_it: Callable[[], FrameSource]) -> None:
+        self._open_it = open_it
         self._opened: FrameSource | None = None
 
     def open(self) -> FrameSource:
         if self._opened is None:
-            self._opened = open_source(*self._arguments, isolate=self._isolate)
+            self._opened = self._open_it()
         return self._opened
 
     def close(self) -> None:
@@ -193,13 +182,5 @@ def stream(
     if fps is not None:
         check_positive(fps=fps)
         camera = replace(camera, fps=fps)
-    return VideoStream(
-        source,
-        engine or default_engine(),
-        settings,
-        camera,
-        clip or ClipOptions(),
-        limits,
-        frames=frames,
-        isolate=isolate,
-    )
+    open_it = partial(open_source, source, camera, clip or ClipOptions(), limits, isolate=isolate)
+    return VideoStream(open_it, engine or default_engine(), settings, frames=frames)

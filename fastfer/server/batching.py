@@ -82,7 +82,7 @@ class MicroBatcher:
             except Exception as error:
                 if len(batch) == 1:
                     _resolve(batch[0], None, error)
-                else:  # One bad frame must not spoil the others.
+                else:  # One bad frame must not affect the others.
                     for job in batch:
                         self._one(job)
                 continue

@@ -192,7 +192,7 @@ class Track:
         self.still = motion.still
 
     def extrapolate(self, seconds: float) -> None:
-        """Go on at constant velocity for ``seconds``."""
+        """Continue at constant velocity for ``seconds``."""
         shift = self.velocity * seconds
         landmarks = None if self.landmarks is None else self.landmarks + shift
         self.move(self.box + np.concatenate([shift, np.zeros(2)]), landmarks, 0.0)

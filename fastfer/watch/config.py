@@ -159,7 +159,7 @@ class Config:
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
-        """What the engine estimates beside the expression, which adds columns to rows."""
+        """What the engine estimates besides the expression, which adds columns to rows."""
         return check_attributes(self.engine.get("attributes", ()))
 
 

@@ -21,7 +21,7 @@ LONGEST_DELAY: Final = 30.0
 class Feed:
     """One camera.
 
-    While a frame waits to be taken, the source goes on and drops what is older than its newest
+    While a frame waits to be taken, the source continues and drops what is older than its newest
     frame. Recordings wait, and lose nothing.
     """
 

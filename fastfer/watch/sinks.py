@@ -84,7 +84,7 @@ class Sink(ABC):
     def _guarded(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except Exception as error:  # The other receivers go on.
+        except Exception as error:  # The other receivers continue.
             self.dropped += 1
             self._say(f"{self.name}: {error}")
 

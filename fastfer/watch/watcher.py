@@ -82,7 +82,7 @@ class Watcher:
         self._stopping = True
 
     def reload(self, config: Config) -> None:
-        """Go on with another configuration, before the next frame.
+        """Continue with another configuration, before the next frame.
 
         Cameras and receivers that did not change are left alone. The engine and the options of
         videos need a restart.
@@ -116,9 +116,9 @@ class Watcher:
             if tracker is None:
                 tracker = self._trackers[name] = Tracker(self._engine, options=self._config.video)
             result = tracker.update(frame.image, frame.pts)
-        except FastferError as error:  # After an outage the times of a camera begin anew.
+        except FastferError as error:  # After an outage the times of a camera start again.
             self._trackers.pop(name, None)
-            self._say(f"{name}: {error}; tracking begins anew")
+            self._say(f"{name}: {error}; tracking starts again")
             return
         seconds = time.perf_counter() - begin
         self._shares.spent(feed, seconds)

@@ -148,7 +148,7 @@ def test_signals(stop: int, code: int, album: Path, tmp_path: Path, model: str) 
     wait_until(lambda: log.exists() and log.stat().st_size > 120_000)
     process.send_signal(stop)
     assert process.stderr is not None
-    assert "goes on from here" in process.stderr.read()
+    assert "continue from here" in process.stderr.read()
     assert process.wait() == code
     assert not out.exists()
     database = sqlite3.connect(f"{out}.journal")

@@ -4,7 +4,7 @@ For FairFace's validation photos by group, gender and age: recall of the detecto
 mean uncertainty (1 minus the difference between the two highest probabilities), share of uncertain
 faces and of each emotion, with 95 % intervals. With ``--photos``, accuracy
 of the expression network on labelled press photos by apparent gender and age, as the attribute
-network tells them.
+network estimates them.
 """
 
 from __future__ import annotations

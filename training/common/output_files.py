@@ -25,7 +25,7 @@ def check_output(option: str, path: Path) -> None:
 
 @contextmanager
 def temporary_files(targets: Sequence[Path]) -> Iterator[list[Path]]:
-    """Temporary paths beside ``targets``, whose folders are created."""
+    """Temporary paths next to ``targets``, whose folders are created."""
     with ExitStack() as stack:
         paths = []
         for target in targets:

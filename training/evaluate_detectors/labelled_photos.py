@@ -88,7 +88,7 @@ def _photo(folder: Path, row: dict[str, Any]) -> LabelledPhoto:
 
 
 def read_dlib_photos(folder: Path) -> list[LabelledPhoto]:
-    """The photos of dlib's examples with the hand-drawn boxes of the ``*.xml`` beside them."""
+    """The photos of dlib's examples with the hand-drawn boxes of the ``*.xml`` next to them."""
     photos = []
     for file in sorted(folder.glob("*.xml")):
         for image in ET.parse(file).iter("image"):

@@ -124,7 +124,7 @@ def _run(options: argparse.Namespace) -> int:
     if len(predictors) > 1:
         plots.accuracy_against_latency(reports, out / "comparison.png")
     print(text)
-    print(f"wrote {out}/report.json, report.md and the plots beside them", file=sys.stderr)
+    print(f"wrote {out}/report.json, report.md and the plots next to them", file=sys.stderr)
     return 0
 
 

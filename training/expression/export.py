@@ -177,7 +177,7 @@ def _run(options: argparse.Namespace) -> int:
             f"{', '.join(EMOTIONS)}, five of them, or eight with contempt"
         )
     if not (options.data or config.data):
-        raise UsageError(f"--data is needed: there is no config.json beside {options.run}")
+        raise UsageError(f"--data is needed: there is no config.json next to {options.run}")
     dataset = load_dataset(
         options.data or config.data,
         votes=options.votes or config.votes,

@@ -1,4 +1,4 @@
-"""FER-2013 as image folders: ``train/<emotion>/*.jpg`` with ``test/`` or ``validation/`` beside."""
+"""FER-2013 as image folders: ``train/<emotion>/*.jpg`` and ``test/`` or ``validation/``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def read_folders(root: Path, bad: BadRows) -> dict[str, FaceSource]:
     if not any(len(s) for s in splits.values()) and not bad.found:
         raise InputError(
             f"{root}: no faces found; expected train/<emotion>/*.jpg and test/ or validation/ "
-            f"beside it, with the emotions {', '.join(EMOTIONS)}",
+            f"next to it, with the emotions {', '.join(EMOTIONS)}",
             code="no_pictures",
         )
     return splits

@@ -79,7 +79,7 @@ def reliability(
 def accuracy_against_latency(reports: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """One point for each model: milliseconds per face at batch 8, and accuracy.
 
-    The legend lies beside the axes, the most accurate model first: labels at the points would
+    The legend lies next to the axes, the most accurate model first: labels at the points would
     overlap for similar models.
     """
     figure, axis = plt.subplots(figsize=(6, 4))

@@ -165,7 +165,7 @@ def _run(options: argparse.Namespace) -> int:
     text = markdown(report)
     (out / "robustness.md").write_text(text, encoding="utf-8")
     print(text)
-    print(f"wrote {out}/robustness.json, robustness.md and the plots beside them", file=sys.stderr)
+    print(f"wrote {out}/robustness.json, robustness.md and the plots next to them", file=sys.stderr)
     return 0
 
 

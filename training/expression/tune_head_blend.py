@@ -109,7 +109,7 @@ def _measure(options: argparse.Namespace) -> Measured:
     if not data or not votes:
         from training.common.run_folder import CONFIG
 
-        raise UsageError(f"{run}: --data and --votes are needed; there is no {CONFIG} beside it")
+        raise UsageError(f"{run}: --data and --votes are needed; there is no {CONFIG} next to it")
     predictor = load_predictor(run)
     if not isinstance(predictor, KerasPredictor) or set(predictor.heads) != {FER2013, FERPLUS}:
         raise UsageError(f"{run}: expected a network with two heads, trained with --targets both")

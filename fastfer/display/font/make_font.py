@@ -88,7 +88,7 @@ def outlines(font: TTFont, name: str) -> list[np.ndarray]:
 
 
 def main(path: str) -> None:
-    """Write ``font.npz`` beside this file."""
+    """Write ``font.npz`` next to this file."""
     font = TTFont(path)
     scale = EM / font["head"].unitsPerEm
     names = font.getBestCmap()

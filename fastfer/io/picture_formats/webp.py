@@ -77,7 +77,7 @@ def _still(
     if len(picture) > 1:
         parts.append(_extended(_ALPHA, width, height))
     parts += _copies(data, picture)
-    return _header(data, width, height, orientation, alpha, truncated, parts)
+    return _header(width, height, orientation, alpha, truncated, parts)
 
 
 def _animation(
@@ -97,11 +97,10 @@ def _animation(
         return _still(data, canvas, picture, orientation, truncated)
     # A frame that covers a part of the canvas: the decoder of animations knows what to do.
     parts = [_extended(_ALPHA | _ANIMATION, *canvas), *_copies(data, [animation, frame])]
-    return _header(data, *canvas, orientation, True, truncated, parts)
+    return _header(*canvas, orientation, True, truncated, parts)
 
 
 def _header(
-    data: bytes,
     width: int,
     height: int,
     orientation: int,
