@@ -6,6 +6,7 @@ Drawn cartoons, backs of heads, faces of 8 pixels and less, pictures without a f
 comparison, photos of faces. The likeness is fitted to drawings in another style and to no backs of
 heads. FER-2013 is in ``../shared`` next to the checkout; without it, the portrait of scikit-image
 is used for the photos.
+is used for the photos.
 """
 
 from __future__ import annotations

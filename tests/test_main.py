@@ -8,7 +8,7 @@ from tests.helpers.commands import python
 
 def test_it_is_the_command_fastfer() -> None:
     done = python("-m", "fastfer", "--version")
-    assert (done.returncode, done.stdout.strip()) == (0, f"fastfer {fastfer.__version__}")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"fastfer {fastfer.__version__}")
     assert python("-m", "fastfer", "--help").stdout.startswith("usage: fastfer COMMAND")
 
 

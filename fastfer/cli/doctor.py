@@ -25,13 +25,9 @@ def _run(argv: Sequence[str] | None, prog: str) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(argv)
-    from fastfer.diagnostics import build_info, doctor
+    from fastfer.diagnostics import doctor
 
-    info: dict[str, Any]
-    try:
-        info = build_info()
-    except ExtensionMissingError:  # The checks report it.
-        info = {"version": __version__}
+    info = read_info()
     findings = doctor()
     problems = [finding for finding in findings if finding.level == "problem"]
     if args.json:
@@ -41,13 +37,24 @@ def _run(argv: Sequence[str] | None, prog: str) -> int:
         ]
         print(json.dumps(info | {"checks": checks}, indent=2))
     else:
-        _print_table(info)
+        print_info(info)
         print("\n".join(map(str, findings)))
         print(f"{len(problems)} problem{'' if len(problems) == 1 else 's'} found")
     return 1 if problems else 0
 
 
-def _print_table(info: dict[str, Any]) -> None:
+def read_info() -> dict[str, Any]:
+    """:func:`fastfer.build_info`; the version alone if the compiled module cannot be loaded."""
+    from fastfer.diagnostics import build_info
+
+    try:
+        return build_info()
+    except ExtensionMissingError:  # The checks report it.
+        return {"version": __version__}
+
+
+def print_info(info: dict[str, Any]) -> None:
+    """Print the result of :func:`read_info`, one line for each value."""
     print(f"fastfer {info['version']}")
     for key, value in info.items():
         if key == "models":

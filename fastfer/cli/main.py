@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from fastfer import __version__
 from fastfer.cli import terminal
 from fastfer.errors import UsageError
 
@@ -43,7 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _version() -> int:
-    print(f"fastfer {__version__}")
+    from fastfer.cli import doctor
+
+    doctor.print_info(doctor.read_info())
+    print("fastfer doctor checks this installation")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 A picture that crashes its decoder, keeps it busy for ever or makes it allocate without end then
 is an error, not the end of the program. The decoder process holds no file, no network connection
-and no model; it receives the bytes of one picture after the other, and answers with pixels. On POSIX
+and no model; it receives the bytes of one picture after the other and answers with pixels. On POSIX
 systems it may neither write files nor allocate more than the limit; everywhere it is killed when
 the time of a picture is over.
 

@@ -58,9 +58,17 @@ def test_a_closed_pipe_is_an_output_that_failed(command: list[str]) -> None:
 
 
 def test_version_and_help() -> None:
-    for command in (["-m", "fastfer.image"], ["-m", "fastfer"], ["-m", "fastfer", "video"]):
+    for command in (["-m", "fastfer.image"], ["-m", "fastfer", "video"]):
         done = python(*command, "--version")
         assert (done.returncode, done.stdout) == (0, f"fastfer {fastfer.__version__}\n")
+    done = python("-m", "fastfer", "--version")
+    first, *info, advice = done.stdout.splitlines()
+    assert (done.returncode, first) == (0, f"fastfer {fastfer.__version__}")
+    text = "\n".join(info)
+    for name, value in fastfer.build_info().items():
+        words = value if isinstance(value, list | dict) else [value]
+        assert all(word in text for word in words) or name == "version"
+    assert "fastfer doctor" in advice
     done = python("-m", "fastfer", "--help")
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
 

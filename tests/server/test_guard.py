@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 import zlib
 
 import pytest
@@ -108,10 +107,9 @@ def test_slow_body_is_ended(server: RunningServer) -> None:
 
 
 def test_slow_head_is_closed(server: RunningServer) -> None:
-    start = time.monotonic()
-    answer = raw_exchange(server, b"GET /healthz HTTP/1.1\r\nHost: local", wait=60)
+    """The server closes the connection; otherwise the read times out."""
+    answer = raw_exchange(server, b"GET /healthz HTTP/1.1\r\nHost: local", wait=50)
     assert answer == b""
-    assert time.monotonic() - start < 50
 
 
 def test_long_head_is_refused(server: RunningServer) -> None:
