@@ -36,7 +36,7 @@ def test_stops_gracefully_and_leaves_no_files(photo: bytes) -> None:
         for _ in range(5):
             with socket.create_connection(("127.0.0.1", server.port)) as leaving:
                 leaving.sendall(head + b"xx")
-        answer = httpx.post(f"{server.url}/v1/analyze", content=photo, headers=JPEG)
+        answer = httpx.post(f"{server.url}/v1/analyze", content=photo, headers=JPEG, timeout=60)
         assert answer.status_code == 200
         wait_until(lambda: "in_progress 0.0" in httpx.get(f"{server.url}/metrics").text)
         with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
