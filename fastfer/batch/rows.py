@@ -25,10 +25,10 @@ def failed(unit: Unit, error: FastferError) -> PhotoResult:
     return PhotoResult(unit.source, None, hide_passwords(str(error)), error.code)
 
 
-def encode(table: TableFormat, partition: str, results: Sequence[Any]) -> Piece:
-    """Results of one partition as a piece."""
+def encode(table: TableFormat, unit: Unit, results: Sequence[Any]) -> Piece:
+    """Results of one unit as a piece."""
     data, rows = table.encode(results)
-    return partition, rows, data
+    return unit.partition, rows, data
 
 
 def encode_photos(table: TableFormat, results: Sequence[tuple[Unit, PhotoResult]]) -> list[Piece]:
@@ -36,7 +36,11 @@ def encode_photos(table: TableFormat, results: Sequence[tuple[Unit, PhotoResult]
     by_partition: dict[str, list[PhotoResult]] = {}
     for unit, result in results:
         by_partition.setdefault(unit.partition, []).append(result)
-    return [encode(table, partition, group) for partition, group in by_partition.items()]
+    pieces = []
+    for partition, group in by_partition.items():
+        data, rows = table.encode(group)
+        pieces.append((partition, rows, data))
+    return pieces
 
 
 def count_photo(counts: Counter[str], result: PhotoResult) -> None:

@@ -163,12 +163,10 @@ class Join:
             chunk = [self._numbered(result) for result in results[begin : begin + PIECE_FRAMES]]
             for result in chunk:
                 count_frame(counts, result)
-            pieces.append(encode(table, unit.partition, chunk))
+            pieces.append(encode(table, unit, chunk))
         if self.error is not None:
             message, code = self.error
-            pieces.append(
-                encode(table, unit.partition, [failed(unit, FastferError(message, code=code))])
-            )
+            pieces.append(encode(table, unit, [failed(unit, FastferError(message, code=code))]))
             counts[f"error:{code}"] += 1
         counts["videos"] += self.last
         return pieces

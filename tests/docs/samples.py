@@ -21,7 +21,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(
     r"(?:^<!-- (?P<mark>skip|options): (?P<reason>.+?) -->\n)?"
-    r"^```(?P<language>\w+)(?P<attributes>.*)\n(?P<code>(?:.*\n)*?)```$",
+    r"^```(?P<language>\w+)(?P<attributes>.*)\n(?P<code>(?:.*\n)*?)```$"
+    r"(?:\n\n^```text\n(?P<output>(?:.*\n)*?)```$)?",
     re.MULTILINE,
 )
 
@@ -38,6 +39,8 @@ class Sample:
     line: int
     language: str
     code: str
+    output: str | None
+    """A block of text that follows: what the code prints, except for times."""
     title: str | None
     mark: str | None
     reason: str | None
@@ -63,10 +66,16 @@ def samples(file: Path) -> Iterator[Sample]:
                 line=text.count("\n", 0, match.start("language")) + 1,
                 language=match["language"],
                 code=match["code"],
+                output=match["output"],
                 title=title[1] if title else None,
                 mark=match["mark"],
                 reason=match["reason"],
             )
+
+
+def untimed(text: str) -> str:
+    """``text`` without the milliseconds at the ends of lines."""
+    return re.sub(r"\d+ ms$", "ms", text, flags=re.M)
 
 
 def inline_commands(file: Path) -> Iterator[str]:

@@ -20,6 +20,7 @@ from tests.docs.samples import (
     run_python,
     run_script,
     samples,
+    untimed,
 )
 from tests.helpers.clips import moving_face, portrait, write_video
 from tests.helpers.onnx_models import write_model
@@ -78,6 +79,7 @@ def test_sample(
     sample: Sample,
     folders: dict[Path, Path],
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ) -> None:
     if sample.mark == "skip":
@@ -88,11 +90,14 @@ def test_sample(
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("FASTFER_HOME", str(folder / "store"))
+    capsys.readouterr()
     if sample.language == "python":
         run_python(sample.code, str(sample))
     else:
         for words in command_lines(sample.code):
             run_command(words, monkeypatch, parse_only=sample.mark == "options")
+    if sample.output is not None:
+        assert untimed(capsys.readouterr().out) == untimed(sample.output)
     sys.modules.pop("my_detector", None)
 
 
