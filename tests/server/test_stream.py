@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @contextmanager
 def connected(server: RunningServer, query: str = "", **options: Any) -> Iterator[ClientConnection]:
     address = f"ws://127.0.0.1:{server.port}/v1/stream{query}"
-    with client.connect(address, proxy=None, **options) as socket:
+    with client.connect(address, proxy=None, open_timeout=60, **options) as socket:
         yield socket
 
 
