@@ -79,7 +79,7 @@ def test_sample(
     sample: Sample,
     folders: dict[Path, Path],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ) -> None:
     if sample.mark == "skip":
@@ -90,14 +90,14 @@ def test_sample(
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("FASTFER_HOME", str(folder / "store"))
-    capsys.readouterr()
+    capfd.readouterr()
     if sample.language == "python":
         run_python(sample.code, str(sample))
     else:
         for words in command_lines(sample.code):
             run_command(words, monkeypatch, parse_only=sample.mark == "options")
     if sample.output is not None:
-        assert untimed(capsys.readouterr().out) == untimed(sample.output)
+        assert untimed(capfd.readouterr().out) == untimed(sample.output)
     sys.modules.pop("my_detector", None)
 
 
