@@ -74,7 +74,8 @@ def test_the_card_has_the_table_of_this_version() -> None:
             row = f"\n| {name.replace('_', ' ')} |"
             assert row in accuracy, row
             assert row in table, row
-    found = re.findall(r"^\| ([\w ]+) \| \d+ \| ([\d.]+) % \| [\d.]+ % \| ([\d.]+) %", accuracy, re.M)
+    row = r"^\| ([\w ]+) \| \d+ \| ([\d.]+) % \| [\d.]+ % \| ([\d.]+) %"
+    found = re.findall(row, accuracy, re.M)
     shares = {name: (float(gender), float(near)) for name, gender, near in found}
     assert shares["all"][0] >= 90
     assert shares["all"][1] >= 85
