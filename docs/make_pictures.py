@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def save(name: str, picture: Any) -> None:
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 9] if name.endswith(".png") else [1, 90]
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 9] if name.endswith(".png") else [1, 80]
     cv2.imwrite(str(ASSETS / name), picture, options)
 
 
