@@ -23,16 +23,17 @@ python3.11 -m venv "$work/build" && . "$work/build/bin/activate"
 opt=$work/image/opt/fastfer
 mkdir -p "$opt"
 sh "$work/src/deploy/install.sh" "$work/wheels" "$opt"
-echo "fastfer and its dependencies: $(du -sm --apparent-size "$opt" | cut -f1) MB"
+size() { du -s --apparent-size --block-size=MB "$1" | cut -f1; }
+echo "fastfer and its dependencies: $(size "$opt")"
 deactivate
 
 export FASTFER_TOKEN=a-token-of-thirty-two-characters FASTFER_OFFLINE=1 FASTFER_PORT=18765
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$opt
 run=(python3.11)
 if [ -n "$base" ]; then
-    echo "base: $(du -sm --apparent-size "$base" | cut -f1) MB"
+    echo "base: $(size "$base")"
     cp -a "$base/." "$work/image"
-    echo "image: $(du -sm --apparent-size "$work/image" | cut -f1) MB"
+    echo "image: $(size "$work/image")"
     mkdir -p "$work/image/dev" "$work/image/tmp"
     chmod 1777 "$work/image/tmp"
     mknod -m 666 "$work/image/dev/null" c 1 3

@@ -221,6 +221,58 @@ def test_damaged_photo_is_an_error(page: Page, tmp_path: Path) -> None:
     page.wait_for_selector("#photo-message.error")
 
 
+def test_pasted_photo(page: Page, photo: Path) -> None:
+    data = page.evaluate_handle(
+        """(bytes) => { const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], "pasted.jpg", {type: "image/jpeg"}));
+        return data; }""",
+        list(photo.read_bytes()),
+    )
+    page.evaluate(
+        """(data) => document.dispatchEvent(
+        new ClipboardEvent("paste", {clipboardData: data, bubbles: true}))""",
+        data,
+    )
+    page.wait_for_selector("#photo-faces .face")
+    assert page.inner_text("#photo-name") == "pasted.jpg"
+
+
+CAPTIONS = """async (boxes) => {
+  const draw = await import("/studio/draw.js");
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [800, 600];
+  const context = canvas.getContext("2d");
+  const [areas, words] = [[], []];
+  context.fillRect = (...area) => areas.push(area);
+  context.fillText = (text) => words.push(text);
+  draw.boxes(context, boxes.map((box) => ({ box, emotion: "surprise", score: 0.97,
+    uncertain: false, attributes: { perceived_gender: "female", age_group: "20-29" } })));
+  return [areas, words];
+}"""
+
+
+def test_captions_keep_off_other_faces(page: Page) -> None:
+    grid = [[10 + 125 * i, 5 + 120 * j, 110, 115] for i in range(6) for j in range(5)]
+    crowd = [*grid, [700, 540, 60, 58], [765, 300, 40, 50]]
+    rects, words = page.evaluate(CAPTIONS, crowd)
+    numbers = {word.split(":")[0] for word in words}
+    assert numbers >= {str(number) for number in range(1, len(crowd) + 1)}
+    for x, y, w, h in rects:
+        assert 0 <= x <= x + w <= 800
+        assert 0 <= y <= y + h <= 600
+        own = 0
+        for left, top, wide, high in crowd:
+            # A caption may lie on its own face and on the forehead of another.
+            across = min(x + w, left + wide) - max(x, left)
+            down = min(y + h, top + high) - max(y, top + 0.22 * high)
+            own += across > 0.5 and down > 0.5
+        assert own <= 1
+    for i, (x, y, w, h) in enumerate(rects):
+        for a, b, c, d in rects[i + 1 :]:
+            apart = min(x + w, a + c) - max(x, a) <= 0.5 or min(y + h, b + d) - max(y, b) <= 0.5
+            assert apart, "two captions overlap"
+
+
 def test_webcam_shot(page: Page) -> None:
     page.click("#photo-webcam")
     page.click("#photo-shoot")

@@ -53,48 +53,82 @@ export function hide(context, faces, part, pixelate = false) {
   }
 }
 
+const FOREHEAD = 0.22; // Upper share of a face that a neighbour's caption may cover.
+
+// The free place of the longest caption that has one, as fastfer/display/layout.py chooses it: off all faces, at
+// the top of its own, on a forehead, or beside the face.
+function placed(context, face, faces, taken, size, forms) {
+  const { width, height } = context.canvas;
+  const [x, y, w, h] = face.box;
+  const tall = size * 1.4;
+  const others = faces.filter((other) => other !== face).map(({ box }) => box);
+  const cores = others.map(([l, t, across, down]) => [l, t + FOREHEAD * down, across, (1 - FOREHEAD) * down]);
+  for (const words of forms) {
+    const long = context.measureText(words).width + size * 0.7;
+    const [low, end] = [y + h, Math.max(0, width - long)];
+    const lefts = [x, x + w - long].map((left) => Math.min(Math.max(0, left), end));
+    const outside = [y - tall, low].flatMap((top) => lefts.map((left) => [left, top]));
+    const inside = long <= w && tall <= h / 4 ? [[x, y]] : [];
+    const beside = [y, low - tall].flatMap((top) => [[x + w, top], [x - long, top]]);
+    // A number alone, on which the cards rely, may lie in the lower corners.
+    const corners = words === forms.at(-1) ? lefts.map((left) => [left, low - tall]) : [];
+    for (const [places, obstacles] of [[outside, [face.box, ...others]], [inside, cores],
+      [outside, [face.box, ...cores]], [beside, [face.box, ...others]], [corners, cores]]) {
+      for (const [left, top] of places) {
+        const area = [left, top, long, tall];
+        const whole = left >= 0 && top >= 0 && left + long <= width && top + tall <= height;
+        if (whole && ![...obstacles, ...taken].some((a) => meet(a, area))) return { words, area };
+      }
+    }
+  }
+  return null;
+}
+
+function write(context, words, [left, top, long, tall], size, paper, ink) {
+  context.fillStyle = paper;
+  context.fillRect(left, top, long, tall);
+  context.fillStyle = ink;
+  context.textBaseline = "middle";
+  context.fillText(words, left + size * 0.35, top + size * 0.74);
+}
+
 export function boxes(context, faces) {
   const { width, height } = context.canvas;
   const scale = Math.max(width, height);
   context.lineWidth = Math.max(2, scale / 300);
   const taken = [];
   const lines = [];
-  faces.forEach((face, index) => {
+  const numbered = faces.map((face, index) => ({ face, number: `${face.track_id ?? index + 1}` }));
+  for (const { face } of numbered) {
     const [x, y, w, h] = face.box;
-    const color = colorOf(face);
     context.strokeStyle = "#161a1c";
     context.strokeRect(x - 1, y - 1, w + 2, h + 2);
-    context.strokeStyle = color;
+    context.strokeStyle = colorOf(face);
     context.strokeRect(x, y, w, h);
-    const size = Math.round(Math.min(Math.max(w * 0.14, scale / 60, 12), scale / 28));
+  }
+  for (const { face, number } of numbered.sort((a, b) => b.face.box[2] - a.face.box[2])) {
+    const size = Math.round(Math.min(Math.max(face.box[2] * 0.14, scale / 60, 12), scale / 28));
     context.font = `600 ${size}px system-ui, sans-serif`;
-    const number = face.track_id ?? index + 1;
-    const sure = face.score === null ? "" : ` ${Math.round(face.score * 100)} %`;
-    const label = `${number}: ${nameOf(face.emotion)}${face.uncertain ? "?" : ""}${sure}`;
-    const long = context.measureText(label).width + size * 0.7;
-    const left = Math.min(Math.max(0, x - 1), Math.max(0, width - long));
-    const top = y - size * 1.4 >= 0 ? y - size * 1.4 : Math.min(y + h, height - size * 1.4);
-    context.fillStyle = color;
-    context.fillRect(left, top, long, size * 1.4);
-    context.fillStyle = inkOn(color);
-    context.textBaseline = "middle";
-    context.fillText(label, left + size * 0.35, top + size * 0.74);
-    taken.push([left, top, long, size * 1.4]);
-    lines.push([face, looks(face.attributes, language()).join(", "), left, top, size, top < y]);
-  });
-  for (const [face, words, left, top, size, above] of lines) {
+    const name = `${number}: ${nameOf(face.emotion)}${face.uncertain ? "?" : ""}`;
+    const sure = face.score === null ? [] : [`${name} ${Math.round(face.score * 100)} %`];
+    const label = placed(context, face, faces, taken, size, [...sure, name, number]);
+    if (!label) continue;
+    write(context, label.words, label.area, size, colorOf(face), inkOn(colorOf(face)));
+    taken.push(label.area);
+    lines.push([face, looks(face.attributes, language()).join(", "), label.area, size]);
+  }
+  for (const [face, words, [left, top, , tall], size] of lines) {
     if (!words || face.box[2] < scale / 16) continue;
     context.font = `600 ${size}px system-ui, sans-serif`;
     const long = context.measureText(words).width + size * 0.7;
-    const area = [Math.min(left, Math.max(0, width - long)), top + size * (above ? -1.4 : 1.4), long, size * 1.4];
-    const others = faces.filter((other) => other !== face).map((other) => other.box);
-    if (area[1] < 0) area[1] = face.box[1] + face.box[3]; // No room above: below the face.
-    if (area[1] + area[3] > height || [...others, ...taken].some((a) => meet(a, area))) continue;
+    const [, y, , h] = face.box;
+    const area = [top < y ? top - tall : top + tall, y + h]
+      .map((at) => [Math.min(left, Math.max(0, width - long)), at, long, tall])
+      .find((a) => a[1] >= 0 && a[1] + tall <= height
+        && ![...faces.map(({ box }) => box), ...taken].some((other) => meet(other, a)));
+    if (!area) continue; // No free place beyond the label, or below the face.
     taken.push(area);
-    context.fillStyle = "#161a1c";
-    context.fillRect(...area);
-    context.fillStyle = "#fff";
-    context.fillText(words, area[0] + size * 0.35, area[1] + size * 0.74);
+    write(context, words, area, size, "#161a1c", "#fff");
   }
 }
 
