@@ -72,8 +72,9 @@ class TrackRefiner:
     """Corrects tracks in every frame by the second stage of a detector, if it has one."""
 
     def __init__(self, detector: Detector) -> None:
-        can_refine = isinstance(detector, RefiningDetector) and detector.can_refine
-        self._detector = detector if can_refine else None
+        self._detector: RefiningDetector | None = None
+        if isinstance(detector, RefiningDetector) and detector.can_refine:
+            self._detector = detector
 
     @property
     def available(self) -> bool:
@@ -86,7 +87,6 @@ class TrackRefiner:
         tracks = [track for track in tracks if _is_due(track, frame.pts)]
         if detector is None or not tracks:
             return
-        assert isinstance(detector, RefiningDetector)
         given = Detections(
             boxes_of(tracks).astype(np.float32),
             np.full(len(tracks), 0.5, np.float32),

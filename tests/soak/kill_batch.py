@@ -90,7 +90,8 @@ def start(args: argparse.Namespace, out: Path) -> subprocess.Popen[bytes]:
     command = [
         *(sys.executable, "-m", "fastfer", "batch", args.photos, args.clips),
         *("--out", str(out), "--detector", args.detector, "--segment", args.segment),
-        *("--jobs", "2", "--shard-rows", "700"),
+        # Frames of a busy machine may take minutes.
+        *("--jobs", "2", "--shard-rows", "700", "--timeout", "3600"),
     ]
     return subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
