@@ -318,6 +318,33 @@ def test_clip_timeline_and_downloads(page: Page, clip: Path) -> None:
     page.wait_for_selector(".clip-remove", state="detached")
 
 
+def test_two_people_and_two_clips(page: Page, clip: Path, tmp_path: Path) -> None:
+    pair = [np.hstack([frame, frame[:, ::-1]]) for frame in moving_face(24)]
+    both = write_video(tmp_path / "both.mp4", [np.ascontiguousarray(frame) for frame in pair])
+    page.click("#tab-video")
+    page.set_input_files(".clip-file", str(both))
+    page.wait_for_selector(".clip-remove", timeout=WAIT)
+    assert page.locator(".ff-track").count() == 2
+    assert page.locator(".ff-who img").count() == 2
+    page.click(".chips button >> nth=0")
+    assert page.locator(".ff-who").all_inner_texts() == ["#2"]
+    page.click(".chips button >> nth=0")
+    assert page.locator(".ff-track").count() == 2
+    assert page.locator(".ff-moment img").count() == page.locator(".ff-moment").count() > 0
+    page.evaluate("document.querySelector('.clips video').currentTime = 0")
+    page.locator(".ff-track").first.press("End")
+    assert page.evaluate("document.querySelector('.clips video').currentTime") > 1
+    plot = downloaded(page, "button:has-text('plot.png')")
+    assert cv2.imdecode(np.frombuffer(plot, np.uint8), cv2.IMREAD_COLOR) is not None
+    page.click("#clip-add")
+    page.select_option("#video-blur", "faces")
+    page.set_input_files(".clip-file", str(clip))
+    expect(page.locator(".clip-remove")).to_have_count(2, timeout=WAIT)
+    assert page.locator(".clip h2 >> nth=0").inner_text() == "both.mp4"
+    tracks = page.locator(".clip").nth(1).locator(".ff-track")
+    assert (page.locator(".ff-track").count(), tracks.count()) == (3, 1)
+
+
 def test_two_models(page: Page, photo: Path) -> None:
     page.click("#tab-compare")
     page.set_input_files("#compare-file", str(photo))
