@@ -51,7 +51,7 @@ def _planes(name: str, width: int, height: int) -> list[tuple[int, int]]:
     return [planes[i] for i in sorted(planes)]
 
 
-class StoredPlane(NDArray[np.uint8]):
+class StoredPlane(np.ndarray[Any, np.dtype[np.uint8]]):  # NDArray is no class since NumPy 2.5
     """One plane, as those of PyAV's frames are read."""
 
     @property
