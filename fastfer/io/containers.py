@@ -37,6 +37,11 @@ FORMATS: Final = (
 STREAM_FORMATS: Final = FORMATS + ",hls,dash,rtsp,rtp,rtp_mpegts,mpegtsraw"
 """Demuxers for URLs, where a playlist may name further URLs; never local files."""
 
+_METADATA: Final[dict[str, Any]] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+"""Text that is no UTF-8 is no reason to refuse a video. PyAV 19 has no such parameter."""
+
 _HTTP: Final = "http,https,tcp,tls,httpproxy,crypto,data"
 PROTOCOLS: Final[Mapping[str, str]] = {
     "rtsp": f"rtsp,rtp,srtp,udp,tcp,tls,{_HTTP}",
@@ -84,7 +89,7 @@ def open_file(
             format,
             container_options={**(options or {}), **limits},
             hwaccel=hwaccel,
-            metadata_errors="replace",
+            **_METADATA,
         )
     except MemoryError:
         file.close()
@@ -130,7 +135,7 @@ def open_url(
             container_options=options,
             timeout=(max(timeout, 10.0), timeout),
             hwaccel=hwaccel,
-            metadata_errors="replace",
+            **_METADATA,
         )
     except (av.FFmpegError, ValueError, OSError):
         raise InputError(
