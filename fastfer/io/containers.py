@@ -83,7 +83,7 @@ def open_file(
     if format is None:
         limits["format_whitelist"] = FORMATS
     try:
-        return av.open(
+        container: InputContainer = av.open(
             _Named(file),
             "r",
             format,
@@ -91,6 +91,7 @@ def open_file(
             hwaccel=hwaccel,
             **_METADATA,
         )
+        return container
     except MemoryError:
         file.close()
         raise too_much_memory(path) from None
@@ -129,7 +130,7 @@ def open_url(
         # UDP loses packets, and every lost packet smears the picture until the next key frame.
         options["rtsp_flags"] = "prefer_tcp"
     try:
-        return av.open(
+        container: InputContainer = av.open(
             url,
             "r",
             container_options=options,
@@ -137,6 +138,7 @@ def open_url(
             hwaccel=hwaccel,
             **_METADATA,
         )
+        return container
     except (av.FFmpegError, ValueError, OSError):
         raise InputError(
             f"{name}: cannot be reached or played; check the address and the network",
