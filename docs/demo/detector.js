@@ -6,9 +6,10 @@ import { SIZE, canCrop, pack } from "./pixels.js";
 const COARSE = 288;
 export const FINE = 640;
 const [STEP, CLOSE_SHARE, CLOSE_SCORE, CLOSE_OTHERS] = [1.25, 0.2, 0.4, 1];
-const [PROPOSAL, SCORE, OVERLAP] = [0.28, 0.5, 0.4];
+const [PROPOSAL, SCORE, OVERLAP] = [0.2, 0.5, 0.4];
 const [MAX_REFINED, MAX_REPLACED, NESTED, CONFIDENT] = [200, 100, 3, 0.5];
 const [TINY_SIDE, TINY_ODDS, CROP_SCALE] = [16, 1.86, 1.4];
+const [CONTEXT_SCALE, CONTEXT_SIZE] = [2, 24];
 
 const side = ({ box }) => Math.sqrt(box[2] * box[3]);
 
@@ -151,7 +152,7 @@ export class Detector {
     return suppress(faces);
   }
 
-  // The second stage sees each proposal in the picture itself.
+  // The second stage sees each proposal, and what surrounds it, in the picture itself.
   async refine(picture, proposals) {
     const crops = [];
     const found = [];
@@ -162,8 +163,13 @@ export class Detector {
       if (canCrop(crop, picture)) [crops.push(crop), found.push(face)];
     }
     if (!found.length) return [];
-    const tiles = new this.ort.Tensor("float32", pack(picture, crops), [crops.length, SIZE, SIZE, 1]);
-    const { faces: { data } } = await this.refiner.run({ crops: tiles });
+    const tensor = (boxes, size) => new this.ort.Tensor(
+      "float32", pack(picture, boxes, [], size), [boxes.length, size, size, 1]);
+    const margin = (CONTEXT_SCALE - 1) / 2;
+    const contexts = crops.map(([x, y, w]) => [
+      x - w * margin, y - w * margin, w * CONTEXT_SCALE, w * CONTEXT_SCALE]);
+    const { faces: { data } } = await this.refiner.run({
+      crops: tensor(crops, SIZE), contexts: tensor(contexts, CONTEXT_SIZE) });
     return found.map((face, n) => {
       const v = data.subarray(n * 15, n * 15 + 15);
       const [x, y, long] = round(crops[n]);

@@ -110,14 +110,14 @@ function rotated(picture, [x, y, w, h], angle) {
   });
 }
 
-// One batch of faces, (N, 48, 48, 1), 0 to 1.
-export function pack(picture, crops, angles = []) {
+// One batch of faces, (N, size, size, 1), 0 to 1; angles need a size of 48.
+export function pack(picture, crops, angles = [], size = SIZE) {
   const factor = Math.fround(1 / 255 / 2 ** 21);
-  const batch = new Float32Array(crops.length * SIZE * SIZE);
+  const batch = new Float32Array(crops.length * size * size);
   crops.forEach((crop, n) => {
     const box = crop.map((value) => Math.floor(Math.fround(value) * SUBPIXEL + 0.5));
-    const tile = angles[n] ? rotated(picture, box, angles[n]) : sums(picture, box, SIZE);
-    batch.set(tile.map((value) => Math.fround(value) * factor), n * SIZE * SIZE);
+    const tile = angles[n] ? rotated(picture, box, angles[n]) : sums(picture, box, size);
+    batch.set(tile.map((value) => Math.fround(value) * factor), n * size * size);
   });
   return batch;
 }

@@ -41,7 +41,7 @@ NANO_MODEL: Final = Path(__file__).parents[1] / "models" / "nano.onnx"
 """The bundled network of the first stage."""
 STRIDES: Final = (8, 16, 32)
 OUTPUTS: Final = tuple(f"grid_{stride}" for stride in STRIDES)
-PROPOSAL_THRESHOLD: Final = 0.28
+PROPOSAL_THRESHOLD: Final = 0.2
 """First-stage score from which a proposal is passed to the second stage."""
 _ADVICE: Final = "Export it with python -m training.detector.export."
 

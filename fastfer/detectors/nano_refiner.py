@@ -1,8 +1,10 @@
-"""The second stage of nano: a small network that sees each proposal as a crop of 48 x 48 pixels.
+"""The second stage of nano: a small network that sees each proposal and what surrounds it.
 
 The first stage searches a reduced frame, in which small faces have few pixels. The second stage
 sees crops of the frame itself (for a large JPEG, of the copy decoded at reduced size); it rejects
-false proposals and refines boxes and landmarks. (A cascade, as in Viola and Jones, 2001, and MTCNN,
+false proposals and refines boxes and landmarks. Each proposal is cropped twice: the face at 48 x 48
+pixels, and twice as much of the frame around it, which tells a face in profile from a hand, at
+24 x 24. (A cascade, as in Viola and Jones, 2001, and MTCNN,
 Zhang et al., 2016.) It is trained in ``training/refiner``.
 """
 
@@ -27,14 +29,19 @@ Floats = NDArray[np.floating[Any]]
 REFINER_MODEL: Final = Path(__file__).parents[1] / "models" / "refiner.onnx"
 """The bundled network."""
 INPUT: Final = "crops"
+CONTEXT: Final = "contexts"
 OUTPUT: Final = "faces"
 SIZE: Final = 48
 """Side of a crop in pixels of the network's input."""
+CONTEXT_SIZE: Final = 24
+"""The same of the larger crop around it."""
 VALUES: Final = 15
 """Outputs per crop: the logit added to that of the proposal's score; centre and log width, log
 height of the box; five points. Positions are relative to the crop's centre, in crop sides."""
 CROP_SCALE: Final = 1.4
 """Side of a crop / longer side of the proposed box."""
+CONTEXT_SCALE: Final = 2.0
+"""Side of the larger crop / side of the crop."""
 _ADVICE: Final = "Export it with python -m training.refiner.export."
 
 
@@ -73,11 +80,13 @@ class Refiner:
             frame = np.ascontiguousarray(frame)
         check_frame(frame)
         crops = proposal_crops(found.boxes)
-        tiles = np.empty((len(found), SIZE, SIZE, 1), np.float32)
-        if backend.pack(frame, crops, SIZE, scale / 255, bias / 255, tiles) >= 0:
-            croppable = found.take(is_croppable(crops, frame.shape[1::-1]))
-            return self.refine(frame, croppable, scale, bias)
-        (values,) = self._session.run([OUTPUT], {INPUT: tiles}, _ADVICE)
+        inputs = {}
+        for name, rows, size in (INPUT, crops, SIZE), (CONTEXT, contexts(crops), CONTEXT_SIZE):
+            inputs[name] = np.empty((len(found), size, size, 1), np.float32)
+            if backend.pack(frame, rows, size, scale / 255, bias / 255, inputs[name]) >= 0:
+                croppable = found.take(is_croppable(rows, frame.shape[1::-1]))
+                return self.refine(frame, croppable, scale, bias)
+        (values,) = self._session.run([OUTPUT], inputs, _ADVICE)
         if values.shape != (len(found), VALUES) or values.dtype != np.float32:
             raise ModelError(
                 f"{self._source}: output {OUTPUT} is {values.dtype} {values.shape}, not float32 "
@@ -94,6 +103,13 @@ def proposal_crops(boxes: Floats) -> NDArray[np.float64]:
     wide = boxes.astype(np.float64)
     side = CROP_SCALE * wide[:, 2:].max(axis=1, keepdims=True)
     return np.concatenate([wide[:, :2] + (wide[:, 2:] - side) / 2, side, side], axis=1)
+
+
+def contexts(crops: Floats) -> NDArray[np.float64]:
+    """The larger crops (N, 4) around ``crops``."""
+    wide = crops.astype(np.float64)
+    margin = wide[:, 2:] * ((CONTEXT_SCALE - 1) / 2)
+    return np.concatenate([wide[:, :2] - margin, wide[:, 2:] * CONTEXT_SCALE], axis=1)
 
 
 def decode(
@@ -121,11 +137,17 @@ def encode(crops: Floats, boxes: Floats, points: Floats) -> NDArray[np.float32]:
 
 def _check(session: Session, source: str) -> None:
     inputs, outputs = session.inputs, session.outputs
-    shape = inputs[0].shape if len(inputs) == 1 else []
-    fits = len(shape) == 4 and shape[1:] == [SIZE, SIZE, 1] and not isinstance(shape[0], int)
-    if not fits or inputs[0].type != "tensor(float)" or [o.name for o in outputs] != [OUTPUT]:
+    wanted = {INPUT: SIZE, CONTEXT: CONTEXT_SIZE}
+    fits = {node.name for node in inputs} == set(wanted) and all(
+        len(node.shape) == 4
+        and node.shape[1:] == [wanted[node.name], wanted[node.name], 1]
+        and not isinstance(node.shape[0], int)
+        and node.type == "tensor(float)"
+        for node in inputs
+    )
+    if not fits or [node.name for node in outputs] != [OUTPUT]:
+        sizes = ", ".join(f"{name} float32 (N, {n}, {n}, 1)" for name, n in wanted.items())
         raise ModelError(
             f"{source}: not a second stage of nano: inputs {describe(inputs)}, outputs "
-            f"{describe(outputs)}; it needs one input, float32 (N, {SIZE}, {SIZE}, 1), and one "
-            f"output, {OUTPUT}. {_ADVICE}"
+            f"{describe(outputs)}; it needs the inputs {sizes} and one output, {OUTPUT}. {_ADVICE}"
         )

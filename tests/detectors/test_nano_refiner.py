@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from fastfer.detectors import Detections
 from fastfer.detectors.nano import NANO_MODEL, PROPOSAL_THRESHOLD, NanoDetector
 from fastfer.detectors.nano_refiner import (
+    CONTEXT_SIZE,
     REFINER_MODEL,
     Refiner,
     decode,
@@ -29,21 +30,35 @@ from tests.helpers.pictures import astronaut
 
 
 def write_refiner(
-    path: Path, values: list[float] | None = None, side: int = 48, count: int = 15
+    path: Path,
+    values: list[float] | None = None,
+    side: int = 48,
+    count: int = 15,
+    around: int = CONTEXT_SIZE,
 ) -> Path:
-    """A network that returns ``values`` for every crop, and adds its mean to the first."""
+    """A network that returns ``values`` for every crop, and adds its mean to the first value and
+    that of the larger crop to the second."""
     weights = np.zeros((side * side, count), np.float32)
     weights[:, 0] = 1 / side**2
+    wider = np.zeros((around**2, count), np.float32)
+    wider[:, 1] = 1 / around**2
     bias = np.array(values or [0.0] * count, np.float32)
+    constants = {"weights": weights, "wider": wider, "bias": bias}
     graph = helper.make_graph(
         [
             helper.make_node("Flatten", ["crops"], ["flat"], axis=1),
-            helper.make_node("Gemm", ["flat", "weights", "bias"], ["faces"]),
+            helper.make_node("Gemm", ["flat", "weights", "bias"], ["of_crops"]),
+            helper.make_node("Flatten", ["contexts"], ["flat_contexts"], axis=1),
+            helper.make_node("Gemm", ["flat_contexts", "wider"], ["of_contexts"]),
+            helper.make_node("Add", ["of_crops", "of_contexts"], ["faces"]),
         ],
         "refiner",
-        [helper.make_tensor_value_info("crops", TensorProto.FLOAT, ["n", side, side, 1])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size, size, 1])
+            for name, size in (("crops", side), ("contexts", around))
+        ],
         [helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["n", count])],
-        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     opsets = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
@@ -82,6 +97,18 @@ def test_logit_is_added_to_that_of_the_proposal(tmp_path: Path) -> None:
     np.testing.assert_allclose(odds, [4 * np.exp(-2), 4 * np.exp(-1)], rtol=1e-5)
     for score in (0.0, 1.0):
         assert refiner.refine(frame, faces((10, 40, 16, 16), score=score)).scores == [score]
+
+
+def test_the_larger_crop_has_the_same_centre(tmp_path: Path) -> None:
+    refiner = Refiner(write_refiner(tmp_path / "r.onnx"))
+    frame = np.zeros((200, 200), np.uint8)
+    frame[:100] = 255
+    # Of both crops the upper half is white, so the box moves half a crop to the right.
+    (box,) = refiner.refine(frame, faces((80, 80, 40, 40))).boxes
+    np.testing.assert_allclose(box, [72 + 28, 72, 56, 56], atol=0.5)
+    # Only the larger crop, 112 px, reaches the white rows: 16 of them.
+    (box,) = refiner.refine(frame, faces((80, 120, 40, 40))).boxes
+    np.testing.assert_allclose(box, [72 + 56 * 16 / 112, 112, 56, 56], atol=0.5)
 
 
 def test_proposals_that_cannot_be_cropped_are_dropped(tmp_path: Path) -> None:
@@ -158,6 +185,8 @@ def test_refused_files(tmp_path: Path) -> None:
         Refiner(write_model(tmp_path / "net.onnx"))
     with raises(ModelError, "invalid_model", "r.onnx"):
         Refiner(write_refiner(tmp_path / "r.onnx", side=32))
+    with raises(ModelError, "invalid_model", "contexts"):
+        Refiner(write_refiner(tmp_path / "r.onnx", around=32))
     with raises(ModelError, "not_found", "none.onnx"):
         NanoDetector(refiner=tmp_path / "none.onnx")
     refiner = Refiner(write_refiner(tmp_path / "r.onnx", count=14))
@@ -188,7 +217,7 @@ def test_bundled_refiner_separates_face_from_background() -> None:
     first, second = (NanoDetector(refiner=r, score=0.05).detect(frame) for r in ("none", None))
     assert second.scores.max() > 0.9
     assert np.sort(second.scores)[:-1].sum() < np.sort(first.scores)[:-1].sum()
-    assert REFINER_MODEL.stat().st_size <= 400_000
+    assert REFINER_MODEL.stat().st_size <= 500_000
 
 
 def test_refiner_option_in_a_specification(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class _Writer:
 def write(
     model: keras.Model,
     path: Path,
-    source: onnx.ValueInfoProto,
+    sources: Sequence[onnx.ValueInfoProto],
     outputs: Sequence[str],
     about: dict[str, Any],
 ) -> keras.Model:
@@ -62,7 +62,7 @@ def write(
     ``outputs`` are names of layers and of their outputs in the file; see :func:`write_graph`.
     """
     folded = inference_model(model)
-    file = write_graph(folded, source, dict(zip(outputs, outputs, strict=True)), model.name)
+    file = write_graph(folded, sources, dict(zip(outputs, outputs, strict=True)), model.name)
     known = {"schema": 1, "parameters": model.count_params(), **about}
     helper.set_model_props(file, {PREFIX + k: json.dumps(v) for k, v in known.items()})
     onnx.save(file, path)
@@ -70,13 +70,13 @@ def write(
 
 
 def write_graph(
-    model: keras.Model, source: onnx.ValueInfoProto, outputs: dict[str, str], name: str
+    model: keras.Model, sources: Sequence[onnx.ValueInfoProto], outputs: dict[str, str], name: str
 ) -> onnx.ModelProto:
     """``model`` as an ONNX graph.
 
     Args:
         model: a folded network.
-        source: the input, (N, H, W, channels) uint8 or float32.
+        sources: the inputs, named like the network's, (N, H, W, channels) uint8 or float32.
         outputs: names in the file by name of the layer; float32, (N, channels, H, W) for a
             convolution, (N, values) for a Flatten.
         name: of the graph.
@@ -86,23 +86,21 @@ def write_graph(
     """
     writer = _Writer()
     made: dict[str, Any] = {}
+    by_name = {source.name: source for source in sources}
     for layer in model.layers:
         feeds = [made.get(t._keras_history.operation.name) for t in _inputs(layer)]
         if None in feeds:
             continue  # Layers that only join the outputs for training.
         if isinstance(layer, L.InputLayer):
-            planes = writer.node("Transpose", [source.name], "planes", perm=[0, 3, 1, 2])
-            if source.type.tensor_type.elem_type != TensorProto.FLOAT:
-                planes = writer.node("Cast", [planes], "pixels", to=TensorProto.FLOAT)
-            made[layer.name] = planes
+            made[layer.name] = _planes(writer, by_name[layer.name])
         elif not isinstance(layer, (L.Reshape, L.Concatenate)):
             label = outputs.get(layer.name, layer.name)
             made[layer.name] = _write(writer, layer, [str(feed) for feed in feeds], label)
-    batch = source.type.tensor_type.shape.dim[0]
+    batch = sources[0].type.tensor_type.shape.dim[0]
     graph = helper.make_graph(
         writer.nodes,
         name,
-        [source],
+        list(sources),
         [
             helper.make_tensor_value_info(
                 label,
@@ -117,6 +115,14 @@ def write_graph(
     file.producer_name = "fastfer"
     onnx.checker.check_model(file)
     return file
+
+
+def _planes(writer: _Writer, source: onnx.ValueInfoProto) -> str:
+    """The input ``source`` as float32, channels first."""
+    planes = writer.node("Transpose", [source.name], f"{source.name}.planes", perm=[0, 3, 1, 2])
+    if source.type.tensor_type.elem_type == TensorProto.FLOAT:
+        return planes
+    return writer.node("Cast", [planes], f"{source.name}.pixels", to=TensorProto.FLOAT)
 
 
 def _shape(layer: L.Layer, label: str) -> list[int | str]:

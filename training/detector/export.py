@@ -78,7 +78,7 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
 
     shape = [1, "h", "w", model.inputs[0].shape[-1]]
     source = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, shape)
-    return onnx_writer.write(model, path, source, OUTPUTS, {"kind": "face detector", **about})
+    return onnx_writer.write(model, path, [source], OUTPUTS, {"kind": "face detector", **about})
 
 
 def difference(model: keras.Model, path: Path, photos: Sequence[Photo], side: int = 320) -> float:

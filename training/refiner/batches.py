@@ -7,10 +7,13 @@ import math
 import keras
 import numpy as np
 
+from fastfer.detectors.nano_refiner import CONTEXT, INPUT
 from training.detector.photos import Floats
-from training.detector.tiles import MIRRORED, Pixels
+from training.detector.tiles import MIRRORED
 from training.refiner.crops import BOX, FACE, LANDMARKS, Crops
 
+Inputs = dict[str, Floats]
+"""The network's inputs by name."""
 FACES = 0.625
 """Share of faces in a batch; other crops train neither box nor landmarks."""
 CONTRAST = 0.25
@@ -42,18 +45,20 @@ class CropBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return self._steps
 
-    def __getitem__(self, index: int) -> tuple[Floats, Floats]:
+    def __getitem__(self, index: int) -> tuple[Inputs, Floats]:
         rng = np.random.default_rng([self._seed, self._epoch, index])
         chosen = np.concatenate([rng.choice(kind, n) for kind, n in self._kinds])
-        pixels, targets = as_inputs(self._crops.pixels[chosen]), self._crops.targets[chosen]
+        crops = self._crops.take(chosen)
+        inputs, targets = as_inputs(crops), crops.targets
         mirrored = rng.random(len(chosen)) < 0.5
-        pixels[mirrored] = pixels[mirrored, :, ::-1]
         targets[mirrored] = mirror(targets[mirrored])
         shape = (len(chosen), 1, 1, 1)
         contrast = rng.uniform(1 - CONTRAST, 1 + CONTRAST, shape).astype(np.float32)
         light = rng.uniform(-BRIGHTNESS / 255, BRIGHTNESS / 255, shape).astype(np.float32)
-        pixels = np.clip((pixels - 0.5) * contrast + (0.5 + light), 0, 1)
-        return pixels, targets
+        for name, pixels in inputs.items():
+            pixels[mirrored] = pixels[mirrored, :, ::-1]
+            inputs[name] = np.clip((pixels - 0.5) * contrast + (0.5 + light), 0, 1)
+        return inputs, targets
 
     def on_epoch_end(self) -> None:
         self._epoch += 1
@@ -70,15 +75,18 @@ class AllCrops(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return math.ceil(len(self._crops.pixels) / self._batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Floats, Floats]:
+    def __getitem__(self, index: int) -> tuple[Inputs, Floats]:
         # Strided, so that every batch has faces.
-        part = slice(index, None, len(self))
-        return as_inputs(self._crops.pixels[part]), self._crops.targets[part]
+        crops = self._crops.take(slice(index, None, len(self)))
+        return as_inputs(crops), crops.targets
 
 
-def as_inputs(pixels: Pixels) -> Floats:
-    """Crops (N, 48, 48) as input of the network: (N, 48, 48, 1) from 0 to 1."""
-    return pixels[..., None].astype(np.float32) / np.float32(255)
+def as_inputs(crops: Crops) -> Inputs:
+    """The pixels of ``crops`` as inputs of the network: (N, side, side, 1) from 0 to 1."""
+    return {
+        name: pixels[..., None].astype(np.float32) / np.float32(255)
+        for name, pixels in ((INPUT, crops.pixels), (CONTEXT, crops.contexts))
+    }
 
 
 def mirror(targets: Floats) -> Floats:

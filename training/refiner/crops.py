@@ -29,7 +29,13 @@ from fastfer import pack_faces
 from fastfer.cli.arguments import CommandParser
 from fastfer.crops import is_croppable
 from fastfer.detectors.nano import NANO_MODEL, NanoDetector
-from fastfer.detectors.nano_refiner import SIZE, encode, proposal_crops
+from fastfer.detectors.nano_refiner import (
+    CONTEXT_SIZE,
+    SIZE,
+    contexts,
+    encode,
+    proposal_crops,
+)
 from fastfer.detectors.resize import shrink
 from fastfer.errors import FastferError, InputError
 from fastfer.kernels.boxes import iou
@@ -72,6 +78,8 @@ class Crops:
 
     pixels: Pixels
     """(N, 48, 48) gray."""
+    contexts: Pixels
+    """(N, 24, 24) gray: the larger crops around them."""
     targets: Floats
     """(N, :data:`WIDTH`)."""
 
@@ -79,6 +87,10 @@ class Crops:
     def joined(cls, parts: Sequence[Crops]) -> Crops:
         """All ``parts``, one after another."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def take(self, which: NDArray[np.int64] | slice) -> Crops:
+        """The crops ``which``."""
+        return type(self)(*(getattr(self, f.name)[which] for f in fields(self)))
 
     @classmethod
     def read(cls, path: Path) -> Crops:
@@ -89,20 +101,22 @@ class Crops:
         """
         try:
             with np.load(path) as file:
-                crops = cls(file["pixels"], file["targets"])
+                crops = cls(*(file[f.name] for f in fields(cls)))
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as e:
             raise InputError(f"{path}: {e}; {_ADVICE}") from None
         count = len(crops.pixels)
-        shapes = crops.pixels.shape, crops.targets.shape
-        if not count or shapes != ((count, SIZE, SIZE), (count, WIDTH)):
-            raise InputError(f"{path}: no crops, arrays {shapes[0]} and {shapes[1]}; {_ADVICE}")
+        shapes = [getattr(crops, f.name).shape for f in fields(cls)]
+        sizes = (SIZE, SIZE), (CONTEXT_SIZE, CONTEXT_SIZE), (WIDTH,)
+        if not count or shapes != [(count, *size) for size in sizes]:
+            found = ", ".join(map(str, shapes))
+            raise InputError(f"{path}: no crops, arrays {found}; {_ADVICE}")
         return crops
 
     def write(self, path: Path) -> None:
         """Write to a temporary name and rename."""
         part = path.with_name(path.name + ".part")
         with part.open("wb") as file:
-            np.savez(file, pixels=self.pixels, targets=self.targets)
+            np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
         part.replace(path)
 
 
@@ -120,6 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--tiles", type=whole(1), default=90_000, help="tiles to train; 1/30 more to validate"
     )
     p.add_argument("--faces", type=share, default=0.6, help="share of tiles from photos with faces")
+    p.add_argument(
+        "--add-to", type=Path, metavar="FOLDER",
+        help="write the crops of this folder too; only crops to train are drawn",
+    )  # fmt: skip
     p.add_argument("--seed", type=whole(0), default=0, help="seed of the tiles")
     p.add_argument("--workers", type=whole(1), default=os.cpu_count(), help="processes")
     options = p.parse_args(arguments)
@@ -127,17 +145,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    made = {}
-    for number, split in enumerate(FILES):
+    made = {s: Crops.read(options.add_to / FILES[s]) for s in FILES if options.add_to}
+    for number, split in enumerate(["train"] if made else FILES):
         tiles = options.tiles if split == "train" else max(options.tiles // 30, 1)
-        made[split] = _draw_split(options, split, number, tiles)
-        faces = made[split].targets[:, FACE]
+        drawn = _draw_split(options, split, number, tiles)
+        faces = drawn.targets[:, FACE]
         if not len(faces):
             raise InputError(f"no crops of {tiles} {split} tiles; more --tiles or --faces")
         print(
             f"{split}: {len(faces)} crops of {tiles} tiles, {100 * faces.mean():.0f} % with a face",
             flush=True,
         )
+        made[split] = Crops.joined([made[split], drawn]) if split in made else drawn
     options.out.mkdir(parents=True, exist_ok=True)
     for split, crops in made.items():
         crops.write(options.out / FILES[split])
@@ -218,7 +237,7 @@ def crops_of_photos(
     augmentation = TileAugmentation(mosaic=0.25, rotate=0.4, angle=35.0, aimed=0.8)
     known = np.array([len(photo.known.boxes) > 0 for photo in photos])
     kinds = [n if len(n) else np.arange(len(photos)) for n in map(np.flatnonzero, (~known, known))]
-    parts = [Crops(np.empty((0, SIZE, SIZE), np.uint8), np.empty((0, WIDTH), np.float32))]
+    parts: list[Crops] = []
     for _ in range(count):
         first = int(rng.choice(kinds[int(rng.random() < faces)]))
         pixels, regions = draw(photos, first, int(rng.choice(SIDES)), augmentation, rng)
@@ -235,8 +254,13 @@ def crops_of_tile(
     targets = _targets(boxes, crops, known)
     use = (targets[:, WEIGHT] > 0) | (targets[:, FACE] > 0)
     use &= is_croppable(crops, (tile.shape[1], tile.shape[0]))
-    packed = pack_faces(tile, crops[use], size=SIZE, scale=1.0)[..., 0]
-    return Crops(np.rint(packed).astype(np.uint8), targets[use])
+    crops = crops[use]
+    pixels = (_packed(tile, *of) for of in ((crops, SIZE), (contexts(crops), CONTEXT_SIZE)))
+    return Crops(*pixels, targets[use])
+
+
+def _packed(tile: Pixels, boxes: NDArray[np.float64], size: int) -> Pixels:
+    return np.rint(pack_faces(tile, boxes, size=size, scale=1.0)[..., 0]).astype(np.uint8)
 
 
 def _proposals(tile: Pixels, detector: NanoDetector, rng: np.random.Generator) -> NDArray[Any]:

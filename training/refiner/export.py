@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from fastfer.errors import ModelError
 from training.common import checked_export
 from training.common.options import amount, finite, run_command
 from training.detector.photos import Floats
-from training.detector.tiles import MIRRORED, Pixels
+from training.detector.tiles import MIRRORED
 from training.refiner.crops import FILES, Crops
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ LARGEST = 600_000
 """Largest size of the file in bytes."""
 CHECKED = 512
 """Crops on which the file is compared with the network."""
-QUANTISED = ("Conv", "Relu")
-"""Types of nodes that ``--int8`` quantises: all but the first and the last convolution, of which
-one has few channels and the other computes the outputs."""
+QUANTISED = ("Conv", "Add", "Relu")
+"""Types of nodes that ``--int8`` quantises: all but the first convolutions, which have few
+channels, and the last, which computes the outputs."""
 RANGE_CROPS = 2048
 """Training crops that set the ranges of INT8."""
 MAX_SCORE_CHANGE, MAX_PLACE_CHANGE = 0.02, 0.01
@@ -65,7 +66,7 @@ def _prepare(
     from fastfer.detectors.nano_refiner import Refiner
     from training.refiner.network import load
 
-    crops = Crops.read(Path(data) / FILES["val"]).pixels[:CHECKED]
+    crops = Crops.read(Path(data) / FILES["val"]).take(slice(CHECKED))
     model = weighted(load(options.run), options.score_share, options.score_shift)
     export = checked_export.Export(
         write,
@@ -74,7 +75,7 @@ def _prepare(
         LARGEST,
         lambda path: _finish(path, Path(data), crops, options),
     )
-    return model, export, f"{len(crops)} crops"
+    return model, export, f"{len(crops.pixels)} crops"
 
 
 def weighted(model: keras.Model, share: float, shift: float) -> keras.Model:
@@ -93,16 +94,19 @@ def write(model: keras.Model, path: Path, about: dict[str, Any]) -> keras.Model:
     """Write ``model`` to ``path`` unchecked; returns the folded, rounded network in the file."""
     from onnx import TensorProto, helper
 
-    from fastfer.detectors.nano_refiner import INPUT, OUTPUT, SIZE
+    from fastfer.detectors.nano_refiner import CONTEXT, CONTEXT_SIZE, INPUT, OUTPUT, SIZE
     from training.common import onnx_writer
 
-    source = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["faces", SIZE, SIZE, 1])
+    sources = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["faces", size, size, 1])
+        for name, size in ((INPUT, SIZE), (CONTEXT, CONTEXT_SIZE))
+    ]
     return onnx_writer.write(
-        model, path, source, [OUTPUT], {"kind": "second stage at faces", **about}
+        model, path, sources, [OUTPUT], {"kind": "second stage at faces", **about}
     )
 
 
-def difference(model: keras.Model, path: Path, crops: Pixels) -> float:
+def difference(model: keras.Model, path: Path, crops: Crops) -> float:
     """The largest relative difference between Keras and ONNX Runtime on ``crops``."""
     from training.refiner.batches import as_inputs
 
@@ -112,17 +116,17 @@ def difference(model: keras.Model, path: Path, crops: Pixels) -> float:
     return checked_export.share_of(float(worst), float(np.abs(expected).max()))
 
 
-def _outputs(path: Path, crops: Pixels) -> Floats:
+def _outputs(path: Path, crops: Crops) -> Floats:
     import onnxruntime
 
     from training.refiner.batches import as_inputs
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (values,) = session.run(None, {session.get_inputs()[0].name: as_inputs(crops)})
+    (values,) = session.run(None, as_inputs(crops))
     return np.asarray(values)
 
 
-def _finish(path: Path, data: Path, crops: Pixels, options: argparse.Namespace) -> Iterator[str]:
+def _finish(path: Path, data: Path, crops: Crops, options: argparse.Namespace) -> Iterator[str]:
     """Apply ``--int8`` and ``--mirror`` to the file; yields a line about each."""
     if options.int8:
         yield _quantise(path, data, crops)
@@ -130,7 +134,7 @@ def _finish(path: Path, data: Path, crops: Pixels, options: argparse.Namespace) 
         yield average_mirrored(path, crops)
 
 
-def average_mirrored(path: Path, crops: Pixels) -> str:
+def average_mirrored(path: Path, crops: Crops) -> str:
     """Change the file so that it averages its outputs for each crop and its mirror image.
 
     Raises:
@@ -139,15 +143,17 @@ def average_mirrored(path: Path, crops: Pixels) -> str:
     import onnx
     from onnx import helper, numpy_helper
 
-    from fastfer.detectors.nano_refiner import INPUT, OUTPUT, VALUES
+    from fastfer.detectors.nano_refiner import CONTEXT, INPUT, OUTPUT, VALUES
 
     plain = _outputs(path, crops)
     swap = mirrored_outputs()
-    expected = (plain + _outputs(path, crops[:, :, ::-1]) @ swap) / 2
+    mirrored = replace(crops, pixels=crops.pixels[:, :, ::-1], contexts=crops.contexts[:, :, ::-1])
+    expected = (plain + _outputs(path, mirrored) @ swap) / 2
     model = onnx.load(path)
     nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in model.graph.node]
+    both = {name: f"{name}.both" for name in (INPUT, CONTEXT)}
     for node in nodes:
-        node.input[:] = ["both" if name == INPUT else name for name in node.input]
+        node.input[:] = [both.get(name, name) for name in node.input]
         node.output[:] = ["of_both" if name == OUTPUT else name for name in node.output]
     constants: dict[str, Any] = {
         "last": np.array([-1]), "before_first": np.array([np.iinfo(np.int64).min]),
@@ -156,11 +162,16 @@ def average_mirrored(path: Path, crops: Pixels) -> str:
         "swap": swap, "half": np.float32(0.5),
     }  # fmt: skip
     model.graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in constants.items())
-    slice_inputs = [INPUT, "last", "before_first", "columns", "backwards"]
+    doubled = []
+    for name in both:
+        slice_inputs = [name, "last", "before_first", "columns", "backwards"]
+        doubled += [
+            helper.make_node("Slice", slice_inputs, [f"{name}.mirrored"]),
+            helper.make_node("Concat", [name, f"{name}.mirrored"], [both[name]], axis=0),
+        ]
     del model.graph.node[:]
     model.graph.node.extend([
-        helper.make_node("Slice", slice_inputs, ["mirrored"]),
-        helper.make_node("Concat", [INPUT, "mirrored"], ["both"], axis=0),
+        *doubled,
         *nodes,
         helper.make_node("Reshape", ["of_both", "halves"], ["stacked"]),
         helper.make_node("Split", ["stacked"], ["one", "two"], axis=0),
@@ -192,30 +203,32 @@ def mirrored_outputs() -> Floats:
     return swap
 
 
-def _quantise(path: Path, data: Path, crops: Pixels) -> str:
+def _quantise(path: Path, data: Path, crops: Crops) -> str:
     """Replace ``path`` by its INT8 version if its answers on ``crops`` are nearly the same."""
-    from fastfer.detectors.nano_refiner import INPUT
     from training.common.quantise import replace_by_int8
     from training.refiner.batches import as_inputs
 
-    known = Crops.read(data / FILES["train"]).pixels
-    samples = known[:: max(len(known) // RANGE_CROPS, 1)]
-    parts = np.array_split(samples, max(len(samples) // 64, 1))
+    known = Crops.read(data / FILES["train"])
+    chosen = np.arange(0, len(known.pixels), max(len(known.pixels) // RANGE_CROPS, 1))
+    parts = np.array_split(chosen, max(len(chosen) // 64, 1))
     return replace_by_int8(
-        path, ({INPUT: as_inputs(part)} for part in parts), QUANTISED, kept_in_float32,
+        path, (as_inputs(known.take(part)) for part in parts), QUANTISED, kept_in_float32,
         lambda plain, small: _check_int8(plain, small, crops),
     )  # fmt: skip
 
 
 def kept_in_float32(path: Path) -> list[str]:
-    """Names of the first and the last convolution."""
+    """Names of the first convolution of each input and of the last one."""
     import onnx
 
-    names = [node.name for node in onnx.load(path).graph.node if node.op_type == "Conv"]
-    return [names[0], names[-1]]
+    graph = onnx.load(path).graph
+    kinds = {name: node.op_type for node in graph.node for name in node.output}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    first = [node.name for node in convolutions if kinds.get(node.input[0]) == "Transpose"]
+    return [*first, convolutions[-1].name]
 
 
-def _check_int8(plain: Path, small: Path, crops: Pixels) -> str:
+def _check_int8(plain: Path, small: Path, crops: Crops) -> str:
     before, after = (_outputs(file, crops) for file in (plain, small))
     scores = [1 / (1 + np.exp(-values[:, 0].astype(np.float64))) for values in (before, after)]
     score = float(np.abs(scores[0] - scores[1]).mean())

@@ -1,4 +1,5 @@
-"""The network of the second stage: plain convolutions over a crop of 48 x 48 pixels.
+"""The network of the second stage: plain convolutions over a crop of 48 x 48 pixels, and fewer over
+the larger one around it, which are added where both have 6 x 6 cells.
 
 It has :data:`fastfer.detectors.nano_refiner.VALUES` outputs for every crop.
 """
@@ -11,7 +12,14 @@ from typing import Any
 import keras
 from keras import layers as L
 
-from fastfer.detectors.nano_refiner import INPUT, OUTPUT, SIZE, VALUES
+from fastfer.detectors.nano_refiner import (
+    CONTEXT,
+    CONTEXT_SIZE,
+    INPUT,
+    OUTPUT,
+    SIZE,
+    VALUES,
+)
 from fastfer.errors import ModelError
 from training.common.layers import convolution
 
@@ -23,19 +31,29 @@ WIDTHS = (48, 96, 128)
 """Channels at strides 4, 8 and 16."""
 EXTRA_CONVOLUTIONS = (1, 1, 0)
 """Convolutions at each stride after the one that reduces."""
+CONTEXT_STEM, CONTEXT_WIDTHS = 24, (48, 64)
+"""Channels over the larger crop at stride 2, and twice at stride 4."""
 
 
 def build() -> keras.Model:
-    """The network for crops (N, 48, 48, 1) from 0 to 1; its output is (N, 15)."""
-    x = inputs = keras.Input((SIZE, SIZE, 1), name=INPUT)
-    x = _conv_relu(x, STEM, STEM_KERNEL, strides=2)
+    """The network for crops (N, 48, 48, 1) and (N, 24, 24, 1), 0 to 1; its output is (N, 15)."""
+    crop = keras.Input((SIZE, SIZE, 1), name=INPUT)
+    context = keras.Input((CONTEXT_SIZE, CONTEXT_SIZE, 1), name=CONTEXT)
+    around = _conv_relu(context, CONTEXT_STEM, STEM_KERNEL, strides=2)
+    for filters, strides in zip(CONTEXT_WIDTHS, (2, 1), strict=True):
+        around = _conv_relu(around, filters, strides=strides)
+    x = _conv_relu(crop, STEM, STEM_KERNEL, strides=2)
     for filters, more in zip(WIDTHS, EXTRA_CONVOLUTIONS, strict=True):
         x = _conv_relu(x, filters, strides=2)
         for _ in range(more):
-            x = _conv_relu(x, filters)
+            y = convolution(x, filters)
+            if y.shape[1:3] == around.shape[1:3]:
+                y = L.Add()([y, convolution(around, filters)])
+            x = L.ReLU()(y)
     # A dense layer as a convolution, which does not depend on the order of flattened inputs.
     x = L.Conv2D(VALUES, x.shape[1], dtype="float32", name=LAST)(x)
-    return keras.Model(inputs, L.Flatten(dtype="float32", name=OUTPUT)(x), name="refiner")
+    values = L.Flatten(dtype="float32", name=OUTPUT)(x)
+    return keras.Model({INPUT: crop, CONTEXT: context}, values, name="refiner")
 
 
 def _conv_relu(x: Tensor, filters: int, kernel: int = 3, strides: int = 1) -> Tensor:
@@ -54,6 +72,6 @@ def load(path: Path, *, compile: bool = False) -> keras.Model:
 
     model = load_network(path, compile=compile)
     layers = {layer.name for layer in model.layers}
-    if not layers >= {LAST, OUTPUT} or model.inputs[0].shape[1:] != (SIZE, SIZE, 1):
+    if not layers >= {INPUT, CONTEXT, LAST, OUTPUT}:
         raise ModelError(f"{path}: not a network of training.refiner.train")
     return model

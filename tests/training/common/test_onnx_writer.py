@@ -45,7 +45,7 @@ def randomise(model: keras.Model) -> keras.Model:
 def test_the_file_computes_the_same_for_every_size(tmp_path: Path) -> None:
     model = randomise(network())
     path = tmp_path / "a.onnx"
-    rounded = write(model, path, SOURCE, ["fine", "coarse"], {"name": "test"})
+    rounded = write(model, path, [SOURCE], ["fine", "coarse"], {"name": "test"})
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(1)
     for side in (32, 48):
@@ -62,7 +62,7 @@ def test_the_file_computes_the_same_for_every_size(tmp_path: Path) -> None:
 
 
 def test_weights_are_stored_in_half_precision(tmp_path: Path) -> None:
-    write(randomise(network()), tmp_path / "a.onnx", SOURCE, ["fine", "coarse"], {})
+    write(randomise(network()), tmp_path / "a.onnx", [SOURCE], ["fine", "coarse"], {})
     stored = onnx.load(tmp_path / "a.onnx").graph.initializer
     large = [t for t in stored if np.prod(t.dims) >= 64]
     # The first kernel holds the scale of the picture, too small a number for half precision.
@@ -97,10 +97,25 @@ def test_flattened_outputs() -> None:
     inputs = keras.Input((4, 4, 1), name="picture")
     model = keras.Model(inputs, L.Flatten(name="values")(L.Conv2D(3, 4)(inputs)))
     source = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 4, 4, 1])
-    file = write_graph(model, source, {"values": "values"}, "flat")
+    file = write_graph(model, [source], {"values": "values"}, "flat")
     session = onnxruntime.InferenceSession(file.SerializeToString())
     batch = np.random.default_rng(0).random((2, 4, 4, 1), np.float32)
     np.testing.assert_allclose(session.run(None, {"picture": batch})[0], model(batch), rtol=1e-5)
+
+
+def test_several_inputs_are_matched_by_name() -> None:
+    one, two = (keras.Input((4, 4, 1), name=name) for name in ("one", "two"))
+    sides = [L.Conv2D(3, 4)(x) for x in (two, one)]
+    model = keras.Model({"one": one, "two": two}, L.Flatten(name="values")(L.Add()(sides)))
+    sources = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4, 4, 1])
+        for name in ("one", "two")
+    ]
+    file = write_graph(model, sources, {"values": "values"}, "sum")
+    session = onnxruntime.InferenceSession(file.SerializeToString())
+    rng = np.random.default_rng(0)
+    batch = {name: rng.random((2, 4, 4, 1), np.float32) for name in ("one", "two")}
+    np.testing.assert_allclose(session.run(None, batch)[0], model(batch), rtol=1e-5)
 
 
 @pytest.mark.parametrize("layer", [L.MaxPooling2D(), L.Flatten(), L.Activation("tanh")])
@@ -108,4 +123,4 @@ def test_other_layers_are_refused_by_name(layer: L.Layer) -> None:
     inputs = keras.Input((8, 8, 1), name="picture")
     model = keras.Model(inputs, layer(inputs))
     with raises(ModelError, "invalid_model", type(layer).__name__):
-        write_graph(model, SOURCE, {layer.name: "out"}, "other")
+        write_graph(model, [SOURCE], {layer.name: "out"}, "other")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastfer.detectors.nano_refiner import SIZE
+from fastfer.detectors.nano_refiner import CONTEXT_SIZE, SIZE
 from training.refiner.batches import AllCrops, CropBatches, mirror
 from training.refiner.crops import BOX, FACE, LANDMARKS, WEIGHT, WIDTH, Crops
 
@@ -21,17 +21,20 @@ def test_mirroring_swaps_right_and_left_landmarks():
 
 
 def test_pixels_and_targets_are_mirrored_alike():
-    pixels = np.zeros((1, SIZE, SIZE), np.uint8)
-    pixels[:, SIZE // 2 :, : SIZE // 2] = 255
+    pixels, contexts = (np.zeros((1, n, n), np.uint8) for n in (SIZE, CONTEXT_SIZE))
+    for picture in pixels[0], contexts[0]:
+        picture[len(picture) // 2 :, : len(picture) // 2] = 255
     row = np.zeros((1, WIDTH), np.float32)
     row[0, [FACE, WEIGHT]] = 1
     row[0, BOX.start] = -0.25
-    got, rows = CropBatches(Crops(pixels, row), steps=1, batch_size=64)[0]
-    left = got[:, SIZE // 2 :, : SIZE // 2].mean(axis=(1, 2, 3))
-    right = got[:, SIZE // 2 :, SIZE // 2 :].mean(axis=(1, 2, 3))
+    inputs, rows = CropBatches(Crops(pixels, contexts, row), steps=1, batch_size=64)[0]
     assert {-0.25, 0.25} == set(rows[:, BOX.start].tolist())
-    np.testing.assert_array_equal(left > right, rows[:, BOX.start] < 0)
-    assert (np.maximum(left, right) > got[:, : SIZE // 2].mean(axis=(1, 2, 3)) + 0.3).all()
+    for got in inputs.values():
+        half = got.shape[1] // 2
+        left = got[:, half:, :half].mean(axis=(1, 2, 3))
+        right = got[:, half:, half:].mean(axis=(1, 2, 3))
+        np.testing.assert_array_equal(left > right, rows[:, BOX.start] < 0)
+        assert (np.maximum(left, right) > got[:, :half].mean(axis=(1, 2, 3)) + 0.3).all()
 
 
 def test_batches_depend_on_seed_and_epoch_alone(crops_folder):
@@ -41,14 +44,18 @@ def test_batches_depend_on_seed_and_epoch_alone(crops_folder):
         return CropBatches(made, steps=2, batch_size=16, seed=1, epoch=epoch)
 
     one, other = batches(0), batches(1)
-    pixels, targets = one[0]
-    assert pixels.shape == (16, SIZE, SIZE, 1)
-    assert pixels.dtype == targets.dtype == np.float32
-    assert 0 <= pixels.min() <= pixels.max() <= 1
+    inputs, targets = one[0]
+    assert targets.dtype == np.float32
     assert targets[:, FACE].sum() >= 10
-    assert not np.array_equal(pixels, other[0][0])
+    sides = {"crops": SIZE, "contexts": CONTEXT_SIZE}
+    assert {k: v.shape for k, v in inputs.items()} == {k: (16, n, n, 1) for k, n in sides.items()}
+    for name, pixels in inputs.items():
+        assert pixels.dtype == np.float32
+        assert 0 <= pixels.min() <= pixels.max() <= 1
+        assert not np.array_equal(pixels, other[0][0][name])
     one.on_epoch_end()
-    np.testing.assert_array_equal(one[0][0], other[0][0])
+    for name in sides:
+        np.testing.assert_array_equal(one[0][0][name], other[0][0][name])
     np.testing.assert_array_equal(one[0][1], other[0][1])
 
 

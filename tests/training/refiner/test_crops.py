@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fastfer.detectors import Detections
-from fastfer.detectors.nano_refiner import SIZE, decode, proposal_crops
+from fastfer.detectors.nano_refiner import CONTEXT_SIZE, SIZE, decode, proposal_crops
 from fastfer.errors import InputError
 from tests.helpers.drawn_scenes import LANDMARKS as PLACES
 from tests.helpers.errors import raises
@@ -43,6 +43,13 @@ def test_decoded_targets_are_the_face():
     bright = np.argwhere(made.pixels[0] > 125)
     np.testing.assert_allclose(bright.min(axis=0), [top, left], atol=1)
     np.testing.assert_allclose(bright.max(axis=0) + 1, [top + height, left + width], atol=1)
+    # And in the middle of the larger crop, at a quarter of the size.
+    bright = np.argwhere(made.contexts[0] > 125)
+    low, high = (12 + (np.array([y, x]) - SIZE / 2) / 4 for y, x in (
+        (top, left), (top + height, left + width)
+    ))  # fmt: skip
+    np.testing.assert_allclose(bright.min(axis=0), low, atol=1)
+    np.testing.assert_allclose(bright.max(axis=0) + 1, high, atol=1)
 
 
 def test_labels_by_overlap():
@@ -73,6 +80,7 @@ def test_faces_without_landmarks_have_a_box_target():
 def test_a_tile_without_faces_and_proposals():
     made = cut(face_regions())
     assert made.pixels.shape == (0, SIZE, SIZE)
+    assert made.contexts.shape == (0, CONTEXT_SIZE, CONTEXT_SIZE)
     assert made.targets.shape == (0, WIDTH)
 
 
@@ -159,6 +167,7 @@ def test_crops_depend_on_the_seed_alone(scenes):
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one.pixels, other.pixels)
+    np.testing.assert_array_equal(one.contexts, other.contexts)
     np.testing.assert_array_equal(one.targets, other.targets)
     assert len(third.pixels) != len(one.pixels) or (third.pixels != one.pixels).any()
 
@@ -182,7 +191,8 @@ def test_the_files_of_the_command(crops_folder, tmp_path):
         (tmp_path / "bad.npz").write_bytes(bad)
         with raises(InputError, "unreadable_input", "bad.npz"):
             Crops.read(tmp_path / "bad.npz")
-    Crops(np.zeros((3, 9, 9), np.uint8), np.zeros((2, 4), np.float32)).write(tmp_path / "bad.npz")
+    bad_shapes = np.zeros((3, 9, 9), np.uint8), np.zeros((3, 5, 5), np.uint8)
+    Crops(*bad_shapes, np.zeros((2, 4), np.float32)).write(tmp_path / "bad.npz")
     with raises(InputError, "unreadable_input", "(3, 9, 9)"):
         Crops.read(tmp_path / "bad.npz")
     used = json.loads((crops_folder / "crops.json").read_text())
@@ -191,6 +201,18 @@ def test_the_files_of_the_command(crops_folder, tmp_path):
 
 def run_crops(*arguments: object) -> int:
     return crops.main([str(a) for a in arguments])
+
+
+def test_crops_are_added_to_those_of_a_folder(scenes, crops_folder, tmp_path):
+    words = ("--data", scenes, "--tiles", 30, "--workers", 1, "--seed", 9)
+    assert run_crops(*words, "--out", tmp_path / "alone") == 0
+    assert run_crops(*words, "--out", tmp_path / "both", "--add-to", crops_folder) == 0
+    folders = crops_folder, tmp_path / "alone", tmp_path / "both"
+    before, alone, both = (Crops.read(folder / "train.npz").targets for folder in folders)
+    np.testing.assert_array_equal(both, np.concatenate([before, alone]))
+    before, both = (Crops.read(folder / "val.npz").targets for folder in folders[::2])
+    np.testing.assert_array_equal(both, before)
+    assert run_crops(*words, "--out", tmp_path / "none", "--add-to", tmp_path) == 3
 
 
 def test_refused_inputs_of_the_command(scenes, tmp_path, capsys):

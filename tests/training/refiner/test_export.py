@@ -7,9 +7,15 @@ import onnxruntime
 import pytest
 
 from fastfer.detectors import create_detector
-from fastfer.detectors.nano_refiner import SIZE
+from fastfer.detectors.nano_refiner import CONTEXT_SIZE, SIZE
 from training.refiner import batches, crops, export
 from training.refiner.network import build
+
+
+def random_inputs() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    sides = {"crops": SIZE, "contexts": CONTEXT_SIZE}
+    return {name: rng.random((3, n, n, 1), np.float32) for name, n in sides.items()}
 
 
 def test_the_exported_file_is_a_second_stage(refiner_run, tmp_path, capsys):
@@ -23,9 +29,8 @@ def test_the_exported_file_is_a_second_stage(refiner_run, tmp_path, capsys):
 
 def test_share_and_shift_change_the_score_alone():
     model = build()
-    crop = np.random.default_rng(0).random((3, SIZE, SIZE, 1), np.float32)
-    before = np.array(model(crop))
-    after = np.array(export.weighted(model, 0.5, 1.5)(crop))
+    before = np.array(model(random_inputs()))
+    after = np.array(export.weighted(model, 0.5, 1.5)(random_inputs()))
     np.testing.assert_allclose(after[:, 0], before[:, 0] * 0.5 + 1.5, atol=1e-5)
     np.testing.assert_allclose(after[:, 1:], before[:, 1:], atol=1e-6)
 
@@ -79,7 +84,8 @@ def test_a_file_that_averages_mirror_images_is_symmetric(refiner_run, tmp_path, 
     words = ["--mirror", *["--int8"] * int8]
     assert export.main([str(refiner_run), "--out", str(path), *words]) == 0
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    faces = np.random.default_rng(0).random((3, SIZE, SIZE, 1), np.float32)
-    one, other = (session.run(None, {"crops": f})[0] for f in (faces, faces[:, :, ::-1].copy()))
+    faces = random_inputs()
+    mirrored = {name: pixels[:, :, ::-1].copy() for name, pixels in faces.items()}
+    one, other = (session.run(None, inputs)[0] for inputs in (faces, mirrored))
     np.testing.assert_allclose(other @ export.mirrored_outputs(), one, atol=1e-4)
     assert create_detector(f"nano:refiner={path}").name == "nano"

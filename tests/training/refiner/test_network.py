@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from fastfer.detectors.nano_refiner import SIZE, VALUES
+from fastfer.detectors.nano_refiner import CONTEXT_SIZE, SIZE, VALUES
 from fastfer.errors import ModelError
 from tests.helpers.errors import raises
 from training.refiner.network import build, load
@@ -15,8 +15,10 @@ from training.refiner.network import build, load
 
 def test_size_and_output() -> None:
     model = build()
-    assert model(np.zeros((3, SIZE, SIZE, 1), np.float32)).shape == (3, VALUES)
-    assert model.count_params() < 300_000, "it runs on every proposal"
+    sides = {"crops": SIZE, "contexts": CONTEXT_SIZE}
+    inputs = {name: np.zeros((3, n, n, 1), np.float32) for name, n in sides.items()}
+    assert model(inputs).shape == (3, VALUES)
+    assert model.count_params() < 400_000, "it runs on every proposal"
 
 
 def test_a_run_is_loaded_with_its_optimizer(refiner_run: Path) -> None:
