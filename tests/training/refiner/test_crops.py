@@ -204,7 +204,7 @@ def run_crops(*arguments: object) -> int:
 
 
 def test_crops_are_added_to_those_of_a_folder(scenes, crops_folder, tmp_path):
-    words = ("--data", scenes, "--tiles", 30, "--workers", 1, "--seed", 9)
+    words = ("--data", scenes, "--tiles", 60, "--workers", 1, "--seed", 9)
     assert run_crops(*words, "--out", tmp_path / "alone") == 0
     assert run_crops(*words, "--out", tmp_path / "both", "--add-to", crops_folder) == 0
     folders = crops_folder, tmp_path / "alone", tmp_path / "both"
