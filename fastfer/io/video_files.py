@@ -407,13 +407,13 @@ class VideoFile:
         # Reading side data ties a frame to it in a cycle, which keeps the frame's memory until the
         # next garbage collection. A small copy has the same side data.
         copy: Any = frame.reformat(width=16, height=16, format="gray", threads=1)
-        for data in copy.side_data:
-            if data.type.name == "DISPLAYMATRIX":
-                orientation = Orientation.from_matrix(bytes(data))
-                if orientation != self._geometry.orientation:
-                    self._geometry = Geometry(orientation, self._geometry.pixel_aspect)
-                    self.media.pixel_aspect = self._geometry.shown_aspect
-                return
+        data = copy.side_data.get("DISPLAYMATRIX")
+        if data is None:
+            return
+        orientation = Orientation.from_matrix(bytes(data))
+        if orientation != self._geometry.orientation:
+            self._geometry = Geometry(orientation, self._geometry.pixel_aspect)
+            self.media.pixel_aspect = self._geometry.shown_aspect
 
     # --- The end ----------------------------------------------------------------------------------
 

@@ -255,8 +255,8 @@ def crops_of_tile(
     use = (targets[:, WEIGHT] > 0) | (targets[:, FACE] > 0)
     use &= is_croppable(crops, (tile.shape[1], tile.shape[0]))
     crops = crops[use]
-    pixels = (_packed(tile, *of) for of in ((crops, SIZE), (contexts(crops), CONTEXT_SIZE)))
-    return Crops(*pixels, targets[use])
+    around = _packed(tile, contexts(crops), CONTEXT_SIZE)
+    return Crops(_packed(tile, crops, SIZE), around, targets[use])
 
 
 def _packed(tile: Pixels, boxes: NDArray[np.float64], size: int) -> Pixels:
