@@ -8,7 +8,7 @@ a playlist opens nothing but itself.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -213,16 +213,22 @@ class _Named:
         self.read = file.read
         self.close = file.close
         if file.seekable():
-            self._seek = file.seek
-            self.seek = self._try_seek
+            # Not a bound method, which would keep this object, and the file, in a cycle.
+            self.seek = _without_errors(file.seek)
             self.tell = file.tell
 
-    def _try_seek(self, offset: int, whence: int = 0) -> int:
-        """As FFmpeg's own files: a place outside is a number below 0, after which it reads on."""
+
+def _without_errors(seek: Callable[[int, int], int]) -> Callable[..., int]:
+    """``seek`` as of FFmpeg's own files: a place outside is a number below 0, after which it reads
+    on."""
+
+    def try_seek(offset: int, whence: int = 0) -> int:
         try:
-            return self._seek(offset, whence)
+            return seek(offset, whence)
         except OSError as error:
             return -(error.errno or errno.EIO)
+
+    return try_seek
 
 
 def open_binary(path: str) -> BinaryIO:
