@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -187,7 +188,10 @@ def test_memory_bombs_are_errors(tmp_path: Path) -> None:
     limits = FileLimits(memory=200_000_000)
     path = tmp_path / "bomb.mp4"
     path.write_bytes(index_bomb(tmp_path / "clip.mp4", 20_000_000))
-    with raises(InputError, "too_much_memory", "bomb.mp4", "--max-memory"):
+    # FFmpeg 9 compares the number of samples with the size of the file.
+    refused = av.library_versions["libavformat"] >= (63,)
+    expected = ("damaged",) if refused else ("too_much_memory", "--max-memory")
+    with raises(InputError, *expected, "bomb.mp4"):
         list(IsolatedVideo(str(path), limits=limits))
     gif = tmp_path / "bomb.gif"
     gif.write_bytes(gif_bomb(6000))
