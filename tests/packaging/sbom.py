@@ -1,8 +1,8 @@
 """Write a software bill of materials: ``python tests/packaging/sbom.py PYTHON OUT.json``.
 
 PYTHON is the interpreter of an environment in which fastfer is installed. The file is CycloneDX
-JSON: the installed packages by cyclonedx-py (``pip install cyclonedx-bom``), and the bundled
-networks with hashes and terms from the manifest.
+JSON: the packages that fastfer needs at run time, without extras, as cyclonedx-py (``pip install
+cyclonedx-bom``) finds them, and the bundled networks with hashes and terms from the manifest.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD_TOOLS = {"pip", "setuptools", "wheel"}
-"""Packages of every virtual environment, on which fastfer does not depend."""
+READ_REQUIREMENTS = """
+import json, re
+from importlib.metadata import requires
+needed = [r for r in requires("fastfer") or [] if "extra ==" not in r]
+print(json.dumps([re.match("[A-Za-z0-9._-]+", r)[0].lower().replace("_", "-") for r in needed]))
+"""
+"""cyclonedx-py reads pyproject.toml, where the dependencies are dynamic."""
 READ_MANIFEST = """
 import json
 from dataclasses import asdict
@@ -33,14 +38,25 @@ def packages(python: str) -> dict[str, Any]:
     command += ["--output-reproducible", "--spec-version", "1.6", "--of", "JSON", python]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     bom: dict[str, Any] = json.loads(done.stdout)
-    bom["components"] = [c for c in bom["components"] if c["name"] not in BUILD_TOOLS]
-    kept = {c["bom-ref"] for c in bom["components"]} | {bom["metadata"]["component"]["bom-ref"]}
-    bom["dependencies"] = [
-        entry | {"dependsOn": [ref for ref in entry.get("dependsOn", []) if ref in kept]}
-        for entry in bom.get("dependencies", [])
-        if entry["ref"] in kept
-    ]
+    known = {c["name"].lower().replace("_", "-"): c["bom-ref"] for c in bom["components"]}
+    needs = {entry["ref"]: entry.get("dependsOn", []) for entry in bom["dependencies"]}
+    root = bom["metadata"]["component"]["bom-ref"]
+    needs[root] = sorted(known[name] for name in _printed(python, READ_REQUIREMENTS))
+    kept, waiting = {root}, [root]
+    while waiting:
+        new = set(needs.get(waiting.pop(), ())) - kept
+        kept |= new
+        waiting += new
+    bom["components"] = [c for c in bom["components"] if c["bom-ref"] in kept]
+    bom["dependencies"] = [{"ref": ref, "dependsOn": needs.get(ref, [])} for ref in sorted(kept)]
     return bom
+
+
+def _printed(python: str, code: str) -> Any:
+    """The JSON that ``code`` prints in the environment of ``python``."""
+    command = [python, "-P", "-c", code]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 def network(name: str, entry: dict[str, Any], version: str) -> dict[str, Any]:
@@ -61,11 +77,9 @@ def main() -> int:
     """Write the file; returns 0."""
     python, out = sys.argv[1:]
     bom = packages(python)
-    done = subprocess.run(
-        [python, "-P", "-c", READ_MANIFEST], stdout=subprocess.PIPE, text=True, check=True
-    )
     version = bom["metadata"]["component"]["version"]
-    networks = [network(name, entry, version) for name, entry in json.loads(done.stdout).items()]
+    entries = _printed(python, READ_MANIFEST)
+    networks = [network(name, entry, version) for name, entry in entries.items()]
     bom["components"] += networks
     own = bom["metadata"]["component"]["bom-ref"]
     for entry in bom["dependencies"]:
