@@ -41,8 +41,9 @@ def test_help_lists_the_public_names() -> None:
         assert error or name in head
 
 
-OF_MODULES = {"EncodedImage", "Picture", "PillowImage"}
-"""Classes of arguments that users need not name: of analyze_encoded(), VideoFrame, and Pillow."""
+OF_MODULES = {"EncodedImage", "FrameSource", "Picture", "PillowImage"}
+"""Classes of arguments that users need not name: of analyze_encoded(), VideoStream, VideoFrame, and
+Pillow."""
 
 
 def public_functions() -> Iterator[Callable[..., Any]]:

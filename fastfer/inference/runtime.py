@@ -15,6 +15,9 @@ from typing import Any, Final
 _NAME: Final = "onnxruntime"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
+# Here, not in onnxruntime(): while another thread runs, C code may read the environment.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def onnxruntime() -> Any:
     """The module ``onnxruntime``.
@@ -27,7 +30,6 @@ def onnxruntime() -> Any:
     """
     if _NAME in sys.modules:
         return importlib.import_module(_NAME)
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     with _signals_after():
         return importlib.import_module(_NAME)
 

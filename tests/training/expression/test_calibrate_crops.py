@@ -90,6 +90,6 @@ def test_the_gain_is_the_accuracy_of_each_kind_of_crop(tmp_path: Path, capsys):
     calibrate_crops.report_gain(Exact(), classifier, scenes, labels, 20)
     first, *rows = capsys.readouterr().out.splitlines()
     assert "100.0 %" in first
-    assert [row.rsplit(maxsplit=1)[0].strip() for row in rows] == [
+    assert [row.rsplit(maxsplit=2)[0].strip() for row in rows] == [
         "raw box", "calibrated", "turned", "true box"
     ]  # fmt: skip

@@ -131,16 +131,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, faces_csv, monkeypa
 def test_early_stopping_and_plateau_continue_across_a_resume(
     tmp_path, faces_csv, monkeypatch, capsys
 ):
-    """The learning rate is too low to improve anything, so only the counters decide."""
+    """The learning rate is too high to improve anything, so only the counters decide."""
     common = [
         "--data", faces_csv, *SMALL, "--epochs", 12, "--patience", 4, "--optimizer", "sgd",
-        "--learning-rate", "30",
+        "--learning-rate", "20",
     ]  # fmt: skip
     assert train(*common, "--out", tmp_path / "whole") == 0
     state = read_state(tmp_path / "whole")
     assert state["stopped"]
     assert state["epoch"] < 12
-    assert "learning rate lowered from 30 to 3" in capsys.readouterr().out
+    assert "learning rate lowered from 20 to 2" in capsys.readouterr().out
     monkeypatch.setattr(Interrupted, "epoch", state["epoch"] - 2)
     with monkeypatch.context() as m:
         m.setattr(run_folder, "RunKeeper", Interrupted)
