@@ -1,4 +1,4 @@
-"""The bundled face detector: a network of 135,000 parameters, and a second stage that refines it.
+"""The bundled face detector: a network of 252,000 parameters, and a second stage that refines it.
 
 The network has three grids with cells of 8, 16 and 32 pixels. Each cell predicts a score, a box and
 five landmarks; :mod:`fastfer.kernels` decodes the cells above the threshold. The second stage,
