@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from fastfer.io.isolated_decoder import IsolatedDecoder
 from fastfer.io.limits import FileLimits
 from tests.helpers.errors import raises
 from tests.helpers.pictures import encode, portrait
+from tests.helpers.waiting import wait_until
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and resource limits need POSIX")
 
@@ -70,14 +73,23 @@ def test_threads_share_a_decoder(decoder: IsolatedDecoder) -> None:
     assert [frame.shape for frame in frames] == [(40, 30 + i, 3) for i in range(24)]
 
 
+def unread(pipe: IO[bytes]) -> int:
+    """Bytes in a pipe that its reader has not taken yet."""
+    import fcntl
+    import termios
+
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    return count
+
+
 @posix
 def test_a_crash_is_an_error_and_the_next_picture_is_decoded(decoder: IsolatedDecoder) -> None:
     crashed = process_of(decoder)
+    requests = decoder._idle[-1]._process.stdin
     os.kill(crashed, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(decoder.decode, small())
-        while not waiting.running():
-            pass
+        wait_until(lambda: unread(requests) > 0)
         os.kill(crashed, signal.SIGSEGV)
         os.kill(crashed, signal.SIGCONT)
         with pytest.raises(InputError) as caught:

@@ -55,6 +55,8 @@ def write(
     sources: Sequence[onnx.ValueInfoProto],
     outputs: Sequence[str],
     about: dict[str, Any],
+    *,
+    bytes_of: float | None = None,
 ) -> keras.Model:
     """Write ``model`` to ``path``, unchecked, with ``about`` as metadata; returns the folded and
     rounded network that the file holds.
@@ -62,7 +64,8 @@ def write(
     ``outputs`` are names of layers and of their outputs in the file; see :func:`write_graph`.
     """
     folded = inference_model(model)
-    file = write_graph(folded, sources, dict(zip(outputs, outputs, strict=True)), model.name)
+    names = dict(zip(outputs, outputs, strict=True))
+    file = write_graph(folded, sources, names, model.name, bytes_of=bytes_of)
     known = {"schema": 1, "parameters": model.count_params(), **about}
     helper.set_model_props(file, {PREFIX + k: json.dumps(v) for k, v in known.items()})
     onnx.save(file, path)
@@ -70,7 +73,12 @@ def write(
 
 
 def write_graph(
-    model: keras.Model, sources: Sequence[onnx.ValueInfoProto], outputs: dict[str, str], name: str
+    model: keras.Model,
+    sources: Sequence[onnx.ValueInfoProto],
+    outputs: dict[str, str],
+    name: str,
+    *,
+    bytes_of: float | None = None,
 ) -> onnx.ModelProto:
     """``model`` as an ONNX graph.
 
@@ -80,6 +88,8 @@ def write_graph(
         outputs: names in the file by name of the layer; float32, (N, channels, H, W) for a
             convolution, (N, values) for a Flatten.
         name: of the graph.
+        bytes_of: for float32 inputs, the value of white: the graph rounds them to 256 gray levels,
+            and the sums of the first convolutions become exact (:func:`exact_sums`).
 
     Raises:
         ModelError: the network has an unsupported layer.
@@ -92,7 +102,7 @@ def write_graph(
         if None in feeds:
             continue  # Layers that only join the outputs for training.
         if isinstance(layer, L.InputLayer):
-            made[layer.name] = _planes(writer, by_name[layer.name])
+            made[layer.name] = _planes(writer, by_name[layer.name], bytes_of)
         elif not isinstance(layer, (L.Reshape, L.Concatenate)):
             label = outputs.get(layer.name, layer.name)
             made[layer.name] = _write(writer, layer, [str(feed) for feed in feeds], label)
@@ -117,11 +127,17 @@ def write_graph(
     return file
 
 
-def _planes(writer: _Writer, source: onnx.ValueInfoProto) -> str:
+def _planes(writer: _Writer, source: onnx.ValueInfoProto, white: float | None) -> str:
     """The input ``source`` as float32, channels first."""
     planes = writer.node("Transpose", [source.name], f"{source.name}.planes", perm=[0, 3, 1, 2])
     if source.type.tensor_type.elem_type == TensorProto.FLOAT:
-        return planes
+        if white is None:
+            return planes
+        factor = writer.number(np.float32(255 / white), f"{source.name}.levels_per_unit")
+        levels = writer.node("Mul", [planes, factor], f"{source.name}.levels")
+        pixels = writer.node("Round", [levels], f"{source.name}.pixels")
+        writer.scales[pixels] = white / 255
+        return pixels
     return writer.node("Cast", [planes], f"{source.name}.pixels", to=TensorProto.FLOAT)
 
 

@@ -118,6 +118,30 @@ def test_several_inputs_are_matched_by_name() -> None:
     np.testing.assert_allclose(session.run(None, batch)[0], model(batch), rtol=1e-5)
 
 
+def test_inputs_rounded_to_bytes_have_exact_sums() -> None:
+    inputs = keras.Input((8, 8, 1), name="picture")
+    features = L.Conv2D(16, 5, name="features")(inputs)
+    model = keras.Model(inputs, L.Flatten(name="values")(L.Conv2D(2, 4)(features)))
+    source = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 8, 8, 1])
+    file = write_graph(model, [source], {"values": "values"}, "bytes", bytes_of=1.0)
+    file.graph.output.append(
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 16, 4, 4])
+    )
+    session = onnxruntime.InferenceSession(file.SerializeToString())
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 256, (4, 8, 8, 1))
+    batch = (levels / 255).astype(np.float32)
+    near = (batch + rng.uniform(-0.4, 0.4, batch.shape) / 255).astype(np.float32)
+    features, values = session.run(["features", "values"], {"picture": batch})
+    np.testing.assert_allclose(values, model(batch), rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(session.run(None, {"picture": near})[0], values)
+    kernel = next(n for n in file.graph.initializer if n.name == "features.kernel")
+    rows = onnx.numpy_helper.to_array(kernel).reshape(16, 25).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(levels[..., 0], (5, 5), axis=(1, 2))
+    exact = np.einsum("nyxk,ck->ncyx", windows.reshape(4, 4, 4, 25), rows)
+    np.testing.assert_array_equal(features, exact, "in any order of summation")
+
+
 @pytest.mark.parametrize("layer", [L.MaxPooling2D(), L.Flatten(), L.Activation("tanh")])
 def test_other_layers_are_refused_by_name(layer: L.Layer) -> None:
     inputs = keras.Input((8, 8, 1), name="picture")

@@ -131,16 +131,17 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, faces_csv, monkeypa
 def test_early_stopping_and_plateau_continue_across_a_resume(
     tmp_path, faces_csv, monkeypatch, capsys
 ):
-    """The learning rate is too high to improve anything, so only the counters decide."""
-    common = [
-        "--data", faces_csv, *SMALL, "--epochs", 12, "--patience", 4, "--optimizer", "sgd",
-        "--learning-rate", "20",
-    ]  # fmt: skip
+    """Nothing improves from a good start at a high learning rate, so only the counters decide."""
+    start = tmp_path / "start"
+    common = ["--data", faces_csv, *SMALL, "--optimizer", "sgd"]
+    assert train(*common, "--epochs", 8, "--learning-rate", "0.05", "--out", start) == 0
+    common += ["--init", start, "--epochs", 12, "--patience", 4, "--learning-rate", "2"]
+    capsys.readouterr()
     assert train(*common, "--out", tmp_path / "whole") == 0
     state = read_state(tmp_path / "whole")
     assert state["stopped"]
     assert state["epoch"] < 12
-    assert "learning rate lowered from 20 to 2" in capsys.readouterr().out
+    assert "learning rate lowered from 2 to 0.2" in capsys.readouterr().out
     monkeypatch.setattr(Interrupted, "epoch", state["epoch"] - 2)
     with monkeypatch.context() as m:
         m.setattr(run_folder, "RunKeeper", Interrupted)
