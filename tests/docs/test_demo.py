@@ -99,11 +99,7 @@ def test_answers_are_those_of_python(shared: Path, tmp_path: Path) -> None:
                 max(abs(same["probabilities"][e] - p) for e, p in face.probabilities.items())
             )
     assert len(differences) >= 40
-    # All but the second stage's first layers, whose sums depend on the processor, is exact: their
-    # last bit may decide how the INT8 layers after them round.
-    assert max(differences) <= 0.05
-    assert np.mean(np.array(differences) <= 0.02) >= 0.97
-    assert np.mean(np.array(differences) <= 1e-4) >= 0.8
+    assert max(differences) <= 0.02
 
 
 @pytest.fixture(scope="module")

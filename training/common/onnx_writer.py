@@ -63,13 +63,13 @@ def write(
 
     ``outputs`` are names of layers and of their outputs in the file; see :func:`write_graph`.
     """
-    folded = inference_model(model)
+    rounded = halved(inference_model(model))
     names = dict(zip(outputs, outputs, strict=True))
-    file = write_graph(folded, sources, names, model.name, bytes_of=bytes_of)
+    file = write_graph(rounded, sources, names, model.name, bytes_of=bytes_of)
     known = {"schema": 1, "parameters": model.count_params(), **about}
     helper.set_model_props(file, {PREFIX + k: json.dumps(v) for k, v in known.items()})
     onnx.save(file, path)
-    return halved(folded)
+    return rounded
 
 
 def write_graph(
@@ -83,7 +83,7 @@ def write_graph(
     """``model`` as an ONNX graph.
 
     Args:
-        model: a folded network.
+        model: a folded network; convolutions with exact sums are rounded in it as well.
         sources: the inputs, named like the network's, (N, H, W, channels) uint8 or float32.
         outputs: names in the file by name of the layer; float32, (N, channels, H, W) for a
             convolution, (N, values) for a Flatten.
@@ -193,6 +193,8 @@ def _write(writer: _Writer, layer: L.Layer, feeds: list[str], name: str) -> str:
                 # Rounded like the others, but too small after scaling for half precision.
                 kernel = kernel.astype(np.float16).astype(np.float32) * np.float32(scale)
                 kernel, *bias = exact_sums(kernel, *bias)
+                back = (2, 3, 0, 1) if isinstance(layer, L.DepthwiseConv2D) else (2, 3, 1, 0)
+                layer.set_weights([kernel.transpose(back) / np.float32(scale), *bias])
             kernel = np.ascontiguousarray(kernel)
             values = [writer.number(kernel, f"{name}.kernel", half=scale is None)]
             values += [writer.number(b, f"{name}.bias") for b in bias]
