@@ -22,6 +22,13 @@ def run_command(run: Callable[[], int], advice: Callable[[], str] = str) -> int:
     except OSError as e:  # a full disk, a place without permission
         print(f"error: {e}", file=sys.stderr)
         return OutputError.exit_code
+    except ModuleNotFoundError as e:
+        package = (e.name or "").partition(".")[0]
+        if package in {"", "fastfer", "training"}:
+            raise
+        advice_to_install = f"{package} is not installed: pip install -e '.[train]'"
+        print(f"error: {advice_to_install}", file=sys.stderr)
+        return UsageError.exit_code
     except KeyboardInterrupt:
         print(advice(), file=sys.stderr)
         return 130

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from fastfer.errors import OutputError
 
@@ -46,3 +48,10 @@ def put_in_place(files: Sequence[Path], targets: Sequence[Path]) -> None:
             file.replace(target)
             undo.callback(*((backup.replace, target) if backup.exists() else (target.unlink,)))
         undo.pop_all()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON to a temporary name and rename it, so that no reader sees half a file."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)

@@ -49,13 +49,6 @@ class State(TypedDict):
     """Counters of early stopping and of the plateau schedule, by class name."""
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON to a temporary name and rename it, so that no reader sees half a file."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
 def write_lines(path: Path, lines: Sequence[str]) -> None:
     """Write one line each; without lines, delete the file of an earlier start of the run."""
     if lines:

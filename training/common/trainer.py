@@ -71,7 +71,8 @@ class Training(Generic[C]):
         if options.out is None:
             raise UsageError("--out is needed: the folder of the run")
 
-        from training.common.run_folder import CONFIG, LAST, environment, write_json
+        from training.common.output_files import write_json
+        from training.common.run_folder import CONFIG, LAST, environment
 
         folder: Path = options.out
         if (folder / LAST).exists():

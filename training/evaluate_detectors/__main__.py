@@ -71,6 +71,8 @@ def _run(options: argparse.Namespace) -> int:
     if options.worst and not options.out:
         raise UsageError("--worst needs --out, the folder to write to")
     cv2.setNumThreads(1)
+    if options.out:  # What is missing is said before the work.
+        import matplotlib  # noqa: F401
     with tempfile.TemporaryDirectory() as work:
         refiner = _second_stage(options, Path(work) / "refiner.onnx")
         for data in options.data:
@@ -103,7 +105,7 @@ def _report(options: argparse.Namespace, data: Path, refiner: str | None) -> Non
                 write_worst(at_default, photos, frames, options.worst, folder)
     if options.out:
         from training.common import plots
-        from training.common.run_folder import write_json
+        from training.common.output_files import write_json
 
         folder = options.out / data.name if len(options.data) > 1 else options.out
         folder.mkdir(parents=True, exist_ok=True)

@@ -67,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from training.common.output_files import write_json
     from training.common.plots import curves
-    from training.common.run_folder import LOG, write_json
+    from training.common.run_folder import LOG
     from training.expression import plots
 
     predictors = [load_predictor(path, options.threads) for path in options.models]

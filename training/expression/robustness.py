@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.common.run_folder import write_json
+    from training.common.output_files import write_json
     from training.expression import plots
 
     dataset = load_dataset(options.data, votes=options.votes, skip_bad=options.skip_bad)

@@ -69,6 +69,16 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert str(error) in line
 
 
+def test_a_package_of_an_extra_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib.pyplot")
+    assert options.run_command(failing(missing)) == UsageError.exit_code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "matplotlib is not installed" in line
+    ours = ModuleNotFoundError("No module named 'training.none'", name="training.none")
+    with pytest.raises(ModuleNotFoundError):
+        options.run_command(failing(ours))
+
+
 def test_ctrl_c_advises_to_resume_a_run_that_exists(tmp_path: Path) -> None:
     assert "--resume" not in options.resume_advice("training.train", None)
     assert "--resume" not in options.resume_advice("training.train", tmp_path)
