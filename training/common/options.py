@@ -26,8 +26,7 @@ def run_command(run: Callable[[], int], advice: Callable[[], str] = str) -> int:
         package = (e.name or "").partition(".")[0]
         if package in {"", "fastfer", "training"}:
             raise
-        advice_to_install = f"{package} is not installed: pip install -e '.[train]'"
-        print(f"error: {advice_to_install}", file=sys.stderr)
+        print(f"error: {package} is not installed: pip install -e '.[train]'", file=sys.stderr)
         return UsageError.exit_code
     except KeyboardInterrupt:
         print(advice(), file=sys.stderr)
