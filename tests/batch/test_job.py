@@ -23,7 +23,7 @@ from tests.helpers.batch_jobs import Interrupted, photo, rows, run
 from tests.helpers.clips import moving_face, write_video
 from tests.helpers.commands import environment
 from tests.helpers.errors import raises
-from tests.helpers.hostile_clips import index_bomb
+from tests.helpers.hostile_clips import INDEX_BOMB_CODE, index_bomb
 from tests.helpers.markers import requires_posix
 from tests.helpers.pictures import encode, portrait
 from tests.helpers.waiting import wait_until
@@ -194,9 +194,9 @@ def test_a_video_that_takes_all_memory_is_its_error(tmp_path: Path, engine: dict
     )
     rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     failed = [row for row in rows if row["error"] is not None]
-    assert [row["error_code"] for row in failed] == ["too_much_memory"]
+    assert [row["error_code"] for row in failed] == [INDEX_BOMB_CODE]
     assert len(rows) == 6
-    assert summary.errors == {"too_much_memory": 1}
+    assert summary.errors == {INDEX_BOMB_CODE: 1}
 
 
 def test_models_that_cannot_be_loaded_end_the_job(album: Path, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ class ExpressionConfig(TrainingConfig):
     """Share of the training faces to validate on; None validates on the data's own split."""
     skip_bad: bool = False
     class_weight: str = "none"
+    older_weight: float = 1.0
+    """Weight of a face of 50 years or more."""
     label_smoothing: float = 0.0
     vote_smoothing: float = 0.0
     distill: tuple[str, ...] = ()
@@ -85,6 +87,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--class-weight", choices=("none", "balanced"), default="none",
         help="balanced: weight each face by the inverse frequency of its class",
+    )  # fmt: skip
+    p.add_argument(
+        "--older-weight", type=amount, default=1.0, metavar="WEIGHT",
+        help="weight of the faces that look 50 years or older to the bundled attribute network; "
+        "younger ones have 1",
     )  # fmt: skip
     p.add_argument(
         "--seed", type=whole(0), default=0, help="seed of weights, order and augmentation"

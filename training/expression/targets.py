@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
+from training.expression.age_weights import older_weights
 from training.expression.batches import (
     OnlineDistillation,
     Targets,
@@ -83,9 +84,12 @@ def online_distillation(
 
 def _face_weights(config: ExpressionConfig, train: FaceSource, classes: int) -> NDArray[np.float32]:
     """(N, 1) weight of each training face."""
-    if config.class_weight == "none":
-        return np.ones((len(train), 1), np.float32)
-    return balanced_weights(train, classes)[train.labels][:, None]
+    weights = np.ones(len(train), np.float32)
+    if config.class_weight == "balanced":
+        weights = balanced_weights(train, classes)[train.labels]
+    if config.older_weight != 1:
+        weights = weights * older_weights(train, config.older_weight)
+    return weights[:, None]
 
 
 def _smooth_by_votes(
