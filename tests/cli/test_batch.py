@@ -79,6 +79,15 @@ def test_lists_and_merge(album: Path, tmp_path: Path, run_batch: Run, run_fastfe
     assert done.returncode == 2
 
 
+def test_a_table_never_replaces_a_list(album: Path, tmp_path: Path, run_batch: Run) -> None:
+    names = tmp_path / "names.csv"
+    names.write_text(f"{album / 'blank.png'}\n", encoding="utf-8")
+    before = names.read_bytes()
+    done = run_batch("--files-from", names, "--out", names, "--overwrite")
+    assert done.returncode == 2
+    assert names.read_bytes() == before
+
+
 @pytest.mark.parametrize("option", ["--csv=rows.parquet", "--jsonl=rows.csv", "--csv=rows.jsonl"])
 def test_rows_with_the_ending_of_another_format_are_refused(
     option: str, album: Path, clip: Path, run_image: Run, run_video: Run
