@@ -39,6 +39,15 @@ def test_a_folder_with_unreadable_photos(album: Path, tmp_path: Path, run_batch:
     assert "7 of them before" in again.stdout
 
 
+def test_pictures_of_other_formats_are_counted(tmp_path: Path, run_batch: Run) -> None:
+    for name in ("a.heic", "sub/b.HEIC", "sub/c.avif", "notes.txt"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"x")
+    expected = "skipped   3 in other formats: .avif 1, .heic 2"
+    assert expected in run_batch(tmp_path / "in", "--out", tmp_path / "t.csv").stdout
+    assert expected in run_batch(tmp_path / "in", "--dry-run").stdout
+
+
 def test_dry_run(album: Path, tmp_path: Path, run_batch: Run) -> None:
     done = run_batch(album, album / "none.jpg*", "--dry-run")
     assert done.returncode == 0
