@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fastfer.errors import InputError as InputError
     from fastfer.errors import ModelError as ModelError
     from fastfer.errors import OutputError as OutputError
+    from fastfer.errors import PackageMissingError as PackageMissingError
     from fastfer.errors import UsageError as UsageError
     from fastfer.io.frame_source import VideoFrame as VideoFrame
     from fastfer.io.limits import FileLimits as FileLimits
@@ -121,6 +122,7 @@ _MODULES: Final = {
     "OutputError": "errors",
     "ModelError": "errors",
     "ExtensionMissingError": "errors",
+    "PackageMissingError": "errors",
 }
 """Public names and the modules that define them."""
 
@@ -131,7 +133,13 @@ def __getattr__(name: str) -> object:
     """Import the module of a public name on first access."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    try:
+        module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    except ImportError as error:
+        from fastfer.errors import package_error
+
+        raise package_error(error) or error from None
+    value: object = getattr(module, name)
     globals()[name] = value
     return value
 

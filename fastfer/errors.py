@@ -26,7 +26,7 @@ CODES: Final[dict[str, str]] = {
     "unknown_head": "an output head that does not exist, or that the model lacks",
     "unknown_prior": "a class prior that does not exist, or a model that states none",
     "out_of_range": "an argument of wrong type or outside its range",
-    "missing_package": "an optional package that is not installed",
+    "missing_package": "a package that is not installed or cannot be loaded",
     "not_a_detector": "an object without name, crop_calibration and detect()",
     "cannot_resume": "an output file that cannot be continued",
     "job_running": "a table that another job is writing",
@@ -170,3 +170,41 @@ class ExtensionMissingError(FastferError, ImportError):
 
     exit_code = 1
     code = "extension_missing"
+
+
+class PackageMissingError(FastferError, ImportError):
+    """A package that fastfer needs is missing or cannot be loaded; the message says what to do."""
+
+    exit_code = 1
+    code = "missing_package"
+
+
+_PACKAGES: Final = {
+    "cv2": "opencv-python",
+    "av": "av",
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "pooch": "pooch",
+    "tqdm": "tqdm",
+}
+"""The package of each module that fastfer needs."""
+_HEADLESS: Final = "opencv-python-headless"
+
+
+def package_error(error: ImportError) -> PackageMissingError | None:
+    """How to install what ``error`` could not import; ``None`` if it is no package of fastfer's."""
+    module = (error.name or "").partition(".")[0]
+    if module not in _PACKAGES:
+        return None
+    package = _PACKAGES[module]
+    if error.path and module == "cv2":  # It is there, but not what it needs itself.
+        return PackageMissingError(
+            f"OpenCV cannot be loaded: {error}; on a machine without windows: "
+            f"pip uninstall {package}, then pip install {_HEADLESS}"
+        )
+    if error.path is not None:
+        return PackageMissingError(
+            f"{module} cannot be loaded: {error}; pip install --force-reinstall {package}"
+        )
+    other = f", or {_HEADLESS} on a machine without windows" if module == "cv2" else ""
+    return PackageMissingError(f"fastfer needs {module}: pip install {package}{other}")

@@ -28,6 +28,7 @@ CLASSES = [
         (errors.OutputError, "output_failed", 1),
         (errors.ModelError, "invalid_model", 4),
         (errors.ExtensionMissingError, "extension_missing", 1),
+        (errors.PackageMissingError, "missing_package", 1),
     ],
 )
 def test_default_codes(kind: type[errors.FastferError], code: str, exit_code: int) -> None:
@@ -47,6 +48,7 @@ def test_argument_errors_are_value_errors() -> None:
     for kind in (errors.UsageError, errors.FrameError, errors.BoxError):
         assert issubclass(kind, ValueError)
     assert issubclass(errors.ExtensionMissingError, ImportError)
+    assert issubclass(errors.PackageMissingError, ImportError)
 
 
 def test_every_code_in_the_source_is_listed() -> None:

@@ -6,8 +6,12 @@ import inspect
 import pydoc
 import typing
 from collections.abc import Callable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 import fastfer
 from fastfer.classifiers.contract import Head
@@ -79,3 +83,37 @@ def test_the_class_of_every_argument_is_public() -> None:
         found |= {kind.__name__ for hint in hints.values() for kind in classes_in(hint)}
     assert {"ModelSpec", "CameraOptions", "Engine", "Classifier"} <= found
     assert found - set(fastfer.__all__) == OF_MODULES
+
+
+@pytest.mark.parametrize("module", ["cv2", "av", "onnxruntime"])
+def test_a_missing_package_is_named_with_the_way_to_install_it(module: str) -> None:
+    command = "video" if module == "av" else "image"
+    code = f"""
+import sys
+import fastfer
+sys.modules[{module!r}] = None  # What import then raises is that of an absent module.
+from fastfer.cli.main import main
+try:
+    fastfer.Engine().classifier, fastfer.stream
+except fastfer.PackageMissingError as error:
+    assert error.code == "missing_package"
+else:
+    raise SystemExit(5)
+raise SystemExit(main([{command!r}, {__file__!r}]))
+"""
+    found = python("-c", code)
+    assert found.returncode == 1
+    assert "pip install" in found.stderr
+    assert "Traceback" not in found.stderr
+    if module == "cv2":
+        assert "opencv-python-headless" in found.stderr
+
+
+def test_an_opencv_that_cannot_be_loaded(tmp_path: Path) -> None:
+    """As in slim containers, where libGL is missing."""
+    library = tmp_path / f"cv2{EXTENSION_SUFFIXES[0]}"
+    library.write_bytes(b"no library")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import fastfer; fastfer.Engine"
+    found = python("-c", code)
+    assert "PackageMissingError" in found.stderr
+    assert "pip install opencv-python-headless" in found.stderr

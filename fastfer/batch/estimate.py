@@ -6,13 +6,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastfer.batch.job import JobOptions
 from fastfer.batch.setup import Setup
 from fastfer.batch.sources import Sources
-from fastfer.batch.summary import duration
+from fastfer.batch.summary import duration, skipped_line
 from fastfer.batch.tasks import Task, TaskRunner, load
 from fastfer.batch.units import Unit
 from fastfer.batch.worker import run_inline
@@ -37,6 +37,8 @@ class Estimate:
     jobs: int
     seconds: float | None
     """``None`` if nothing could be measured."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Pictures in directories that fastfer does not read, by ending."""
 
     def text(self) -> str:
         """A few lines for a terminal."""
@@ -44,6 +46,7 @@ class Estimate:
         if self.problems:
             found = ", ".join(f"{code} {n:,}" for code, n in self.problems.items())
             lines.append(f"unread    {sum(self.problems.values()):,}: {found}")
+        lines += skipped_line(self.skipped)
         if self.seconds is not None:
             lines.append(f"time      about {duration(self.seconds)} with --jobs {self.jobs}")
         return "\n".join(lines)
@@ -71,7 +74,7 @@ def estimate(
         once = _photo_seconds(runner, photos.units) * photos.count
         once += _video_seconds(runner, videos.units) * videos.count
         seconds = once / max(1, jobs) or None
-    return Estimate(photos.count, videos.count, dict(problems), jobs, seconds)
+    return Estimate(photos.count, videos.count, dict(problems), jobs, seconds, sources.skipped)
 
 
 class _Sample:

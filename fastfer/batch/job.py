@@ -361,6 +361,7 @@ class Job:
             peak_memory=parent + workers_memory,
             parent_memory=parent,
             restarts=restarts,
+            skipped=self.sources.skipped,
         )
 
 

@@ -31,6 +31,7 @@ from fastfer.batch.units import (
 )
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.io.photos import OTHER_SUFFIXES
 
 STDIN: Final = "-"
 Partition = Literal["none", "folder", "date"]
@@ -65,6 +66,9 @@ class Sources:
         self._lists = [_spooled(name) for name in lists]
         self._partition_by = partition_by
         self._shard = shard
+        self.skipped: Counter[str] = Counter()
+        """After an iteration: pictures in directories that are in formats which fastfer does not
+        read, by ending."""
 
     def __iter__(self) -> Iterator[Unit]:
         seen = _Directories()
@@ -75,6 +79,7 @@ class Sources:
                     if int.from_bytes(unit.key[:8], "little") % parts != part - 1:
                         continue
                 yield unit
+        self.skipped = seen.skipped
 
     def _named(self) -> Iterator[str]:
         yield from self._sources
@@ -116,6 +121,8 @@ class Sources:
             kind = kind_of(path)
             if kind != "nothing" or not listed:
                 yield self._file(path, "photo" if kind == "nothing" else kind)
+            else:
+                seen.skip(path)
 
     def _in_directory(self, folder: str, seen: _Directories) -> Iterator[Unit]:
         if not seen.add(folder):
@@ -134,6 +141,8 @@ class Sources:
                 yield from self._in_archive(path)
             elif (kind := kind_of(name)) != "nothing":
                 yield self._file(path, kind)
+            else:
+                seen.skip(name)
 
     def _file(self, path: str, kind: Kind) -> Unit:
         return Unit(path, kind, path, partition=self._partition(path, path))
@@ -229,6 +238,8 @@ class _Directories:
 
     def __init__(self) -> None:
         self._listed: set[tuple[int, int]] = set()
+        self.skipped: Counter[str] = Counter()
+        """Pictures in formats that are not read, by ending."""
 
     def __contains__(self, path: str) -> bool:
         return self._key(path) in self._listed
@@ -240,6 +251,12 @@ class _Directories:
         if key is not None:
             self._listed.add(key)
         return new
+
+    def skip(self, name: str) -> None:
+        """Count a file that is passed over, if it is a picture."""
+        suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a million times.
+        if suffix in OTHER_SUFFIXES:
+            self.skipped[suffix] += 1
 
     def _key(self, path: str) -> tuple[int, int] | None:
         """``None`` if it has no number, or cannot be reached; listing it then gives the reason."""

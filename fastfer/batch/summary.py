@@ -29,6 +29,9 @@ class Summary:
     restarts: int = 0
     """Workers that died or were stopped."""
 
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Pictures in directories that fastfer does not read, by ending."""
+
     @property
     def errors(self) -> dict[str, int]:
         """Number of photos and videos with an error, by its code."""
@@ -57,12 +60,21 @@ class Summary:
         lines.append(f"faces     {get('faces', 0):,}" + (f": {faces}" if faces else ""))
         errors = ", ".join(f"{code} {n:,}" for code, n in self.errors.items())
         lines.append(f"unread    {sum(self.errors.values()):,}" + (f": {errors}" if errors else ""))
+        lines += skipped_line(self.skipped)
         rate = f", {self.done_now / self.seconds:,.0f} files/s" if self.seconds > 0 else ""
         lines.append(f"time      {duration(self.seconds)}{rate}")
         memory = f"{self.peak_memory / 1e6:,.0f} MB, of which {self.parent_memory / 1e6:,.0f} MB"
         restarts = f"; {_plural(self.restarts, 'worker')} restarted" if self.restarts else ""
         lines.append(f"memory    {memory} in the main process{restarts}")
         return "\n".join(lines)
+
+
+def skipped_line(skipped: Mapping[str, int]) -> list[str]:
+    """A line that counts pictures in formats that are not read, if there are any."""
+    if not skipped:
+        return []
+    endings = ", ".join(f"{ending} {n:,}" for ending, n in sorted(skipped.items()))
+    return [f"skipped   {sum(skipped.values()):,} in other formats: {endings}"]
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,8 @@ from fastfer.outputs.table_formats import TableFormat, format_of
 
 SHARD_ROWS: Final = 1_000_000
 """Rows from which a file of a folder is complete."""
+_TABLE_OF_FOLDER: Final = re.compile(r"([^/]*=[^/]*/)?[^/.][^/]*\.parquet")
+"""Names of files that are read as parts of a folder's table; readers pass over hidden ones."""
 
 
 class Table:
@@ -65,7 +68,7 @@ class Table:
         name = ".fastfer" if shard is None else f".fastfer-{shard[0]}-of-{shard[1]}"
         if self._remote:
             kept = hide_passwords(out).replace("://", "-").replace("/", "-")
-            self.journal_path = Path(f"{kept}.journal")
+            self.journal_path = Path(f"{kept}{'' if shard is None else name}.journal")
         elif self.is_folder:
             self.journal_path = Path(out, f"{name}.journal")
         else:
@@ -78,25 +81,24 @@ class Table:
             UsageError: code ``would_overwrite``, or ``other_schema`` if its columns differ too.
             OutputError: the folder cannot be created.
         """
-        if overwrite:
+        existing = self._existing(own=not overwrite)
+        if overwrite and existing is None:
             self._remove()
+        elif existing is not None and (overwrite or not self.journal_path.exists()):
+            if not self._remote:
+                next(iter(self.format.read(Path(existing))), None)  # Raises other_schema.
+            advice = "is not of this job" if overwrite else "has no journal to continue from"
+            otherwise = "" if overwrite else ", or pass --overwrite"
+            raise UsageError(
+                f"{existing}: exists, but {advice}; choose another name{otherwise}",
+                code="would_overwrite",
+            )
         try:
             if not self._remote:
                 folder = Path(self.out) if self.is_folder else Path(self.out).parent
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise write_error(self.out, error) from None
-        if self.journal_path.exists():
-            return
-        existing = self._existing()
-        if existing is not None:
-            if not self._remote:
-                next(iter(self.format.read(Path(existing))), None)  # Raises other_schema.
-            raise UsageError(
-                f"{existing}: exists, but has no journal to continue from; choose another name, "
-                "or pass --overwrite",
-                code="would_overwrite",
-            )
 
     def attach(self, journal: Journal) -> None:
         """Take up the rows of a journal; complete or undo what an interrupted run left.
@@ -232,22 +234,46 @@ class Table:
 
     # --- What exists -----------------------------------------------------------------------------
 
-    def _existing(self) -> str | None:
-        """A file of a table at this place, if there is one."""
+    def _existing(self, *, own: bool) -> str | None:
+        """A file of a table at this place, if there is one; without ``own``, only one that a job
+        with this output cannot have written."""
+        if self.is_folder:
+            names = [name for name in self._tables() if not self._is_of_another_part(name)]
+            names = [name for name in names if own or not self._is_own(name)]
+            return hide_passwords(f"{self.out}/{min(names)}") if names else None
+        if not own:
+            return None
         if self._remote:
             files, path = filesystem(self.out)
-            if self.is_folder:
-                has_files = files.exists(path) and files.find(path)
-                return hide_passwords(self.out) if has_files else None
             return hide_passwords(self.out) if files.exists(path) else None
-        if self.is_folder:
-            found = next(Path(self.out).rglob(f"{self._part}-[0-9]*.parquet"), None)
-            return None if found is None else str(found)
         file = Path(self.out)
         return self.out if file.is_file() and file.stat().st_size else None
 
+    def _tables(self) -> list[str]:
+        """The Parquet files that readers of this folder would read, relative to it."""
+        if self._remote:
+            files, path = filesystem(self.out)
+            found = files.find(path) if files.exists(path) else []
+            names = [name.removeprefix(path).lstrip("/") for name in found]
+        else:
+            folder = Path(self.out)
+            found = [*folder.glob("*.parquet"), *folder.glob("*=*/*.parquet")]
+            names = [file.relative_to(folder).as_posix() for file in found]
+        return [name for name in names if _TABLE_OF_FOLDER.fullmatch(name)]
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a job with this output can have written ``name``."""
+        own = rf"((folder|date)=[^/]*/)?{self._part}-\d{{5,}}\.parquet"
+        return re.fullmatch(own, name) is not None
+
+    def _is_of_another_part(self, name: str) -> bool:
+        """Whether a job for another part of the same sources has written ``name``."""
+        found = re.fullmatch(r"(?:.*/)?(part-\d+)-of-(\d+)-\d{5,}\.parquet", name)
+        _, _, parts = self._part.partition("-of-")
+        return found is not None and found[2] == parts and f"{found[1]}-of-{parts}" != self._part
+
     def _remove(self) -> None:
-        """Remove the table and its journal, if no job is writing it."""
+        """Remove the table and its journal, if no job is writing it, and no other file."""
         if self.journal_path.exists():
             with suppress(UsageError):
                 journal = Journal(self.journal_path)
@@ -255,15 +281,17 @@ class Table:
             Journal(self.journal_path).close()  # Raises if another job runs.
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self.journal_path}{suffix}").unlink(missing_ok=True)
+        own = [name for name in self._tables() if self._is_own(name)] if self.is_folder else [""]
         if self._remote:
             files, path = filesystem(self.out)
-            if files.exists(path):
-                files.rm(path, recursive=self.is_folder)
-        elif self.is_folder:
-            for file in Path(self.out).rglob(f"{self._part}-[0-9]*.parquet"):
-                file.unlink()
-        elif Path(self.out).is_file():
-            Path(self.out).unlink()
+            for name in own:
+                file = f"{path}/{name}" if name else path
+                if files.exists(file):
+                    files.rm(file)
+            return
+        for name in own:
+            if Path(self.out, name).is_file():
+                Path(self.out, name).unlink()
 
     def _note_size(self, name: str) -> None:
         if not self._remote:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
@@ -150,7 +151,11 @@ def _run(args: argparse.Namespace) -> int:
             print(estimate(sources, engine, limits, options).text(), file=out)
             return 0
         from fastfer.batch.job import run
+        from fastfer.outputs.paths import check_outputs
 
+        if Path(args.out).suffix:  # A folder is not replaced.
+            lists = [path for path in args.files_from if path != arguments.STDOUT]
+            check_outputs({"--out": args.out}, [*args.sources, *lists, *filter(None, [args.model])])
         try:
             with _ProgressLine() as progress:
                 summary = run(

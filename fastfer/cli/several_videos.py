@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import argparse
 import pickle
-import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from copy import copy
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fastfer.cli import arguments, terminal
-from fastfer.cli.arguments import STDOUT
-from fastfer.errors import OutputError, UsageError
+from fastfer.errors import UsageError
 from fastfer.io.addresses import hide_passwords
+from fastfer.outputs.resumable_file import open_output
 
 NAME: Final = "{name}"
 """Stands for the name of the source, without its suffix, in outputs that each source has."""
 _OWN_OUTPUTS: Final = ("save", "plot", "report", "events")
 _ROWS: Final = ("jsonl", "csv")
+_CHUNK: Final = 1 << 20
 _CHILD: Final = "from fastfer.cli.video import run_child; run_child()"
 
 
@@ -72,7 +72,11 @@ def run(args: argparse.Namespace, jobs: Sequence[argparse.Namespace]) -> int:
     code = 0
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fastfer-"))
-        rows = [stack.enter_context(_Rows(o, getattr(args, o))) for o in _ROWS if getattr(args, o)]
+        rows = [
+            stack.enter_context(closing(_Rows(option, path)))
+            for option in _ROWS
+            if (path := getattr(args, option))
+        ]
         pool = stack.enter_context(ThreadPoolExecutor(most))
         clips = [_Clip(job, Path(folder, str(i)), threads) for i, job in enumerate(jobs)]
         for clip in clips:
@@ -93,32 +97,21 @@ class _Rows:
 
     def __init__(self, option: str, path: str) -> None:
         self.option = option
-        self._path = path
-        self._file: Any = None
+        self._file = open_output(path)
         self._begun = False
 
-    def __enter__(self) -> _Rows:
-        if self._path == STDOUT:
-            self._file = sys.stdout.buffer
-        else:
-            try:
-                self._file = Path(self._path).open("wb")
-            except OSError as error:
-                raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._path != STDOUT:
-            self._file.close()
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def add(self, part: Path) -> None:
         """Add the rows in ``part``; the header of a CSV once."""
         with part.open("rb") as file:
             if self._begun and self.option == "csv":
                 file.readline()
-            shutil.copyfileobj(file, self._file)
+            while data := file.read(_CHUNK):
+                self._file.write(data, "the rows")
             self._begun |= file.tell() > 0
-        self._file.flush()
 
 
 class _Clip:

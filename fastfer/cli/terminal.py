@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, NoReturn, TextIO
 
-from fastfer.errors import FastferError, OutputError, shortened
+from fastfer.errors import FastferError, OutputError, package_error, shortened
 from fastfer.io.addresses import hide_passwords
 from fastfer.outputs.terminal_text import printable
 
@@ -44,6 +44,11 @@ def run(command: Callable[[], int]) -> int:
         except FastferError as error:
             say(str(error))
             code = error.exit_code
+        except ImportError as error:
+            if (missing := package_error(error)) is None:
+                raise
+            say(str(missing))
+            code = missing.exit_code
         except OSError as error:  # A full disk, usually; errors of reading are InputErrors.
             discard_stdout()
             where = error.filename or "the output"

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from fastfer.errors import package_error
+
 _NAME: Final = "onnxruntime"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,11 +29,17 @@ def onnxruntime() -> Any:
 
     Its telemetry is switched off, unless ``ORT_DISABLE_TELEMETRY`` is set to something else: it
     would create a device number, write files (also through links in ``TMPDIR``) and send events.
+
+    Raises:
+        PackageMissingError: it is not installed or cannot be loaded.
     """
-    if _NAME in sys.modules:
-        return importlib.import_module(_NAME)
-    with _signals_after():
-        return importlib.import_module(_NAME)
+    try:
+        if _NAME in sys.modules:
+            return importlib.import_module(_NAME)
+        with _signals_after():
+            return importlib.import_module(_NAME)
+    except ImportError as error:
+        raise package_error(error) or error from None
 
 
 @contextmanager

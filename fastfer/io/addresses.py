@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from typing import Final
+from urllib.parse import unquote
 
 _URL: Final = re.compile(r"(?i)\b[a-z][a-z0-9+.-]+://.*")
 _USER_PASSWORD: Final = re.compile(r"(://[^:\s]*):.*@")
-_PARAMETER: Final = re.compile(
-    r"(?i)([\w-]*(?:pass|pwd|psw|token|secret|auth|key|sig|credential)[\w-]*=)[^&\s]*"
-)
+_PARAMETER: Final = re.compile(r"([\w%-]+)=([^&\s]*?)(?=:?(?:[&\s]|$))")
+_SECRET: Final = re.compile(r"(?i)pass|pwd|psw|token|secret|auth|key|sig|credential")
 
 
 def hide_passwords(text: str) -> str:
@@ -24,7 +24,13 @@ def hide_passwords(text: str) -> str:
 
 
 def _hide(url: re.Match[str]) -> str:
-    return _PARAMETER.sub(r"\1***", _USER_PASSWORD.sub(r"\1:***@", url[0]))
+    return _PARAMETER.sub(_hide_value, _USER_PASSWORD.sub(r"\1:***@", url[0]))
+
+
+def _hide_value(parameter: re.Match[str]) -> str:
+    name, value = parameter.groups()
+    secret = _SECRET.search(unquote(name))
+    return f"{name}={'***' if secret else _PARAMETER.sub(_hide_value, value)}"
 
 
 def scheme(path: str) -> str:

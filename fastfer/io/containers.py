@@ -8,9 +8,11 @@ a playlist opens nothing but itself.
 from __future__ import annotations
 
 import errno
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import av
 from av.codec import Codec
@@ -79,6 +81,7 @@ def open_file(
     """
     if file is None:
         file = open_binary(path)
+    name = "standard input" if path == "-" else path
     limits = {"protocol_whitelist": "none"}
     if format is None:
         limits["format_whitelist"] = FORMATS
@@ -94,11 +97,11 @@ def open_file(
         return container
     except MemoryError:
         file.close()
-        raise too_much_memory(path) from None
+        raise too_much_memory(name) from None
     except (av.FFmpegError, ValueError):
         file.close()
         raise InputError(
-            f"{path}: not a video that can be played, or damaged; copy it again, or convert it "
+            f"{name}: not a video that can be played, or damaged; copy it again, or convert it "
             "to MP4",
             code="unsupported_format",
         ) from None
@@ -231,14 +234,18 @@ def _without_errors(seek: Callable[[int, int], int]) -> Callable[..., int]:
     return try_seek
 
 
+_BEGINNING: Final = 4096
+"""Bytes of a pipe that are inspected."""
+
+
 def open_binary(path: str) -> BinaryIO:
     """Open a local file, or with ``-`` the standard input.
 
     Raises:
-        InputError: missing, empty, or not readable.
+        InputError: missing, empty, or not readable; code ``disk_full``, no room for a copy.
     """
     if path == "-":
-        return open(0, "rb", closefd=False)
+        return _standard_input()
     file = Path(path)
     try:
         if not file.exists():
@@ -249,3 +256,40 @@ def open_binary(path: str) -> BinaryIO:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{path}: cannot be read: {reason}") from None
+
+
+def _standard_input() -> BinaryIO:
+    """Standard input. An MP4 whose index is at its end, as cameras write it, can only be played by
+    seeking: that of a pipe is copied to a temporary file.
+
+    Raises:
+        InputError: code ``disk_full``, there is no room for the copy.
+    """
+    pipe = open(0, "rb", closefd=False)  # noqa: SIM115 - kept open.
+    if pipe.seekable() or not _index_is_last(pipe.peek(_BEGINNING)):
+        return pipe
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - kept open.
+    try:
+        shutil.copyfileobj(pipe, copy, 1 << 20)
+        copy.seek(0)
+    except OSError as error:
+        copy.close()
+        raise InputError(
+            "standard input: an MP4 whose index is at its end cannot be copied to the folder for "
+            f"temporary files, which TMPDIR names: {error.strerror or error}",
+            code="disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None,
+        ) from None
+    return cast(BinaryIO, copy)
+
+
+def _index_is_last(beginning: bytes) -> bool:
+    """Whether these are the first bytes of an MP4 or MOV whose pictures come before their index."""
+    at = 0
+    while len(box := beginning[at : at + 8]) == 8:
+        size, kind = int.from_bytes(box[:4], "big"), box[4:]
+        if kind == b"mdat":
+            return True
+        if kind not in (b"ftyp", b"free", b"skip", b"wide", b"uuid") or size < 8:
+            return False
+        at += size
+    return False

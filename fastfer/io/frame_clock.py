@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 JUMP: Final = 1.0
-"""Seconds back in time that are a jump, after which times continue from there."""
+"""Seconds that are a jump; after one back in time, times continue from there."""
 
 
 class FrameClock:
@@ -33,3 +36,32 @@ class FrameClock:
             if stamp is not None and self._last - (stamp - self._start) > JUMP:
                 self._start = stamp - self._last
         return self._last
+
+
+def drop_wild_stamps(
+    frames: Iterable[T], stamp: Callable[[T], float | None]
+) -> Iterator[tuple[T, float | None]]:
+    """Each of ``frames`` with its time stamp, without those that are wrong for a single frame.
+
+    After a jump, the next frame shows whether time goes on there, as after a gap or in recordings
+    that were joined, or where it was: then the stamp of the jump is ``None``.
+    """
+    last: float | None = None
+    held: tuple[T, float] | None = None
+    for frame in frames:
+        now = stamp(frame)
+        if held is not None and now is not None:
+            before, jump = held
+            wild = last is not None and last < now and (now < jump or jump < last)
+            yield before, None if wild else jump
+            last, held = last if wild else jump, None
+        if held is None and now is not None and last is not None and abs(now - last) > JUMP:
+            held = frame, now
+            continue
+        if held is not None:
+            yield held
+            last, held = held[1], None
+        yield frame, now
+        last = last if now is None else now
+    if held is not None:
+        yield held

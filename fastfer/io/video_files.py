@@ -29,7 +29,7 @@ from fastfer.io.containers import (
 )
 from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
 from fastfer.io.file_ends import is_cut
-from fastfer.io.frame_clock import FrameClock
+from fastfer.io.frame_clock import FrameClock, drop_wild_stamps
 from fastfer.io.frame_source import MAX_RATE, VideoFrame
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS
@@ -212,11 +212,11 @@ class VideoFile:
         clock = FrameClock(self._zero, 1 / (self._rate or DEFAULT_FPS))
         index, due, seen, pts = 0, clip.start, 0, 0.0
         end = math.inf if clip.end is None else clip.end
-        for frame in self._from_start():
+        for frame, stamp in drop_wild_stamps(self._from_start(), self._stamp):
             seen += 1
             if self._progress is not None:
                 self._progress()
-            pts = clock.time(self._stamp(frame))
+            pts = clock.time(stamp)
             if pts >= end:
                 break
             if pts < due - 1e-6:

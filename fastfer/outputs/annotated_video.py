@@ -143,8 +143,12 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
             if self._container is None:
                 self._open(picture)
             elif time - self._last_time > MAX_GAP:
-                self._removed += time - self._last_time - MAX_GAP
+                removed = time - self._last_time - MAX_GAP
                 time = self._last_time + MAX_GAP
+                self._removed += removed
+                if self._sound is not None:
+                    for packet in self._sound.remove(time, removed):
+                        self._container.mux(packet)
             self._put_last(time)
         except (av.FFmpegError, OSError) as error:
             self._discard()
@@ -167,7 +171,7 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
             self._put_last(self._last_time + self._tick)
             self._mux(self._stream.encode(None))
             if self._sound is not None:
-                if self._complete and not self._removed:
+                if self._complete:
                     for packet in self._sound.rest():
                         self._container.mux(packet)
                 self._sound.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from fractions import Fraction
+from typing import Any, Final
 
 import av
 from av.audio.resampler import AudioResampler
@@ -12,9 +13,12 @@ from av.container import OutputContainer
 from fastfer.errors import InputError
 from fastfer.io.addresses import scheme
 from fastfer.io.containers import open_file, open_url
+from fastfer.io.frame_clock import JUMP
 from fastfer.io.video_files import Media
 
 _ERRORS = (av.FFmpegError, ValueError, OSError)
+_ROUNDED: Final = 0.06
+"""Seconds by which coarse time stamps of a container may be off."""
 
 
 class Sound:
@@ -35,6 +39,12 @@ class Sound:
         self._zero = media.start + media.clip_start
         self._end = media.clip_end - media.clip_start
         self._waiting: Any = None
+        self._last_end = 0.0
+        """Seconds at which the packets so far end, on the clock of the copy."""
+        self._last_dts: Fraction | None = None
+        """Of the copy's packets, in seconds."""
+        self._next_sample: int | None = None
+        """Where the decoded samples so far end."""
         self._encoder: Any = None
         self._stream: Any = None
         found = None if self._source is None else self._source.streams.best("audio")
@@ -58,19 +68,29 @@ class Sound:
 
     def until(self, seconds: float) -> Iterator[Any]:
         """The packets of the copy up to ``seconds`` on its clock; ``inf`` for all that remain."""
-        if self._stream is None:
-            return
         seconds = min(seconds, self._end)
         while (packet := self._next()) is not None:
-            if packet.pts is None:
-                continue
-            time = float(packet.pts * packet.time_base) - self._zero
+            time = self._time(packet)
             if time > seconds:
                 self._waiting = packet
                 return
-            if time < -1e-3:
-                continue
-            yield from self._converted(packet)
+            self._last_end = time + float((packet.duration or 0) * packet.time_base)
+            if time >= -1e-3:
+                yield from self._in_order(self._converted(packet))
+
+    def remove(self, begin: float, seconds: float) -> Iterator[Any]:
+        """The packets up to ``begin``; those of ``seconds`` from there are left out, and later ones
+        are earlier by as much: the picture's gap was shortened."""
+        yield from self.until(begin)
+        while (packet := self._next()) is not None:
+            time = self._time(packet)
+            self._last_end = time + float((packet.duration or 0) * packet.time_base)
+            if time >= begin + seconds:
+                self._waiting = packet
+                break
+        self._zero += seconds
+        self._last_end -= seconds
+        self._end -= seconds
 
     def rest(self) -> Iterator[Any]:
         """All packets that remain, and those that the encoder holds."""
@@ -78,7 +98,7 @@ class Sound:
         if self._encoder is not None and self._resampler is not None:
             frames = self._resampler.resample(None)
             for frame in [*frames, None]:
-                yield from self._stream.encode(frame)
+                yield from self._in_order(self._stream.encode(frame))
 
     def close(self) -> None:
         """Close the source."""
@@ -88,11 +108,33 @@ class Sound:
         self._packets = iter(())
 
     def _next(self) -> Any:
+        """The next packet that has a time."""
         packet, self._waiting = self._waiting, None
         try:
-            return packet if packet is not None else next(self._packets, None)
-        except _ERRORS:  # The sound of a cut file ends where that ends.
+            while packet is None or packet.pts is None:
+                packet = next(self._packets)
+        except (StopIteration, *_ERRORS):  # The sound of a cut file ends where that ends.
             return None
+        return packet
+
+    def _time(self, packet: Any) -> float:
+        """When ``packet`` begins on the clock of the copy, which goes on where recordings that were
+        joined begin again: the picture's does, too."""
+        time = float(packet.pts * packet.time_base) - self._zero
+        if time < self._last_end - JUMP:
+            self._zero += time - self._last_end
+            time = self._last_end
+        return time
+
+    def _in_order(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """Only packets after those before: no container holds others."""
+        for packet in packets:
+            # Of packets of one time, the container would keep none.
+            base = self._stream.time_base or packet.time_base
+            dts = round(packet.dts * packet.time_base / base) * base
+            if self._last_dts is None or dts > self._last_dts:
+                self._last_dts = dts
+                yield packet
 
     def _converted(self, packet: Any) -> Iterator[Any]:
         if self._encoder is None:
@@ -112,10 +154,21 @@ class Sound:
                     self._encoder.format, self._encoder.layout, self._encoder.sample_rate,
                     self._encoder.frame_size or None,
                 )  # fmt: skip
-            if frame.pts is not None:
-                frame.pts -= round(self._zero / frame.time_base)
+            self._count_samples(frame)
             for part in self._resampler.resample(frame):
                 yield from self._stream.encode(part)
+
+    def _count_samples(self, frame: Any) -> None:
+        """Give ``frame`` a time in samples: those of containers are rounded, some to 26 ms."""
+        rate = frame.sample_rate
+        if frame.pts is not None:
+            begin = round((frame.pts * frame.time_base - Fraction(self._zero)) * rate)
+            expected = self._next_sample
+            if expected is None or abs(begin - expected) > _ROUNDED * rate:
+                self._next_sample = begin
+        frame.pts, frame.time_base = self._next_sample, Fraction(1, rate)
+        if self._next_sample is not None:
+            self._next_sample += frame.samples
 
 
 def _opened(media: Media) -> Any:

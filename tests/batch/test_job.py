@@ -94,6 +94,71 @@ def test_every_unit_is_in_one_part(album: Path, tmp_path: Path, engine: dict[str
         batch.merge([str(parts[0]), str(tmp_path / "whole.parquet")], str(tmp_path / "m.parquet"))
 
 
+@pytest.mark.parametrize("store", ["folder", "memory://parts/faces"])
+def test_parts_share_a_folder(
+    store: str,
+    album: Path,
+    tmp_path: Path,
+    engine: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import fsspec
+
+    monkeypatch.chdir(tmp_path)
+    for number in ("1/2", "2/2", "1/2"):
+        run([album], store, engine, shard=parse_shard(number))
+    files, path = fsspec.core.url_to_fs(store)
+    run([album], store, engine, shard=parse_shard("1/2"), overwrite=True)
+    found = sorted(file for file in files.find(path) if file.endswith(".parquet"))
+    assert [file.rpartition("/")[2] for file in found] == [
+        "part-1-of-2-00000.parquet",
+        "part-2-of-2-00000.parquet",
+    ]
+    with raises(UsageError, "would_overwrite"):
+        run([album], store, engine)
+    files.rm(path, recursive=True)
+
+
+@pytest.mark.parametrize("store", ["folder", "memory://tables"])
+def test_overwriting_a_folder_spares_what_is_not_the_jobs(
+    store: str,
+    album: Path,
+    tmp_path: Path,
+    engine: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import fsspec
+
+    monkeypatch.chdir(tmp_path)
+    files, path = fsspec.core.url_to_fs(store)
+    run([album], store, engine)
+    others = ["photo.jpg", "run1/part-00000.parquet", "run1/folder=a/part-00000.parquet"]
+    for name in others:
+        files.makedirs(f"{path}/{name}".rpartition("/")[0], exist_ok=True)
+        files.pipe_file(f"{path}/{name}", b"of somebody else")
+    run([album], store, engine, overwrite=True)
+    assert all(files.cat_file(f"{path}/{name}") == b"of somebody else" for name in others)
+    table = files.cat_file(f"{path}/part-00000.parquet")
+    files.pipe_file(f"{path}/part-00000-c1d2.snappy.parquet", table)
+    with raises(UsageError, "would_overwrite"):
+        run([album], store, engine, overwrite=True)
+    assert files.exists(f"{path}/part-00000-c1d2.snappy.parquet")
+    assert files.cat_file(f"{path}/part-00000.parquet") == table
+    files.rm(path, recursive=True)
+
+
+def test_a_folder_with_other_tables_is_refused(
+    album: Path, tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    """Readers of the folder would count their rows too."""
+    run([album], tmp_path / "one.parquet", engine)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "one.parquet").rename(tmp_path / "out" / "one.parquet")
+    with raises(UsageError, "would_overwrite"):
+        run([album], tmp_path / "out", engine)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["one.parquet"]
+
+
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0"])
 def test_wrong_shards(text: str) -> None:
     with raises(UsageError, "out_of_range"):

@@ -39,6 +39,15 @@ def test_a_folder_with_unreadable_photos(album: Path, tmp_path: Path, run_batch:
     assert "7 of them before" in again.stdout
 
 
+def test_pictures_of_other_formats_are_counted(tmp_path: Path, run_batch: Run) -> None:
+    for name in ("a.heic", "sub/b.HEIC", "sub/c.avif", "notes.txt"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"x")
+    expected = "skipped   3 in other formats: .avif 1, .heic 2"
+    assert expected in run_batch(tmp_path / "in", "--out", tmp_path / "t.csv").stdout
+    assert expected in run_batch(tmp_path / "in", "--dry-run").stdout
+
+
 def test_dry_run(album: Path, tmp_path: Path, run_batch: Run) -> None:
     done = run_batch(album, album / "none.jpg*", "--dry-run")
     assert done.returncode == 0
@@ -77,6 +86,15 @@ def test_lists_and_merge(album: Path, tmp_path: Path, run_batch: Run, run_fastfe
     assert done.returncode == 2  # It exists.
     done = run_fastfer("merge", *parts, parts[0], "--out", tmp_path / "x.csv")
     assert done.returncode == 2
+
+
+def test_a_table_never_replaces_a_list(album: Path, tmp_path: Path, run_batch: Run) -> None:
+    names = tmp_path / "names.csv"
+    names.write_text(f"{album / 'blank.png'}\n", encoding="utf-8")
+    before = names.read_bytes()
+    done = run_batch("--files-from", names, "--out", names, "--overwrite")
+    assert done.returncode == 2
+    assert names.read_bytes() == before
 
 
 @pytest.mark.parametrize("option", ["--csv=rows.parquet", "--jsonl=rows.csv", "--csv=rows.jsonl"])

@@ -59,6 +59,18 @@ def test_rows_equal_those_of_each_source_alone(clips: Path, video: Run) -> None:
     assert together == "".join(alone)
 
 
+@pytest.mark.parametrize("option", ["--csv", "--jsonl"])
+def test_rows_do_not_change_another_file(
+    clips: Path, tmp_path: Path, option: str, video: Run
+) -> None:
+    """As those of one source: a hard link is somebody's file, too."""
+    (tmp_path / "kept.txt").write_text("kept")
+    (tmp_path / "rows.txt").hardlink_to(tmp_path / "kept.txt")
+    done = video(clips, option, tmp_path / "rows.txt", "--overwrite")
+    assert done.returncode == 2
+    assert (tmp_path / "kept.txt").read_text() == "kept"
+
+
 def test_each_source_has_its_own_files(clips: Path, tmp_path: Path, video: Run) -> None:
     done = video(
         clips, "--save", tmp_path / "{name}.mp4", "--events", tmp_path / "{name}.srt", "--plot",

@@ -17,6 +17,8 @@ from fastfer.io.addresses import hide_passwords, is_camera, scheme
         ("http://host/x?n=1&access_token=se#c/r?et", "http://host/x?n=1&access_token=***"),
         ("http://host/x?X-Amz-Signature=secret", "http://host/x?X-Amz-Signature=***"),
         ("rtsp://host/user=me_password=secret&n=0.sdp", "rtsp://host/user=me_password=***&n=0.sdp"),
+        ("http://host/x?p%61ssword=secret", "http://host/x?p%61ssword=***"),
+        ("http://host/x?a=1&token=secret: no route", "http://host/x?a=1&token=***: no route"),
         ("RTMPS://me:secret@host", "RTMPS://me:***@host"),
         ("ftp://me:secret@host/clip.mp4", "ftp://me:***@host/clip.mp4"),
     ],

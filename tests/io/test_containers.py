@@ -62,8 +62,18 @@ def test_a_file_without_pictures(tmp_path: Path) -> None:
         open_source(tmp_path / "b.m4a")
 
 
-def test_standard_input(tmp_path: Path) -> None:
-    path = write_movie(tmp_path / "a.mkv", levels(7), sound=1.0)
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".mkv", {}),
+        (".mp4", {}),  # Its index is at the end.
+        (".mov", {}),
+        (".mp4", {"movflags": "faststart"}),
+        (".mp4", {"movflags": "frag_keyframe+empty_moov"}),
+    ],
+)
+def test_standard_input(suffix: str, options: dict[str, str], tmp_path: Path) -> None:
+    path = write_movie(tmp_path / f"a{suffix}", levels(7), sound=1.0, options=options)
     code = "from fastfer.io.open_source import open_source; print(len(list(open_source('-'))))"
     with path.open("rb") as file:
         done = subprocess.run(

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -76,6 +77,22 @@ def test_variable_times_are_exact(tmp_path: Path) -> None:
     for name in ("a.mp4", "a.mkv", "a.mov"):
         path = write_movie(tmp_path / name, levels(6), times=stamps)
         assert times(open_source(path)) == stamps
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_one_wild_time_stamp_changes_no_other_time(tmp_path: Path, suffix: str) -> None:
+    whole = write_movie(tmp_path / "a.mkv", levels(20), codec="mpeg4")
+    path = tmp_path / f"wild{suffix}"
+    with av.open(str(whole)) as container, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(container.streams.video[0])
+        for i, packet in enumerate(p for p in container.demux() if p.dts is not None):
+            assert packet.pts is not None
+            packet.pts = packet.dts if i != 9 else round(packet.pts + 25 / packet.time_base)
+            packet.stream = stream
+            out.mux(packet)
+    found = times(open_source(path))
+    assert found[:9] + found[10:] == pytest.approx([i / 10 for i in range(20) if i != 9])
+    assert found == sorted(found)
 
 
 def test_a_picture_that_starts_after_the_sound_has_the_times_of_a_player(tmp_path: Path) -> None:

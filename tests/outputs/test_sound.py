@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from fastfer.io.open_source import open_source
+from fastfer.outputs.annotated_video import MAX_GAP, AnnotatedVideoWriter
 from fastfer.outputs.sound import Sound
 from tests.helpers.movies import levels, write_movie
+from tests.helpers.results import frame
 
 
 @pytest.mark.parametrize(("copied", "codec"), [(("aac",), "aac"), ((), "aac"), ((), "libopus")])
@@ -37,3 +42,68 @@ def test_a_source_without_sound(tmp_path: Path) -> None:
         assert list(sound.until(math.inf)) == list(sound.rest()) == []
         container.add_stream("libx264", rate=10)
     source.close()
+
+
+def annotated(source: Path, target: Path) -> Path:
+    """A copy of ``source`` with its sound."""
+    opened: Any = open_source(source)
+    writer = AnnotatedVideoWriter(target, opened.fps, media=opened.media)
+    for each in opened:
+        writer.write(replace(frame(0), pts=each.pts), each.image)
+    writer.finish()
+    writer.close()
+    return target
+
+
+def duration(path: Path) -> float:
+    """Seconds from the first to the last sample of the sound, which has no gap and no overlap."""
+    with av.open(str(path)) as container:
+        parts = [p for p in container.decode(audio=0) if p.time is not None]
+    ends = [p.time + p.samples / p.sample_rate for p in parts]
+    assert [p.time for p in parts[1:]] == pytest.approx(ends[:-1], abs=0.002)
+    return float(ends[-1] - parts[0].time)
+
+
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm", "copy.mov"])
+def test_sound_with_coarse_time_stamps(tmp_path: Path, target: str) -> None:
+    """An AVI counts the packets of MP3, each of 26 ms, which are longer than those of AAC."""
+    source = tmp_path / "a.avi"
+    with av.open(str(source), "w") as container:
+        picture: Any = container.add_stream("mpeg4", rate=10)
+        picture.width, picture.height, picture.pix_fmt = 96, 64, "yuv420p"
+        tone: Any = container.add_stream("libmp3lame", rate=44100, layout="mono")
+        for i, image in enumerate(levels(20)):
+            shown = av.VideoFrame.from_ndarray(image, "bgr24")
+            shown.pts, shown.time_base = i, Fraction(1, 10)
+            container.mux(picture.encode(shown))
+        container.mux(picture.encode(None))
+        wave = np.sin(np.arange(88200) * (2 * np.pi * 440 / 44100)).astype(np.float32)
+        for at in range(0, len(wave), 1152):
+            part = av.AudioFrame.from_ndarray(wave[None, at : at + 1152], "fltp", "mono")
+            part.sample_rate, part.pts, part.time_base = 44100, at, Fraction(1, 44100)
+            container.mux(tone.encode(part))
+        container.mux(tone.encode(None))
+    assert duration(annotated(source, tmp_path / target)) == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm"])
+def test_sound_whose_time_stamps_go_back(tmp_path: Path, target: str) -> None:
+    """Recordings that are joined byte by byte begin again at zero; the picture is not lost."""
+    part = write_movie(tmp_path / "a.ts", levels(20), sound=2.0).read_bytes()
+    source = tmp_path / "joined.ts"
+    source.write_bytes(part + part)
+    copy = annotated(source, tmp_path / target)
+    assert len(list(open_source(copy))) == 40
+    assert duration(copy) > 1.9
+
+
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.webm"])
+def test_the_sound_of_a_shortened_gap_is_left_out(tmp_path: Path, target: str) -> None:
+    stamps = [i / 10 + 20 * (i >= 10) for i in range(20)]
+    source = write_movie(tmp_path / "a.mp4", levels(20), times=stamps, sound=22.0)
+    copy = annotated(source, tmp_path / target)
+    last = list(open_source(copy))[-1].pts
+    assert last == pytest.approx(0.9 + MAX_GAP + 0.9, abs=0.01)
+    with av.open(str(copy)) as container:
+        parts = [p for p in container.decode(audio=0) if p.time is not None]
+    assert parts[-1].time == pytest.approx(last + 0.1, abs=0.1)
