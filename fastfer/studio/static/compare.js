@@ -31,6 +31,7 @@ class Side {
     this.title = element("span");
     this.detectorTitle = element("span");
     this.canvas.hidden = true;
+    new ResizeObserver(() => this.canvas.clientWidth !== this.drawnWidth && this.draw()).observe(this.canvas);
     get("sides").append(element("article", {},
       element("div", { className: "row" }, element("label", {}, this.title, this.head),
         element("label", {}, this.detectorTitle, this.detector)), this.canvas, this.faces));
@@ -40,14 +41,19 @@ class Side {
   name() {
     this.title.textContent = text("model", { n: this.number + 1 });
     this.detectorTitle.textContent = text("detector");
-    this.draw();
+    this.show();
   }
 
   async run() {
     const options = { head: this.head.value, detector: this.detector.value };
     this.result = null;
     this.result = await analyze(photo.blob, options);
+    this.show();
+  }
+
+  show() {
     this.draw();
+    if (this.result) cards(this.faces, this.result.faces);
   }
 
   draw() {
@@ -57,10 +63,10 @@ class Side {
     const factor = Math.max(1, Math.min(4, Math.round(800 / width)));
     this.canvas.width = width * factor;
     this.canvas.height = height * factor;
+    this.drawnWidth = this.canvas.clientWidth;
     const context = this.canvas.getContext("2d");
     context.drawImage(photo.bitmap, 0, 0, width * factor, height * factor);
     boxes(context, this.result.faces.map((face) => enlarged(face, factor)));
-    cards(this.faces, this.result.faces);
   }
 }
 
