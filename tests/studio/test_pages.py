@@ -217,6 +217,9 @@ def test_two_models(page: Page, photo: Path) -> None:
     page.set_input_files("#compare-file", str(photo))
     expect(page.locator("#compare-sides .face")).to_have_count(2, timeout=WAIT)
     expect(page.locator("#compare-agreement")).not_to_be_empty(timeout=WAIT)
+    offered = page.evaluate("async () => (await (await fetch('/v1/info')).json()).detectors")
+    choices = page.locator(".compare-detector").nth(1)
+    assert choices.locator("option").evaluate_all("all => all.map((o) => o.value)") == offered
 
 
 def test_languages_theme_and_keyboard(page: Page, photo: Path) -> None:

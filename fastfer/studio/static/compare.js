@@ -7,7 +7,6 @@ import { setupDrop } from "./photo.js";
 
 const get = (id) => document.getElementById(`compare-${id}`);
 const HEADS = [["ferplus", "FER+"], ["fer2013", "FER-2013"]];
-const DETECTORS = ["default", "nano", "yunet", "haar"];
 const sides = [];
 let photo = null;
 
@@ -22,8 +21,7 @@ class Side {
     this.head = element("select", { className: "compare-head" },
       ...HEADS.map(([value, label]) => element("option", { value, text: label })));
     this.head.selectedIndex = number;
-    this.detector = element("select", { className: "compare-detector" },
-      ...DETECTORS.map((value) => element("option", { value, text: value })));
+    this.detector = element("select", { className: "compare-detector" });
     this.canvas = element("canvas");
     this.faces = element("div");
     this.result = null;
@@ -115,6 +113,13 @@ export function setup() {
     for (const side of sides) side.name();
     agreement();
   });
+}
+
+// What the server has.
+export function offer(detectors) {
+  for (const { detector } of sides) {
+    detector.replaceChildren(...detectors.map((value) => element("option", { value, text: value })));
+  }
 }
 
 export const leave = () => {};
