@@ -166,6 +166,28 @@ def test_gallery_with_filter(page: Page, photo: Path, tmp_path: Path) -> None:
     assert page.locator("#photo-gallery button").count() == 1
 
 
+def test_a_filter_that_has_no_photos_any_more_is_left(
+    page: Page, photo: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.png"
+    cv2.imwrite(str(empty), np.full((200, 200, 3), 128, np.uint8))
+    page.set_input_files("#photo-files", [str(photo), str(empty)])
+    page.click("#photo-filters button:has-text('happy (1)')")
+
+    def sad(route: Any) -> None:
+        answer = route.fetch()
+        result = answer.json()
+        for face in result["results"][0]["faces"]:
+            face["emotion"] = "sad"
+        route.fulfill(response=answer, json=result)
+
+    page.route("**/v1/analyze*", sad)
+    page.select_option("#photo-head", "fer2013")
+    page.wait_for_selector("#photo-filters button:has-text('sad (1)')")
+    expect(page.locator("#photo-gallery button")).to_have_count(2, timeout=WAIT)
+    assert page.locator("#photo-filters button[aria-pressed=true]").count() == 1
+
+
 def test_damaged_photo_is_an_error(page: Page, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")

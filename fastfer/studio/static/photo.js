@@ -120,6 +120,7 @@ const emotionsOf = (photo) => new Set((photo.result?.faces ?? []).map((face) => 
 function gallery() {
   get("gallery-area").hidden = photos.length < 2;
   if (photos.length < 2) return;
+  if (!photos.some((photo) => emotionsOf(photo).has(filter))) filter = null;
   const counts = EMOTIONS.map((e) => [e, photos.filter((p) => emotionsOf(p).has(e)).length]);
   const chip = (label, value) => {
     const button = element("button", { type: "button", text: label, "aria-pressed": String(filter === value) });
