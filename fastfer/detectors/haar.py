@@ -143,12 +143,21 @@ def _reduced_gray(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
     return shrink(np.asarray(gray), size)
 
 
+def has_cascades() -> bool:
+    """Whether this OpenCV has the classifier and its files; version 5 has neither."""
+    return hasattr(cv2, "CascadeClassifier") and _cascade_folder() is not None
+
+
+def _cascade_folder() -> str | None:
+    return getattr(getattr(cv2, "data", None), "haarcascades", None)
+
+
 def _load_cascade(file: str) -> Any:
     advice = (
         "Use the default detector (nano), or install an OpenCV that has them: "
         'pip install "opencv-python>=4.10,<5".'
     )
-    folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
+    folder = _cascade_folder()
     if folder is None or not hasattr(cv2, "CascadeClassifier"):
         raise ModelError(
             f"OpenCV {cv2.__version__} has no Haar cascades. {advice}", code="no_cascades"

@@ -130,6 +130,7 @@ async def info(request: Request) -> dict[str, Any]:
     return {
         "version": __version__,
         "detector": request.app.state.analyzer.engines.main.detector.name,
+        "detectors": request.app.state.analyzer.engines.detectors(),
         "attributes": list(ATTRIBUTES) if ATTRIBUTE_MODEL.is_file() else [],
         "default_attributes": list(request.app.state.analyzer.engines.main.attributes),
         "max_bytes": options.max_bytes,

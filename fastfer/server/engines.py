@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
-from fastfer.errors import UsageError
+from fastfer.errors import ModelError, UsageError
 from fastfer.labels import ATTRIBUTES, Attribute
 
 if TYPE_CHECKING:
@@ -61,8 +61,26 @@ class EnginePool:
                 if len(rare) >= MAX_VARIANTS:
                     del self._variants[rare[0]]
                 estimated = ATTRIBUTES if more else self.main.attributes
-                self._variants[key] = self._load(detector, head, estimated)
+                try:
+                    self._variants[key] = self._load(detector, head, estimated)
+                except ModelError as error:
+                    if error.code not in ("not_installed", "no_cascades"):
+                        raise
+                    raise ModelError(  # Without the path, which is no matter of clients.
+                        f"this server has no detector {detector}; choose from "
+                        f"{', '.join(self.detectors())}",
+                        code=error.code,
+                    ) from None
             return self._variants[key]
+
+    def detectors(self) -> list[str]:
+        """The detectors that requests may select here."""
+        from fastfer.detectors.haar import has_cascades
+        from fastfer.detectors.yunet import YUNET
+        from fastfer.models.store import is_stored
+
+        there = {"yunet": is_stored(YUNET), "haar": has_cascades()}
+        return [name for name in DETECTORS if there.get(name, True)]
 
     def is_frequent(self, engine: Engine) -> bool:
         """Whether ``engine`` has the detector and head of most requests, which are batched."""

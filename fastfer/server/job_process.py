@@ -36,8 +36,9 @@ def main(folder: Path) -> int:
         os.nice(5)  # Answers to other requests come first.
     options, engine = settings.load(Path(os.environ[FOLDER_VARIABLE]))
     try:
-        warning = _analyze(folder, options, pickle.loads(engine))
+        frames, warning = _analyze(folder, options, pickle.loads(engine))
         end: dict[str, Any] = {"state": "done", "progress": 1.0, "seconds_left": 0.0}
+        end["frames"] = frames
         if warning is not None:
             end |= {"error": str(warning), "error_code": warning.code}
     except FastferError as error:
@@ -58,8 +59,8 @@ def main(folder: Path) -> int:
     return 0 if end["state"] == "done" else 1
 
 
-def _analyze(folder: Path, options: ServerSettings, engine: Any) -> InputError | None:
-    """Write all results; the error of a video whose end cannot be read."""
+def _analyze(folder: Path, options: ServerSettings, engine: Any) -> tuple[int, InputError | None]:
+    """Write all results; the number of frames, and the error if the end cannot be read."""
     from fastfer.display.anonymize import privacy_filter
     from fastfer.io.isolated_video import AVAILABLE
     from fastfer.io.open_source import open_source
@@ -92,8 +93,8 @@ def _analyze(folder: Path, options: ServerSettings, engine: Any) -> InputError |
         except InputError as error:
             if error.code not in ("truncated", "decode_failed", "damaged") or not progress.frames:
                 raise
-            return error
-    return None
+            return progress.frames, error
+    return progress.frames, None
 
 
 def _check(source: FrameSource, options: ServerSettings) -> None:

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -81,3 +81,23 @@ def write_y4m(path: Path, frames: Sequence[NDArray[np.uint8]], fps: int = 20) ->
         for frame in frames:
             file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
     return path
+
+
+def pixels(page: Page, canvas: str) -> NDArray[np.uint8]:
+    """The picture on a canvas, (H, W, 4)."""
+    width, height, data = page.evaluate(
+        """(selector) => { const c = document.querySelector(selector);
+        const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+        let s = ""; for (let i = 0; i < d.length; i += 65536)
+          s += String.fromCharCode(...d.subarray(i, i + 65536));
+        return [c.width, c.height, s]; }""",
+        canvas,
+    )
+    return np.frombuffer(data.encode("latin-1"), np.uint8).reshape(height, width, 4)
+
+
+def downloaded(page: Page, button: str) -> bytes:
+    """The file that a click on ``button`` downloads."""
+    with page.expect_download() as waiting:
+        page.click(button)
+    return Path(waiting.value.path()).read_bytes()

@@ -210,6 +210,17 @@ def test_unknown_options_and_paths(client: httpx.Client, photo: bytes) -> None:
     assert client.get("/v1/analyze").status_code == 405
 
 
+def test_only_detectors_that_are_there_are_offered(client: httpx.Client, photo: bytes) -> None:
+    offered = client.get("/v1/info").json()["detectors"]
+    assert offered[:2] == ["default", "nano"]
+    for name in ("default", "nano", "yunet", "haar"):
+        answer = client.post("/v1/analyze", content=photo, headers=JPEG, params={"detector": name})
+        assert (answer.status_code == 200) == (name in offered)
+        if name not in offered:
+            assert answer.status_code == 503
+            assert "/" not in answer.json()["error"]  # No path of the server.
+
+
 def test_openapi_describes_results(client: httpx.Client, photo: bytes) -> None:
     api = client.get("/openapi.json").json()
     assert {"/v1/analyze", "/v1/annotate", "/healthz", "/readyz", "/metrics"} <= set(api["paths"])

@@ -77,6 +77,7 @@ def folder_of(server: RunningServer, job: dict[str, Any]) -> Path:
 def test_results_of_a_clip(server: RunningServer, clip: bytes) -> None:
     state = finished(server.url, start(server.url, clip, name="../<b>a.mp4", lang="vi"))
     assert (state["state"], state["error_code"], state["progress"]) == ("done", None, 1.0)
+    assert state["frames"] == 24
     assert state["expires_in"] > 0
     content = {
         file: httpx.get(f"{server.url}/v1/video/{state['id']}/{file}") for file in state["files"]

@@ -7,7 +7,6 @@ import { setupDrop } from "./photo.js";
 
 const get = (id) => document.getElementById(`compare-${id}`);
 const HEADS = [["ferplus", "FER+"], ["fer2013", "FER-2013"]];
-const DETECTORS = ["default", "nano", "yunet", "haar"];
 const sides = [];
 let photo = null;
 
@@ -22,8 +21,7 @@ class Side {
     this.head = element("select", { className: "compare-head" },
       ...HEADS.map(([value, label]) => element("option", { value, text: label })));
     this.head.selectedIndex = number;
-    this.detector = element("select", { className: "compare-detector" },
-      ...DETECTORS.map((value) => element("option", { value, text: value })));
+    this.detector = element("select", { className: "compare-detector" });
     this.canvas = element("canvas");
     this.faces = element("div");
     this.result = null;
@@ -31,6 +29,7 @@ class Side {
     this.title = element("span");
     this.detectorTitle = element("span");
     this.canvas.hidden = true;
+    new ResizeObserver(() => this.canvas.clientWidth !== this.drawnWidth && this.draw()).observe(this.canvas);
     get("sides").append(element("article", {},
       element("div", { className: "row" }, element("label", {}, this.title, this.head),
         element("label", {}, this.detectorTitle, this.detector)), this.canvas, this.faces));
@@ -40,14 +39,19 @@ class Side {
   name() {
     this.title.textContent = text("model", { n: this.number + 1 });
     this.detectorTitle.textContent = text("detector");
-    this.draw();
+    this.show();
   }
 
   async run() {
     const options = { head: this.head.value, detector: this.detector.value };
     this.result = null;
     this.result = await analyze(photo.blob, options);
+    this.show();
+  }
+
+  show() {
     this.draw();
+    if (this.result) cards(this.faces, this.result.faces);
   }
 
   draw() {
@@ -57,10 +61,10 @@ class Side {
     const factor = Math.max(1, Math.min(4, Math.round(800 / width)));
     this.canvas.width = width * factor;
     this.canvas.height = height * factor;
+    this.drawnWidth = this.canvas.clientWidth;
     const context = this.canvas.getContext("2d");
     context.drawImage(photo.bitmap, 0, 0, width * factor, height * factor);
     boxes(context, this.result.faces.map((face) => enlarged(face, factor)));
-    cards(this.faces, this.result.faces);
   }
 }
 
@@ -109,6 +113,13 @@ export function setup() {
     for (const side of sides) side.name();
     agreement();
   });
+}
+
+// What the server has.
+export function offer(detectors) {
+  for (const { detector } of sides) {
+    detector.replaceChildren(...detectors.map((value) => element("option", { value, text: value })));
+  }
 }
 
 export const leave = () => {};

@@ -13,11 +13,11 @@ export function enlarged(face, factor) {
   return { ...face, landmarks, box: face.box.map((value) => value * factor) };
 }
 
-// Dark or light text on a colour, whichever has more contrast.
+// Black or white text on a colour, whichever has more contrast: they are equal at a luminance of 0.179.
 function inkOn(color) {
   const channels = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16) / 255);
   const [r, g, b] = channels.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#111" : "#fff";
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
 }
 
 function hidden(face, part) {
@@ -92,9 +92,17 @@ function write(context, words, [left, top, long, tall], size, paper, ink) {
   context.fillText(words, left + size * 0.35, top + size * 0.74);
 }
 
+const LEGIBLE = 11; // Least height of letters, in pixels of the screen.
+
+// Pixels of a canvas in one of the screen; 1 while it is not shown.
+function density({ width, height, clientWidth, clientHeight }) {
+  return clientWidth && clientHeight ? Math.max(width / clientWidth, height / clientHeight) : 1;
+}
+
 export function boxes(context, faces) {
   const { width, height } = context.canvas;
   const scale = Math.max(width, height);
+  const least = Math.max(LEGIBLE * density(context.canvas), scale / 60, 12);
   context.lineWidth = Math.max(2, scale / 300);
   const taken = [];
   const lines = [];
@@ -107,7 +115,7 @@ export function boxes(context, faces) {
     context.strokeRect(x, y, w, h);
   }
   for (const { face, number } of numbered.sort((a, b) => b.face.box[2] - a.face.box[2])) {
-    const size = Math.round(Math.min(Math.max(face.box[2] * 0.14, scale / 60, 12), scale / 28));
+    const size = Math.ceil(Math.max(Math.min(face.box[2] * 0.14, scale / 28), least));
     context.font = `600 ${size}px system-ui, sans-serif`;
     const name = `${number}: ${nameOf(face.emotion)}${face.uncertain ? "?" : ""}`;
     const sure = face.score === null ? [] : [`${name} ${Math.round(face.score * 100)} %`];
@@ -128,7 +136,7 @@ export function boxes(context, faces) {
         && ![...faces.map(({ box }) => box), ...taken].some((other) => meet(other, a)));
     if (!area) continue; // No free place beyond the label, or below the face.
     taken.push(area);
-    write(context, words, area, size, "#161a1c", "#fff");
+    write(context, words, area, size, "#161a1c", "#ffffff");
   }
 }
 

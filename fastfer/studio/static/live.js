@@ -7,6 +7,7 @@ import { EMOTIONS, onLanguage, text } from "./i18n.js";
 const get = (id) => document.getElementById(`live-${id}`);
 const SECONDS = 30;
 const IN_FLIGHT = 2;
+const LIST_MS = 100; // The numbers beside the picture, which nobody reads faster, change ten times a second.
 const video = get("video");
 const canvas = get("canvas");
 const context = canvas.getContext("2d");
@@ -20,6 +21,8 @@ let history = [];
 let times = [];
 let waited = [];
 let encoding = false;
+let listed = 0; // When the list of faces was last written.
+let fresh = false; // Whether the webcam has a frame that was not sent.
 
 function say(message, error = false) {
   get("message").textContent = message;
@@ -44,7 +47,7 @@ async function start() {
   canvas.width = encoder.width = video.videoWidth;
   canvas.height = encoder.height = video.videoHeight;
   connect();
-  requestAnimationFrame(tick);
+  follow(stream);
 }
 
 function connect() {
@@ -80,17 +83,24 @@ function stop() {
   get("rate").textContent = "";
 }
 
-function tick() {
-  if (!stream) return;
-  paint();
-  send();
-  requestAnimationFrame(tick);
+// Show and send each frame of a webcam until it is stopped; of the screen, where a browser does not tell them apart.
+function follow(webcam) {
+  const next = () => {
+    if (stream !== webcam) return;
+    fresh = true;
+    paint();
+    send();
+    follow(webcam);
+  };
+  if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(next);
+  else requestAnimationFrame(next);
 }
 
-// Send the current frame unless enough are on their way.
+// Send the current frame unless it was sent, or enough are on their way.
 async function send() {
-  if (encoding || sent.size >= IN_FLIGHT || socket?.readyState !== WebSocket.OPEN) return;
+  if (!fresh || encoding || sent.size >= IN_FLIGHT || socket?.readyState !== WebSocket.OPEN) return;
   encoding = true;
+  fresh = false;
   encoder.getContext("2d").drawImage(video, 0, 0);
   const blob = await new Promise((resolve) => encoder.toBlob(resolve, "image/jpeg", 0.8));
   const data = await blob.arrayBuffer();
@@ -121,8 +131,12 @@ function receive(event) {
   get("rate").textContent = text("rate", { fps: ((times.length - 1) / seconds).toFixed(0),
     ms: (waited.reduce((a, b) => a + b, 0) / Math.max(1, waited.length)).toFixed(0) });
   get("rate").dataset.frames = String(Number(get("rate").dataset.frames ?? 0) + 1);
-  cards(get("faces"), faces);
-  timeline(now);
+  if (now - listed >= LIST_MS) {
+    listed = now;
+    cards(get("faces"), faces);
+    timeline(now);
+  }
+  send();
 }
 
 function paint() {
@@ -132,7 +146,8 @@ function paint() {
   context.drawImage(video, 0, 0);
   context.restore();
   const shown = mirror ? faces.map(flip) : faces;
-  hide(context, shown, get("blur").value);
+  const blocks = get("pixelate").checked;
+  hide(context, shown, get("blur").value || (blocks ? "faces" : ""), blocks);
   boxes(context, shown);
 }
 

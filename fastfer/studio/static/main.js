@@ -85,6 +85,7 @@ await login();
 const info = await (await request("/v1/info")).json();  // Asks for the token if needed.
 version = info.version;
 setDefaultAttributes(info.default_attributes);
+compare.offer(info.detectors);
 for (const label of document.querySelectorAll(".attributes")) {
   label.hidden = !info.attributes.length;  // A package may be built without them.
   label.querySelector("input").checked = !label.hidden && info.default_attributes.length > 0;

@@ -9,6 +9,8 @@ const MAX = 500;
 const SHOWN = 1000; // Small pictures are enlarged to about this width, so that labels are legible.
 const photos = [];
 let current = null;
+let bitmap = null; // Of the current photo.
+let drawnWidth = 0;
 let filter = null;
 let stream = null;
 let run = 0;
@@ -84,28 +86,33 @@ async function show(photo) {
   current = photo;
   get("result").hidden = false;
   get("name").textContent = photo.name;
-  const canvas = get("canvas");
-  const context = canvas.getContext("2d");
-  let bitmap = null;
+  let loaded = null;
   try {
-    if (!photo.error) bitmap = await load(photo);
+    if (!photo.error) loaded = await load(photo);
   } catch (error) {
     photo.error = error.message;
   }
   if (photo !== current) return;
+  bitmap = loaded;
   get("result").hidden = !bitmap;
   status();
   if (!bitmap) return;
+  draw();
+  cards(get("faces"), photo.result.faces);
+}
+
+function draw() {
+  const canvas = get("canvas");
+  const context = canvas.getContext("2d");
   const factor = Math.max(1, Math.min(4, Math.round(SHOWN / bitmap.width)));
   canvas.width = bitmap.width * factor;
   canvas.height = bitmap.height * factor;
+  drawnWidth = canvas.clientWidth;
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  if (!photo.drawn) {
-    const faces = photo.result.faces.map((face) => enlarged(face, factor));
-    hide(context, faces, hiding(), get("pixelate").checked);
-    boxes(context, faces);
-  }
-  cards(get("faces"), photo.result.faces);
+  if (current.drawn || !current.result) return;
+  const faces = current.result.faces.map((face) => enlarged(face, factor));
+  hide(context, faces, hiding(), get("pixelate").checked);
+  boxes(context, faces);
 }
 
 const emotionsOf = (photo) => new Set((photo.result?.faces ?? []).map((face) => face.emotion));
@@ -113,6 +120,7 @@ const emotionsOf = (photo) => new Set((photo.result?.faces ?? []).map((face) => 
 function gallery() {
   get("gallery-area").hidden = photos.length < 2;
   if (photos.length < 2) return;
+  if (!photos.some((photo) => emotionsOf(photo).has(filter))) filter = null;
   const counts = EMOTIONS.map((e) => [e, photos.filter((p) => emotionsOf(p).has(e)).length]);
   const chip = (label, value) => {
     const button = element("button", { type: "button", text: label, "aria-pressed": String(filter === value) });
@@ -204,9 +212,15 @@ export function setup() {
     save(blob, `${stem(current.name)}-fastfer.jpg`);
   });
   get("json").addEventListener("click", () => {
-    const text = JSON.stringify({ ...current.result, source: current.name }, null, 2);
+    const { faces, ...result } = current.result;
+    const kept = get("landmarks").checked ? faces.map((face) => ({ ...face, landmarks: null })) : faces;
+    const text = JSON.stringify({ ...result, source: current.name, faces: kept }, null, 2);
     save(new Blob([text], { type: "application/json" }), `${stem(current.name)}-fastfer.json`);
   });
+  // Captions are as large as the picture on the screen asks for.
+  new ResizeObserver(([{ target }]) => {
+    if (bitmap && target.clientWidth && target.clientWidth !== drawnWidth) draw();
+  }).observe(get("canvas"));
   onLanguage(() => {
     gallery();
     if (current) show(current);

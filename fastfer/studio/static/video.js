@@ -51,7 +51,9 @@ class Clip {
     this.file = file;
     this.node.replaceChildren(element("h2", { text: file.name }), bar, note, cancel);
     const options = { name: file.name, lang: language(), blur: get("video-blur").value,
-      pixelate: get("video-pixelate").checked, attributes: attributesOf(get("video-attributes")) };
+      pixelate: get("video-pixelate").checked, attributes: attributesOf(get("video-attributes")),
+      landmarks: get("video-landmarks").checked ? "false" : "" };
+    this.hides = Boolean(options.blur || options.pixelate);
     try {
       let state = await upload(`/v1/video${query(options)}`, file, (share) => {
         bar.value = share * 0.2;
@@ -95,7 +97,7 @@ class Clip {
     const node = element("video", { controls: true, playsInline: true, preload: "auto",
       src: `/v1/video/${this.job}/annotated.mp4` });
     node.addEventListener("error", () => {
-      if (node.src.startsWith("blob:") || get("video-blur").value) return;
+      if (node.src.startsWith("blob:") || this.hides) return; // The original would show who is hidden.
       node.src = URL.createObjectURL(this.file);
       this.hint.textContent = text("playHint");
     });
