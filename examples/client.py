@@ -18,23 +18,12 @@ from urllib.parse import urlencode, urlsplit
 
 
 @dataclass(frozen=True)
-class Attributes:
-    """How a face looks to people; None for what was not asked for."""
-
-    perceived_gender: str | None = None
-    gender: dict[str, float] | None = None
-    age_group: str | None = None
-    expected_age: float | None = None
-    age: dict[str, float] | None = None
-
-
-@dataclass(frozen=True)
 class Face:
     box: tuple[float, float, float, float]
     emotion: str | None
     score: float | None
     probabilities: dict[str, float]
-    attributes: Attributes | None = None
+    attributes: dict[str, Any] | None = None
 
 
 class ServerError(Exception):
@@ -50,23 +39,18 @@ class Client:
     """One connection. Threads need a client each."""
 
     def __init__(self, url: str = "http://127.0.0.1:8000", token: str | None = None) -> None:
-        self._address = urlsplit(url)
+        address = urlsplit(url)
+        secure = address.scheme == "https"
+        connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._connection = connect(address.netloc, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._connection: http.client.HTTPConnection | None = None
 
     def analyze(self, picture: bytes, **options: Any) -> list[Face]:
         """The faces of one picture; `options` such as min_quality=0.5, attributes="gender,age"."""
         answer = self.request("POST", "/v1/analyze", picture, "image/*", **options)
-        return [
-            Face(
-                tuple(f["box"]),
-                f["emotion"],
-                f["score"],
-                f["probabilities"],
-                Attributes(**f["attributes"]) if "attributes" in f else None,
-            )
-            for f in answer["results"][0]["faces"]
-        ]
+        names = ("emotion", "score", "probabilities")
+        faces = answer["results"][0]["faces"]
+        return [Face(tuple(f["box"]), *(f[n] for n in names), f.get("attributes")) for f in faces]
 
     def request(
         self, method: str, path: str, body: bytes | None = None, kind: str = "", **options: Any
@@ -86,26 +70,19 @@ class Client:
             raise ServerError(status, answer["error_code"], answer["error"])
         return answer
 
-    def _send(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+    def _send(self, *request: Any) -> tuple[int, http.client.HTTPMessage, bytes]:
         """A server that restarts closes idle connections, so try twice: an analysis has no side
         effects, and a worker that has ended is replaced by another."""
-        for attempt in range(2):
-            if self._connection is None:
-                kinds = {"https": http.client.HTTPSConnection}
-                connect = kinds.get(self._address.scheme, http.client.HTTPConnection)
-                self._connection = connect(self._address.netloc, timeout=60)
-            try:
-                self._connection.request(method, path, body, headers)
-                response = self._connection.getresponse()
-                return response.status, response.headers, response.read()
-            except (http.client.HTTPException, ConnectionError):
-                self._connection.close()
-                self._connection = None
-                if attempt:
-                    raise
-        raise AssertionError
+        try:
+            return self._exchange(*request)
+        except (http.client.HTTPException, ConnectionError):
+            self._connection.close()  # The next request opens it again.
+            return self._exchange(*request)
+
+    def _exchange(self, *request: Any) -> tuple[int, http.client.HTTPMessage, bytes]:
+        self._connection.request(*request)
+        response = self._connection.getresponse()
+        return response.status, response.headers, response.read()
 
 
 def main(paths: Sequence[str]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 @contextmanager
 def connected(server: RunningServer, query: str = "", **options: Any) -> Iterator[ClientConnection]:
     address = f"ws://127.0.0.1:{server.port}/v1/stream{query}"
-    with client.connect(address, proxy=None, open_timeout=60, **options) as socket:
-        yield socket
+    with client.connect(address, proxy=None, open_timeout=60, **options) as stream:
+        yield stream
 
 
 def message(number: int, data: bytes) -> bytes:
@@ -135,7 +137,7 @@ def test_other_messages_close_the_stream(
         assert closing_code(socket, [data]) in (code, None)
 
 
-def test_forged_origin_and_host(server: RunningServer) -> None:
+def test_forged_origin(server: RunningServer) -> None:
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
         with (
             pytest.raises(exceptions.InvalidStatus) as refused,
@@ -145,6 +147,19 @@ def test_forged_origin_and_host(server: RunningServer) -> None:
         assert refused.value.response.status_code == 403
     with connected(server, origin=server.url):
         pass
+
+
+def test_forged_host(server: RunningServer) -> None:
+    """As after DNS rebinding."""
+    for host, status in ((urlsplit(server.url).netloc, 101), ("evil.example", 403)):
+        request = (
+            f"GET /v1/stream HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(request.encode())
+            assert int(connection.recv(4096).split(b" ", 2)[1]) == status
 
 
 def test_token_and_too_many_streams() -> None:
