@@ -9,7 +9,8 @@ from urllib.parse import unquote
 
 _URL: Final = re.compile(r"(?i)\b[a-z][a-z0-9+.-]+://.*")
 _USER_PASSWORD: Final = re.compile(r"(://[^:\s]*):.*@")
-_PARAMETER: Final = re.compile(r"([\w%-]+)=([^&\s]*?)(?=:?(?:[&\s]|$))")
+_BETWEEN_PARAMETERS: Final = re.compile(r"([&\s])")
+_BEFORE_NAME: Final = re.compile(r"[^\w%-]")
 _SECRET: Final = re.compile(r"(?i)pass|pwd|psw|token|secret|auth|key|sig|credential")
 
 
@@ -24,13 +25,21 @@ def hide_passwords(text: str) -> str:
 
 
 def _hide(url: re.Match[str]) -> str:
-    return _PARAMETER.sub(_hide_value, _USER_PASSWORD.sub(r"\1:***@", url[0]))
+    # Split, not matched: a pattern for all of it would take quadratic time on hostile addresses.
+    head, at, tail = url[0].rpartition("@")
+    text = _USER_PASSWORD.sub(r"\1:***@", head + at) + tail
+    return "".join(map(_hide_value, _BETWEEN_PARAMETERS.split(text)))
 
 
-def _hide_value(parameter: re.Match[str]) -> str:
-    name, value = parameter.groups()
-    secret = _SECRET.search(unquote(name))
-    return f"{name}={'***' if secret else _PARAMETER.sub(_hide_value, value)}"
+def _hide_value(part: str) -> str:
+    """A part of a URL without ``&`` and spaces; what follows the name of a secret is hidden, but
+    for a colon at the end, which belongs to a message."""
+    colon = ":" if part.endswith(":") else ""
+    pieces = part.removesuffix(":").split("=")
+    for count, piece in enumerate(pieces[:-1], 1):
+        if _SECRET.search(unquote(_BEFORE_NAME.split(piece)[-1])):
+            return f"{'='.join(pieces[:count])}=***{colon}"
+    return part
 
 
 def scheme(path: str) -> str:
