@@ -26,7 +26,8 @@ GROUPS: Final = (
     "Black", "East Asian", "Indian", "Latino_Hispanic", "Middle Eastern", "Southeast Asian",
     "White",
 )  # fmt: skip
-"""Group labels of the data set: read to measure fairness, never to train an output."""
+"""Group labels of the data set: read to measure fairness and to even out the training sampling,
+never to train an output."""
 DAMAGED_AGES: Final = {"03-Sep": "3-9", "Oct-19": "10-19"}
 """Ages that a spreadsheet turned into dates, in some copies of the tables."""
 SPLITS: Final = {"train": "fairface_label_train.csv", "val": "fairface_label_val.csv"}

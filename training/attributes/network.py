@@ -21,14 +21,18 @@ STEM, WIDTH, UNITS = 32, 96, 128
 Two blocks fewer than the expression network, and narrower: half of its time.
 """
 
+INNER = 80
+"""Channels between the two convolutions of a block: :mod:`training.attributes.prune` makes them of
+:data:`WIDTH`, with which a network is trained first."""
 
-def build() -> keras.Model:
+
+def build(inner: int = INNER) -> keras.Model:
     """The network for faces (N, 48, 48, 1) from 0 to 1; its outputs are float32 logits by head."""
     inputs = face_input()
     x = L.ReLU()(convolution(inputs, STEM, strides=2, kernel=5))
     x = L.MaxPooling2D()(residual(x, STEM, project=True))
-    x = L.MaxPooling2D()(residual(x, WIDTH))
-    x = L.AveragePooling2D(2)(residual(x, WIDTH))
+    x = L.MaxPooling2D()(residual(x, WIDTH, inner=inner))
+    x = L.AveragePooling2D(2)(residual(x, WIDTH, inner=inner))
     x = L.Dropout(0.3)(dense_relu(L.Flatten()(x), UNITS))
     outputs = {name: L.Dense(count, name=name, dtype="float32")(x) for name, count in HEADS.items()}
     return keras.Model(inputs, outputs, name="attributes")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fastfer.cli.arguments import CommandParser
-from training.attributes.fairface import Faces
+from training.attributes.fairface import GROUPS, Faces
 from training.common import trainer
 from training.common.config import TrainingConfig
 from training.common.options import whole
@@ -30,6 +30,10 @@ class AttributeConfig(TrainingConfig):
     """Options of a run; see ``--help`` for each."""
 
     clip_norm: float | None = 10.0
+    inner: int | None = None
+    """Channels inside the blocks; ``None`` for those of the bundled network."""
+    repeat_group: tuple[str, ...] = ()
+    """Groups of FairFace whose faces come twice in each epoch."""
     augmentation: Augmentation = field(default_factory=lambda: AUGMENTATION)
 
 
@@ -57,6 +61,16 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--epochs", type=whole(1), default=30, help="epochs")
     p.add_argument("--batch-size", type=whole(2), default=128, help="faces per batch")
     trainer.add_fit_options(p, learning_rate=2e-3)
+    p.add_argument(
+        "--inner", type=whole(1),
+        help="channels inside the blocks, by default those of the bundled network; 96 for a run "
+        "that training.attributes.prune takes",
+    )  # fmt: skip
+    p.add_argument(
+        "--repeat-group", type=_groups, default=(), metavar="NAMES",
+        help="groups of FairFace, separated by commas, whose faces come twice in each epoch, "
+        "because the network reads them worse",
+    )  # fmt: skip
     g = p.add_argument_group("augmentation")
     for f in fields(Augmentation):
         default = getattr(AUGMENTATION, f.name)
@@ -66,6 +80,14 @@ def _parser() -> argparse.ArgumentParser:
         else:
             g.add_argument(f"--{f.name}", type=float, default=default, help=f.metadata["help"])
     return p
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in GROUPS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(GROUPS)}")
+    return names
 
 
 def split(faces: Faces) -> tuple[Faces, Faces]:
@@ -78,17 +100,20 @@ def split(faces: Faces) -> tuple[Faces, Faces]:
 
 def _train(run: trainer.Run[AttributeConfig]) -> None:
     from training.attributes.batches import AGE, GENDER, HEADS, AttributeBatches
-    from training.attributes.network import build
+    from training.attributes.network import INNER, build
     from training.expression.losses import soft_cross_entropy
 
     config = run.config
     train, val = split(Faces.read(Path(config.data), "train"))
     print(f"{len(train)} faces to train, {len(val)} that select the epoch")
+    again = np.isin(train.group, [GROUPS.index(name) for name in config.repeat_group])
+    train = train.take(np.concatenate([np.arange(len(train)), np.flatnonzero(again)]))
     batches = AttributeBatches(
         train, config.batch_size, config.augmentation, seed=config.seed, epoch=run.epoch
     )
     model = trainer.prepare(
-        run, len(batches), build=build, loss=dict.fromkeys(HEADS, soft_cross_entropy),
+        run, len(batches), build=lambda: build(config.inner or INNER),
+        loss=dict.fromkeys(HEADS, soft_cross_entropy),
         metrics={GENDER: ["categorical_accuracy"], AGE: ["categorical_accuracy"]},
     )  # fmt: skip
     trainer.fit(run, model, batches, AttributeBatches(val, 256))

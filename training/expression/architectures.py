@@ -81,11 +81,14 @@ def _squeeze_excite(x: Tensor, ratio: int = 16) -> Tensor:
     return L.Multiply()([x, gate])
 
 
-def residual(x: Tensor, filters: int, squeeze: bool = False, project: bool = False) -> Tensor:
-    """Two convolutions and a shortcut, which is projected if the channels differ or on request."""
+def residual(
+    x: Tensor, filters: int, squeeze: bool = False, project: bool = False, inner: int | None = None
+) -> Tensor:
+    """Two convolutions, the first with ``inner`` channels instead of ``filters``, and a shortcut,
+    which is projected if the channels differ or on request."""
     same = x.shape[-1] == filters and not project
     shortcut = x if same else convolution(x, filters, kernel=1)
-    x = convolution(_conv_relu(x, filters), filters)
+    x = convolution(_conv_relu(x, inner or filters), filters)
     if squeeze:
         x = _squeeze_excite(x)
     return L.ReLU()(L.Add()([x, shortcut]))

@@ -299,7 +299,7 @@ def _moments(large: keras.Model, layer: Any, faces: Floats) -> tuple[Doubles, Do
     """Mean (t * c,) and covariance of the input of ``layer``."""
     import keras
 
-    part = keras.Model(large.inputs, layer.input)
+    part = keras.Model(large.inputs[0], layer.input)
     rng = np.random.default_rng(0)
     count, total, squares = 0, np.zeros(()), np.zeros(())
     for start in range(0, len(faces), BATCH):
