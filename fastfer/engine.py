@@ -65,9 +65,9 @@ class Engine:
     """A face detector and an expression classifier, loaded once and used for many pictures.
 
     Threads may share an engine. It can be pickled, for process pools and spawned processes: the
-    pickle holds the arguments, and the receiving process loads the models again; a detector or
-    classifier object is pickled as it is. A forked child loads its own copies on first use, see
-    :mod:`fastfer.forking`.
+    pickle holds the arguments, and the receiving process loads the models again; detector
+    and classifier objects are pickled as they are, those of fastfer with their networks. A forked
+    child loads its own copies on first use, see :mod:`fastfer.forking`.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ class Engine:
         detector = self.detector
         found = _detect(detector, frame, reduced)
         (result,) = self._read(detector, [frame], [found], [{"detect": stopwatch.lap()}], stopwatch)
-        return self._turned(frame, result) if rotate is not None and _doubtful(result) else result
+        return self._turned(frame, result) if rotate is not None and _uncertain(result) else result
 
     def analyze_batch(self, frames: Sequence[Frame], *, color: Color = "bgr") -> list[FrameResult]:
         """As :meth:`analyze` for several arrays, whose faces are classified in one batch.
@@ -292,7 +292,7 @@ class Engine:
         found = _croppable(finish(frame), detector, frame)
         timings = {"detect": detect + stopwatch.lap()}
         (result,) = self._read(detector, [frame], [found], [timings], stopwatch)
-        if rotate is not None and _doubtful(result):
+        if rotate is not None and _uncertain(result):
             result = self._turned(frame, result)
         return result.with_stage_time("read", read), frame
 
@@ -412,7 +412,7 @@ class _GivenBoxes:
         return self._found
 
 
-def _doubtful(result: FrameResult) -> bool:
+def _uncertain(result: FrameResult) -> bool:
     """Whether there is no face, or none that looks like one."""
     return all(face.uncertain for face in result)
 

@@ -195,7 +195,8 @@ class FrameResult:
     """Of the original frame in pixels."""
     timings_ms: dict[str, float] = field(default_factory=dict)
     """Milliseconds per stage: ``read`` (files), ``load`` (waiting for the network), ``detect``,
-    ``track`` (videos), ``pack``, ``classify``, and their sum ``total``."""
+    ``track`` (videos), ``pack``, ``classify``, ``other_rotations`` (the positions that ``rotate``
+    tried in vain), and their sum ``total``."""
     detector: str = ""
     """Name of the detector that ran."""
     rotation: int = field(default=0, kw_only=True)

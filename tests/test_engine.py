@@ -411,6 +411,12 @@ def test_a_pickled_engine_loads_its_models_again(model: Path) -> None:
     assert copy.analyze(astronaut()).faces == engine.analyze(astronaut()).faces
 
 
+def test_objects_of_a_pickled_engine_are_pickled_with_it(model: Path) -> None:
+    of_objects = Engine(create_detector("nano"), EmotionClassifier(model))
+    copy = pickle.loads(pickle.dumps(of_objects))
+    assert copy.analyze(astronaut()).faces == of_objects.analyze(astronaut()).faces
+
+
 def test_pickles_keep_background_loading() -> None:
     copy = pickle.loads(pickle.dumps(Engine("nano", load_in_background=True)))
     assert copy.analyze(astronaut()).faces

@@ -82,7 +82,7 @@ class JobOptions:
 
 
 class Progress:
-    """Told what happens during a job; subclasses show it."""
+    """Receives the progress of a job; subclasses show it."""
 
     total: int | None = None
     """Photos and videos altogether, once they are counted."""
@@ -322,22 +322,22 @@ class Job:
 
     def _patiently(self, write: Callable[[], T]) -> T:
         """Call ``write`` again and again while the disk is full."""
-        told = False
+        reported = False
         while True:
             try:
                 done = write()
             except OutputError as error:
                 if not is_full(error):
                     raise
-                if not told:
+                if not reported:
                     self._progress.say(
                         f"{error}; waiting for room. The job continues by itself; if you "
                         "end it, the same command continues it"
                     )
-                told = True
+                reported = True
                 threading.Event().wait(FULL_RETRY)
             else:
-                if told:
+                if reported:
                     self._progress.say("the disk has room again; going on")
                 return done
 

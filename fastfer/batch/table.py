@@ -110,10 +110,10 @@ class Table:
         self._rows = journal.pending()
         renaming = journal.get("renaming")
         if renaming is not None:
-            told = json.loads(renaming)
+            renamed = json.loads(renaming)
             with suppress(OSError):
-                if Path(self.out).stat().st_ino == told["inode"]:
-                    self._written(Path(self.out), told["rows"], told["last"])
+                if Path(self.out).stat().st_ino == renamed["inode"]:
+                    self._written(Path(self.out), renamed["rows"], renamed["last"])
                     self._rows = journal.pending()
             journal.put("renaming", None)
         for name in journal.files():

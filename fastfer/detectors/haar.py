@@ -124,6 +124,13 @@ class HaarDetector:
         faces = Detections(np.asarray(found, np.float32), scores).take(scores >= min_score)
         return drop_smaller_than(to_frame(faces, size, frame), self._min_face).left_to_right()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_idle"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._idle = queue.SimpleQueue()
+
     @contextmanager
     def _cascade(self) -> Iterator[Any]:
         """A cascade for exclusive use within the block."""

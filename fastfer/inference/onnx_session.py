@@ -51,7 +51,8 @@ def read_model(path: Path, advice: str = "Pass the path of an .onnx file.") -> b
 
 
 class Session:
-    """A network on the CPU. It is thread-safe; a forked child opens it again on first use."""
+    """A network on the CPU. It is thread-safe; a forked child and the receiver of a pickle open it
+    again on first use."""
 
     def __init__(
         self, data: bytes, name: str, threads: int, advice: str = "Pass another .onnx file."
@@ -109,6 +110,13 @@ class Session:
                 f"model {self.name} failed: {reason} {advice or self._advice}"
             ) from error
         return outputs
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_opened": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        forking.register(self)
 
     def after_fork(self) -> None:
         """See :mod:`fastfer.forking`."""

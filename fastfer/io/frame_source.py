@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastfer import forking
 from fastfer.errors import FrameError, InputError
+from fastfer.kernels.pack import check_frame
 from fastfer.validation import is_number
 
 Frame = NDArray[np.uint8]
@@ -49,6 +50,18 @@ class Picture(Protocol):
     @property
     def nbytes(self) -> int:
         """Memory that it holds."""
+
+
+def check_time(name: str, seconds: Any, last: float) -> float:
+    """``seconds`` as a float.
+
+    Raises:
+        FrameError: it is not a finite number, or less than ``last``.
+    """
+    if not (is_number(seconds) and math.isfinite(seconds) and seconds >= last):
+        limit = "" if last == -math.inf else f", {last:g} or more"
+        raise FrameError(f"{name} must be a finite number of seconds{limit}; got {seconds!r}")
+    return float(seconds)
 
 
 class VideoFrame:
@@ -171,8 +184,9 @@ class ArraySource:
         """The frames.
 
         Raises:
-            FrameError: a time that is not a finite number.
+            FrameError: an unsupported array, or a time that is not finite or less than the last.
         """
+        last = -math.inf
         for index, item in enumerate(self._frames):
             if isinstance(item, tuple) and len(item) != 2:
                 raise FrameError(
@@ -180,12 +194,12 @@ class ArraySource:
                     f"{len(item)}"
                 )
             pts, image = item if isinstance(item, tuple) else (index / self.fps, item)
+            check_frame(image, f"frame {index}")
             if not isinstance(self._frames, Sequence):
                 # A generator may reuse one buffer, while the pipeline holds several frames.
-                image = np.array(image)
-            if not (is_number(pts) and math.isfinite(pts)):
-                raise FrameError(f"frame {index}: time must be a finite number; got {pts!r}")
-            yield VideoFrame(image, index, pts)
+                image = image.copy()
+            last = check_time(f"frame {index}: time", pts, last)
+            yield VideoFrame(image, index, last)
 
     def close(self) -> None:
         """Do nothing: no resource is held."""

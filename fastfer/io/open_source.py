@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import cv2
+import numpy as np
 from av.container import InputContainer
 
 from fastfer.errors import InputError, UsageError
@@ -99,7 +100,8 @@ def open_source(
 
     Raises:
         InputError: it does not exist or cannot be played.
-        UsageError: ``source`` is of another type, or is no file and cannot be isolated.
+        UsageError: ``source`` is of another type, a single frame, or no file and cannot be
+            isolated.
     """
     options, clip = options or CameraOptions(), clip or ClipOptions()
     if isolate:
@@ -125,6 +127,11 @@ def open_source(
         raise UsageError(
             "source must be the number of a camera, a path, a URL or an iterable of frames; got "
             f"{type(source).__name__}"
+        )
+    if isinstance(source, np.ndarray) and (source.ndim < 3 or source.shape[2:] == (3,)):
+        raise UsageError(
+            f"source is a single frame of shape {source.shape}; pass a list of frames, "
+            "fastfer.Engine.analyze(frame), or fastfer.Tracker.update(frame)"
         )
     frames: Iterable[Any] = source
     return ArraySource(frames, options.fps or DEFAULT_FPS)

@@ -124,8 +124,8 @@ def _is_float32(value: Any) -> bool:
     return number and -_FLOAT32_MAX < value < _FLOAT32_MAX
 
 
-def check_frame(frame: Any) -> None:
-    """Raise :class:`FrameError` unless :func:`pack_faces` accepts ``frame``."""
+def check_frame(frame: Any, name: str = "frame") -> None:
+    """Raise :class:`FrameError` unless :func:`pack_faces` accepts ``frame``, called ``name``."""
     if isinstance(frame, np.ndarray) and frame.dtype == _UINT8 and frame.size and frame.ndim > 1:
         # NumPy leaves the stride of an axis of length one arbitrary.
         strides = frame.strides
@@ -135,35 +135,35 @@ def check_frame(frame: Any) -> None:
         packed = strides[1] == 3 or one_column
         if frame.ndim == 3 and packed and strides[2] == 1 and frame.shape[2] == 3:
             return
-    raise FrameError(_frame_problem(frame))
+    raise FrameError(_frame_problem(frame, name))
 
 
-def _frame_problem(frame: Any) -> str:
+def _frame_problem(frame: Any, name: str) -> str:
     if not isinstance(frame, np.ndarray):
         return (
-            f"frame must be a NumPy array of uint8; got {type(frame).__name__}; "
+            f"{name} must be a NumPy array of uint8; got {type(frame).__name__}; "
             "open a picture with fastfer.read_image"
         )
     got = f"got shape {frame.shape}, dtype {frame.dtype}, strides {frame.strides}"
     if frame.ndim == 1 and frame.dtype == _UINT8:
         return (
-            f"frame must be (H, W, 3) BGR or (H, W) gray; {got}; "
+            f"{name} must be (H, W, 3) BGR or (H, W) gray; {got}; "
             "decode the bytes of a picture file with fastfer.read_image(frame.tobytes())"
         )
     if frame.dtype != _UINT8:
         return (
-            f"frame must be uint8, 0 to 255; {got}; convert floats from 0 to 1 with "
+            f"{name} must be uint8, 0 to 255; {got}; convert floats from 0 to 1 with "
             "(frame * 255).astype(np.uint8)"
         )
     if not (frame.ndim == 2 or (frame.ndim == 3 and frame.shape[2] == 3)):
         return (
-            f"frame must be (H, W, 3) BGR or (H, W) gray; {got}; drop an alpha channel with "
+            f"{name} must be (H, W, 3) BGR or (H, W) gray; {got}; drop an alpha channel with "
             "np.ascontiguousarray(frame[:, :, :3]), a single channel with frame[:, :, 0]"
         )
     if frame.size == 0:
-        return f"frame has no pixels; {got}"
+        return f"{name} has no pixels; {got}"
     return (
-        f"frame must have contiguous rows; {got}; pass a slice of rows and columns, or "
+        f"{name} must have contiguous rows; {got}; pass a slice of rows and columns, or "
         "np.ascontiguousarray(frame)"
     )
 

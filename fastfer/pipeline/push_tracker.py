@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.engine import Engine, default_engine
-from fastfer.errors import FrameError
-from fastfer.io.frame_source import VideoFrame
+from fastfer.io.frame_source import VideoFrame, check_time
+from fastfer.kernels.pack import check_frame
 from fastfer.pipeline.video_pipeline import RunCounters, VideoOptions, VideoPipeline
 from fastfer.results import VideoFrameResult
-from fastfer.validation import is_number
 
 
 class Tracker:
@@ -55,7 +54,8 @@ class Tracker:
 
         Args:
             frame: uint8, (H, W, 3) BGR or (H, W) gray. Neither changed nor kept.
-            pts: seconds since the first frame, increasing; ``None`` measures them by the clock.
+            pts: seconds since the first frame, never less than the last; ``None`` measures them by
+                the clock.
 
         Raises:
             FrameError: an unsupported frame, or a time that is not finite or less than the last.
@@ -64,10 +64,8 @@ class Tracker:
             now = time.monotonic()
             self._start = now if self._start is None else self._start
             pts = now - self._start
-        if not (is_number(pts) and math.isfinite(pts) and pts >= self._pts):
-            raise FrameError(
-                f"pts must be a finite number of seconds, {self._pts:g} or more; got {pts!r}"
-            )
+        check_frame(frame)
+        pts = check_time("pts", pts, self._pts)
         index = self.counters.frames
         result = self._pipeline.update(VideoFrame(frame, index, pts))
         self._pts = pts

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fastfer.engine import Engine
 
 SWEEP_EVERY: Final = 1.0
-"""Seconds between two looks at the video jobs."""
+"""Seconds between two checks of the video jobs."""
 STATIC: Final = Path(__file__).parent / "static"
 health = APIRouter(tags=["health"])
 

@@ -80,19 +80,19 @@ class Feed:
 
     def _run(self) -> None:
         delay = FIRST_DELAY
-        told = False
+        reported = False
         while not self._closing.is_set():
             try:
                 live = self._read()
-                delay, told = FIRST_DELAY, False
+                delay, reported = FIRST_DELAY, False
                 if not live:
                     self.ended = True
                     self._say(f"{self.camera.name}: the recording has ended")
                     break
             except FastferError as error:
-                if not told:
+                if not reported:
                     self._say(f"{self.camera.name}: {error}; trying again")
-                told = True
+                reported = True
             except Exception as error:  # One camera must not end the others.
                 self._say(f"{self.camera.name}: {type(error).__name__}: {error}; trying again")
             finally:

@@ -1,4 +1,4 @@
-"""What all classifiers share: batches, their checks, a class of one's own."""
+"""What all classifiers share: batches, their checks, a class of the user."""
 
 from __future__ import annotations
 

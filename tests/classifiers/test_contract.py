@@ -105,7 +105,7 @@ def test_heads_are_found_by_their_targets(head: Head | None, output: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("contract", "head"), [(TWO_HEADS, "crowd"), (ModelContract(name="x"), "fer2013")]
+    ("contract", "head"), [(TWO_HEADS, "other"), (ModelContract(name="x"), "fer2013")]
 )
 def test_absent_heads_are_refused(contract: ModelContract, head: Any) -> None:
     with raises(UsageError, "unknown_head", repr(head)):

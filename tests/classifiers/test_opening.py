@@ -24,8 +24,8 @@ def exported(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def foreign(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "foreign.onnx", metadata={})
+def unlabelled(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "unlabelled.onnx", metadata={})
 
 
 def test_the_bundled_model_is_the_default() -> None:
@@ -34,9 +34,9 @@ def test_the_bundled_model_is_the_default() -> None:
     assert (classifier.path, classifier.threads) == (bundled(), 2)
 
 
-def test_metadata_decides(exported: Path, foreign: Path) -> None:
+def test_metadata_decides(exported: Path, unlabelled: Path) -> None:
     assert isinstance(open_classifier(exported), EmotionClassifier)
-    assert isinstance(open_classifier(str(foreign), spec=SPEC), CustomClassifier)
+    assert isinstance(open_classifier(str(unlabelled), spec=SPEC), CustomClassifier)
     # A spec says that the metadata shall not be used.
     assert isinstance(open_classifier(exported, spec=SPEC), CustomClassifier)
 
@@ -45,16 +45,16 @@ def test_metadata_decides(exported: Path, foreign: Path) -> None:
     ("options", "kind", "code"),
     [
         ({"model": None, "spec": SPEC}, UsageError, "usage"),
-        ({"model": "foreign", "spec": SPEC, "head": "fer2013"}, UsageError, "unknown_head"),
-        ({"model": "foreign", "spec": SPEC, "prior": "uniform"}, UsageError, "unknown_prior"),
-        ({"model": "foreign"}, ModelError, "incomplete_spec"),
+        ({"model": "unlabelled", "spec": SPEC, "head": "fer2013"}, UsageError, "unknown_head"),
+        ({"model": "unlabelled", "spec": SPEC, "prior": "uniform"}, UsageError, "unknown_prior"),
+        ({"model": "unlabelled"}, ModelError, "incomplete_spec"),
         ({"model": "exported", "prior": "uniform"}, UsageError, "unknown_prior"),
         ({"model": "exported", "threads": 0}, UsageError, "out_of_range"),
         ({"model": "absent"}, ModelError, "not_found"),
     ],
 )
 def test_refused_combinations(
-    exported: Path, foreign: Path, options: dict[str, Any], kind: type[FastferError], code: str
+    exported: Path, unlabelled: Path, options: dict[str, Any], kind: type[FastferError], code: str
 ) -> None:
     if options["model"] is not None:
         options = options | {"model": exported.with_name(f"{options['model']}.onnx")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,12 @@ def test_real_photos(haar: Detector, shared: Path) -> None:
         right, bottom = (faces.boxes[:, :2] + faces.boxes[:, 2:]).T
         assert right.max() <= frame.shape[1] + 0.01
         assert bottom.max() <= frame.shape[0] + 0.01
+
+
+def test_it_can_be_pickled(haar: Detector) -> None:
+    copy = pickle.loads(pickle.dumps(haar))
+    frame = astronaut()
+    np.testing.assert_array_equal(copy.detect(frame).boxes, haar.detect(frame).boxes)
 
 
 def test_interface(haar: Detector) -> None:

@@ -39,6 +39,12 @@ def test_schema_names_every_key() -> None:
         assert set(keys) <= terms
 
 
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    words = re.findall(r"^(.+)\n:   ", page("reference/glossary.md"), re.MULTILINE)
+    assert words == sorted(words, key=str.casefold)
+    assert len(words) == len(set(words))
+
+
 def test_model_metadata_names_every_key() -> None:
     documented = set(re.findall(r"`fastfer\.(\w+)`", page("reference/model-metadata.md")))
     assert documented == {field.name for field in fields(ModelContract)}

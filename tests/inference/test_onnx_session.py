@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,10 @@ def test_metadata_that_is_not_utf8(tmp_path: Path) -> None:
     path.write_bytes(data[:text] + b"\xff" + data[text + 1 :])
     with raises(ModelError, "invalid_model", "a.onnx"):
         Session(path.read_bytes(), "a.onnx", 1).metadata  # noqa: B018
+
+
+def test_a_pickled_session_opens_its_network_again(tmp_path: Path) -> None:
+    data = write_model(tmp_path / "model.onnx").read_bytes()
+    session = Session(data, "model", 1)
+    copy = pickle.loads(pickle.dumps(session))
+    assert (copy.name, copy.threads, copy.metadata) == ("model", 1, session.metadata)

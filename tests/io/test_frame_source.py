@@ -48,3 +48,20 @@ def test_a_tuple_that_is_no_pair() -> None:
     for item in ((0.0, image, 1), (image,), ()):
         with raises(FrameError, "invalid_frame", "frame 0"):
             list(ArraySource([item], 25.0))  # type: ignore[list-item]
+
+
+def test_times_must_not_go_back() -> None:
+    assert len(list(ArraySource([(1.0, IMAGE), (1.0, IMAGE)], fps=25))) == 2
+    with raises(FrameError, "invalid_frame", "frame 1", "-0.5"):
+        list(ArraySource([(0.0, IMAGE), (-0.5, IMAGE)], fps=25))
+
+
+def test_times_become_native_numbers() -> None:
+    pairs = [(np.float32(0.5), IMAGE), (np.int64(2), IMAGE)]
+    assert [type(f.pts) for f in ArraySource(pairs, fps=25)] == [float, float]
+
+
+@pytest.mark.parametrize("item", [1, None, "a.jpg", IMAGE / 255, IMAGE[:0], (0.0, None)])
+def test_items_that_are_no_frames(item: Any) -> None:
+    with raises(FrameError, "invalid_frame", "frame 1"):
+        list(ArraySource([IMAGE, item], fps=25))

@@ -28,6 +28,14 @@ def test_other_types_are_refused() -> None:
         open_source(3.5)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("shape", [(48, 64, 3), (48, 64), (48,), ()])
+def test_an_array_that_is_one_frame_is_refused(shape: tuple[int, ...]) -> None:
+    with raises(UsageError, "usage", str(shape)):
+        open_source(np.zeros(shape, np.uint8))  # type: ignore[arg-type]
+    for several in ((2, 48, 64, 3), (2, 48, 64)):
+        assert len(list(open_source(np.zeros(several, np.uint8)))) == 2
+
+
 def test_an_empty_path() -> None:
     with raises(InputError, "not_found", "''"):
         open_source("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -65,10 +66,18 @@ def test_an_invalid_frame_does_not_end_the_run(engine: Engine) -> None:
     tracker = Tracker(engine)
     first, second = moving_face(2)
     (face,) = tracker.update(first, 0.0).faces
-    with pytest.raises(FrameError):
-        tracker.update(np.zeros((8, 8, 4), np.uint8), 0.1)
+    nothing: Any = None  # As cameras return it at their end.
+    for invalid in (np.zeros((8, 8, 4), np.uint8), nothing):
+        with pytest.raises(FrameError):
+            tracker.update(invalid, 0.1)
     (again,) = tracker.update(second, 0.1).faces
     assert again.track_id == face.track_id
+
+
+def test_results_convert_to_json(engine: Engine) -> None:
+    (frame,) = moving_face(1)
+    result = Tracker(engine).update(frame, np.float32(0.5))  # type: ignore[arg-type]
+    assert json.loads(json.dumps(result.to_dict()))["pts"] == 0.5
 
 
 def test_it_is_exported() -> None:

@@ -58,7 +58,7 @@ def disturb(
 ) -> tuple[Counter[str], int]:
     """Run until the table is complete; kill as many of the runs as are wanted.
 
-    A run that ends before its kill begins anew, so that all kills meet a working job.
+    A run that ends before its kill starts again, so that all kills meet a working job.
     """
     states: Counter[str] = Counter()
     runs = 0
