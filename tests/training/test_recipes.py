@@ -91,7 +91,7 @@ def test_the_last_training_is_that_of_the_report(tmp_path):
 @pytest.mark.skipif(not REPORT.exists(), reason="source distributions lack the reports")
 def test_the_attributes_are_trained_as_in_the_report_but_for_their_first_weights(tmp_path):
     called = run_recipe(tmp_path, "fairface_attributes.sh")
-    _, words = (words for words in called if words[1] == "training.attributes.train")
+    *_, words = (words for words in called if words[1] == "training.attributes.train")
     config = attributes_train.AttributeConfig.from_options(
         attributes_train._parser().parse_args(words[2:])
     )

@@ -30,7 +30,10 @@ train() {  # folder of the run, options
 
 train "$wide" --inner 96 --epochs 30 --init training/reports/fastfer/weights.keras --seed 2
 [ -e "$run.keras" ] || python -m training.attributes.prune "$wide" --data "$faces" --out "$run.keras"
-train "$run" --init "$run.keras" --epochs 12 --learning-rate 0.001 --seed 4 --repeat-group Black
+train "$run-1" --init "$run.keras" --epochs 12 --learning-rate 0.001 --seed 4 --repeat-group Black
+[ -e "$run-average.keras" ] || python -m training.average_weights "$run.keras" "$run-1" --shares 0.5 0.5 \
+    --out "$run-average.keras"
+train "$run" --init "$run-average.keras" --epochs 9 --learning-rate 0.0007 --ema 0.998 --seed 5 --repeat-group Black
 python -m training.attributes.export "$run" --data "$faces" --out runs/attributes/attributes.onnx
 python -m training.attributes.evaluate runs/attributes/attributes.onnx --data "$faces"
 if $install; then
