@@ -1,6 +1,6 @@
 """More weight for older faces, of which FER-2013 has few and which the network reads less surely.
 
-Nobody has labelled the age of FER-2013's faces: the bundled attribute network estimates it.
+FER-2013 has no labels of age: the bundled attribute network estimates it.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ train refiner runs/refiner-3 --data runs/crops-2 --init runs/refiner-2/last.kera
 train refiner runs/refiner-4 --data runs/crops-3 --init runs/refiner-3/last.keras --epochs 5 --steps 200 \
     --learning-rate 0.001 --schedule cosine --ema 0.995 --seed 53
 # The shift makes 0.5 the score with about 0.05 false alarms per photo.
-python -m training.refiner.export runs/refiner-4 --score-share 0.7 --score-shift -0.47 --int8 --mirror \
+python -m training.refiner.export runs/refiner-4 --score-share 0.85 --score-shift -0.56 --int8 --mirror \
     --out runs/detector/refiner.onnx --trained-on "$data"
 python -m training.evaluate_detectors runs/detector/nano.onnx --refiner runs/detector/refiner.onnx \
     --data "$mesh" --data "$other" --out runs/detector/report
