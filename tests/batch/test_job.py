@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,17 +95,22 @@ def test_every_unit_is_in_one_part(album: Path, tmp_path: Path, engine: dict[str
         batch.merge([str(parts[0]), str(tmp_path / "whole.parquet")], str(tmp_path / "m.parquet"))
 
 
-@pytest.mark.parametrize("store", ["folder", "memory://parts/faces"])
-def test_parts_share_a_folder(
-    store: str,
-    album: Path,
-    tmp_path: Path,
-    engine: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture(params=["folder", "memory://tables/faces"])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """A folder for the files of a table, on the disk or in an object store."""
     import fsspec
 
     monkeypatch.chdir(tmp_path)
+    yield request.param
+    files, path = fsspec.core.url_to_fs(request.param)
+    files.rm(path, recursive=True)
+
+
+def test_parts_share_a_folder(store: str, album: Path, engine: dict[str, Any]) -> None:
+    import fsspec
+
     for number in ("1/2", "2/2", "1/2"):
         run([album], store, engine, shard=parse_shard(number))
     files, path = fsspec.core.url_to_fs(store)
@@ -116,20 +122,13 @@ def test_parts_share_a_folder(
     ]
     with raises(UsageError, "would_overwrite"):
         run([album], store, engine)
-    files.rm(path, recursive=True)
 
 
-@pytest.mark.parametrize("store", ["folder", "memory://tables"])
 def test_overwriting_a_folder_spares_what_is_not_the_jobs(
-    store: str,
-    album: Path,
-    tmp_path: Path,
-    engine: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    store: str, album: Path, engine: dict[str, Any]
 ) -> None:
     import fsspec
 
-    monkeypatch.chdir(tmp_path)
     files, path = fsspec.core.url_to_fs(store)
     run([album], store, engine)
     others = ["photo.jpg", "run1/part-00000.parquet", "run1/folder=a/part-00000.parquet"]
@@ -144,7 +143,6 @@ def test_overwriting_a_folder_spares_what_is_not_the_jobs(
         run([album], store, engine, overwrite=True)
     assert files.exists(f"{path}/part-00000-c1d2.snappy.parquet")
     assert files.cat_file(f"{path}/part-00000.parquet") == table
-    files.rm(path, recursive=True)
 
 
 def test_a_folder_with_other_tables_is_refused(
