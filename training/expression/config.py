@@ -36,6 +36,8 @@ class ExpressionConfig(TrainingConfig):
     class_weight: str = "none"
     older_weight: float = 1.0
     """Weight of a face of 50 years or more."""
+    male_weight: float = 1.0
+    """Weight of a man's face."""
     label_smoothing: float = 0.0
     vote_smoothing: float = 0.0
     distill: tuple[str, ...] = ()
@@ -92,6 +94,11 @@ def parser() -> argparse.ArgumentParser:
         "--older-weight", type=amount, default=1.0, metavar="WEIGHT",
         help="weight of the faces that look 50 years or older to the bundled attribute network; "
         "younger ones have 1",
+    )  # fmt: skip
+    p.add_argument(
+        "--male-weight", type=amount, default=1.0, metavar="WEIGHT",
+        help="weight of the faces that look male to the bundled attribute network; female ones "
+        "have 1",
     )  # fmt: skip
     p.add_argument(
         "--seed", type=whole(0), default=0, help="seed of weights, order and augmentation"

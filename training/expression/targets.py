@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
-from training.expression.age_weights import older_weights
+from training.expression.attribute_weights import attribute_weights
 from training.expression.batches import (
     OnlineDistillation,
     Targets,
@@ -87,8 +87,8 @@ def _face_weights(config: ExpressionConfig, train: FaceSource, classes: int) -> 
     weights = np.ones(len(train), np.float32)
     if config.class_weight == "balanced":
         weights = balanced_weights(train, classes)[train.labels]
-    if config.older_weight != 1:
-        weights = weights * older_weights(train, config.older_weight)
+    if config.older_weight != 1 or config.male_weight != 1:
+        weights = weights * attribute_weights(train, config.older_weight, config.male_weight)
     return weights[:, None]
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastfer.labels import EMOTIONS
 from tests.helpers.drawn_faces import FERPLUS_NAMES, csv_text, draw_faces, votes_text
 from training.expression import targets
-from training.expression.age_weights import older_weights
+from training.expression.attribute_weights import attribute_weights
 from training.expression.config import ExpressionConfig
 from training.expression.data import balanced_weights, load_dataset
 from training.expression.ferplus_targets import label_given_votes
@@ -65,15 +65,15 @@ def test_votes_smooth_the_labels_of_faces_with_votes(faces_csv, votes_csv):
     )
 
 
-def test_older_faces_weigh_more_beside_the_class_weights(tmp_path):
+def test_weights_by_age_and_gender_multiply_the_class_weights(tmp_path):
     faces, labels = draw_faces(35, 3)
     (tmp_path / "a.csv").write_text(
         csv_text({"Training": (faces, labels), "PublicTest": (faces, labels)})
     )
     dataset = load_dataset(tmp_path / "a.csv")
     plain, _ = targets_of(dataset, class_weight="balanced")
-    weighted, validation = targets_of(dataset, class_weight="balanced", older_weight=4)
-    factor = older_weights(dataset.split("Training"), 4)[:, None]
+    weighted, validation = targets_of(dataset, class_weight="balanced", older_weight=4, male_weight=2)
+    factor = attribute_weights(dataset.split("Training"), 4, 2)[:, None]
     assert np.ptp(factor) > 0.01
     np.testing.assert_allclose(weighted["fer2013"], plain["fer2013"] * factor, rtol=1e-5)
     np.testing.assert_array_equal(validation["fer2013"].sum(axis=1), 1)
