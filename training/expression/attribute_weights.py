@@ -31,7 +31,8 @@ def attribute_weights(faces: FaceSource, older: float, male: float) -> NDArray[n
     for start in range(0, len(faces), _BATCH):
         images = faces.load(np.arange(start, min(start + _BATCH, len(faces))))
         told = network.predict(as_batch(images))
-        assert told.age is not None and told.gender is not None
+        assert told.age is not None
+        assert told.gender is not None
         by_age = 1 + np.float32(older - 1) * told.age[:, OLDER:].sum(axis=1)
         by_gender = 1 + np.float32(male - 1) * told.gender[:, MALE]
         parts.append(by_age * by_gender)

@@ -27,7 +27,8 @@ def test_weights_follow_the_probabilities_of_age_and_gender(
     monkeypatch.setattr(module, "_BATCH", 16)
     weights = attribute_weights(faces, older, male)
     told = AttributeClassifier().predict(as_batch(faces.load(np.arange(50))))
-    assert told.age is not None and told.gender is not None
+    assert told.age is not None
+    assert told.gender is not None
     expected = (1 + (older - 1) * told.age[:, 6:].sum(axis=1)) * (
         1 + (male - 1) * told.gender[:, 1]
     )

@@ -72,7 +72,9 @@ def test_weights_by_age_and_gender_multiply_the_class_weights(tmp_path):
     )
     dataset = load_dataset(tmp_path / "a.csv")
     plain, _ = targets_of(dataset, class_weight="balanced")
-    weighted, validation = targets_of(dataset, class_weight="balanced", older_weight=4, male_weight=2)
+    weighted, validation = targets_of(
+        dataset, class_weight="balanced", older_weight=4, male_weight=2
+    )
     factor = attribute_weights(dataset.split("Training"), 4, 2)[:, None]
     assert np.ptp(factor) > 0.01
     np.testing.assert_allclose(weighted["fer2013"], plain["fer2013"] * factor, rtol=1e-5)
