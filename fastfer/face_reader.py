@@ -16,7 +16,8 @@ from fastfer.classifiers.attributes import (
     AttributeClassifier,
     AttributeProbabilities,
 )
-from fastfer.classifiers.base import Classifier
+from fastfer.classifiers.base import Classifier, Predictions
+from fastfer.classifiers.tta import Tta, classify_with_flips
 from fastfer.crops import roll_angles
 from fastfer.detections import CropCalibration, Detections
 from fastfer.kernels.pack import pack_faces
@@ -75,6 +76,7 @@ class FaceReader:
         crop_calibration: CropCalibration,
         min_quality: float = 0.0,
         attributes: AttributeClassifier | None = None,
+        tta: Tta = "none",
     ) -> None:
         """Combine the parts.
 
@@ -83,9 +85,11 @@ class FaceReader:
             crop_calibration: maps the detector's boxes to crops.
             min_quality: faces of lower quality, 0 to 1, have no emotion.
             attributes: network of perceived gender and age group, if asked for.
+            tta: what :meth:`classify` averages the expressions over, see :class:`fastfer.Engine`.
         """
         self.attributes = attributes
         self.classifier = classifier
+        self.tta = tta
         self.crop_calibration = crop_calibration
         self.min_quality = min_quality
 
@@ -157,6 +161,13 @@ class FaceReader:
         batch = np.concatenate([np.empty((0, SIZE, SIZE, CHANNELS), np.float32), *tiles])
         return describe_attributes(self.attributes.predict(batch))
 
+    def classify(self, tiles: NDArray[np.float32]) -> Predictions:
+        """Predictions for packed faces (N, S, S, C) of photos. Videos average over time instead, by
+        :class:`~fastfer.pipeline.track_classifier.TrackClassifier`."""
+        if self.tta == "flip":
+            return classify_with_flips(self.classifier, tiles)
+        return self.classifier.classify(tiles)
+
     def read(
         self,
         frames: Sequence[Frame],
@@ -181,7 +192,7 @@ class FaceReader:
             quality.append(packed.quality())
             all_packed.append(packed)
             timings[i]["pack"] = stopwatch.lap()
-        probabilities, likeness = self.classifier.classify(batch)
+        probabilities, likeness = self.classify(batch)
         attributes = self.estimate_attributes(all_packed)
         per_face = stopwatch.lap() / max(1, len(batch))
         results = []

@@ -76,7 +76,7 @@ def test_one_face(engine: Engine) -> None:
 def test_the_network_gets_what_pack_faces_makes(model: Path) -> None:
     classifier = EmotionClassifier(model)
     boxes = [BOX, (-20.5, 10.25, 77.0, 33.0)]
-    result = Engine(FixedBoxes(*boxes), classifier).analyze(astronaut())
+    result = Engine(FixedBoxes(*boxes), classifier, tta="none").analyze(astronaut())
     np.testing.assert_allclose(
         result.probabilities, classifier.predict(pack_faces(astronaut(), boxes)), atol=1e-6
     )

@@ -100,9 +100,8 @@ class PhotoAnalyzer:
                 packed.append(as_input_error(photo.image.name, error))
         good = [item for item in packed if not isinstance(item, InputError)]
         tiles = [faces.tiles for _, faces in good]
-        classifier = self._reader.classifier
-        batch = np.concatenate(tiles) if tiles else classifier.batch(0)
-        probabilities, likeness = classifier.classify(batch)
+        batch = np.concatenate(tiles) if tiles else self._reader.classifier.batch(0)
+        probabilities, likeness = self._reader.classify(batch)
         attributes = self._reader.estimate_attributes([faces for _, faces in good])
         results: list[FrameResult | InputError] = []
         start = 0

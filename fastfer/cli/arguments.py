@@ -118,8 +118,11 @@ def _float(text: str) -> float:
 # --- Options -------------------------------------------------------------------------------------
 
 
-def add_engine_options(parser: argparse.ArgumentParser, *, threads: bool = True) -> None:
-    """Add the options of :func:`make_engine`; without ``threads`` its number is not one."""
+def add_engine_options(
+    parser: argparse.ArgumentParser, *, threads: bool = True, photos: bool = True
+) -> None:
+    """Add the options of :func:`make_engine`: with ``threads`` also their number, with ``photos``
+    those of photos alone."""
     group = parser.add_argument_group("analysis")
     group.add_argument(
         "--detector",
@@ -179,6 +182,14 @@ def add_engine_options(parser: argparse.ArgumentParser, *, threads: bool = True)
         "uniform), uniform, fer2013, photos (press photos), or a JSON file with a share of each "
         "emotion (default: the network's own)",
     )
+    if photos:
+        group.add_argument(
+            "--tta",
+            choices=("flip", "none"),
+            default="flip",
+            help="photos: classify each face and its mirror image and take the mean, or each face "
+            "once (default: flip)",
+        )
     group.add_argument(
         "--yes",
         action="store_true",
@@ -302,6 +313,7 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "detect_size": args.detect_size,
         "min_quality": args.min_quality,
         "attributes": args.attributes,
+        **({"tta": args.tta} if "tta" in args else {}),
     }
 
 

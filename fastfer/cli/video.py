@@ -50,7 +50,7 @@ def make_parser(prog: str = "fastfer video") -> argparse.ArgumentParser:
     )
     arguments.add_version(parser)
     add_input_options(parser)
-    arguments.add_engine_options(parser)
+    arguments.add_engine_options(parser, photos=False)
     _add_tracking_options(parser)
     _add_output_options(parser)
     add_privacy_options(parser)

@@ -90,7 +90,9 @@ class EnginePool:
         from fastfer.engine import Engine
 
         chosen = self.main.detector if detector == "default" else detector
-        options: dict[str, Any] = {"min_quality": self.main.min_quality, "attributes": attributes}
+        options: dict[str, Any] = {
+            "min_quality": self.main.min_quality, "attributes": attributes, "tta": self.main.tta,
+        }  # fmt: skip
         if head == "default":
             return Engine(chosen, self.main.classifier, **options)
         if head == "ferplus":

@@ -4,7 +4,7 @@ For FairFace's validation photos by group, gender and age: recall of the detecto
 mean uncertainty (1 minus the difference between the two highest probabilities), share of uncertain
 faces and of each emotion, with 95 % intervals. With ``--photos``, accuracy
 of the expression network on labelled press photos by apparent gender and age, as the attribute
-network estimates them.
+network estimates them. Faces are averaged with their mirror images, as fastfer does in photos.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fastfer.classifiers.attributes import AttributeClassifier
 from fastfer.classifiers.native import EmotionClassifier
+from fastfer.classifiers.tta import classify_with_flips
 from fastfer.cli.arguments import CommandParser
 from fastfer.face_reader import UNCERTAIN_MARGIN
 from fastfer.labels import AGE_GROUPS, EMOTIONS, GENDERS
@@ -62,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def of_faces(faces: Faces, classifier: EmotionClassifier) -> str:
     """The table of the labelled photos ``faces``, whose expressions are not labelled."""
-    found = classifier.classify(as_batch(faces.pixels))
+    found = classify_with_flips(classifier, as_batch(faces.pixels))
     ordered = np.sort(found.probabilities, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
     uncertain = margin < UNCERTAIN_MARGIN
@@ -95,9 +96,10 @@ def of_photos(photos: dict[str, NDArray[Any]], classifier: EmotionClassifier) ->
     """The table of labelled expressions by apparent gender and age."""
     lines = [_row(["press photos", "faces", *PHOTO_CROPS.values()]), _row(["---", *["---:"] * 3])]
     labels = photos["labels"]
-    correct = {
-        crop: classifier.predict(photos[crop]).argmax(axis=1) == labels for crop in PHOTO_CROPS
-    }
+    correct = {}
+    for crop in PHOTO_CROPS:
+        probabilities = classify_with_flips(classifier, photos[crop]).probabilities
+        correct[crop] = probabilities.argmax(axis=1) == labels
     apparent = AttributeClassifier(threads=1).predict(photos[next(iter(PHOTO_CROPS))])
     assert apparent.gender is not None
     assert apparent.age is not None

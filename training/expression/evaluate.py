@@ -21,11 +21,11 @@ from training.expression.data import CLASSES, Dataset, load_dataset
 from training.expression.face_sources import FaceSource, as_batch
 from training.expression.metrics import Doubles, Ints
 from training.expression.predictors import (
+    FlipPredictor,
     Floats,
     Predictor,
     class_list,
     load_predictor,
-    with_flips,
 )
 
 TIMED_BATCHES = (1, 8, 32)
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--skip-bad", action="store_true", help="skip bad rows and images")
     p.add_argument(
         "--tta", choices=("none", "flip"), default="none",
-        help="flip: average the probabilities of each face and its mirror image",
+        help="flip: average each face and its mirror image, as fastfer does in photos",
     )  # fmt: skip
     p.add_argument("--threads", type=whole(1), default=1, help="threads of ONNX Runtime (1)")
     p.add_argument(
@@ -88,16 +88,17 @@ def _run(options: argparse.Namespace) -> int:
     own = len(predictors) == 1 and predictors[0].path.suffix == ".keras"
     out: Path = options.out or (predictors[0].path.parent if own else Path("report"))
     out.mkdir(parents=True, exist_ok=True)
+    if options.tta == "flip":
+        predictors = [FlipPredictor(p) for p in predictors]
     heads = [
         (f"{name}-{head}" if len(predictor.heads) > 1 else name, predictor, head)
         for name, predictor in zip(_names(options.models), predictors, strict=True)
         for head in predictor.heads
     ]
-    flip = options.tta == "flip"
-    times = {id(p): time_per_face(p, source, flip=flip) for p in predictors}
+    times = {id(p): time_per_face(p, source) for p in predictors}
     reports: dict[str, dict[str, Any]] = {}
     for name, predictor, head in heads:
-        probabilities = predict(predictor, source, head, flip=flip)
+        probabilities = predict(predictor, source, head)
         report = figures(probabilities, source, dataset.classes, predictor.prior(head))
         report |= {
             "output": head,
@@ -145,20 +146,14 @@ def _chosen(dataset: Dataset, options: argparse.Namespace) -> tuple[FaceSource, 
     return dataset.split(name), name
 
 
-def predict(
-    predictor: Predictor, source: FaceSource, head: str | None = None, *, flip: bool = False
-) -> Floats:
+def predict(predictor: Predictor, source: FaceSource, head: str | None = None) -> Floats:
     """Probabilities (N, classes) of all faces, read in chunks."""
     parts = []
     for start in range(0, len(source), CHUNK):
         indices = np.arange(start, min(start + CHUNK, len(source)))
         faces = as_batch(source.load(indices))
-        parts.append(_answer(predictor, faces, head, flip))
+        parts.append(predictor.predict(faces, head))
     return np.concatenate(parts)
-
-
-def _answer(predictor: Predictor, faces: Floats, head: str | None, flip: bool) -> Floats:
-    return with_flips(predictor, faces, head) if flip else predictor.predict(faces, head)
 
 
 def figures(
@@ -191,19 +186,17 @@ def _views(probabilities: Floats, source: FaceSource) -> list[tuple[str, Floats,
     return views
 
 
-def time_per_face(
-    predictor: Predictor, source: FaceSource, *, flip: bool = False
-) -> dict[str, float]:
-    """Median milliseconds per face at batch 1, 8 and 32; with ``flip``, of both passes."""
+def time_per_face(predictor: Predictor, source: FaceSource) -> dict[str, float]:
+    """Median milliseconds per face at batch 1, 8 and 32."""
     faces = as_batch(source.load(np.arange(min(32, len(source)))))
     result = {}
     for batch in TIMED_BATCHES:
         part = np.ascontiguousarray(np.resize(faces, (batch, *faces.shape[1:])))
-        _answer(predictor, part, None, flip)
+        predictor.predict(part)
         times: list[float] = []
         while sum(times) < TIMED_SECONDS and len(times) < 200:
             start = time.perf_counter()
-            _answer(predictor, part, None, flip)
+            predictor.predict(part)
             times.append(time.perf_counter() - start)
         result[str(batch)] = round(float(np.median(times)) * 1000 / batch, 4)
     return result

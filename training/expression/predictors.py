@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.classifiers.native import EmotionClassifier
+from fastfer.classifiers.tta import geometric_mean
 from fastfer.errors import InputError, ModelError
 from fastfer.labels import ALL_EMOTIONS
 from training.expression.data import CLASSES
@@ -145,6 +146,42 @@ class OnnxPredictor:
         return rows[:, [ALL_EMOTIONS.index(name) for name in self.classes]]
 
 
+@dataclass(frozen=True)
+class FlipPredictor:
+    """Another predictor, averaged over each face and its mirror image as in photos; see
+    :mod:`fastfer.classifiers.tta`."""
+
+    inner: Predictor
+
+    @property
+    def path(self) -> Path:
+        return self.inner.path
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        return self.inner.heads
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.inner.classes
+
+    @property
+    def bytes(self) -> int:
+        return self.inner.bytes
+
+    def predict(self, faces: Floats, head: str | None = None) -> Floats:
+        mirrored = np.ascontiguousarray(faces[:, :, ::-1])
+        return geometric_mean(self.inner.predict(faces, head), self.inner.predict(mirrored, head))
+
+    def predict_heads(self, faces: Floats) -> dict[str, Floats]:
+        mirrored = self.inner.predict_heads(np.ascontiguousarray(faces[:, :, ::-1]))
+        straight = self.inner.predict_heads(faces)
+        return {name: geometric_mean(rows, mirrored[name]) for name, rows in straight.items()}
+
+    def prior(self, head: str | None = None) -> Doubles | None:
+        return self.inner.prior(head)
+
+
 def load_predictor(path: str | Path, threads: int | None = None) -> Predictor:
     """Open a run folder (by :func:`checkpoint_of`), a ``.keras`` file or an ``.onnx`` file.
 
@@ -206,9 +243,3 @@ def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
     if FER2013 in default.contract.outputs:
         classifiers[FER2013] = EmotionClassifier(path, threads=threads, head="fer2013")
     return OnnxPredictor(path, classifiers)
-
-
-def with_flips(predictor: Predictor, faces: Floats, head: str | None = None) -> Floats:
-    """Mean probabilities (N, classes) of each face and its mirror image."""
-    mirrored = np.ascontiguousarray(faces[:, :, ::-1])
-    return (predictor.predict(faces, head) + predictor.predict(mirrored, head)) / np.float32(2)

@@ -11,7 +11,7 @@ from fastfer.classifiers.native import FLOAT32_MODEL
 from fastfer.errors import FastferError
 from training.expression.architectures import build
 from training.expression.metrics import softmax
-from training.expression.predictors import load_predictor, with_flips
+from training.expression.predictors import FlipPredictor, load_predictor
 
 
 @pytest.fixture
@@ -42,12 +42,19 @@ def test_files_of_earlier_versions_have_the_current_head_names(tmp_path, images)
 
 
 def test_mirror_images_are_averaged(trained_run, images):
-    predictor = load_predictor(trained_run)
-    expected = (predictor.predict(images) + predictor.predict(images[:, :, ::-1].copy())) / 2
-    np.testing.assert_allclose(with_flips(predictor, images), expected)
-    np.testing.assert_allclose(
-        with_flips(predictor, images), with_flips(predictor, images[:, :, ::-1].copy()), atol=1e-6
-    )
+    plain = load_predictor(trained_run)
+    predictor = FlipPredictor(plain)
+    mirrored = images[:, :, ::-1].copy()
+    expected = np.sqrt(plain.predict(images) * plain.predict(mirrored))
+    expected /= expected.sum(axis=1, keepdims=True)
+    found = predictor.predict(images)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(found, predictor.predict(mirrored), atol=1e-6)
+    assert (predictor.path, predictor.heads, predictor.classes, predictor.bytes) == (
+        plain.path, plain.heads, plain.classes, plain.bytes,
+    )  # fmt: skip
+    for head, rows in predictor.predict_heads(images).items():
+        np.testing.assert_allclose(rows, predictor.predict(images, head), atol=1e-6)
 
 
 @pytest.mark.parametrize(
