@@ -18,12 +18,12 @@ from fastfer.classifiers.tta import TTA, Tta
 from fastfer.crops import drop_uncroppable
 from fastfer.detections import CropCalibration, Detections
 from fastfer.detectors import CoarseToFineDetector, Detector, create_detector
+from fastfer.detectors.given_boxes import GivenBoxes
 from fastfer.errors import UsageError
 from fastfer.face_reader import FaceReader, Stopwatch
 from fastfer.inference.background import in_background, reserve_environment_names
 from fastfer.inference.onnx_session import pick_threads
 from fastfer.io.encoded_image import EncodedImage
-from fastfer.kernels.boxes import as_boxes
 from fastfer.kernels.pack import check_frame
 from fastfer.labels import Attribute
 from fastfer.quarter_turns import TURNS, turn, turn_back
@@ -247,7 +247,7 @@ class Engine:
         frame = _as_bgr(source, color)
         stopwatch = Stopwatch()
         if boxes is not None:
-            given = _GivenBoxes(boxes)
+            given = GivenBoxes(boxes)
             return self._read(given, [frame], [given.detect(frame)], [{}], stopwatch)[0]
         if reduced is not None:
             reduced = _as_bgr(reduced, color)
@@ -411,20 +411,6 @@ def _load_detector(
     if min_face or size:
         raise UsageError("min_face and detect_size do not apply to a detector object")
     return detector
-
-
-class _GivenBoxes:
-    """A detector that returns the boxes of its caller, to be cropped as they are."""
-
-    name = "boxes"
-    crop_calibration = CropCalibration()
-
-    def __init__(self, boxes: ArrayLike) -> None:
-        rows = as_boxes(boxes).astype(np.float32)
-        self._found = Detections(rows, np.ones(len(rows), np.float32))
-
-    def detect(self, frame: Frame) -> Detections:
-        return self._found
 
 
 def _uncertain(result: FrameResult) -> bool:
