@@ -15,7 +15,6 @@ from fastfer.batch.setup import Setup
 from tests.helpers.batch_jobs import Interrupted, rows, run
 from tests.helpers.clips import empty_scene, moving_face, write_video
 
-
 FRAMES = 188
 
 
