@@ -18,6 +18,7 @@ import numpy as np
 
 from fastfer.classifiers.native import bundled
 from fastfer.cli.arguments import CommandParser, positive
+from training.common import quiet_tensorflow
 
 RECIPES: Final = (
     ("seven-layer CNN of the tutorials", "simple", 7),
@@ -35,6 +36,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=positive, default=2.0, help="for each network and batch")
     args = parser.parse_args()
+    quiet_tensorflow.install()  # Keras is imported first here.
     with tempfile.TemporaryDirectory() as folder:
         networks = {}
         for name, arch, classes in RECIPES:

@@ -20,6 +20,8 @@ PREFETCHED: Final = 2
 """Tasks that a worker has at a time: one to analyse, one to read ahead."""
 START_LIMIT: Final = 3
 """Workers that may die in a row before one was ready."""
+START_SECONDS: Final = 120.0
+"""How long a worker may take to load its models, if the timeout of its files is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ class ProcessPool:
         Args:
             setup: what they are made with.
             jobs: their number.
-            timeout: seconds without progress after which a worker is stopped.
+            timeout: seconds without progress after which a worker is stopped. While it loads
+                its models it has at least START_SECONDS.
         """
         self.peak_memory = 0
         self.restarts = 0
@@ -129,9 +132,10 @@ class ProcessPool:
             yield from self._receive(by_connection[connection])  # type: ignore[index]
         now = time.monotonic()
         for one in list(self._workers):
-            if one.tasks and now - one.last_seen > self._timeout and not one.connection.poll():
+            limit = self._timeout if one.ready else max(self._timeout, START_SECONDS)
+            if one.tasks and now - one.last_seen > limit and not one.connection.poll():
                 one.stop()
-                yield from self._replace(one, "timeout", f"no progress in {self._timeout:g} s")
+                yield from self._replace(one, "timeout", f"no progress in {limit:g} s")
 
     def idle(self) -> bool:
         """See :meth:`Pool.idle`."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fastfer.errors import UsageError
 from fastfer.labels import AGE_GROUPS, ALL_EMOTIONS, ATTRIBUTES, CONTEMPT, EMOTIONS, GENDERS
+from fastfer.outputs.arrow_columns import column, labels
 from fastfer.outputs.columns import ColumnGroup
 
 if TYPE_CHECKING:
@@ -113,25 +114,21 @@ def to_batch(
     arrays = []
     for field, values in zip(layout, columns, strict=True):
         if field.name in _LABELS:
-            names, codes = _LABELS[field.name], _CODES[field.name]
+            names = _LABELS[field.name]
             if field.name == "emotion" and CONTEMPT not in attributes:
-                names = list(EMOTIONS)
-            indices = pa.array([None if v is None else codes[v] for v in values], pa.int8())
-            arrays.append(pa.DictionaryArray.from_arrays(indices, names))
+                names = EMOTIONS
+            arrays.append(labels(values, names))
         elif field.name == "landmarks":
-            arrays.append(_landmarks(pa, values))
+            arrays.append(column([_numbers(points) for points in values], field.type))
         else:
-            arrays.append(pa.array(values, field.type))
+            arrays.append(column(values, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=layout)
 
 
 _LABELS: Final = {
-    "emotion": list(ALL_EMOTIONS),
-    "perceived_gender": list(GENDERS),
-    "age_group": list(AGE_GROUPS),
-}
-_CODES: Final = {
-    column: {name: code for code, name in enumerate(names)} for column, names in _LABELS.items()
+    "emotion": ALL_EMOTIONS,
+    "perceived_gender": GENDERS,
+    "age_group": AGE_GROUPS,
 }
 _NO_FACE: Final = (None,) * 23
 """The columns from ``face_index`` to ``confirmed``."""
@@ -199,9 +196,8 @@ def _attributes(face: Face, attributes: Sequence[ColumnGroup]) -> Iterable[Any]:
             yield from (found.age_group, found.expected_age, *shares.values())
 
 
-def _landmarks(pa: Any, values: Iterable[Any]) -> Any:
-    points = [None if v is None else [c for point in v for c in point] for v in values]
-    return pa.array(points, pa.list_(pa.float32(), LANDMARK_NUMBERS))
+def _numbers(points: Iterable[Iterable[float]] | None) -> list[float] | None:
+    return None if points is None else [number for point in points for number in point]
 
 
 def text(value: str) -> str:

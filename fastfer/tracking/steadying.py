@@ -114,6 +114,6 @@ class TrackRefiner:
 
 def _is_due(track: Track, pts: float) -> bool:
     """Whether a measurement of ``track`` would add something."""
-    if track.landmarks is None or track.lost or track.settled:
+    if track.landmarks is None or track.lost or track.converged:
         return False
     return not track.measurements or abs(pts - track.last_corrected) >= INTERVAL

@@ -36,7 +36,7 @@ SUFFICIENT_HITS: Final = 4
 """Detections that confirm a face whatever their scores."""
 MAX_MISSES: Final = 3
 """Consecutive detections that may miss a confirmed face which flow still follows."""
-SETTLED: Final = 5
+CONVERGED_MEASUREMENTS: Final = 5
 """Measurements of a face that has not moved after which it is not measured again."""
 LOST_TRACK_MAX_AGE: Final = 2.0
 """Seconds for which a lost face keeps its track id."""
@@ -152,10 +152,10 @@ class Track:
         )
 
     @property
-    def settled(self) -> bool:
+    def converged(self) -> bool:
         """Whether it is still and has been measured often enough, so that another measurement would
         add nothing."""
-        return self.still and self.measurements >= SETTLED
+        return self.still and self.measurements >= CONVERGED_MEASUREMENTS
 
     @property
     def established(self) -> bool:

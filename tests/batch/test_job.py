@@ -238,7 +238,7 @@ def test_a_detector_that_fails_in_a_video(
 def test_a_photo_that_hangs_is_given_up(tmp_path: Path, engine: dict[str, Any]) -> None:
     photo(tmp_path / "in" / "good.jpg")
     photo(tmp_path / "in" / "hangs.jpg", 103)
-    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=1, timeout=6.0)
+    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=1, timeout=2.0)
     assert summary.errors == {"timeout": 1}
     assert summary.counts["faces"] == 1
 

@@ -15,12 +15,16 @@ from fastfer.batch.setup import Setup
 from tests.helpers.batch_jobs import Interrupted, rows, run
 from tests.helpers.clips import empty_scene, moving_face, write_video
 
+FRAMES = 188
+
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 seconds in which a face is in view, leaves, and comes back."""
-    frames = moving_face(180, side=200) + empty_scene(40, side=200) + moving_face(155, side=200)
-    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", frames)
+    first, empty, again = 90, 20, 78
+    frames = moving_face(first, side=200, speed=6) + empty_scene(empty, side=200)
+    frames += moving_face(again, side=200, speed=6)
+    return write_video(tmp_path_factory.mktemp("film") / "film.mp4", frames, fps=FRAMES / 30)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +43,7 @@ def test_a_film_in_segments(
     summary = run([film], tmp_path / "t.parquet", real_engine, jobs=2, segment=6.0)
     split = rows(tmp_path / "t.parquet")
     assert summary.counts["videos"] == 1
-    assert summary.counts["frames"] == 375
+    assert summary.counts["frames"] == FRAMES
     assert summary.counts["faces"] == sum(r["face_index"] is not None for r in split)
 
     def keys(table: list[dict[str, Any]]) -> list[Any]:
@@ -66,9 +70,9 @@ def test_an_interrupted_film_goes_on(
             make_pool=lambda setup, _: Interrupted(setup, tasks),
         ).run()  # fmt: skip
     summary = run([film], tmp_path / "t.parquet", real_engine, segment=6.0)
-    assert summary.counts["frames"] == 375
+    assert summary.counts["frames"] == FRAMES
     found = [r["frame_index"] for r in rows(tmp_path / "t.parquet") if not r["face_index"]]
-    assert found == list(range(375))
+    assert found == list(range(FRAMES))
 
 
 def test_tracks_are_joined_by_their_boxes() -> None:

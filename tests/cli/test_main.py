@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+from pathlib import Path
 
 import pytest
 
 import fastfer
 from fastfer.cli.main import COMMANDS, main
 from tests.helpers.commands import environment, python
+from tests.helpers.forked import run_forked
 from tests.helpers.markers import requires_dev_full, requires_posix
 
 CALLS = [
@@ -20,6 +21,7 @@ CALLS = [
     ["fastfer", "models", "--help"],
     ["fastfer", "image", "--help"],
 ]
+LIBRARY = ["fastfer.cli.main"]
 BUFFERED = environment(PYTHONUNBUFFERED="")
 
 
@@ -31,30 +33,23 @@ def test_good_outputs(command: list[str]) -> None:
 
 
 @requires_dev_full
-@pytest.mark.parametrize("command", CALLS, ids=" ".join)
-def test_a_full_disk(command: list[str]) -> None:
+@requires_posix
+def test_a_full_disk(tmp_path: Path) -> None:
     # Unbuffered, argparse would hide the error.
-    options = {"capture_output": False, "stderr": subprocess.PIPE, "env": BUFFERED}
-    with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = python("-m", *command, stdout=full, **options)
-    assert done.returncode == 1
-    assert done.stderr == "fastfer: cannot write the output: No space left on device\n"
+    codes, errors = run_forked(CALLS, tmp_path, "> /dev/full", libraries=LIBRARY, env=BUFFERED)
+    assert codes == [1] * len(CALLS)
+    line = "fastfer: cannot write the output: No space left on device\n"
+    assert errors == line * len(CALLS)
 
 
 @requires_posix
-@pytest.mark.parametrize("command", CALLS, ids=" ".join)
-def test_a_closed_pipe_is_an_output_that_failed(command: list[str]) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", *command],
-        env=BUFFERED,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as running:
-        assert running.stdout is not None
-        assert running.stderr is not None
-        running.stdout.close()
-        assert running.stderr.read() == b""
-    assert running.returncode == 1
+def test_a_closed_pipe_is_an_output_that_failed(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as closed:
+        codes, errors = run_forked(CALLS, tmp_path, libraries=LIBRARY, env=BUFFERED, stdout=closed)
+    assert codes == [1] * len(CALLS)
+    assert errors == ""
 
 
 def test_version_and_help() -> None:

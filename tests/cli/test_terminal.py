@@ -19,6 +19,7 @@ import pytest
 from fastfer.cli import terminal
 from tests.cli.conftest import Done
 from tests.helpers.commands import Run, environment, image
+from tests.helpers.forked import run_forked
 from tests.helpers.markers import requires_dev_full, requires_posix
 from tests.helpers.pictures import encode, portrait
 
@@ -102,24 +103,26 @@ def test_a_closed_pipe_is_an_output_that_failed(album: Path, model: str) -> None
 
 @requires_posix
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams(album: Path, model: str, clip: Path, closed: str) -> None:
+def test_closed_standard_streams(
+    album: Path, model: str, clip: Path, closed: str, tmp_path: Path
+) -> None:
     photo, table = album / "ảnh.jpg", album / "out.csv"
     lost = int(">&-" in closed.split())  # Results that nobody can read.
-    for command, code in (
-        (f"image {model} '{photo}' --json", lost),
-        (f"image {model} '{photo}'", lost),
-        (f"image {model} '{photo}' --csv '{table}'", 0),
-        (f"image {model} '{album / 'cut.jpg'}'", 1 if lost else 3),
-        (f"video {model} '{clip}'", lost),
-        ("models list", lost),
-        ("--version", lost),
-        ("image --top 8", 2),
-        ("nonsense", 2),
-    ):
-        line = f"{sys.executable} -m fastfer {command} {closed}"
-        done = subprocess.run(["sh", "-c", line], env=environment(), capture_output=True)
-        assert done.returncode == code, line
-        assert b"Traceback" not in done.stderr, line
+    expected = {
+        ("image", model, photo, "--json"): lost,
+        ("image", model, photo): lost,
+        ("image", model, photo, "--csv", table): 0,
+        ("image", model, album / "cut.jpg"): 1 if lost else 3,
+        ("video", model, clip): lost,
+        ("models", "list"): lost,
+        ("--version",): lost,
+        ("image", "--top", "8"): 2,
+        ("nonsense",): 2,
+    }
+    commands = [("fastfer", *arguments) for arguments in expected]
+    codes, errors = run_forked(commands, tmp_path, closed)
+    assert dict(zip(expected, codes, strict=True)) == expected
+    assert "Traceback" not in errors
     assert len(table.read_text("utf-8").splitlines()) == 2, "no other text in the file"
 
 

@@ -352,7 +352,9 @@ def test_outputs_of_unknown_kind_are_refused(clip: Path, run_video: Run, tmp_pat
 @pytest.mark.parametrize(
     "option", ["--plot=none/a.png", "--report=none/a.html", "--save=none/a.mp4"]
 )
-def test_a_missing_folder_is_told_before_the_work(clip: Path, run_video: Run, option: str) -> None:
+def test_a_missing_folder_is_reported_before_the_work(
+    clip: Path, run_video: Run, option: str
+) -> None:
     done = run_video(clip, option)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

@@ -23,9 +23,14 @@ def astronaut() -> NDArray[np.uint8]:
     return frame
 
 
+@cache
+def _middle() -> Image.Image:
+    return Image.fromarray(_astronaut()).crop((60, 0, 420, 240))
+
+
 def portrait(size: tuple[int, int] = (96, 64)) -> Image.Image:
     """The middle of the portrait as RGB; ``size`` is (width, height)."""
-    return Image.fromarray(_astronaut()).crop((60, 0, 420, 240)).resize(size)
+    return _middle().resize(size)
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:

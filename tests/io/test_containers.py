@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import av
@@ -12,7 +10,7 @@ import pytest
 from fastfer.errors import InputError
 from fastfer.io import containers
 from fastfer.io.open_source import open_source
-from tests.helpers.commands import environment
+from tests.helpers.commands import python
 from tests.helpers.errors import raises
 from tests.helpers.movies import levels, write_movie
 
@@ -62,30 +60,53 @@ def test_a_file_without_pictures(tmp_path: Path) -> None:
         open_source(tmp_path / "b.m4a")
 
 
-@pytest.mark.parametrize(
-    ("suffix", "options"),
-    [
-        (".mkv", {}),
-        (".mp4", {}),  # Its index is at the end.
-        (".mov", {}),
-        (".mp4", {"movflags": "faststart"}),
-        (".mp4", {"movflags": "frag_keyframe+empty_moov"}),
-    ],
-)
-def test_standard_input(suffix: str, options: dict[str, str], tmp_path: Path) -> None:
-    path = write_movie(tmp_path / f"a{suffix}", levels(7), sound=1.0, options=options)
-    code = "from fastfer.io.open_source import open_source; print(len(list(open_source('-'))))"
-    with path.open("rb") as file:
-        done = subprocess.run(
-            [sys.executable, "-c", code], stdin=file, capture_output=True, env=environment(),
-            check=True,
-        )  # fmt: skip
-    assert int(done.stdout) == 7
-    done = subprocess.run(
-        [sys.executable, "-c", code], input=path.read_bytes(), capture_output=True,
-        env=environment(), check=True,
-    )  # fmt: skip
-    assert int(done.stdout) == 7
+STANDARD_INPUT = {
+    "matroska": (".mkv", {}),
+    "mp4 with its index at the end": (".mp4", {}),
+    "quicktime": (".mov", {}),
+    "mp4 with its index first": (".mp4", {"movflags": "faststart"}),
+    "fragments": (".mp4", {"movflags": "frag_keyframe+empty_moov"}),
+}
+COUNT = """
+import os, sys, threading
+from fastfer.io.open_source import open_source
+
+def write(pipe, data):
+    with os.fdopen(pipe, "wb") as file:
+        file.write(data)
+
+for path in sys.argv[1:]:
+    with open(path, "rb") as file:
+        os.dup2(file.fileno(), 0)
+        from_file = len(list(open_source("-")))
+        file.seek(0)
+        data = file.read()
+    reader, writer = os.pipe()
+    os.dup2(reader, 0)
+    os.close(reader)
+    thread = threading.Thread(target=write, args=(writer, data))
+    thread.start()
+    print(from_file, len(list(open_source("-"))))
+    thread.join()
+"""
+
+
+@pytest.fixture(scope="module")
+def counts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Frames of each kind, read from a file and from a pipe as the standard input."""
+    folder = tmp_path_factory.mktemp("standard-input")
+    paths = [
+        write_movie(folder / f"{i}{suffix}", levels(7), sound=1.0, options=options)
+        for i, (suffix, options) in enumerate(STANDARD_INPUT.values())
+    ]
+    done = python("-c", COUNT, *paths)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(STANDARD_INPUT, done.stdout.splitlines(), strict=True))
+
+
+@pytest.mark.parametrize("name", STANDARD_INPUT)
+def test_standard_input(counts: dict[str, str], name: str) -> None:
+    assert counts[name] == "7 7"
 
 
 def test_frames_over_the_pixel_limit_are_refused() -> None:

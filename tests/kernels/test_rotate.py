@@ -53,16 +53,25 @@ def test_every_instruction_set_matches_the_reference(isa: str, seed: int) -> Non
     np.testing.assert_array_equal(out, expected)
 
 
-def test_faces_of_a_few_pixels_in_large_tiles(isa: str) -> None:
-    """Rounding changes the side of their tiles most, which moves the outermost samples outwards."""
+@pytest.fixture(scope="module")
+def few_pixels() -> list[tuple[Any, ...]]:
+    """Frame, boxes, angles, size and the reference's tiles."""
     rng = np.random.default_rng(7)
     frame = rng.integers(0, 256, (40, 50, 3), np.uint8)
+    cases = []
     for size in (97, 120, 187, 224, 256):
         boxes = np.hstack([rng.uniform(5, 30, (12, 2)), np.exp(rng.uniform(-1.2, 1.1, (12, 2)))])
         boxes[0] = 17100 / 256 - 60, 1341 / 256, 445 / 256, 221 / 256
         angles = rng.uniform(-3.2, 3.2, 12)
         angles[:3] = np.arctan2(-53, 65536), np.pi / 4, 1e-4
         expected = reference.pack_faces(frame, boxes, size=size, rotations=rotations(angles))
+        cases.append((frame, boxes, angles, size, expected))
+    return cases
+
+
+def test_faces_of_a_few_pixels_in_large_tiles(isa: str, few_pixels: list[tuple[Any, ...]]) -> None:
+    """Rounding changes the side of their tiles most, which moves the outermost samples outwards."""
+    for frame, boxes, angles, size, expected in few_pixels:
         np.testing.assert_array_equal(pack_faces(frame, boxes, size=size, angles=angles), expected)
 
 

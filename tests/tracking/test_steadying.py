@@ -102,8 +102,8 @@ def test_nothing_is_measured_without_need() -> None:
     detector = Fixed()
     refiner = TrackRefiner(detector)
     just = {"measurements": 9, "last_corrected": 1.0}
-    settled = {"measurements": 9, "still": True}
-    for changes in (just, settled, {"lost": True}, {"landmarks": None}):
+    converged = {"measurements": 9, "still": True}
+    for changes in (just, converged, {"lost": True}, {"landmarks": None}):
         refiner.refine(frame(1.0 + INTERVAL / 2), [track(**changes)])
     assert detector.calls == 0
     refiner.refine(frame(1.0 + INTERVAL), [track(**just)])

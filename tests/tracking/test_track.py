@@ -10,8 +10,8 @@ import pytest
 from fastfer.io.frame_source import VideoFrame
 from fastfer.tracking.flow import Motion
 from fastfer.tracking.track import (
+    CONVERGED_MEASUREMENTS,
     MAX_MISSES,
-    SETTLED,
     Correction,
     Track,
     boxes_of,
@@ -83,13 +83,13 @@ def test_lost_faces_go_on_at_constant_velocity() -> None:
     assert lost.velocity.tolist() == pytest.approx([100, 0])
 
 
-def test_a_still_face_settles_after_a_few_measurements() -> None:
+def test_a_still_face_converges_after_a_few_measurements() -> None:
     still = track(still=True)
-    assert not still.settled
-    still.measurements = SETTLED
-    assert still.settled
+    assert not still.converged
+    still.measurements = CONVERGED_MEASUREMENTS
+    assert still.converged
     still.move(box(11, 20, 40, 40), None, 0.0)
-    assert not still.settled
+    assert not still.converged
 
 
 def test_a_share_of_a_correction() -> None:

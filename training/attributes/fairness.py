@@ -69,7 +69,7 @@ def of_faces(faces: Faces, classifier: EmotionClassifier) -> str:
     uncertain = margin < UNCERTAIN_MARGIN
     if found.likeness is not None:
         uncertain |= found.likeness < 0
-    told = found.probabilities.argmax(axis=1)
+    predicted = found.probabilities.argmax(axis=1)
     head = ["faces", "photos", "found", "quality", "uncertainty", "uncertain", *EMOTIONS]
     lines = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
     for name, rows in divisions(faces):
@@ -85,7 +85,7 @@ def of_faces(faces: Faces, classifier: EmotionClassifier) -> str:
                     mean(faces.quality[seen]),
                     mean(1 - margin[seen]),
                     interval(uncertain[seen]),
-                    *(interval(told[seen] == i) for i in range(len(EMOTIONS))),
+                    *(interval(predicted[seen] == i) for i in range(len(EMOTIONS))),
                 ]
             )
         )

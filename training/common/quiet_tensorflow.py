@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import os
 import sys
 import tempfile
@@ -24,15 +23,18 @@ def install() -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Passes TensorFlow to a loader that imports it silently, once."""
+    """Passes TensorFlow to a loader that imports it silently.
+
+    It stays after it was asked: to find a package, as a check for missing ones does, is not to
+    import it.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if name != "tensorflow":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader)
         return spec

@@ -30,11 +30,11 @@ def attribute_weights(faces: FaceSource, older: float, male: float) -> NDArray[n
     parts = [np.empty(0, np.float32)]
     for start in range(0, len(faces), _BATCH):
         images = faces.load(np.arange(start, min(start + _BATCH, len(faces))))
-        told = network.predict(as_batch(images))
-        assert told.age is not None
-        assert told.gender is not None
-        by_age = 1 + np.float32(older - 1) * told.age[:, OLDER:].sum(axis=1)
-        by_gender = 1 + np.float32(male - 1) * told.gender[:, MALE]
+        predicted = network.predict(as_batch(images))
+        assert predicted.age is not None
+        assert predicted.gender is not None
+        by_age = 1 + np.float32(older - 1) * predicted.age[:, OLDER:].sum(axis=1)
+        by_gender = 1 + np.float32(male - 1) * predicted.gender[:, MALE]
         parts.append(by_age * by_gender)
     weights: NDArray[np.float32] = np.concatenate(parts)
     weights /= weights.mean()

@@ -16,7 +16,7 @@ class BadRows:
     def add(self, where: str, what: str) -> None:
         self.found.append(f"{where}: {what}")
 
-    def settle(self, skip: bool) -> None:
+    def raise_unless(self, skip: bool) -> None:
         """Raise InputError that lists the rows, unless ``skip``."""
         if self.found and not skip:
             raise InputError(

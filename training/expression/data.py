@@ -148,7 +148,7 @@ def load_dataset(
         splits = read_folders(path, bad)
     else:
         splits = _csv_splits(path, None if votes is None else Path(votes), bad, classes == 8)
-    bad.settle(skip_bad)
+    bad.raise_unless(skip_bad)
     names = CLASSES[classes]
     if len(names) < len(EMOTIONS):
         splits = {name: _restrict(s, names) for name, s in splits.items()}

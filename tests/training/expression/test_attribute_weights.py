@@ -26,11 +26,11 @@ def test_weights_follow_the_probabilities_of_age_and_gender(
 ) -> None:
     monkeypatch.setattr(module, "_BATCH", 16)
     weights = attribute_weights(faces, older, male)
-    told = AttributeClassifier().predict(as_batch(faces.load(np.arange(50))))
-    assert told.age is not None
-    assert told.gender is not None
-    expected = (1 + (older - 1) * told.age[:, 6:].sum(axis=1)) * (
-        1 + (male - 1) * told.gender[:, 1]
+    predicted = AttributeClassifier().predict(as_batch(faces.load(np.arange(50))))
+    assert predicted.age is not None
+    assert predicted.gender is not None
+    expected = (1 + (older - 1) * predicted.age[:, 6:].sum(axis=1)) * (
+        1 + (male - 1) * predicted.gender[:, 1]
     )
     np.testing.assert_allclose(weights, expected / expected.mean(), rtol=1e-5)
     assert weights.dtype == np.float32

@@ -16,12 +16,12 @@ def rows(count: int) -> BadRows:
 
 def test_all_rows_are_in_one_error() -> None:
     with raises(InputError, "damaged", "row 0", "row 1", "no pixels", "--skip-bad"):
-        rows(2).settle(skip=False)
+        rows(2).raise_unless(skip=False)
 
 
 def test_skipped_or_absent_rows_raise_nothing() -> None:
-    rows(2).settle(skip=True)
-    rows(0).settle(skip=False)
+    rows(2).raise_unless(skip=True)
+    rows(0).raise_unless(skip=False)
 
 
 def test_the_listing_is_limited() -> None:
