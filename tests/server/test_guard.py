@@ -282,7 +282,9 @@ def test_too_many_requests(photo: bytes) -> None:
             )
             statuses = set()
             for _ in range(100):
-                answer = httpx.post(f"{server.url}/v1/analyze", content=photo, headers=JPEG)
+                answer = httpx.post(
+                    f"{server.url}/v1/analyze", content=photo, headers=JPEG, timeout=60
+                )
                 statuses.add(answer.status_code)
                 if answer.status_code == 429:
                     break
