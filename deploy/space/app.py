@@ -14,8 +14,10 @@ from fastfer.display.anonymize import privacy_filter
 
 NOTE = (
     "Names the expression that a face *shows*, as a stranger would. It does not know what a person "
-    "feels or thinks; do not use it to decide about people. Photos stay in memory."
+    "feels or thinks; do not use it to decide about people. Photos are removed after minutes."
 )
+KEEP = 300
+"""Seconds for which Gradio keeps its files of photos and results; without it, it keeps them."""
 HEADS = {"FER+ votes (default)": "ferplus", "FER-2013 labels": "fer2013"}
 COLUMNS = ["face", "emotion", "score", "quality"]
 
@@ -48,7 +50,7 @@ def compare(picture: np.ndarray | None) -> tuple[Any, Any]:
     return first, second
 
 
-with gr.Blocks(title="fastfer", analytics_enabled=False) as demo:
+with gr.Blocks(title="fastfer", analytics_enabled=False, delete_cache=(60, KEEP)) as demo:
     gr.Markdown(f"# fastfer\n{NOTE}")
     with gr.Tab("Photo"), gr.Row():
         with gr.Column():

@@ -107,7 +107,7 @@ def add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
     limit("--max-jobs", integer(1), 1, "N", "videos analysed at the same time")
     limit("--max-waiting", integer(1), 8, "N", "videos that may wait for their turn")
     limit("--keep-seconds", positive, 900, "S", "seconds for which results of a video are kept")
-    limit("--upload-seconds", positive, 60, "S", "seconds in which pictures must arrive")
+    limit("--upload-seconds", positive, 60, "S", "seconds for pictures to arrive, or to read on")
     limit("--header-seconds", positive, 10, "S", "seconds for the head of a request")
     limit("--batch", integer(1, 256), 16, "N", "most pictures analysed together")
     limit("--batch-wait-ms", number(0, 1000), 2, "MS", "longest wait for pictures of other clients")

@@ -100,6 +100,7 @@ def from_environment() -> FastAPI:
     folder = Path(os.environ[FOLDER_VARIABLE])
     options, engine = settings.load(folder)
     BoundedHttpProtocol.header_seconds = options.header_seconds
+    BoundedHttpProtocol.stalled_seconds = options.upload_seconds
     return create_app(pickle.loads(engine), options, folder)
 
 

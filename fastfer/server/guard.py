@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import time
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
@@ -19,11 +20,14 @@ from fastfer.server.problems import RequestError, problem, response
 from fastfer.server.settings import LOOPBACK, ServerSettings
 
 COOKIE: Final = "fastfer_session"
-OPEN_PATHS: Final = ("/", "/healthz", "/readyz", "/openapi.json", "/v1/session")
+VIDEO_PATH: Final = "/v1/video"
+SESSION_PATH: Final = "/v1/session"
+MAX_SESSION: Final = 4096
+"""Bytes of the body of a request for a session: a token, from a client that need not have one."""
+OPEN_PATHS: Final = ("/", "/healthz", "/readyz", "/openapi.json", SESSION_PATH)
 """Paths that need no token."""
 OPEN_PREFIXES: Final = ("/studio", "/docs")
 """Pages and scripts, which hold no data and need no token."""
-VIDEO_PATH: Final = "/v1/video"
 MAX_FAILURES: Final = 10
 """Wrong tokens per minute and client before the answer is 429."""
 SECURITY_HEADERS: Final = (
@@ -90,7 +94,7 @@ class Guard:
         if (
             origin is not None
             and origin not in self._origins
-            and urlsplit(origin).netloc != headers.get("host")
+            and _address_of(origin) != headers.get("host")
         ):
             return RequestError(
                 "pages of this origin may not call the server; start it with --allow-origin",
@@ -130,9 +134,10 @@ class Guard:
         settings = self._settings
         video = scope["path"] == VIDEO_PATH
         limit = settings.max_video_bytes if video else settings.max_bytes
+        if scope["path"] == SESSION_PATH:
+            limit = MAX_SESSION
         seconds = settings.upload_seconds * (10 if video else 1)
-        length = headers.get("content-length")
-        if length is not None and length.isdecimal() and int(length) > limit:
+        if _declared(headers) > limit:
             metrics.REFUSED.labels("too_large").inc()
             await problem(413, "too_large", _too_large(limit), close=True)(scope, receive, send)
             return
@@ -199,6 +204,22 @@ def _host_of(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0].lower()
     return (name if name and port.isdecimal() else header).lower()
+
+
+def _address_of(origin: str) -> str | None:
+    """Name and port of an Origin header; ``None`` if it is no URL."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # Unpaired brackets.
+        return None
+
+
+def _declared(headers: Headers) -> float:
+    """The bytes that a body is said to have; 0 if it is not said."""
+    digits = headers.get("content-length", "").lstrip("0")
+    if len(digits) > 20:  # Python converts no number of thousands of digits.
+        return math.inf
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _too_large(limit: int) -> str:

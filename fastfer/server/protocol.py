@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with a time limit on the head of a request."""
+"""uvicorn's HTTP protocol with time limits on the head of a request, and on reading its answer."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ LINGER: Final = 0.5
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Closes a connection whose request line and headers take too long or too much space.
+    """Closes a connection whose request line and headers take too long or too much space, and one
+    whose client has stopped reading.
 
-    uvicorn limits the time between requests, but not the time within a head.
+    uvicorn limits the time between requests, but not the time within a head or an answer.
     """
 
     header_seconds: float = 10.0
     """Set by the server before it starts."""
+    stalled_seconds: float = 60.0
+    """Seconds for which a client may read nothing of an answer; set by the server, too."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = True
     _draining = False
@@ -60,12 +64,24 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Called when a request asks for a WebSocket."""
         self._stop_head()
+        self._stop_stall()
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""
         self._stop_head()
+        self._stop_stall()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Called by the transport when much of an answer is waiting for the client."""
+        super().pause_writing()
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Called by the transport when most of it has been read."""
+        self._stop_stall()
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """Called when the worker ends: a request that is on its way is still answered.
@@ -96,6 +112,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _watch(self, waiting: int) -> None:
+        self._stop_stall()
+        self._stall_timer = self.loop.call_later(self.stalled_seconds, self._check_stall, waiting)
+
+    def _check_stall(self, before: int) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        if waiting < before:
+            self._watch(waiting)
+        else:
+            self._stall_timer = None
+            self.transport.abort()  # Closing would wait for the client.
+
+    def _stop_stall(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def _too_slow(self) -> None:
         self._head_timer = None

@@ -60,7 +60,8 @@ class ServerSettings:
     job_ttl: float = 900.0
     """Seconds after its end for which a job is kept."""
     upload_seconds: float = 60.0
-    """Seconds in which a request with pictures must arrive."""
+    """Seconds in which a request with pictures must arrive, and for which a client may read nothing
+    of an answer."""
     header_seconds: float = 10.0
     """Seconds in which the head of a request must arrive."""
     batch: int = 16

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import zlib
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.helpers.servers import RunningServer, run_server
+from tests.helpers.waiting import wait_until
 
 httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
 TOKEN = "a-token-of-thirty-two-characters"
@@ -64,6 +69,17 @@ def test_declared_length_above_the_limit(server: RunningServer) -> None:
         b"Content-Length: 4294967296\r\n\r\n",
     )
     assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_length_of_too_many_digits(server: RunningServer) -> None:
+    """More than Python converts to a number."""
+    answer = raw_exchange(
+        server,
+        b"POST /v1/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+        b"Connection: close\r\nContent-Length: " + b"0" * 5000 + b"1\r\n\r\n",
+        b"x",
+    )
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 415 "))
 
 
 def test_endless_body_by_chunks(server: RunningServer) -> None:
@@ -143,6 +159,8 @@ def test_file_names_are_only_shown(client: httpx.Client, photo: bytes) -> None:
         {"origin": "https://evil.example"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1:1"},
+        {"origin": "http://["},
+        {"origin": "https://a]b"},
     ],
 )
 def test_forged_host_and_origin(
@@ -161,6 +179,57 @@ def test_two_hosts_are_refused(server: RunningServer) -> None:
         answer = raw_exchange(server, request)
         status = int(answer.split(b" ", 2)[1])
         assert status == 200 if not others else status in (400, 403)
+
+
+def test_a_token_is_short(client: httpx.Client) -> None:
+    """Nobody without one may fill the memory with the body of its request."""
+    answer = client.post("/v1/session", content=b"x" * 100_000)
+    assert code_of(answer) == (413, "too_large")
+    assert client.post("/v1/session", content=iter([b"x" * 5000] * 20)).status_code == 413
+    assert client.post("/v1/session", content=b"x" * 100).status_code == 204
+
+
+def is_established(server: RunningServer, port: int) -> bool:
+    """Whether the server holds its connection to ``port`` open."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, *_ = line.split()
+        if (int(local[-4:], 16), int(remote[-4:], 16)) == (server.port, port):
+            return state == "01"
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="reads /proc")
+def test_client_that_does_not_read_its_answer(server: RunningServer) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (1500, 2000, 3), np.uint8)
+    picture = cv2.imencode(".jpg", noise)[1].tobytes()
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.settimeout(60)
+        reader.connect(("127.0.0.1", server.port))
+        reader.sendall(
+            b"POST /v1/annotate?format=png HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture) + picture
+        )
+        assert reader.recv(12) == b"HTTP/1.1 200"
+        port = reader.getsockname()[1]
+        assert is_established(server, port)
+        wait_until(lambda: not is_established(server, port), step=0.1)
+
+
+def test_client_that_reads_slowly_gets_its_answer(server: RunningServer) -> None:
+    """In more time than a client without progress has."""
+    noise = np.random.default_rng(1).integers(0, 255, (1500, 2000, 3), np.uint8)
+    picture = cv2.imencode(".jpg", noise)[1].tobytes()
+    pause = threading.Event()
+    with httpx.stream(
+        "POST", f"{server.url}/v1/annotate?format=png", content=picture, headers=JPEG, timeout=60
+    ) as answer:
+        received = 0
+        for count, chunk in enumerate(answer.iter_raw(1 << 20)):
+            received += len(chunk)
+            if count < 10:
+                pause.wait(0.4)
+    assert received == int(answer.headers["content-length"]) > 4 << 20
 
 
 def test_own_origin_is_accepted(server: RunningServer, client: httpx.Client, photo: bytes) -> None:
@@ -213,7 +282,9 @@ def test_too_many_requests(photo: bytes) -> None:
             )
             statuses = set()
             for _ in range(100):
-                answer = httpx.post(f"{server.url}/v1/analyze", content=photo, headers=JPEG)
+                answer = httpx.post(
+                    f"{server.url}/v1/analyze", content=photo, headers=JPEG, timeout=60
+                )
                 statuses.add(answer.status_code)
                 if answer.status_code == 429:
                     break

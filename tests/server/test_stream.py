@@ -138,7 +138,8 @@ def test_other_messages_close_the_stream(
 
 
 def test_forged_origin(server: RunningServer) -> None:
-    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}):
+    for name in ("https://evil.example", "null", "http://["):
+        headers = {"Origin": name}
         with (
             pytest.raises(exceptions.InvalidStatus) as refused,
             connected(server, additional_headers=headers),

@@ -17,6 +17,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra te
 
 from fastfer.labels import AGE_GROUPS  # noqa: E402
 from tests.helpers.browser import downloaded, open_context, pixels  # noqa: E402
+from tests.helpers.clips import portrait  # noqa: E402
 from tests.helpers.servers import RunningServer, run_server  # noqa: E402
 from tests.helpers.waiting import wait_until  # noqa: E402
 
@@ -186,6 +187,73 @@ def test_a_filter_that_has_no_photos_any_more_is_left(
     page.wait_for_selector("#photo-filters button:has-text('sad (1)')")
     expect(page.locator("#photo-gallery button")).to_have_count(2, timeout=WAIT)
     assert page.locator("#photo-filters button[aria-pressed=true]").count() == 1
+
+
+def test_hidden_faces_are_hidden_in_the_gallery_too(
+    page: Page, photo: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.png"
+    cv2.imwrite(str(empty), np.full((200, 200, 3), 128, np.uint8))
+    page.set_input_files("#photo-files", [str(photo), str(empty)])
+    page.wait_for_selector("#photo-filters button:has-text('happy (1)')")
+    assert page.locator("#photo-gallery img").count() == 2
+    page.select_option("#photo-blur", "faces")
+    expect(page.locator("#photo-gallery canvas")).to_have_count(2, timeout=WAIT)
+    assert page.locator("#photo-gallery img").count() == 0
+    first = "#photo-gallery canvas"
+    wait_until(lambda: bool(pixels(page, first)[..., 3].all()), step=0.1)
+    shown = pixels(page, first)[..., :3]
+    whole = cv2.resize(portrait()[..., ::-1], shown.shape[1::-1], interpolation=cv2.INTER_AREA)
+    changed = np.abs(shown.astype(int) - whole).max(axis=2) > 50
+    assert 0.01 < changed.mean() < 0.2
+    page.select_option("#photo-blur", "")
+    expect(page.locator("#photo-gallery img")).to_have_count(2, timeout=WAIT)
+
+
+def test_photo_that_only_the_server_can_decode(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "a.tiff"
+    cv2.imwrite(str(path), portrait())
+    page.set_input_files("#photo-files", str(path))
+    page.wait_for_selector("#photo-faces .face")
+    plain = pixels(page, "#photo-canvas")
+    page.select_option("#photo-blur", "faces")
+    wait_until(lambda: bool((pixels(page, "#photo-canvas") != plain).any()), step=0.1)
+    page.click("#tab-compare")
+    page.set_input_files("#compare-file", str(path))
+    expect(page.locator("#compare-sides .face")).to_have_count(2, timeout=WAIT)
+    assert pixels(page, "#compare-sides canvas")[..., 3].all()
+
+
+def test_live_shows_no_frame_without_a_result_if_faces_are_hidden(page: Page) -> None:
+    page.route_web_socket("**/v1/stream*", lambda _: None)  # Never answers.
+    page.click("#tab-live")
+    page.select_option("#live-blur", "eyes")
+    page.click("#live-start")
+    frames = "document.querySelector('#live-video').getVideoPlaybackQuality().totalVideoFrames"
+    wait_until(lambda: bool(page.evaluate(frames) > 5), step=0.1)
+    assert not pixels(page, "#live-canvas")[..., 3].any()
+    page.select_option("#live-blur", "")
+    wait_until(lambda: bool(pixels(page, "#live-canvas")[..., 3].any()), step=0.1)
+    page.click("#live-stop")
+
+
+def test_keyboard_focus_stays(page: Page, photo: Path, tmp_path: Path) -> None:
+    """Controls that replace themselves do not send their user back to the top of the page."""
+    empty = tmp_path / "empty.png"
+    cv2.imwrite(str(empty), np.full((200, 200, 3), 128, np.uint8))
+    page.set_input_files("#photo-files", [str(photo), str(empty)])
+    page.wait_for_selector("#photo-filters button:has-text('happy (1)')")
+    for button, after in (
+        ("#photo-gallery button >> nth=1", "#photo-gallery button[aria-current=true]"),
+        ("#photo-filters button >> nth=1", "#photo-filters button[aria-pressed=true]"),
+    ):
+        page.press(button, "Enter")
+        expect(page.locator(after)).to_be_focused(timeout=WAIT)
+    page.click("#tab-live")
+    page.press("#live-start", "Enter")
+    expect(page.locator("#live-stop")).to_be_focused(timeout=WAIT)
+    page.press("#live-stop", "Enter")
+    expect(page.locator("#live-start")).to_be_focused(timeout=WAIT)
 
 
 def test_damaged_photo_is_an_error(page: Page, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -94,6 +94,31 @@ def test_the_original_is_not_played_if_people_are_hidden(
     page.select_option("#language", "vi")  # Shows the clip again.
     page.wait_for_function("() => document.querySelector('.clips video').error !== null")
     assert page.locator(".clips video[src^='blob:']").count() == 0
+
+
+def test_language_during_an_upload_and_focus(page: Page, clip: Path) -> None:
+    held: list[Any] = []
+    page.route("**/v1/video?*", lambda route: held.append(route))
+    page.click("#tab-video")
+    page.focus(".clip-file")
+    page.set_input_files(".clip-file", str(clip))
+    expect(page.locator(".clip-cancel")).to_be_focused(timeout=WAIT)
+    page.select_option("#language", "vi")
+    assert page.locator(".clip-cancel").count() == 1
+    page.focus(".clip-cancel")
+    held[0].continue_()
+    page.wait_for_selector(".clip-remove")
+    expect(page.locator(".clip video")).to_be_focused(timeout=WAIT)
+    page.press(".clip-remove", "Enter")
+    expect(page.locator(".clip-file")).to_be_focused(timeout=WAIT)
+
+
+def test_refusal_that_is_not_of_the_server(page: Page, clip: Path) -> None:
+    """A proxy answers with a page of its own."""
+    page.route("**/v1/video?*", lambda route: route.fulfill(status=413, body="<html>"))
+    page.click("#tab-video")
+    page.set_input_files(".clip-file", str(clip))
+    expect(page.locator(".clip .error")).to_contain_text("413", timeout=WAIT)
 
 
 def test_two_people_and_two_clips(page: Page, clip: Path, tmp_path: Path) -> None:

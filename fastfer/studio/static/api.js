@@ -87,6 +87,15 @@ export async function annotate(blob, options = {}) {
   return answer.blob();
 }
 
+// A proxy may answer with something else than JSON.
+function parsed(answer) {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return {};
+  }
+}
+
 // Upload with progress, which fetch does not report.
 export function upload(path, blob, onProgress, signal) {
   return new Promise((resolve, reject) => {
@@ -95,12 +104,12 @@ export function upload(path, blob, onProgress, signal) {
     http.setRequestHeader("content-type", "application/octet-stream");
     http.upload.onprogress = (event) => onProgress(event.loaded / event.total);
     http.onload = async () => {
-      const answer = JSON.parse(http.responseText || "{}");
+      const answer = parsed(http.responseText);
       if (http.status === 401) {
         await askToken();
         resolve(upload(path, blob, onProgress, signal));
       } else if (http.status < 300) resolve(answer);
-      else reject(new ApiError(http.status, answer.error_code, answer.error));
+      else reject(new ApiError(http.status, answer.error_code, answer.error ?? `${http.status} ${http.statusText}`));
     };
     http.onerror = () => reject(new ApiError(0, "source_lost", "the server closed the connection"));
     http.onabort = () => reject(new ApiError(0, "cancelled", "cancelled"));

@@ -1,8 +1,8 @@
 // The tab Compare models: one photo, two networks side by side.
 
-import { analyze } from "./api.js";
+import { analyze, annotate } from "./api.js";
 import { boxes, cards, element, enlarged } from "./draw.js";
-import { onLanguage, text } from "./i18n.js";
+import { language, onLanguage, text } from "./i18n.js";
 import { setupDrop } from "./photo.js";
 
 const get = (id) => document.getElementById(`compare-${id}`);
@@ -45,7 +45,11 @@ class Side {
   async run() {
     const options = { head: this.head.value, detector: this.detector.value };
     this.result = null;
-    this.result = await analyze(photo.blob, options);
+    const result = await analyze(photo.blob, options);
+    // The server draws what only it can decode.
+    this.bitmap = photo.bitmap
+      ?? await createImageBitmap(await annotate(photo.blob, { lang: language(), ...options }));
+    this.result = result;
     this.show();
   }
 
@@ -57,14 +61,14 @@ class Side {
   draw() {
     if (!this.result || !photo) return;
     this.canvas.hidden = false;
-    const { width, height } = photo.bitmap;
+    const { width, height } = this.bitmap;
     const factor = Math.max(1, Math.min(4, Math.round(800 / width)));
     this.canvas.width = width * factor;
     this.canvas.height = height * factor;
     this.drawnWidth = this.canvas.clientWidth;
     const context = this.canvas.getContext("2d");
-    context.drawImage(photo.bitmap, 0, 0, width * factor, height * factor);
-    boxes(context, this.result.faces.map((face) => enlarged(face, factor)));
+    context.drawImage(this.bitmap, 0, 0, width * factor, height * factor);
+    if (photo.bitmap) boxes(context, this.result.faces.map((face) => enlarged(face, factor)));
   }
 }
 
@@ -96,12 +100,7 @@ async function run() {
 
 async function open(files) {
   if (!files[0]) return;
-  try {
-    photo = { blob: files[0], bitmap: await createImageBitmap(files[0]) };
-  } catch (error) {
-    say(text("failed", { reason: error.message }), true);
-    return;
-  }
+  photo = { blob: files[0], bitmap: await createImageBitmap(files[0]).catch(() => null) };
   await run();
 }
 

@@ -22,11 +22,20 @@ let times = [];
 let waited = [];
 let encoding = false;
 let listed = 0; // When the list of faces was last written.
+let answered = false; // Whether any result has come since the start.
 let fresh = false; // Whether the webcam has a frame that was not sent.
 
 function say(message, error = false) {
   get("message").textContent = message;
   get("message").classList.toggle("error", error);
+}
+
+// One button takes the place and the focus of the other.
+function swap(running) {
+  const focused = [get("start"), get("stop")].includes(document.activeElement);
+  get("start").hidden = running;
+  get("stop").hidden = !running;
+  if (focused) get(running ? "stop" : "start").focus();
 }
 
 async function start() {
@@ -38,10 +47,10 @@ async function start() {
   }
   video.srcObject = stream;
   await video.play();
-  get("start").hidden = true;
-  get("stop").hidden = false;
+  swap(true);
   say(text("livePrivacy"));
   faces = history = [];
+  answered = false;
   times = [];
   waited = [];
   canvas.width = encoder.width = video.videoWidth;
@@ -78,8 +87,7 @@ function stop() {
   stream = null;
   socket?.close();
   socket = null;
-  get("start").hidden = false;
-  get("stop").hidden = true;
+  swap(false);
   get("rate").textContent = "";
 }
 
@@ -121,6 +129,7 @@ function receive(event) {
     if (id <= result.id) sent.delete(id);
   }
   if (result.error) return;
+  answered = true;
   faces = result.faces;
   times = [...times.filter((t) => now - t < 2000), now];
   waited = waited.slice(-20);
@@ -141,13 +150,18 @@ function receive(event) {
 
 function paint() {
   const mirror = get("mirror").checked;
+  const blocks = get("pixelate").checked;
+  const part = get("blur").value || (blocks ? "faces" : "");
+  if (part && !answered) {
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    return; // Where the faces are is not known.
+  }
   context.save();
   if (mirror) context.setTransform(-1, 0, 0, 1, canvas.width, 0);
   context.drawImage(video, 0, 0);
   context.restore();
   const shown = mirror ? faces.map(flip) : faces;
-  const blocks = get("pixelate").checked;
-  hide(context, shown, get("blur").value || (blocks ? "faces" : ""), blocks);
+  hide(context, shown, part, blocks);
   boxes(context, shown);
 }
 

@@ -6,6 +6,7 @@ import { EMOTIONS, language, nameOf, onLanguage, text } from "./i18n.js";
 
 const get = (id) => document.getElementById(`photo-${id}`);
 const MAX = 500;
+const THUMBNAIL = 192; // Height in pixels, twice that on the page.
 const SHOWN = 1000; // Small pictures are enlarged to about this width, so that labels are legible.
 const photos = [];
 let current = null;
@@ -14,22 +15,25 @@ let drawnWidth = 0;
 let filter = null;
 let stream = null;
 let run = 0;
+let shows = 0;
+let thumbnails = Promise.resolve(); // The last one that is being drawn.
 
 const options = () => ({ head: get("head").value, attributes: attributesOf(get("attributes")) });
 const hiding = () => get("blur").value || (get("pixelate").checked ? "faces" : "");
+const hidingOptions = () => ({ blur: hiding(), pixelate: get("pixelate").checked });
 
 function say(message, error = false) {
   get("message").textContent = message;
   get("message").classList.toggle("error", error);
 }
 
-// What the browser can decode, upright; otherwise the server's copy without anything to draw on.
+// What the browser can decode, upright; otherwise the server's copy, on which all is drawn.
 async function load(photo) {
   try {
     return await createImageBitmap(photo.blob);
   } catch {
     photo.drawn = true;
-    return createImageBitmap(await annotate(photo.blob, { lang: language(), ...options() }));
+    return createImageBitmap(await annotate(photo.blob, { lang: language(), ...hidingOptions(), ...options() }));
   }
 }
 
@@ -83,6 +87,7 @@ function status() {
 }
 
 async function show(photo) {
+  const mine = ++shows;
   current = photo;
   get("result").hidden = false;
   get("name").textContent = photo.name;
@@ -92,7 +97,7 @@ async function show(photo) {
   } catch (error) {
     photo.error = error.message;
   }
-  if (photo !== current) return;
+  if (mine !== shows) return;
   bitmap = loaded;
   get("result").hidden = !bitmap;
   status();
@@ -115,6 +120,42 @@ function draw() {
   boxes(context, faces);
 }
 
+// Hidden faces are drawn; the others are the file itself.
+function thumbnail(photo) {
+  const part = hiding();
+  if (!part) {
+    photo.url ??= URL.createObjectURL(photo.blob);
+    return element("img", { src: photo.url, alt: photo.name, loading: "lazy" });
+  }
+  const key = `${part} ${get("pixelate").checked} ${Boolean(photo.result)}`;
+  if (photo.hidden?.key !== key) {
+    const canvas = element("canvas", { width: THUMBNAIL, height: THUMBNAIL, role: "img", "aria-label": photo.name });
+    photo.hidden = { key, canvas };
+    if (photo.result) thumbnails = thumbnails.then(() => drawHidden(photo, key, part)).catch(() => {});
+  }
+  return photo.hidden.canvas;
+}
+
+async function drawHidden(photo, key, part) {
+  if (photo.hidden.key !== key) return;
+  const picture = await createImageBitmap(photo.blob);
+  const { canvas } = photo.hidden;
+  const factor = THUMBNAIL / picture.height;
+  canvas.width = Math.round(picture.width * factor);
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  hide(context, photo.result.faces.map((face) => enlarged(face, factor)), part, get("pixelate").checked);
+  picture.close();
+}
+
+// New contents, with the focus at the same place.
+function refill(parent, children) {
+  const at = [...parent.children].indexOf(document.activeElement);
+  parent.replaceChildren(...children);
+  if (at >= 0) parent.children[Math.min(at, parent.children.length - 1)]?.focus({ preventScroll: true });
+}
+
 const emotionsOf = (photo) => new Set((photo.result?.faces ?? []).map((face) => face.emotion));
 
 function gallery() {
@@ -130,16 +171,15 @@ function gallery() {
     });
     return button;
   };
-  get("filters").replaceChildren(chip(text("all", { n: photos.length }), null),
-    ...counts.filter(([, n]) => n).map(([e, n]) => chip(`${nameOf(e)} (${n})`, e)));
+  refill(get("filters"), [chip(text("all", { n: photos.length }), null),
+    ...counts.filter(([, n]) => n).map(([e, n]) => chip(`${nameOf(e)} (${n})`, e))]);
   const shown = photos.filter((photo) => !filter || emotionsOf(photo).has(filter));
-  get("gallery").replaceChildren(...shown.map((photo) => {
-    photo.url ??= URL.createObjectURL(photo.blob);
+  refill(get("gallery"), shown.map((photo) => {
     const faces = photo.result?.faces ?? [];
     const found = [...new Set(faces.map((face) => nameOf(face.emotion)))].join(", ");
     const label = photo.error ? "⚠" : found || (photo.result ? "–" : "…");
     const button = element("button", { type: "button", title: photo.name, "aria-current": String(photo === current) },
-      element("img", { src: photo.url, alt: photo.name, loading: "lazy" }), element("span", { text: label }));
+      thumbnail(photo), element("span", { text: label }));
     button.addEventListener("click", async () => {
       await show(photo);
       gallery();
@@ -202,13 +242,17 @@ export function setup() {
   });
   get("webcam").addEventListener("click", () => (stream ? closeCamera() : openCamera()));
   get("shoot").addEventListener("click", shoot);
-  for (const id of ["blur", "pixelate"]) get(id).addEventListener("change", () => current && show(current));
+  for (const id of ["blur", "pixelate"]) {
+    get(id).addEventListener("change", () => {
+      gallery();
+      if (current) show(current);
+    });
+  }
   for (const id of ["head", "attributes"]) {
     get(id).addEventListener("change", () => photos.length && analyzeAll([...photos]));
   }
   get("save").addEventListener("click", async () => {
-    const blob = await annotate(current.blob, { lang: language(), blur: hiding(),
-      pixelate: get("pixelate").checked, ...options() });
+    const blob = await annotate(current.blob, { lang: language(), ...hidingOptions(), ...options() });
     save(blob, `${stem(current.name)}-fastfer.jpg`);
   });
   get("json").addEventListener("click", () => {

@@ -24,6 +24,7 @@ class Clip {
 
   empty() {
     this.job = this.data = null;
+    this.busy = false;
     const id = `clip-file-${++counter}`;
     const input = element("input", { type: "file", id, className: "hidden clip-file", accept: "video/*,image/gif" });
     input.addEventListener("change", () => input.files[0] && this.analyze(input.files[0]));
@@ -32,7 +33,14 @@ class Clip {
     this.message = element("p", { className: "message", role: "status" });
     const drop = element("div", { className: "drop" }, element("p", { text: text("dropClip") }), label, input);
     setupDrop(drop, (files) => files[0] && this.analyze(files[0]));
-    this.node.replaceChildren(drop, this.message);
+    this.fill(drop, this.message);
+  }
+
+  // New contents; their first control has the focus if another had it.
+  fill(...children) {
+    const focused = this.node.contains(document.activeElement);
+    this.node.replaceChildren(...children);
+    if (focused) this.node.querySelector("input, button, video")?.focus({ preventScroll: true });
   }
 
   fail(error) {
@@ -49,7 +57,8 @@ class Clip {
     const abort = new AbortController();
     cancel.addEventListener("click", () => abort.abort());
     this.file = file;
-    this.node.replaceChildren(element("h2", { text: file.name }), bar, note, cancel);
+    this.busy = true;
+    this.fill(element("h2", { text: file.name }), bar, note, cancel);
     const options = { name: file.name, lang: language(), blur: get("video-blur").value,
       pixelate: get("video-pixelate").checked, attributes: attributesOf(get("video-attributes")),
       landmarks: get("video-landmarks").checked ? "false" : "" };
@@ -152,7 +161,8 @@ class Clip {
     });
     const beside = element("div", {}, element("h2", { text: text("timeline") }),
       ...(this.data.people.length > 1 ? [chips] : []), chart);
-    this.node.replaceChildren(title,
+    this.busy = false;
+    this.fill(title,
       element("div", { className: "split" }, element("div", {}, this.video, this.hint), beside),
       element("h2", { text: text("moments") }), best,
       element("h2", { text: text("downloads") }), downloads, element("div", { className: "row" }, remove));
@@ -172,7 +182,7 @@ export function setup() {
   onLanguage(() => {
     for (const clip of clips) {
       if (clip.data) clip.show();
-      else if (!clip.job) clip.empty();
+      else if (!clip.busy) clip.empty();
     }
   });
   addEventListener("pagehide", () => {
