@@ -330,6 +330,17 @@ def test_languages_theme_and_keyboard(page: Page, photo: Path) -> None:
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
 
 
+@pytest.mark.parametrize(("language", "reason"), [("en", "truncated JPEG"), ("vi", "tệp bị")])
+def test_errors_are_in_the_language_of_the_page(
+    page: Page, photo: Path, tmp_path: Path, language: str, reason: str
+) -> None:
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(photo.read_bytes()[:2000])
+    page.select_option("#language", language)
+    page.set_input_files("#photo-files", str(cut))
+    expect(page.locator("#photo-message.error")).to_contain_text(reason, timeout=WAIT)
+
+
 @pytest.mark.parametrize("page", [{"viewport": PHONE, "color_scheme": "dark"}], indirect=True)
 @pytest.mark.parametrize("language", ["en", "vi"])
 def test_phone(page: Page, photo: Path, language: str) -> None:

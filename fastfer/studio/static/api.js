@@ -1,10 +1,10 @@
 // Requests to the server that this page came from.
 
-import { text } from "./i18n.js";
+import { reasonOf, text } from "./i18n.js";
 
 export class ApiError extends Error {
   constructor(status, code, message) {
-    super(message);
+    super(reasonOf(code, message));
     this.status = status;
     this.code = code;
   }

@@ -81,6 +81,23 @@ export const NAMES = {
 // Of eight-class networks the labels show contempt, the bars the other seven.
 export const EMOTIONS = Object.keys(NAMES.en).filter((name) => name !== "contempt");
 
+// What went wrong, by the server's code. In English its own message says more.
+const REASONS = {
+  vi: {
+    damaged: "tệp bị hỏng", truncated: "tệp bị cắt cụt", empty_file: "tệp rỗng",
+    unsupported_format: "định dạng này không được hỗ trợ", too_large: "tệp quá lớn",
+    too_many_pixels: "ảnh có quá nhiều điểm ảnh", too_many_frames: "video có quá nhiều khung hình",
+    too_many_bytes: "quá nhiều dữ liệu", too_much_memory: "cần quá nhiều bộ nhớ",
+    too_slow: "mất quá nhiều thời gian", decoder_crashed: "bộ giải mã gặp lỗi với tệp này",
+    decode_failed: "không giải mã được", no_frames: "video không có khung hình nào",
+    no_pictures: "không có ảnh nào", busy: "máy chủ đang bận, hãy thử lại sau",
+    unknown_job: "video này đã hết hạn trên máy chủ", upload_timeout: "tải lên quá chậm",
+    forbidden: "máy chủ từ chối yêu cầu", unauthorized: "cần mã truy cập",
+    disk_full: "ổ đĩa của máy chủ đã đầy", source_lost: "mất kết nối với máy chủ",
+    cancelled: "đã hủy",
+  },
+};
+
 const listeners = [];
 let current = "en";
 
@@ -90,6 +107,8 @@ export const nameOf = (emotion) => (emotion ? NAMES[current][emotion] : "?");
 export function text(key, values = {}) {
   return TEXTS[current][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
+
+export const reasonOf = (code, message) => REASONS[current]?.[code] ?? message;
 
 export const paragraphs = () => TEXTS[current].aboutText;
 
