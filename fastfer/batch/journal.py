@@ -2,7 +2,7 @@
 
 One SQLite database. A unit and its rows are recorded in one transaction, so that at any moment a
 unit is either done with all of its rows or not at all. Rows leave the journal when a file that
-holds them is complete, again in one transaction.
+holds them is complete, again in one transaction. Values and rows bear a checksum.
 """
 
 from __future__ import annotations
@@ -10,26 +10,29 @@ from __future__ import annotations
 import ast
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from fastfer.errors import OutputError, UsageError
+from fastfer.batch.journal_file import ERRORS, open_journal
+from fastfer.errors import FastferError, OutputError, UsageError
+from fastfer.validation import parse_json
 
 _VERSION: Final = 1
 _COLUMNS: Final = ("table", "format", "attributes")
 """Parts of the description of a job that change the columns of its table."""
 _TABLES: Final = """
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS done (unit BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pieces (
+CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+CREATE TABLE done (unit BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE counts (name TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID;
+CREATE TABLE pieces (
   id INTEGER PRIMARY KEY, part TEXT NOT NULL, rows INTEGER NOT NULL, data BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS pieces_by_part ON pieces (part, rows);
-CREATE TABLE IF NOT EXISTS segments (
+CREATE INDEX pieces_by_part ON pieces (part, rows);
+CREATE TABLE segments (
   unit BLOB, number INTEGER, seam BLOB, data BLOB, PRIMARY KEY (unit, number));
-CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, rows INTEGER) WITHOUT ROWID;
+CREATE TABLE files (name TEXT PRIMARY KEY, rows INTEGER) WITHOUT ROWID;
 """
 
 
@@ -40,32 +43,30 @@ class Journal:
         """Open or create the journal at ``path``, and lock it until :meth:`close`.
 
         Raises:
-            UsageError: another job holds it (``job_running``), or it is no journal
-                (``cannot_resume``).
+            UsageError: another job holds it (``job_running``), it is damaged (``cannot_resume``),
+                or something else is there (``would_overwrite``).
             OutputError: it cannot be created.
         """
         self.path = path
         try:
-            self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute("BEGIN IMMEDIATE")  # Takes the lock, which lasts.
-            for statement in _TABLES.split(";"):
-                self._db.execute(statement)
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
+            self._db = open_journal(path, _TABLES)
+            try:
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._db.execute("BEGIN IMMEDIATE")  # Takes the lock, which lasts.
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.close()
+                raise
+        except ERRORS as error:
+            if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise UsageError(
                     f"{path}: another job is writing this table; wait for it, or choose another "
                     "name",
                     code="job_running",
                 ) from None
-            raise OutputError(f"cannot write {path}: {error}") from None
-        except sqlite3.DatabaseError as error:
-            raise UsageError(
-                f"{path}: no journal of a job: {error}", code="cannot_resume"
-            ) from None
+            raise self._failure(error) from None
 
     def close(self) -> None:
         """Release the journal."""
@@ -86,7 +87,7 @@ class Journal:
         if known is None:
             self.put("job", json.dumps(described))
             return True
-        before = json.loads(known)
+        before = self._parsed(known)
         for name in described | before:
             if described.get(name) != before.get(name):
                 change = _change(name, before.get(name), described.get(name))
@@ -99,22 +100,32 @@ class Journal:
 
     def get(self, name: str) -> str | None:
         """A value of the job's state."""
-        row = self._db.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+        rows = self._rows("SELECT value FROM state WHERE name = ?", (name,))
+        return self._opened(rows[0][0]).decode("utf-8", "surrogateescape") if rows else None
+
+    def get_object(self, name: str) -> dict[str, Any] | None:
+        """A JSON object of the job's state."""
+        value = self.get(name)
+        return None if value is None else self._parsed(value)
 
     def put(self, name: str, value: str | None) -> None:
-        """Change a value of the job's state; ``None`` removes it."""
-        if value is None:
-            self._db.execute("DELETE FROM state WHERE name = ?", (name,))
-        else:
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
+        """Change a value of the job's state; ``None`` removes it.
+
+        Raises:
+            OutputError: code ``disk_full``; nothing was changed.
+        """
+        with self._transaction():
+            if value is None:
+                self._db.execute("DELETE FROM state WHERE name = ?", (name,))
+            else:
+                sealed = _sealed(value.encode("utf-8", "surrogateescape"))
+                self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, sealed))
 
     # --- Units and their rows --------------------------------------------------------------------
 
     def is_done(self, unit: bytes) -> bool:
         """Whether the rows of the unit with this key are recorded."""
-        found = self._db.execute("SELECT 1 FROM done WHERE unit = ?", (unit,)).fetchone()
-        return found is not None
+        return bool(self._rows("SELECT 1 FROM done WHERE unit = ?", (unit,)))
 
     def record(
         self,
@@ -140,29 +151,30 @@ class Journal:
         """Record one segment of a video, whose rows are not final yet."""
         with self._transaction():
             self._db.execute(
-                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?)", (unit, number, seam, data)
+                "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?)",
+                (unit, number, _sealed(seam), _sealed(data)),
             )
 
     def segment_numbers(self, unit: bytes) -> set[int]:
         """The segments of a video that are recorded."""
-        rows = self._db.execute("SELECT number FROM segments WHERE unit = ?", (unit,))
-        return {int(row[0]) for row in rows}
+        rows = self._rows("SELECT number FROM segments WHERE unit = ?", (unit,))
+        return {self._integer(row[0]) for row in rows}
 
     def joined_segments(self, unit: bytes) -> int:
         """How many segments of a video have their rows recorded; they are the first ones."""
         query = "SELECT count(*) FROM segments WHERE unit = ? AND data IS NULL"
-        return int(self._db.execute(query, (unit,)).fetchone()[0])
+        return self._integer(self._rows(query, (unit,))[0][0])
 
     def seams(self, unit: bytes) -> list[bytes]:
         """The seams of a video, in order."""
         query = "SELECT seam FROM segments WHERE unit = ? ORDER BY number"
-        return [row[0] for row in self._db.execute(query, (unit,))]
+        return [self._opened(row[0]) for row in self._rows(query, (unit,))]
 
     def segment_data(self, unit: bytes, number: int) -> bytes:
         """The data of a segment whose rows are not recorded yet."""
         query = "SELECT data FROM segments WHERE unit = ? AND number = ?"
-        data: bytes = self._db.execute(query, (unit, number)).fetchone()[0]
-        return data
+        rows = self._rows(query, (unit, number))
+        return self._opened(rows[0][0] if rows else None)
 
     def record_joined(
         self,
@@ -189,13 +201,13 @@ class Journal:
 
     def counts(self) -> dict[str, int]:
         """All counts of the job."""
-        return dict(self._db.execute("SELECT name, n FROM counts ORDER BY name"))
+        return self._integers("SELECT name, n FROM counts ORDER BY name")
 
     # --- Files -----------------------------------------------------------------------------------
 
     def pending(self) -> dict[str, int]:
         """Rows that are in no file yet, by partition."""
-        return dict(self._db.execute("SELECT part, sum(rows) FROM pieces GROUP BY part"))
+        return self._integers("SELECT part, sum(rows) FROM pieces GROUP BY part")
 
     def pieces(self, part: str | None, last: int) -> Iterator[bytes]:
         """The pieces up to number ``last``, of one partition or of all."""
@@ -203,17 +215,17 @@ class Journal:
         which = "" if part is None else "AND part = ?"
         query = f"SELECT id, data FROM pieces WHERE id > ? AND id <= ? {which} ORDER BY id LIMIT 64"
         parameters = () if part is None else (part,)
-        while rows := self._db.execute(query, (after, last, *parameters)).fetchall():
-            yield from (data for _, data in rows)
+        while rows := self._rows(query, (after, last, *parameters)):
+            yield from (self._opened(data) for _, data in rows)
             after = rows[-1][0]
 
     def last_piece(self) -> int:
         """The number of the last piece; 0 if there is none."""
-        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM pieces").fetchone()[0])
+        return self._integer(self._rows("SELECT coalesce(max(id), 0) FROM pieces")[0][0])
 
     def files(self) -> dict[str, int]:
         """The complete files of the table and their rows."""
-        return dict(self._db.execute("SELECT name, rows FROM files ORDER BY name"))
+        return self._integers("SELECT name, rows FROM files ORDER BY name")
 
     def file_written(self, name: str, rows: int, part: str | None, last: int) -> None:
         """Record a complete file, and remove the pieces that it holds.
@@ -233,14 +245,17 @@ class Journal:
 
     def compact(self) -> None:
         """Return the space of rows that left the journal to the disk, if there is room to do so."""
-        with suppress(sqlite3.Error):
+        with suppress(*ERRORS):
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _add_rows(
         self, pieces: Iterable[tuple[str, int, bytes]], counts: Mapping[str, int]
     ) -> None:
-        self._db.executemany("INSERT INTO pieces (part, rows, data) VALUES (?, ?, ?)", pieces)
+        self._db.executemany(
+            "INSERT INTO pieces (part, rows, data) VALUES (?, ?, ?)",
+            ((part, rows, _sealed(data)) for part, rows, data in pieces),
+        )
         self._db.executemany(
             "INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n",
             list(counts.items()),
@@ -252,22 +267,76 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except ERRORS as error:
             self._roll_back()
-            full = getattr(error, "sqlite_errorcode", 0) & 0xFF in (
-                sqlite3.SQLITE_FULL,
-                sqlite3.SQLITE_IOERR,  # The log next to the database cannot grow.
-            )
-            code = "disk_full" if full else "output_failed"
-            raise OutputError(f"cannot write {self.path}: {error}", code=code) from None
+            raise self._failure(error) from None
         except BaseException:
             self._roll_back()
             raise
 
     def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):
+        with suppress(*ERRORS):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+
+    # --- What a damaged journal may hold ---------------------------------------------------------
+
+    def _rows(self, query: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        try:
+            return self._db.execute(query, parameters).fetchall()
+        except ERRORS as error:
+            raise self._failure(error) from None
+
+    def _integers(self, query: str) -> dict[str, int]:
+        rows = self._rows(query)
+        if not all(isinstance(name, str) for name, _ in rows):
+            raise self._damaged("a name is missing")
+        return {name: self._integer(value) for name, value in rows}
+
+    def _integer(self, value: Any) -> int:
+        if not isinstance(value, int) or value < 0:
+            raise self._damaged(f"{str(value)[:40]!r} is no count")
+        return value
+
+    def _opened(self, sealed: Any) -> bytes:
+        if not isinstance(sealed, bytes) or _sealed(sealed[4:]) != sealed:
+            raise self._damaged("a checksum does not match")
+        return sealed[4:]
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        try:
+            value = parse_json(text)
+        except ValueError as error:
+            raise self._damaged(str(error)) from None
+        if not isinstance(value, dict):
+            raise self._damaged("an object is missing")
+        return value
+
+    def _failure(self, error: Exception) -> FastferError:
+        """The error to raise for one of SQLite."""
+        code = _code(error)
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):  # The log cannot grow.
+            return OutputError(f"cannot write {self.path}: {error}", code="disk_full")
+        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            return OutputError(f"cannot write {self.path}: {error}")
+        return self._damaged(str(error))
+
+    def _damaged(self, why: str) -> UsageError:
+        return UsageError(
+            f"{self.path}: the journal is damaged: {why}. Pass --overwrite to start over, or "
+            "choose another --out",
+            code="cannot_resume",
+        )
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code; 0 if there is none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _sealed(data: bytes) -> bytes:
+    """``data`` behind its checksum."""
+    return zlib.crc32(data).to_bytes(4, "little") + data
 
 
 def _change(name: str, before: Any, now: Any) -> str:

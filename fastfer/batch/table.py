@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fastfer.batch.journal import Journal
+from fastfer.batch.journal_file import is_journal, remove
 from fastfer.batch.units import filesystem
 from fastfer.errors import OutputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
@@ -108,9 +109,8 @@ class Table:
         """
         self._journal = journal
         self._rows = journal.pending()
-        renaming = journal.get("renaming")
-        if renaming is not None:
-            renamed = json.loads(renaming)
+        renamed = journal.get_object("renaming")
+        if renamed is not None:
             with suppress(OSError):
                 if Path(self.out).stat().st_ino == renamed["inode"]:
                     self._written(Path(self.out), renamed["rows"], renamed["last"])
@@ -274,13 +274,13 @@ class Table:
 
     def _remove(self) -> None:
         """Remove the table and its journal, if no job is writing it, and no other file."""
-        if self.journal_path.exists():
-            with suppress(UsageError):
-                journal = Journal(self.journal_path)
-                journal.close()
-            Journal(self.journal_path).close()  # Raises if another job runs.
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.journal_path}{suffix}").unlink(missing_ok=True)
+        if is_journal(self.journal_path):
+            try:
+                Journal(self.journal_path).close()
+            except UsageError as error:
+                if error.code != "cannot_resume":  # A damaged one is removed.
+                    raise
+        remove(self.journal_path)
         own = [name for name in self._tables() if self._is_own(name)] if self.is_folder else [""]
         if self._remote:
             files, path = filesystem(self.out)
