@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import math
+import re
 import time
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
@@ -198,12 +199,13 @@ def _host_names(settings: ServerSettings) -> frozenset[str]:
     return frozenset(names)
 
 
-def _host_of(header: str) -> str:
-    """The name of a Host header without its port, in lower case."""
-    name, _, port = header.rpartition(":")
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return (name if name and port.isdecimal() else header).lower()
+_HOST: Final = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([\w.-]+))(?::[0-9]{1,5})?", re.ASCII)
+
+
+def _host_of(header: str) -> str | None:
+    """The name of a Host header without its port, in lower case; ``None`` if it is none."""
+    found = _HOST.fullmatch(header)
+    return None if found is None else (found[1] or found[2]).lower()
 
 
 def _address_of(origin: str) -> str | None:

@@ -66,6 +66,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_head()
         self._stop_stall()
         super().handle_websocket_upgrade()
+        protocol: Any = self.transport.get_protocol()
+        if not protocol.handshake_initiated and not self.transport.is_closing():
+            # The head is complete, but the protocol waits for more and never answers.
+            self.send_400_response("Not a valid WebSocket request, or its head is too long.")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""

@@ -111,6 +111,45 @@ def test_thousand_tiny_parts(client: httpx.Client) -> None:
     assert code_of(client.post("/v1/analyze", json=images)) == (413, "too_large")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"images":[' + b'{"":0},' * 100_000 + b"{}]}",
+        b'{"images":[{' + b'"":0,' * 100_000 + b'"":0}]}',
+        b"[" * 100_000,
+        b"[" + b"0," * 100_000 + b"0]",
+        b'["' + b'","' * 100_000 + b'"]',
+    ],
+)
+def test_json_is_bounded_before_it_is_parsed(client: httpx.Client, body: bytes) -> None:
+    kind = {"content-type": "application/json"}
+    answer = client.post("/v1/analyze", content=body, headers=kind)
+    assert code_of(answer) == (413, "too_large")
+
+
+_UPGRADE = (
+    b"Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /v1/stream?" + b"a" * 15000 + b" HTTP/1.1\r\n" + _UPGRADE,
+        b"GET /v1/stream HTTP/1.1\r\n" + _UPGRADE + b"X: " + b"a" * 9000 + b"\r\n",
+        b"GET /v1/stream HTTP/1.1\r\n" + _UPGRADE + b"X: a\r\n" * 200,
+        b"POST /v1/stream HTTP/1.1\r\nContent-Length: 100\r\n" + _UPGRADE,
+        b"GET /v1/stream HTTP/1.1\r\n" + _UPGRADE.replace(b"Version: 13", b"Version: 1"),
+    ],
+    ids=["url", "header", "headers", "post", "version"],
+)
+def test_upgrades_that_cannot_be_are_refused(server: RunningServer, head: bytes) -> None:
+    """The server answers and closes the connection; otherwise the read times out."""
+    answer = raw_exchange(server, head + b"\r\n", wait=50)
+    assert not answer or answer.startswith(b"HTTP/1.1 4")
+
+
 def test_slow_body_is_ended(server: RunningServer) -> None:
     answer = raw_exchange(
         server,
@@ -156,11 +195,18 @@ def test_file_names_are_only_shown(client: httpx.Client, photo: bytes) -> None:
         {"host": "evil.example"},
         {"host": "127.0.0.1.evil.example"},
         {"host": "evil.example:80"},
+        {"host": "["},
+        {"host": "[::1"},
+        {"host": "[::1]evil.example"},
+        {"host": "localhost:port"},
+        {"host": "user@localhost"},
         {"origin": "https://evil.example"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1:1"},
         {"origin": "http://["},
         {"origin": "https://a]b"},
+        {"origin": "http://[::1"},
+        {"origin": "http://\\"},
     ],
 )
 def test_forged_host_and_origin(
