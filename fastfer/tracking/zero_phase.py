@@ -64,7 +64,7 @@ class ZeroPhaseSmoother:
         i = bisect_left(track.times, pts)
         result = track.means[i], track.labels[i]
         if i > KEPT:
-            track.drop(bisect_right(track.times, pts - self._past))
+            track.drop(min(bisect_right(track.times, pts - self._past), i))
         return result
 
     def forget(self, pts: float) -> None:
@@ -98,8 +98,11 @@ class _Track:
 
     def step(self, past: float, future: float, back: float) -> None:
         """Smooth the next frame, and label it."""
-        now = self.times[len(self.means)]
-        first, last = bisect_right(self.times, now - past), bisect_left(self.times, now + future)
+        own = len(self.means)
+        now = self.times[own]
+        # The frame itself counts even if the window is shorter than the resolution of times.
+        first = min(bisect_right(self.times, now - past), own)
+        last = max(bisect_left(self.times, now + future), own + 1)
         away = np.array(self.times[first:last]) - now
         weights = 1 + np.cos(np.pi * away / np.where(away < 0, past, future))
         mean: Doubles = weights @ self._rows[first:last] / weights.sum()

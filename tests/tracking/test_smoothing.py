@@ -78,3 +78,13 @@ def test_smoothed_probabilities_are_a_distribution(
         assert probabilities.sum() == pytest.approx(1)
         assert probabilities.min() >= 0
         assert 0 <= shown < 7
+
+
+@pytest.mark.parametrize("seconds", [5e-324, 1e-300, 1e-9, 1e6])
+@pytest.mark.parametrize("step", [5e-324, 0.04, 1e9, 1e300])
+def test_results_are_finite_for_every_time_constant(seconds: float, step: float) -> None:
+    smoother = Smoother(seconds)
+    for i in range(20):
+        mean, label = smoother.update(1, np.eye(7, dtype=np.float32)[i % 7], i * step)
+        assert mean.sum() == pytest.approx(1)
+        assert 0 <= label < 7

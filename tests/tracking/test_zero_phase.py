@@ -98,3 +98,18 @@ def test_smoothed_probabilities_are_a_distribution(
         assert probabilities.sum() == pytest.approx(1)
         assert probabilities.min() >= 0
         assert 0 <= shown < 8
+
+
+@pytest.mark.parametrize("seconds", [5e-324, 1e-300, 1e-9, 1e6])
+@pytest.mark.parametrize("start", [0.0, 1e9])
+def test_results_are_finite_for_every_time_constant(seconds: float, start: float) -> None:
+    smoother = ZeroPhaseSmoother(seconds)
+    for i in range(2 * KEPT):
+        pts = start + i / 25
+        smoother.add(1, ROWS[i % 7], pts)
+        mean, label = smoother.read(1, pts)
+        assert mean.sum() == pytest.approx(1)
+        assert 0 <= label < 7
+        if seconds < 0.01:
+            np.testing.assert_array_equal(mean, ROWS[i % 7])
+        smoother.forget(pts)
