@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,27 +100,61 @@ def _same_job(file: Path, other: Path) -> bool:
 
 
 def _sources(file: Path) -> set[str]:
-    """The photos and videos of a table."""
-    suffix = file.suffix.lower()
-    if suffix == ".parquet":
-        import pyarrow.compute as pc
-        import pyarrow.parquet as pq
+    """The photos and videos of a table.
 
-        with pq.ParquetFile(file) as table:
-            found: set[str] = set()
-            if "source" in table.schema_arrow.names:
-                for batch in table.iter_batches(columns=["source"]):
-                    found.update(pc.unique(batch.column(0)).to_pylist())
-            return found
-    if suffix == ".csv":
-        import csv
+    Raises:
+        UsageError: it is damaged, or no table (``other_schema``).
+    """
+    read = {".parquet": _parquet_sources, ".csv": _csv_sources}.get(
+        file.suffix.lower(), _json_sources
+    )
+    failures: tuple[type[Exception], ...] = (
+        ValueError,
+        OSError,
+        RecursionError,
+        csv.Error,
+        *_arrow_errors(file),
+    )
+    found: set[str] = set()
+    try:
+        for source in read(file):
+            if not isinstance(source, str):
+                raise ValueError(f"a row without a source: {str(source)[:40]!r}")
+            found.add(source)
+    except failures as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(
+            f"{file}: no table of fastfer, or a damaged one: {why}", code="other_schema"
+        ) from None
+    return found
 
-        with file.open(encoding="utf-8", newline="") as lines:
-            return {row["source"] for row in csv.DictReader(lines) if row.get("source")}
-    import json
 
+def _arrow_errors(file: Path) -> tuple[type[Exception], ...]:
+    """What pyarrow raises, where it is needed."""
+    if file.suffix.lower() != ".parquet":
+        return ()
+    import pyarrow
+
+    return (pyarrow.ArrowException,)
+
+
+def _parquet_sources(file: Path) -> Iterator[Any]:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as table:
+        if "source" in table.schema_arrow.names:
+            for batch in table.iter_batches(columns=["source"]):
+                yield from pc.unique(batch.column(0)).to_pylist()
+
+
+def _csv_sources(file: Path) -> Iterator[Any]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        yield from (row["source"] for row in csv.DictReader(lines) if row.get("source"))
+
+
+def _json_sources(file: Path) -> Iterator[Any]:
     with file.open(encoding="utf-8") as lines:
-        try:
-            return {json.loads(line).get("source", "") for line in lines}
-        except ValueError as error:
-            raise UsageError(f"{file}: no JSON Lines: {error}", code="other_schema") from None
+        for line in lines:
+            record = json.loads(line)
+            yield record.get("source") if isinstance(record, dict) else None

@@ -119,14 +119,17 @@ class Parquet:
 
         try:
             file = pq.ParquetFile(path)
-        except (pyarrow.ArrowInvalid, OSError) as error:
+        except (pyarrow.ArrowException, OSError) as error:
             raise UsageError(f"{path}: no Parquet file: {error}", code="other_schema") from None
         with file:
             schema.check_version(file.schema_arrow.metadata, path)
             if not file.schema_arrow.equals(schema.schema(self._attributes)):
                 raise UsageError(f"{path}: has other columns", code="other_schema")
-            for batch in file.iter_batches(8192):
-                yield _to_piece(batch)
+            try:
+                for batch in file.iter_batches(8192):
+                    yield _to_piece(batch)
+            except (pyarrow.ArrowException, OSError) as error:
+                raise UsageError(f"{path}: damaged: {error}", code="other_schema") from None
 
 
 class ParquetFile:
