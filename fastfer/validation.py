@@ -82,6 +82,28 @@ def check_choice(**values: tuple[Any, Iterable[Any]]) -> None:
             raise _out_of_range(name, " or ".join(map(repr, known)), value)
 
 
+def check_text(**values: Any) -> None:
+    """Require that each ``name=value`` is a string of printable characters and not empty.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, value in values.items():
+        if not (isinstance(value, str) and value and value.isprintable()):
+            raise _out_of_range(name, "a text without control characters", value)
+
+
+def check_flag(**values: Any) -> None:
+    """Require that each ``name=value`` is true or false.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise _out_of_range(name, "true or false", value)
+
+
 def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Require that every option name in ``given`` is in ``known``; ``owner`` is the subject of the
     message.
@@ -166,10 +188,10 @@ def check_attributes(attributes: Iterable[str] | None) -> tuple[Attribute, ...]:
         return ()
     if isinstance(attributes, str) or not isinstance(attributes, Iterable):
         attributes = [attributes]
-    names = set(attributes)
-    if unknown := names - set(ATTRIBUTES):
+    names = list(attributes)
+    if unknown := {str(name) for name in names if name not in ATTRIBUTES}:
         raise UsageError(
-            f"unknown attribute {', '.join(map(repr, sorted(map(str, unknown))))}; choose from "
+            f"unknown attribute {', '.join(map(repr, sorted(unknown)))}; choose from "
             f"{', '.join(ATTRIBUTES)}; pass several as a tuple, such as {ATTRIBUTES}",
             code="unknown_option",
         )

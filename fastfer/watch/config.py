@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from fastfer.errors import UsageError
 from fastfer.io.open_source import CameraOptions
@@ -17,15 +17,23 @@ from fastfer.pipeline.video_pipeline import VideoOptions
 from fastfer.validation import (
     check_attributes,
     check_choice,
+    check_flag,
     check_integer,
     check_positive,
     check_range,
+    check_text,
 )
+from fastfer.watch.engine_options import check_engine
+from fastfer.watch.toml_file import parse_toml, read_text
 
 T = TypeVar("T")
 
 Rows = Literal["all", "faces"]
 ROWS: Final = ("all", "faces")
+MAX_NAME: Final = 60
+"""Characters of a camera's name, which has at most four bytes each; folders may have 255."""
+DAY: Final = 86_400
+HOUR: Final = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,25 @@ class Camera:
     """Pixel format to request from a local camera."""
 
     def __post_init__(self) -> None:
-        valid = self.name and all(c.isalnum() or c in "-_." for c in self.name)
-        if not valid or self.name.startswith("."):
+        check_text(name=self.name)
+        valid = all(c.isalnum() or c in "-_." for c in self.name)
+        if not valid or self.name.startswith(".") or len(self.name) > MAX_NAME:
             raise UsageError(
-                f"camera name {self.name!r}: use letters, digits, - and _; it is part of file names"
+                f"camera name {self.name!r}: use at most {MAX_NAME} letters, digits, - and _; it "
+                "is part of file names"
             )
-        check_positive(fps=self.fps, share=self.share, stall=self.stall)
+        if isinstance(self.source, str):
+            check_text(source=self.source)
+        else:
+            check_integer(source=(self.source, 0))
+        check_positive(fps=self.fps, stall=self.stall)
+        check_range(share=(self.share, 0.001, 1000), stall=(self.stall, 0, DAY))
+        size: Any = self.size
+        if size is not None and not (isinstance(size, (list, tuple)) and len(size) == 2):
+            raise UsageError(f"size must be [width, height]; got {size!r}", code="out_of_range")
+        if self.fourcc is not None:
+            check_text(fourcc=self.fourcc)
+        self.options  # noqa: B018 - checks the rest.
 
     @property
     def options(self) -> CameraOptions:
@@ -73,6 +94,7 @@ class Files:
     rows: Rows = "all"
 
     def __post_init__(self) -> None:
+        check_text(folder=self.folder)
         check_choice(format=(self.format, ("parquet", "jsonl")), rows=(self.rows, ROWS))
         check_positive(rotate=self.rotate)
 
@@ -96,6 +118,16 @@ class Mqtt:
     def __post_init__(self) -> None:
         check_integer(port=(self.port, 1, 65535), qos=(self.qos, 0, 2), queue=(self.queue, 1))
         check_choice(rows=(self.rows, ROWS))
+        check_text(host=self.host, topic=self.topic)
+        if set(self.topic) & set("+#"):
+            raise UsageError(
+                f"topic {self.topic!r}: + and # stand for others, rows need one of their own",
+                code="out_of_range",
+            )
+        for name in ("username", "password_env"):
+            if getattr(self, name) is not None:
+                check_text(**{name: getattr(self, name)})
+        check_flag(tls=self.tls)
 
     @property
     def password(self) -> str | None:
@@ -120,10 +152,15 @@ class Webhook:
     """Frames that wait; more are dropped and counted."""
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise UsageError(f"webhook url {self.url!r} must begin with http:// or https://")
+        check_text(url=self.url)
+        if not self.url.startswith(("http://", "https://")) or not _is_url(self.url):
+            raise UsageError(
+                f"webhook url {self.url!r} must be a URL that begins with http:// or https://"
+            )
         check_positive(every=self.every, timeout=self.timeout)
-        check_range(retry_for=(self.retry_for, 0))
+        check_range(retry_for=(self.retry_for, 0), timeout=(self.timeout, 0, HOUR))
+        if self.secret_env is not None:
+            check_text(secret_env=self.secret_env)
         check_integer(queue=(self.queue, 1))
         check_choice(rows=(self.rows, ROWS))
 
@@ -142,6 +179,7 @@ class Metrics:
     host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
+        check_text(host=self.host)
         check_integer(port=(self.port, 0, 65535))
 
 
@@ -163,52 +201,34 @@ class Config:
         return check_attributes(self.engine.get("attributes", ()))
 
 
-_ENGINE: Final = (
-    *("detector", "model", "head", "prior", "threads", "min_face", "detect_size", "min_quality"),
-    "attributes",
-)
-
-
 def read_config(path: str | os.PathLike[str]) -> Config:
     """Read and check the file.
 
     Raises:
-        UsageError: it is missing (``not_found``), no TOML, or holds a name or value that is not
-            known.
+        UsageError: it is missing (``not_found``), too large, no TOML, or holds a name or value
+            that is not known.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file", code="not_found") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    try:
-        return parse_config(text)
+        return parse_config(read_text(path))
     except UsageError as error:
         raise UsageError(f"{path}: {error}", code=error.code) from None
 
 
 def parse_config(text: str) -> Config:
     """As :func:`read_config`, for the text of the file."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"no TOML: {error}") from None
+    values = parse_toml(text)
     known = {"camera", "engine", "video", "files", "mqtt", "webhook", "metrics"}
     _check_names("file", values, known)
     cameras = tuple(_section(Camera, "camera", entry) for entry in _list(values, "camera"))
     if not cameras:
         raise UsageError("no [[camera]]; add at least one")
-    names = [camera.name for camera in cameras]
-    twice = {name for name in names if names.count(name) > 1}
+    names = Counter(camera.name for camera in cameras)
+    twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise UsageError(f"two cameras are named {', '.join(sorted(twice))}")
-    engine = values.get("engine", {})
-    _check_names("[engine]", engine, set(_ENGINE))
-    check_attributes(engine.get("attributes", ()))
     config = Config(
         cameras,
-        engine,
+        check_engine(values.get("engine", {})),
         _section(VideoOptions, "video", values.get("video", {})),
         _optional(Files, "files", values),
         _optional(Mqtt, "mqtt", values),
@@ -231,6 +251,15 @@ def secret(variable: str | None) -> str | None:
     if variable not in os.environ:
         raise UsageError(f"the environment variable {variable} is not set")
     return os.environ[variable]
+
+
+def _is_url(url: str) -> bool:
+    """Whether a request can be sent to ``url``."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:
+        return False
 
 
 def _list(values: Mapping[str, Any], name: str) -> list[Any]:

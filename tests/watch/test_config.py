@@ -71,6 +71,52 @@ def test_all_sections(monkeypatch: pytest.MonkeyPatch) -> None:
         ("port = 9110", "port = 70000", "out_of_range"),
         ("[[camera]]", "[camera]", "usage"),
         ("[mqtt]", "[mqtt", "usage"),
+        ("min_quality = 0.3", "model = 5", "out_of_range"),
+        ("min_quality = 0.3", "detector = 5", "out_of_range"),
+        ("min_quality = 0.3", "detector = 'absent'", "unknown_detector"),
+        ("min_quality = 0.3", "detector = 'yunet:detect_size=x'", "out_of_range"),
+        ("min_quality = 0.3", "threads = 0", "out_of_range"),
+        ("min_quality = 0.3", "threads = 1.5", "out_of_range"),
+        ("min_quality = 0.3", "min_quality = nan", "out_of_range"),
+        ("min_quality = 0.3", "min_face = -1", "out_of_range"),
+        ("min_quality = 0.3", "detect_size = 1979-05-27", "out_of_range"),
+        ("min_quality = 0.3", "head = []", "out_of_range"),
+        ("min_quality = 0.3", "prior = 5", "out_of_range"),
+        ("min_quality = 0.3", "prior = {happy = 1}", "out_of_range"),
+        ("min_quality = 0.3", "attributes = [[1]]", "unknown_option"),
+        ("detect_every = 4", "detect_every = 1979-05-27", "out_of_range"),
+        ("detect_every = 4", "smooth = nan", "out_of_range"),
+        ('folder = "rows"', "folder = 5", "out_of_range"),
+        ('folder = "rows"', 'folder = "\\u0000"', "out_of_range"),
+        ('folder = "rows"', 'folder = ""', "out_of_range"),
+        ('host = "broker"', "host = 5", "out_of_range"),
+        ('host = "broker"', 'topic = "faces/#"', "out_of_range"),
+        ('host = "broker"', "tls = 1", "out_of_range"),
+        ('host = "broker"', "username = 1", "out_of_range"),
+        ('"FASTFER_TEST_PASSWORD"', "5", "out_of_range"),
+        ('"https://example.org/faces"', "5", "out_of_range"),
+        ("https://example.org/faces", "http://[", "usage"),
+        ("https://example.org/faces", "http://", "usage"),
+        ("https://example.org/faces", "http://a:99999/", "usage"),
+        ("https://example.org/faces", "http://a/ b", "usage"),
+        ("[metrics]", "timeout = inf\n[metrics]", "out_of_range"),
+        ("[metrics]", "secret_env = 5\n[metrics]", "out_of_range"),
+        ("port = 9110", "host = 5", "out_of_range"),
+        ('"door"', "5", "out_of_range"),
+        ('"door"', f"'{'a' * 300}'", "usage"),
+        ('"rtsp://camera/1"', "1.5", "out_of_range"),
+        ('"rtsp://camera/1"', '""', "out_of_range"),
+        ("fps = 5", "stall = inf", "out_of_range"),
+        ("fps = 5", "share = 1e-300", "out_of_range"),
+        ("fps = 5", "fourcc = 5", "out_of_range"),
+        ("fps = 5", "fourcc = 'MJPEG'", "out_of_range"),
+        ("[640, 480]", "[640]", "out_of_range"),
+        ("[640, 480]", "640", "out_of_range"),
+        ("[640, 480]", "['a', 'b']", "out_of_range"),
+        ("size =", f"deep = {'[' * 100_000}\nsize =", "usage"),
+        ("size = ", f"long = {'9' * 100_000}\nsize = ", "usage"),
+        ("size = ", f"a{'.a' * 100_000} = 1\nsize = ", "usage"),
+        ("size = ", f'"\u2028"{".a" * 100_000} = 1\nsize = ', "usage"),
     ],
 )
 def test_mistakes(before: str, after: str, code: str) -> None:
@@ -84,6 +130,22 @@ def test_mistakes(before: str, after: str, code: str) -> None:
 def test_files_that_hold_nothing(tmp_path: Path) -> None:
     with raises(UsageError, "not_found"):
         read_config(tmp_path / "none.toml")
+    with raises(UsageError, "usage", "/dev/zero"):
+        read_config("/dev/zero")
+    with raises(UsageError, "usage"):
+        read_config(tmp_path)
+    (tmp_path / "a.toml").write_bytes(b"#\n" * 500_001)
+    with raises(UsageError, "usage", "a.toml"):
+        read_config(tmp_path / "a.toml")
+    (tmp_path / "a.toml").write_bytes(b"\xff")
+    with raises(UsageError, "usage", "a.toml"):
+        read_config(tmp_path / "a.toml")
+    door = "[[camera]]\nname = 'a'\nsource = 0\n"
+    rest = f"[files]\nfolder = 'x'\n{door}"
+    parse_config(rest)
+    for section in ("engine", "video", "files", "mqtt", "webhook", "metrics"):
+        with raises(UsageError, "usage"):
+            parse_config(f"{section} = 5\n{rest if section != 'files' else door}")
     (tmp_path / "a.toml").write_text("[files]\nfolder = 'x'\n")
     with raises(UsageError, "usage", "a.toml"):
         read_config(tmp_path / "a.toml")

@@ -276,11 +276,11 @@ def test_the_command_and_its_signals(
         return sum(len(f.read_bytes().splitlines()) for f in folder.glob("*.jsonl"))
 
     wait_until(lambda: rows("live") > 2)
-    file.write_text("[[camera")
-    process.send_signal(signal.SIGHUP)
-    file.write_text("[[camera")
     assert process.stderr is not None
-    assert "going on as before" in process.stderr.readline()
+    for wrong in ("[[camera", f"deep = {'[' * 100_000}", f"long = {'9' * 100_000}", "engine = 5"):
+        file.write_text(wrong)
+        process.send_signal(signal.SIGHUP)
+        assert "going on as before" in process.stderr.readline()
     file.write_text(text + camera("clip", clip))
     process.send_signal(signal.SIGHUP)
     wait_until(lambda: rows("clip") == 30)
