@@ -134,6 +134,10 @@ class Engine:
                 f"detect(); got {detector!r}",
                 code="not_a_detector",
             )
+        if model is not None and not isinstance(model, (str, os.PathLike, Classifier)):
+            raise UsageError(
+                f"model must be a file or a classifier; got {model!r}", code="out_of_range"
+            )
         self._setup(
             detector=detector,
             model=model,

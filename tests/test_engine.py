@@ -321,6 +321,8 @@ def test_options_of_objects_that_exist(model: Path) -> None:
         ({"min_face": "x"}, "out_of_range"),
         ({"detector": 5}, "not_a_detector"),
         ({"detector": None}, "not_a_detector"),
+        ({"model": 5}, "out_of_range"),
+        ({"model": []}, "out_of_range"),
     ],
 )
 def test_options_of_wrong_type_or_range(

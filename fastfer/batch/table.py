@@ -119,8 +119,8 @@ class Table:
         for name in journal.files():
             self._check_unchanged(name)
         if not self._remote:
-            for left in self._temporary().parent.glob(f"{self._temporary().name}*"):
-                left.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._temporary().unlink(missing_ok=True)
 
     def recorded(self, pieces: list[tuple[str, int, bytes]]) -> None:
         """Count rows that were added to the journal."""
@@ -196,7 +196,7 @@ class Table:
         self, name: str, fill: Callable[[Any], None], renaming: dict[str, int] | None = None
     ) -> None:
         """Write one file, under another name until it is complete."""
-        temporary = self._temporary()
+        temporary = self._new_temporary()
         try:
             file = self.format.open(temporary)
             try:
@@ -224,9 +224,19 @@ class Table:
             temporary.unlink(missing_ok=True)
             raise
 
+    def _new_temporary(self) -> Path:
+        """Where to write a file until it is complete; no link is there."""
+        try:
+            if not self._remote:
+                self._temporary().unlink(missing_ok=True)
+                return self._temporary()
+            number, name = tempfile.mkstemp(self.format.suffix, "fastfer-")
+        except OSError as error:
+            raise write_error(hide_passwords(self.out), error) from None
+        os.close(number)
+        return Path(name)
+
     def _temporary(self) -> Path:
-        if self._remote:
-            return Path(tempfile.gettempdir(), f"fastfer-{os.getpid()}{self.format.suffix}")
         if self.is_folder:
             return Path(self.out, f".{self._part}.writing")
         path = Path(self.out)

@@ -110,7 +110,7 @@ class ModelContract:
         """
         if head is None:
             return next(iter(self.outputs))
-        if head not in HEADS:
+        if not isinstance(head, str) or head not in HEADS:
             raise UsageError(
                 f"unknown head {head!r}; choose from {', '.join(HEADS)}", code="unknown_head"
             )

@@ -124,6 +124,23 @@ def test_the_journal_of_a_folder_is_as_careful(tmp_path: Path, engine: dict[str,
     assert contents(folder) == before
 
 
+@requires_posix
+def test_the_unfinished_table_is_written_through_no_link(
+    tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    out = tmp_path / "out" / "t.csv"
+    out.parent.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    notes = out.with_name(".t.csv.writing-notes")
+    notes.write_text("mine")
+    out.with_name(".t.csv.writing").symlink_to(victim)
+    run([photo(tmp_path / "1.jpg")], out, engine)
+    assert out.is_file()
+    assert not out.is_symlink()
+    assert victim.read_text() == notes.read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["a b.csv", "100%?x=1#2.csv", "ảnh.csv"])
 def test_any_name(name: str, tmp_path: Path, engine: dict[str, Any]) -> None:
     pictures = [photo(tmp_path / "in" / "1.jpg"), photo(tmp_path / "in" / "2.jpg")]

@@ -59,3 +59,8 @@ def test_a_pickled_session_opens_its_network_again(tmp_path: Path) -> None:
     session = Session(data, "model", 1)
     copy = pickle.loads(pickle.dumps(session))
     assert (copy.name, copy.threads, copy.metadata) == ("model", 1, session.metadata)
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(ModelError):  # The code depends on the version of Python.
+        read_model(Path("a" * 5000))
