@@ -62,14 +62,20 @@ class BuildPy(build_py):
     """Leaves the float32 network out of packages for x86-64, which run the INT8 network, and the
     attribute network out of all packages if it is switched off."""
 
+    def run(self) -> None:
+        super().run()
+        # Those of an earlier build into the same folder would be packed too.
+        for name in self._left_out():
+            Path(self.build_lib, "fastfer", "models", name).unlink(missing_ok=True)
+
     def find_data_files(self, package: str, src_dir: str) -> list[str]:
         files: list[str] = super().find_data_files(package, src_dir)
+        return [file for file in files if Path(file).name not in self._left_out()]
+
+    def _left_out(self) -> set[str]:
         platform = self.get_finalized_command("build").plat_name
-        if platform.endswith(("x86_64", "amd64")):
-            files = [file for file in files if Path(file).name != FLOAT32_MODEL]
-        if not WITH_ATTRIBUTES:
-            files = [file for file in files if Path(file).name != ATTRIBUTE_MODEL]
-        return files
+        names = {FLOAT32_MODEL} if platform.endswith(("x86_64", "amd64")) else set()
+        return names if WITH_ATTRIBUTES else names | {ATTRIBUTE_MODEL}
 
 
 native = Extension(

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
 
@@ -90,18 +91,36 @@ def test_a_package_without_attributes(tmp_path: Path) -> None:
         assert answer.stderr == refused.stderr
 
 
-@pytest.mark.parametrize("switch", ["0", "Off", "1"])
-def test_the_switch_of_the_build(switch: str, tmp_path: Path) -> None:
+def built_models(folder: Path, switch: str) -> set[str]:
+    """The files in ``fastfer/models`` after a build into ``folder``."""
     if int(metadata.version("setuptools").split(".")[0]) < 77:
         pytest.skip("needs setuptools 77, as pyproject.toml says")
     pytest.importorskip("Cython")
     subprocess.run(
-        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)],
+        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(folder)],
         cwd=ROOT, env=os.environ | {"FASTFER_ATTRIBUTES": switch}, check=True,
     )  # fmt: skip
-    models = {path.name for path in (tmp_path / "fastfer" / "models").iterdir()}
+    return {path.name for path in (folder / "fastfer" / "models").iterdir()}
+
+
+@pytest.mark.parametrize("switch", ["0", "Off", "1"])
+def test_the_switch_of_the_build(switch: str, tmp_path: Path) -> None:
+    models = built_models(tmp_path, switch)
     assert "expression.onnx" in models
     assert ("attributes.onnx" in models) == (switch == "1")
+
+
+def test_a_build_without_attributes_after_one_with_them(tmp_path: Path) -> None:
+    """``pip install .`` leaves the folder ``build`` in a clone, and the next one packs all of it."""
+    assert "attributes.onnx" in built_models(tmp_path, "1")
+    stale = tmp_path / "fastfer" / "models" / "expression_float32.onnx"
+    on_x86 = sysconfig.get_platform().endswith(("x86_64", "amd64"))
+    if on_x86:
+        stale.write_bytes(b"of a build for another processor")
+    models = built_models(tmp_path, "0")
+    assert "attributes.onnx" not in models
+    assert ("expression_float32.onnx" in models) != on_x86
+    assert "attributes.onnx" in built_models(tmp_path, "1")
 
 
 def test_an_unknown_word_for_the_switch_of_the_build() -> None:
