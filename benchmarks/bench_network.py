@@ -1,4 +1,5 @@
-"""The bundled network in INT8 and float32 and the CNN of common tutorials, on one thread.
+"""The bundled networks and the CNN of common tutorials, on one thread: the expression network in
+INT8 and float32, the attribute network in INT8.
 
     python -m benchmarks.bench_network
 
@@ -19,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from fastfer.classifiers.attributes import AttributeClassifier
 from fastfer.classifiers.native import FLOAT32_MODEL, INT8_MODEL, EmotionClassifier
 from fastfer.inference.onnx_session import Session
 
@@ -64,8 +66,10 @@ def tutorial_network() -> onnxruntime.InferenceSession:
     return Session(model.SerializeToString(), "the tutorials' network", 1)
 
 
-@pytest.fixture(scope="module", params=["int8", "float32", "tutorial-float32"])
+@pytest.fixture(scope="module", params=["int8", "float32", "attributes", "tutorial-float32"])
 def network(request: pytest.FixtureRequest) -> Network:
+    if request.param == "attributes":
+        return AttributeClassifier(threads=1).predict
     if request.param != "tutorial-float32":
         path = INT8_MODEL if request.param == "int8" else FLOAT32_MODEL
         return EmotionClassifier(path, threads=1).predict

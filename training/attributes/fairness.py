@@ -2,9 +2,10 @@
 
 For FairFace's validation photos by group, gender and age: recall of the detector, quality score,
 mean uncertainty (1 minus the difference between the two highest probabilities), share of uncertain
-faces and of each emotion, with 95 % intervals. With ``--photos``, accuracy
-of the expression network on labelled press photos by apparent gender and age, as the attribute
-network estimates them. Faces are averaged with their mirror images, as fastfer does in photos.
+faces and of each emotion, with 95 % intervals. With ``--photos``, accuracy of the expression
+network on labelled press photos by apparent gender and age, as the attribute network estimates
+them, and by gender at the same mix of emotions. Faces are averaged with their mirror images, as
+fastfer does in photos.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ Z: Final = 1.96
 """Quantile of the normal distribution for intervals of 95 %."""
 FEW: Final = 20
 """Fewer photos than this are not shown."""
+FEW_OF_AN_EMOTION: Final = 10
+"""Emotions of which a gender has fewer photos are left out of the same mix of emotions."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,7 +113,35 @@ def of_photos(photos: dict[str, NDArray[Any]], classifier: EmotionClassifier) ->
             if rows.sum() >= FEW:
                 cells = [interval(correct[crop][rows]) for crop in PHOTO_CROPS]
                 lines.append(_row([name, str(int(rows.sum())), *cells]))
+    genders = apparent.gender.argmax(axis=1)
+    for number, name in enumerate(GENDERS):
+        cells = [same_mix(correct[crop], labels, genders, number) for crop in PHOTO_CROPS]
+        if all(cells):
+            rows = genders == number
+            lines.append(_row([f"{name}, same mix", str(int(rows.sum())), *cells]))
     return "\n".join(lines)
+
+
+def same_mix(
+    hits: NDArray[np.bool_], labels: NDArray[Any], groups: NDArray[Any], group: int
+) -> str:
+    """Accuracy in ``group`` with its 95 % interval, each emotion weighted by its share of all
+    photos, over the emotions of which every group has :data:`FEW_OF_AN_EMOTION` photos or more;
+    empty if there are none."""
+    mean = variance = total = 0.0
+    for label in np.unique(labels):
+        shown = labels == label
+        if min((shown & (groups == g)).sum() for g in range(len(GENDERS))) < FEW_OF_AN_EMOTION:
+            continue
+        chosen = hits[shown & (groups == group)]
+        share, weight = float(chosen.mean()), float(shown.sum())
+        mean += weight * share
+        variance += weight**2 * share * (1 - share) / len(chosen)
+        total += weight
+    if not total:
+        return ""
+    mean, half = mean / total, Z * math.sqrt(variance) / total
+    return f"{100 * mean:.1f} ({100 * max(mean - half, 0):.1f} to {100 * min(mean + half, 1):.1f})"
 
 
 def interval(hits: NDArray[np.bool_]) -> str:

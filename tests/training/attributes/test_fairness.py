@@ -16,7 +16,7 @@ from fastfer.outputs.columns import JSON_KEYS, columns
 from tests.helpers.attribute_faces import random_faces
 from training.attributes import fairness
 from training.attributes.evaluate import KINDS
-from training.attributes.fairface import GROUPS
+from training.attributes.fairface import AGES, GROUPS
 from training.expression.robustness import PHOTO_CROPS
 
 
@@ -59,8 +59,23 @@ def test_accuracy_on_labelled_photos_by_apparent_gender_and_age(
     assert fairness.main(words) == 0
     _, table = capsys.readouterr().out.split("| press photos |")
     rows = [line.split(" | ") for line in table.splitlines()[2:]]
-    assert {row[0].strip("| ") for row in rows} <= {*fastfer_labels.GENDERS, *AGE_GROUPS}
+    mixes = {f"{name}, same mix" for name in fastfer_labels.GENDERS}
+    assert {row[0].strip("| ") for row in rows} <= {*fastfer_labels.GENDERS, *AGE_GROUPS, *mixes}
     assert all(int(row[1]) >= fairness.FEW and len(row) == 2 + len(PHOTO_CROPS) for row in rows)
+
+
+def test_accuracy_at_the_same_mix_of_emotions() -> None:
+    """30 photos of the first emotion, 10 of each gender or more; 20 of the second likewise."""
+    labels = np.repeat([0, 1, 2], [30, 20, 12])
+    women = np.concatenate([np.arange(30) < 10, np.arange(20) < 10, np.arange(12) < 9])
+    hits = np.ones(62, bool)
+    hits[:5] = False  # Half of the women of the first emotion
+    hits[50:] = False  # Only three men show the third emotion: it is left out.
+    groups = 1 - women.astype(int)
+    # 0.6 * 0.5 + 0.4 * 1; the deviation is 0.6 * sqrt(0.5 * 0.5 / 10) = 0.0949.
+    assert fairness.same_mix(hits, labels, groups, 0) == "70.0 (51.4 to 88.6)"
+    assert fairness.same_mix(hits, labels, groups, 1) == "100.0 (100.0 to 100.0)"
+    assert fairness.same_mix(hits[50:], labels[50:], groups[50:], 0) == ""
 
 
 def test_the_card_has_the_table_of_this_version() -> None:
@@ -74,12 +89,14 @@ def test_the_card_has_the_table_of_this_version() -> None:
             row = f"\n| {name.replace('_', ' ')} |"
             assert row in accuracy, row
             assert row in table, row
-    row = r"^\| ([\w ]+) \| \d+ \| ([\d.]+) % \| [\d.]+ % \| ([\d.]+) %"
+    row = r"^\| ([\w -]+) \| \d+ \| ([\d.]+) % \| [\d.]+ % \| ([\d.]+) %"
     found = re.findall(row, accuracy, re.M)
     shares = {name: (float(gender), float(near)) for name, gender, near in found}
     assert shares["all"][0] >= 90
     assert shares["all"][1] >= 85
     assert all(shares[name.replace("_", " ")][0] >= 85 for name in GROUPS)
+    first = next(name for name in AGES if shares[name][1] < 85)
+    assert f"age over {first.split('-')[0]})" in accuracy  # the exceptions that the text names
 
 
 def test_no_output_tells_a_race() -> None:
