@@ -111,7 +111,7 @@ def test_the_switch_of_the_build(switch: str, tmp_path: Path) -> None:
 
 
 def test_a_build_without_attributes_after_one_with_them(tmp_path: Path) -> None:
-    """``pip install .`` leaves the folder ``build`` in a clone, and the next one packs all of it."""
+    """``pip install .`` leaves the folder ``build`` in a clone; the next one packs all of it."""
     assert "attributes.onnx" in built_models(tmp_path, "1")
     stale = tmp_path / "fastfer" / "models" / "expression_float32.onnx"
     on_x86 = sysconfig.get_platform().endswith(("x86_64", "amd64"))

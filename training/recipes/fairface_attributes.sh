@@ -3,9 +3,9 @@
 #
 #     bash training/recipes/fairface_attributes.sh [--install] FAIRFACE
 #
-# FAIRFACE holds fairface_label_train.csv, fairface_label_val.csv and the photos in train/ and val/. About an hour on two
-# idle cores. The network is written to runs/attributes/; --install copies it over the bundled one. Repeat the command to
-# resume. The runs have the configurations of the bundled ones, but for the first weights of the wide one: see the model
+# FAIRFACE holds fairface_label_train.csv, fairface_label_val.csv and the photos in train/ and val/. About an hour and
+# a half on two idle cores. The network is written to runs/attributes/; --install copies it over the bundled one. Repeat the
+# command to resume. The runs have the configurations of the bundled ones, but for the first weights of the wide one: see the model
 # card.
 set -euo pipefail
 
