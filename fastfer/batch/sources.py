@@ -31,6 +31,7 @@ from fastfer.batch.units import (
 )
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.io.file_kinds import is_folder
 from fastfer.io.photos import OTHER_SUFFIXES
 
 STDIN: Final = "-"
@@ -106,7 +107,7 @@ class Sources:
 
     def _local(self, path: str, seen: _Directories, *, listed: bool) -> Iterator[Unit]:
         """The units of a path; of one that a pattern ``listed`` only those of known endings."""
-        if Path(path).is_dir():
+        if is_folder(path):
             count = 0
             listed_before = path in seen
             for unit in self._in_directory(path, seen):

@@ -20,6 +20,7 @@ from fastfer.batch.tar_reader import DAMAGED, TarReader
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.file_kinds import exists
 from fastfer.io.limits import FileLimits
 from fastfer.io.photos import SUFFIXES
 
@@ -191,7 +192,7 @@ def _read_file(path: str, limits: FileLimits) -> EncodedImage:
     try:
         return EncodedImage.read(path, limits)
     except InputError as error:
-        if error.code in ("truncated", "damaged") and not Path(path).exists():
+        if error.code in ("truncated", "damaged") and not exists(path):
             raise InputError(
                 f"{hide_passwords(path)}: vanished while it was read", code="changed"
             ) from None

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import scheme
+from fastfer.io.file_kinds import is_file
 
 FORMATS: Final = (
     "3dostr,amv,apng,asf,asf_o,av1,avi,avs,avs2,avs3,bethsoftvid,bink,bmp_pipe,cavsvideo,"
@@ -250,7 +251,7 @@ def open_binary(path: str) -> BinaryIO:
     try:
         if not file.exists():
             raise InputError(f"{path}: no such file", code="not_found")
-        if file.is_file() and file.stat().st_size == 0:
+        if is_file(file) and file.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty", code="empty_file")
         return file.open("rb")
     except (OSError, ValueError) as error:

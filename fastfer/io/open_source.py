@@ -15,6 +15,7 @@ from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, is_camera, scheme
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
 from fastfer.io.containers import hardware, open_url, video_stream
+from fastfer.io.file_kinds import exists
 from fastfer.io.frame_source import ArraySource, FrameSource
 from fastfer.io.isolated_decoder import IsolatedDecoder
 from fastfer.io.isolated_video import IsolatedVideo
@@ -116,7 +117,7 @@ def open_source(
             )
         if is_camera(path):
             return _open_camera(path, options)
-        if scheme(path) and not os.path.exists(path):  # noqa: PTH110 - Path() joins slashes.
+        if scheme(path) and not exists(path):
             return _open_url(path, options, clip, limits)
         if path != "-" and clip.raw is None and is_sequence(path):
             return PrefetchSource(PictureSequence(path, fps=options.fps, limits=limits))
@@ -141,7 +142,7 @@ def _open_isolated(
     source: Any, options: CameraOptions, clip: ClipOptions, limits: FileLimits
 ) -> FrameSource:
     path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
-    if not path or is_camera(path) or (scheme(path) and not os.path.exists(path)):  # noqa: PTH110
+    if not path or is_camera(path) or (scheme(path) and not exists(path)):
         raise UsageError("only files can be decoded in a process of their own")
     if path != "-" and clip.raw is None and is_sequence(path):
         return PrefetchSource(

@@ -82,3 +82,10 @@ def test_options_out_of_range(options: dict[str, Any]) -> None:
 def test_numbers_that_no_camera_has(number: int) -> None:
     with raises(UsageError, "out_of_range", "camera"):
         open_source(number)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 300 + "%d.png", "a\0b", "a\0%d.png", "\ud800"])
+@pytest.mark.parametrize("isolate", [False, True])
+def test_names_that_cannot_be(name: str, isolate: bool) -> None:
+    with pytest.raises(InputError):
+        list(open_source(name, isolate=isolate))
