@@ -173,7 +173,11 @@ class Job:
             attributes=setup.column_groups,
         )
         self.sources = Sources(
-            sources, lists, partition_by=options.partition_by, shard=options.shard
+            sources,
+            lists,
+            partition_by=options.partition_by,
+            shard=options.shard,
+            limits=setup.limits,
         )
         self._run = _Run()
         self._in_work: set[bytes] = set()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
-from fastfer.batch.tar_reader import DAMAGED, TarReader
+from fastfer.batch.tar_reader import DAMAGED, PackedTar, TarReader
 from fastfer.batch.units import (
     PACKED_TAR_SUFFIXES,
     ZIP_SUFFIXES,
@@ -32,9 +32,14 @@ from fastfer.batch.units import (
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.file_kinds import is_folder
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.photos import OTHER_SUFFIXES
 
 STDIN: Final = "-"
+UNREAD_FILES: Final = 10
+UNREAD_RATIO: Final = 20
+"""An archive is given up if what is unpacked for nothing takes more than so many times the limit of
+one file, and more than so many times the archive itself."""
 Partition = Literal["none", "folder", "date"]
 
 
@@ -48,6 +53,7 @@ class Sources:
         *,
         partition_by: Partition = "none",
         shard: tuple[int, int] | None = None,
+        limits: FileLimits = DEFAULT_LIMITS,
     ) -> None:
         """Name the sources.
 
@@ -59,6 +65,7 @@ class Sources:
                 of the last modification (UTC).
             shard: (i, n): only the units of part ``i``, from 1 to ``n``, of which every unit
                 belongs to exactly one.
+            limits: of the files in compressed archives, and of what else is unpacked there.
 
         Raises:
             InputError: a list cannot be read.
@@ -67,6 +74,7 @@ class Sources:
         self._lists = [_spooled(name) for name in lists]
         self._partition_by = partition_by
         self._shard = shard
+        self._limits = limits
         self.skipped: Counter[str] = Counter()
         """After an iteration: pictures in directories that are in formats which fastfer does not
         read, by ending."""
@@ -168,10 +176,12 @@ class Sources:
             if lower.endswith(ZIP_SUFFIXES):
                 members = _zip_members(path)
             else:
-                members = _tar_members(path, packed=lower.endswith(PACKED_TAR_SUFFIXES))
+                packed = lower.endswith(PACKED_TAR_SUFFIXES)
+                members = _packed_members(path, self._limits) if packed else _tar_members(path)
             for member, problem, seconds in members:
                 kind = kind_of(member.name)
-                if kind == "nothing" or PurePosixPath(member.name).name.startswith("."):
+                passed_over = kind == "nothing" or PurePosixPath(member.name).name.startswith(".")
+                if passed_over and (problem is None or problem[1] != _TOO_LARGE):
                     continue
                 source = f"{path}/{member.name}"
                 names[member.name] += 1
@@ -185,6 +195,8 @@ class Sources:
                     yield Unit(source, kind, path, member, partition=partition)
         except FileNotFoundError:
             yield _nothing(path, f"{path}: no such file", "not_found")
+        except InputError as error:
+            yield _nothing(path, str(error), error.code)
         except DAMAGED as error:
             code = "truncated" if names else "damaged"
             if not os.path.getsize(path):  # noqa: PTH202
@@ -284,6 +296,7 @@ def _nothing(
 _Found = tuple[Member, tuple[str, str] | None, float]
 """A member, message and code if it cannot be read, and the time of its last modification."""
 _ENCRYPTED: Final = ("encrypted; unpack the archive with its password", "encrypted")
+_TOO_LARGE: Final = "too_many_bytes"
 _SPARSE: Final = ("stored with holes (a sparse file); unpack the archive", "unsupported_format")
 
 
@@ -299,15 +312,49 @@ def _zip_members(path: str) -> Iterator[_Found]:
                 yield member, _ENCRYPTED if info.flag_bits & 1 else None, seconds
 
 
-def _tar_members(path: str, *, packed: bool) -> Iterator[_Found]:
+def _tar_members(path: str) -> Iterator[_Found]:
     archive: Any
-    with TarReader.open(path, "r|*" if packed else "r:") as archive:
+    with TarReader.open(path, "r:") as archive:
         while (info := archive.next()) is not None:
             archive.members.clear()  # It would keep them all.
             if info.isreg():
-                kind: Literal["tar", "packed_tar"] = "packed_tar" if packed else "tar"
                 problem = _SPARSE if info.issparse() else None
-                yield Member(kind, info.name, info.offset_data, info.size), problem, info.mtime
+                yield Member("tar", info.name, info.offset_data, info.size), problem, info.mtime
+
+
+def _packed_members(path: str, limits: FileLimits) -> Iterator[_Found]:
+    """What is not read has to be unpacked too: an archive in which that is too much is given up.
+
+    Raises:
+        InputError: code ``too_many_bytes``.
+    """
+    most = max(UNREAD_FILES * limits.bytes, UNREAD_RATIO * Path(path).stat().st_size)
+    unread = 0
+    archive = PackedTar(path)
+    try:
+        while (info := archive.next()) is not None:
+            too_large = info.size > limits.bytes
+            if not info.isreg() or too_large or kind_of(info.name) == "nothing":
+                unread += info.size
+                if unread > most:
+                    raise InputError(
+                        f"{path}: given up at {info.name}: what is no photo or video, or too large "
+                        f"a one, is more than {most:,} bytes once unpacked; unpack the archive, or "
+                        "raise the limit with --max-bytes",
+                        code="too_many_bytes",
+                    )
+            if info.isreg():
+                problem = _SPARSE if info.issparse() else None
+                if too_large:
+                    problem = (
+                        f"{info.size:,} bytes once unpacked, over the limit of {limits.bytes:,}; "
+                        "if you trust the archive, raise it with --max-bytes",
+                        _TOO_LARGE,
+                    )
+                member = Member("packed_tar", info.name, info.offset_data, info.size)
+                yield member, problem, info.mtime
+    finally:
+        archive.close()
 
 
 def _modified_in_store(files: Any, path: str) -> str:
