@@ -40,6 +40,10 @@ FORMATS: Final = (
 STREAM_FORMATS: Final = FORMATS + ",hls,dash,rtsp,rtp,rtp_mpegts,mpegtsraw"
 """Demuxers for URLs, where a playlist may name further URLs; never local files."""
 
+_RECORDED: Final = ("gif", "apng")
+_LIVE: Final = ("hls", "dash", "mpjpeg", "rtsp", "rtp", "rtp_mpegts")
+"""Formats that always have an end, and those whose size says nothing of one."""
+
 _METADATA: Final[dict[str, Any]] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
@@ -148,6 +152,27 @@ def open_url(
             f"{name}: cannot be reached or played; check the address and the network",
             code="source_unavailable",
         ) from None
+
+
+def is_recording(container: InputContainer) -> bool:
+    """Whether the container of a URL has an end: its duration is known, its format is that of
+    recordings, or the server states its size. A playlist has a size even if it is live, and cameras
+    invent one for their endless row of pictures."""
+    if container.duration is not None and container.duration > 0:
+        return True
+    name = container.format.name
+    return name in _RECORDED or (name not in _LIVE and container.size > 0)
+
+
+def ends_by_closing(container: InputContainer, error: Exception) -> bool:
+    """Whether ``error`` is the end of a recording on a server that states no size: it closes the
+    connection, which FFmpeg takes for a loss."""
+    return (
+        isinstance(error, OSError)
+        and error.errno == errno.EIO
+        and bool(scheme(container.name))
+        and container.size < 0
+    )
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:

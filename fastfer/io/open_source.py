@@ -14,7 +14,7 @@ from av.container import InputContainer
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, is_camera, scheme
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
-from fastfer.io.containers import hardware, open_url, video_stream
+from fastfer.io.containers import hardware, is_recording, open_url, video_stream
 from fastfer.io.file_kinds import exists
 from fastfer.io.frame_source import ArraySource, FrameSource
 from fastfer.io.isolated_decoder import IsolatedDecoder
@@ -184,7 +184,7 @@ def _open_url(
         return open_url(url, name, timeout=timeout, hwaccel=hardware(clip.hwaccel))
 
     first = connect()
-    if first.duration is not None and first.duration > 0:  # A recording on a server.
+    if is_recording(first):
         return PrefetchSource(VideoFile(url, container=first, clip=clip, limits=limits))
     video_stream(first, name)
     waiting = [first]

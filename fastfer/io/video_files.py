@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame as AvFrame
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.containers import (
+    ends_by_closing,
     hardware,
     open_binary,
     open_file,
@@ -310,7 +311,8 @@ class VideoFile:
         except MemoryError:
             raise
         except _ERRORS as error:
-            self._error = error
+            if not ends_by_closing(self._container, error):
+                self._error = error
             return None
 
     def _decoded(self) -> Iterator[AvFrame]:
