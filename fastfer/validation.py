@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import operator
+import os
 from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Final
@@ -122,6 +123,20 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
 
 
 _TEXT_LIMIT: Final = 1 << 20
+
+
+def read_small_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file that a person wrote, in UTF-8; never more than a little, whatever it is.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no UTF-8, or longer than a mebibyte.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        data = file.read(_TEXT_LIMIT + 1)
+    if len(data) > _TEXT_LIMIT:
+        raise ValueError(f"more than {_TEXT_LIMIT:,} bytes")
+    return data.decode()
 
 
 def parse_json(text: str) -> Any:

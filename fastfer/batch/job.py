@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -347,7 +348,8 @@ class Job:
 
     def _count_in_background(self) -> None:
         def count() -> None:
-            self._progress.total = self.sources.count()
+            with suppress(Exception):  # The job meets it too, and says so.
+                self._progress.total = self.sources.count()
 
         threading.Thread(target=count, name="fastfer-count", daemon=True).start()
 

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import stat
-import sys
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
+from fastfer.batch.lists import SourceList
 from fastfer.batch.tar_reader import DAMAGED, PackedTar, TarReader
 from fastfer.batch.units import (
     PACKED_TAR_SUFFIXES,
@@ -35,7 +33,6 @@ from fastfer.io.file_kinds import is_folder
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.photos import OTHER_SUFFIXES
 
-STDIN: Final = "-"
 UNREAD_FILES: Final = 10
 UNREAD_RATIO: Final = 20
 """An archive is given up if what is unpacked for nothing takes more than so many times the limit of
@@ -71,7 +68,7 @@ class Sources:
             InputError: a list cannot be read.
         """
         self._sources = sources
-        self._lists = [_spooled(name) for name in lists]
+        self._lists = [SourceList(name) for name in lists]
         self._partition_by = partition_by
         self._shard = shard
         self._limits = limits
@@ -82,7 +79,8 @@ class Sources:
     def __iter__(self) -> Iterator[Unit]:
         seen = _Directories()
         for source in self._named():
-            for unit in self._units(source, seen):
+            found = [source] if isinstance(source, Unit) else self._units(source, seen)
+            for unit in found:
                 if self._shard is not None:
                     part, parts = self._shard
                     if int.from_bytes(unit.key[:8], "little") % parts != part - 1:
@@ -90,13 +88,14 @@ class Sources:
                 yield unit
         self.skipped = seen.skipped
 
-    def _named(self) -> Iterator[str]:
+    def _named(self) -> Iterator[str | Unit]:
+        """What the user names, and a unit for each list that cannot be read to its end."""
         yield from self._sources
-        for file in self._lists:
-            with open(file, "rb") as lines:  # noqa: PTH123 - a number, or a path.
-                for line in lines:
-                    if name := os.fsdecode(line.rstrip(b"\r\n")):
-                        yield name
+        for names in self._lists:
+            try:
+                yield from names
+            except InputError as error:
+                yield _nothing(names.name, str(error), error.code)
 
     def _units(self, source: str, seen: _Directories) -> Iterator[Unit]:
         if not source:
@@ -240,7 +239,8 @@ class Sources:
 
     def count(self) -> int | None:
         """The number of units; ``None`` if counting means unpacking an archive."""
-        if any(s.lower().endswith(PACKED_TAR_SUFFIXES) for s in self._named()):
+        names = (name for name in self._named() if isinstance(name, str))
+        if any(name.lower().endswith(PACKED_TAR_SUFFIXES) for name in names):
             return None
         return sum(1 for _ in self)
 
@@ -363,30 +363,3 @@ def _modified_in_store(files: Any, path: str) -> str:
         return modified.astimezone(UTC).date().isoformat()
     except Exception:  # Not every store knows.
         return "unknown"
-
-
-def _spooled(name: str) -> str:
-    """A path under which the list ``name`` can be read again and again."""
-    if name != STDIN:
-        try:
-            mode = Path(name).stat().st_mode
-            if stat.S_ISREG(mode):
-                return name
-            stream = Path(name).open("rb")  # noqa: SIM115 - a pipe, read once.
-        except OSError as error:
-            code = "not_found" if isinstance(error, FileNotFoundError) else None
-            raise InputError(f"{name}: cannot be read: {error.strerror}", code=code) from None
-    elif sys.stdin is None or sys.stdin.isatty():
-        raise InputError("standard input holds no list; pipe one: find ... | fastfer batch ...")
-    else:
-        stream = sys.stdin.buffer  # type: ignore[assignment]
-    copy = tempfile.NamedTemporaryFile(prefix="fastfer-list-")  # noqa: SIM115 - until exit.
-    while chunk := stream.read(1 << 20):
-        copy.write(chunk)
-    copy.flush()
-    _kept.append(copy)
-    return copy.name
-
-
-_kept: Final[list[Any]] = []
-"""Temporary files that exist as long as the process."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_THREADS: Final = 4
 """Upper limit of the default: networks this small do not scale further."""
+_MOST_BYTES: Final = 2 << 30
+"""No ONNX file without external data is larger."""
 THREAD_LIMIT: Final = 1024
 """Largest accepted number of threads; far larger ones would take minutes and memory to start."""
 
@@ -45,6 +47,8 @@ def read_model(path: Path, advice: str = "Pass the path of an .onnx file.") -> b
         raise ModelError(f"model {path} is a directory. {advice}", code="is_directory")
     if not is_file(path):
         raise ModelError(f"model {path} does not exist. {advice}", code="not_found")
+    if path.stat().st_size > _MOST_BYTES:
+        raise ModelError(f"model {path} has more than {_MOST_BYTES:,} bytes. {advice}")
     try:
         return path.read_bytes()
     except OSError as error:

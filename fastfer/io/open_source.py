@@ -23,7 +23,7 @@ from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS, PictureSequence, is_sequence
 from fastfer.io.prefetch import PrefetchSource
 from fastfer.io.streams import StreamDevice
-from fastfer.io.video_files import ClipOptions, VideoFile
+from fastfer.io.video_files import SHORTEST, ClipOptions, VideoFile
 from fastfer.validation import check_choice, check_integer, check_positive, check_range
 
 MAX_CAMERA: Final = 9999
@@ -66,8 +66,7 @@ class CameraOptions:
         check_choice(backend=(self.backend, BACKENDS))
         check_positive(stall=self.stall, give_up=self.give_up)
         if self.fps is not None:
-            check_positive(fps=self.fps)
-            check_range(fps=(self.fps, 0))
+            check_range(fps=(self.fps, SHORTEST))
         if self.size is not None:
             width, height = self.size
             check_integer(width=(width, 1), height=(height, 1))

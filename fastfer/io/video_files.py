@@ -36,6 +36,8 @@ from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS
 from fastfer.validation import check_integer, check_positive, check_range
 
+SHORTEST: Final = 1e-6
+"""Seconds between frames, and frames per second, below which values are typos."""
 _MEASURED: Final = 60
 """Frames by which the rate of a video is measured if it states an impossible one."""
 _STATES_DURATION: Final = frozenset(("matroska,webm", "flv", "asf", "mxf"))
@@ -70,7 +72,7 @@ class ClipOptions:
             check_positive(end=self.end)
             check_range(end=(self.end, self.start))
         if self.every is not None:
-            check_positive(every=self.every)
+            check_range(every=(self.every, SHORTEST))
         if self.raw is not None:
             width, height, name = self.raw
             check_integer(width=(width, 1), height=(height, 1))

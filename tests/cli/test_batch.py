@@ -202,3 +202,9 @@ def test_a_name_that_is_too_long_is_one_row(album: Path, tmp_path: Path, run_bat
     with (tmp_path / "t.csv").open(encoding="utf-8") as table:
         errors = {row["source"]: row["error_code"] for row in csv.DictReader(table)}
     assert [bool(errors[name]) for name in names] == [True, True, False]
+
+
+def test_a_store_that_cannot_be_reached_is_one_message(tmp_path: Path, run_batch: Run) -> None:
+    done = run_batch("no-such-store://a/b.jpg", "--out", tmp_path / "t.csv")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
