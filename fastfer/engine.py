@@ -31,6 +31,7 @@ from fastfer.results import FrameResult
 from fastfer.validation import (
     check_attributes,
     check_choice,
+    check_path,
     check_range,
     check_unit_interval,
 )
@@ -266,6 +267,8 @@ class Engine:
         The time of the batch is divided among the frames by number of faces.
         """
         check_choice(color=(color, ("bgr", "rgb")))
+        if not isinstance(frames, Iterable):
+            raise UsageError(f"frames must be a sequence of arrays; got {type(frames).__name__}")
         images = [_as_bgr(frame, color) for frame in frames]
         detector = self.detector
         stopwatch = Stopwatch()
@@ -372,7 +375,10 @@ def _load_classifier(
         if any(option is not None for option in (threads, head, spec, prior)):
             raise UsageError("threads, head, spec and prior do not apply to a classifier object")
         classifier = model
-    elif load_in_background:
+        return lambda: classifier
+    if model is not None:
+        check_path(model=model)
+    if load_in_background:
         reserve_environment_names()
         return in_background(
             "fastfer-load", lambda: open_classifier(model, threads, spec, head, prior)

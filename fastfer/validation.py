@@ -83,6 +83,23 @@ def check_choice(**values: tuple[Any, Iterable[Any]]) -> None:
             raise _out_of_range(name, " or ".join(map(repr, known)), value)
 
 
+def check_path(**values: Any) -> None:
+    """Require that each ``name=value`` is a path: a string, or an object such as ``pathlib.Path``.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, value in values.items():
+        try:
+            path = os.fspath(value)
+        except TypeError:
+            path = None
+        if not isinstance(path, str):
+            raise UsageError(
+                f"{name} must be a path; got {type(value).__name__}", code="out_of_range"
+            )
+
+
 def check_text(**values: Any) -> None:
     """Require that each ``name=value`` is a string of printable characters and not empty.
 

@@ -18,6 +18,7 @@ from fastfer.io.decode_pixels import (
 )
 from fastfer.io.image_headers import SNIFF, read_header, sniff
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.validation import check_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,10 +95,12 @@ class EncodedImage:
 
         Raises:
             InputError: the file cannot be read, or as the constructor.
+            UsageError: ``source`` is neither.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
             limits.check_bytes(IN_MEMORY, memoryview(source).nbytes)
             return cls(bytes(source), limits=limits)
+        check_path(source=source)
         path = os.fspath(source)
         name = hide_passwords(path)
         try:

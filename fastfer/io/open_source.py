@@ -24,7 +24,7 @@ from fastfer.io.picture_sequence import DEFAULT_FPS, PictureSequence, is_sequenc
 from fastfer.io.prefetch import PrefetchSource
 from fastfer.io.streams import StreamDevice
 from fastfer.io.video_files import SHORTEST, ClipOptions, VideoFile
-from fastfer.validation import check_choice, check_integer, check_positive, check_range
+from fastfer.validation import check_choice, check_integer, check_path, check_positive, check_range
 
 MAX_CAMERA: Final = 9999
 """Highest number of a camera; OpenCV takes hundreds of them to mean a backend."""
@@ -109,6 +109,7 @@ def open_source(
     if isinstance(source, int):
         return _open_camera(source, options)
     if isinstance(source, (str, os.PathLike)):
+        check_path(source=source)
         path = os.fspath(source)
         if not path:
             raise InputError(
@@ -140,7 +141,10 @@ def open_source(
 def _open_isolated(
     source: Any, options: CameraOptions, clip: ClipOptions, limits: FileLimits
 ) -> FrameSource:
-    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+    if not isinstance(source, (str, os.PathLike)):
+        raise UsageError("only files can be decoded in a process of their own")
+    check_path(source=source)
+    path = os.fspath(source)
     if not path or is_camera(path) or (scheme(path) and not exists(path)):
         raise UsageError("only files can be decoded in a process of their own")
     if path != "-" and clip.raw is None and is_sequence(path):
