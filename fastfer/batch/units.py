@@ -19,7 +19,7 @@ from fastfer.batch.tar_reader import DAMAGED, PackedTar
 from fastfer.batch.zip_reader import member_chunks
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
-from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.encoded_image import EncodedImage, read_up_to
 from fastfer.io.file_kinds import exists
 from fastfer.io.limits import FileLimits
 from fastfer.io.photos import SUFFIXES
@@ -340,4 +340,4 @@ def _open_url(url: str) -> Iterator[BinaryIO]:
 
 def _read_url(url: str, limits: FileLimits) -> bytes:
     with _open_url(url) as file:
-        return file.read(limits.bytes + 1)
+        return read_up_to(file, limits.bytes + 1)

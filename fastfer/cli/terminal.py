@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, NoReturn, TextIO
 
+from fastfer.cli import memory
 from fastfer.errors import FastferError, OutputError, package_error, shortened
 from fastfer.io.addresses import hide_passwords
 from fastfer.outputs.terminal_text import printable
@@ -29,6 +30,8 @@ def run(command: Callable[[], int]) -> int:
     _occupy_closed_descriptors()
     with quiet_libraries():
         try:
+            if (note := memory.limit_note()) is not None:
+                say(note)
             code = _flushed(command)
         except KeyboardInterrupt as stop:
             code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
@@ -43,18 +46,33 @@ def run(command: Callable[[], int]) -> int:
             code = OutputError.exit_code
         except FastferError as error:
             say(str(error))
+            if memory.has_run_out(error):
+                say(f"memory ran out: {memory.ADVICE}")
             code = error.exit_code
         except ImportError as error:
+            if memory.has_run_out(error):
+                return _out_of_memory()
             if (missing := package_error(error)) is None:
                 raise
             say(str(missing))
             code = missing.exit_code
+        except (MemoryError, RuntimeError) as error:
+            if not memory.has_run_out(error):
+                raise
+            code = _out_of_memory()
         except OSError as error:  # A full disk, usually; errors of reading are InputErrors.
             discard_stdout()
+            if memory.has_run_out(error):
+                return _out_of_memory()
             where = error.filename or "the output"
             say(f"cannot write {where}: {error.strerror or error}")
             code = OutputError.exit_code
     return code
+
+
+def _out_of_memory() -> int:
+    say(f"memory ran out: {memory.ADVICE}")
+    return FastferError.exit_code
 
 
 def _occupy_closed_descriptors() -> None:
