@@ -135,10 +135,8 @@ class Engine:
                 f"detect(); got {detector!r}",
                 code="not_a_detector",
             )
-        if model is not None and not isinstance(model, (str, os.PathLike, Classifier)):
-            raise UsageError(
-                f"model must be a file or a classifier; got {model!r}", code="out_of_range"
-            )
+        if model is not None and not isinstance(model, Classifier):
+            check_path(model=model)
         self._setup(
             detector=detector,
             model=model,
@@ -375,10 +373,7 @@ def _load_classifier(
         if any(option is not None for option in (threads, head, spec, prior)):
             raise UsageError("threads, head, spec and prior do not apply to a classifier object")
         classifier = model
-        return lambda: classifier
-    if model is not None:
-        check_path(model=model)
-    if load_in_background:
+    elif load_in_background:
         reserve_environment_names()
         return in_background(
             "fastfer-load", lambda: open_classifier(model, threads, spec, head, prior)

@@ -439,7 +439,7 @@ def test_processes_of_every_start_method_take_an_engine(engine: Engine, method: 
 def test_a_model_that_is_no_path(model: Any, load_in_background: bool) -> None:
     for kind in (Engine, EmotionClassifier):
         options = {"load_in_background": load_in_background} if kind is Engine else {}
-        with raises(UsageError, "out_of_range", "model", type(model).__name__):
+        with raises(UsageError, "out_of_range", "model"):
             kind(model=model, **options)
 
 

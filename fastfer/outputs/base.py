@@ -64,5 +64,7 @@ def write_error(name: object, error: OSError) -> OutputError:
     code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output_failed"
     reason = error.strerror or str(error)
     if error.errno == errno.EFBIG:
-        reason += "; it has reached the limit on the size of a file (ulimit -f), which you can raise"
+        reason += (
+            "; it has reached the limit on the size of a file (ulimit -f), which you can raise"
+        )
     return OutputError(f"cannot write {name}: {reason}", code=code)
