@@ -26,9 +26,11 @@ Importing the package is cheap: OpenCV and ONNX Runtime are loaded by the first 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False  # Known to type checkers; importing typing takes time at the start.
 if TYPE_CHECKING:
+    from typing import Final
+
     from fastfer.classifiers.base import Classifier as Classifier
     from fastfer.classifiers.custom import ModelSpec as ModelSpec
     from fastfer.classifiers.native import EmotionClassifier as EmotionClassifier

@@ -31,6 +31,7 @@ from fastfer.results import FrameResult
 from fastfer.validation import (
     check_attributes,
     check_choice,
+    check_path,
     check_range,
     check_unit_interval,
 )
@@ -134,10 +135,8 @@ class Engine:
                 f"detect(); got {detector!r}",
                 code="not_a_detector",
             )
-        if model is not None and not isinstance(model, (str, os.PathLike, Classifier)):
-            raise UsageError(
-                f"model must be a file or a classifier; got {model!r}", code="out_of_range"
-            )
+        if model is not None and not isinstance(model, Classifier):
+            check_path(model=model)
         self._setup(
             detector=detector,
             model=model,
@@ -266,6 +265,8 @@ class Engine:
         The time of the batch is divided among the frames by number of faces.
         """
         check_choice(color=(color, ("bgr", "rgb")))
+        if not isinstance(frames, Iterable):
+            raise UsageError(f"frames must be a sequence of arrays; got {type(frames).__name__}")
         images = [_as_bgr(frame, color) for frame in frames]
         detector = self.detector
         stopwatch = Stopwatch()

@@ -39,7 +39,8 @@ CODES: Final[dict[str, str]] = {
     "truncated": "a file whose end is missing",
     "damaged": "a file that its decoder rejects",
     "too_many_pixels": "a picture or video frame above the pixel limit",
-    "too_many_bytes": "a picture file, or a video that is copied, above the limit on its size",
+    "too_many_bytes": "a picture file, a video that is copied, or what is unpacked besides, above "
+    "the limit on its size",
     "too_much_memory": "a picture or video whose decoding takes more memory than the limit",
     "too_slow": "a picture or video frame whose decoding takes longer than the limit",
     "failed": "a photo that could not be analysed, for a reason that nobody foresaw",

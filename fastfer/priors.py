@@ -7,7 +7,6 @@ outputs can be used for faces of any other prior, by Bayes' rule (:func:`reweigh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastfer.errors import UsageError
 from fastfer.labels import CONTEMPT, EMOTIONS
-from fastfer.validation import is_number, parse_json
+from fastfer.validation import is_number, parse_json, read_small_text
 
 PriorName = Literal["level", "uniform", "fer2013", "photos"]
 Prior: TypeAlias = PriorName | Mapping[str, float]
@@ -110,7 +109,7 @@ def read_prior(text: str) -> Prior:
     if text in PRIOR_NAMES:
         return cast(PriorName, text)
     try:
-        table = parse_json(Path(text).read_text(encoding="utf-8"))
+        table = parse_json(read_small_text(text))
     except OSError as error:
         raise UsageError(
             f"--prior {text}: choose from {', '.join(PRIOR_NAMES)}, or pass a JSON file "

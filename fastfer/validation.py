@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import operator
+import os
 from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, Final
@@ -82,6 +83,23 @@ def check_choice(**values: tuple[Any, Iterable[Any]]) -> None:
             raise _out_of_range(name, " or ".join(map(repr, known)), value)
 
 
+def check_path(**values: Any) -> None:
+    """Require that each ``name=value`` is a path: a string, or an object such as ``pathlib.Path``.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, value in values.items():
+        try:
+            path = os.fspath(value)
+        except TypeError:
+            path = None
+        if not isinstance(path, str):
+            raise UsageError(
+                f"{name} must be a path; got {type(value).__name__}", code="out_of_range"
+            )
+
+
 def check_text(**values: Any) -> None:
     """Require that each ``name=value`` is a string of printable characters and not empty.
 
@@ -122,6 +140,20 @@ def check_names(owner: str, given: Iterable[str], known: Iterable[str]) -> None:
 
 
 _TEXT_LIMIT: Final = 1 << 20
+
+
+def read_small_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file that a person wrote, in UTF-8; never more than a little, whatever it is.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no UTF-8, or longer than a mebibyte.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        data = file.read(_TEXT_LIMIT + 1)
+    if len(data) > _TEXT_LIMIT:
+        raise ValueError(f"more than {_TEXT_LIMIT:,} bytes")
+    return data.decode()
 
 
 def parse_json(text: str) -> Any:

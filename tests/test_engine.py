@@ -432,3 +432,21 @@ def test_processes_of_every_start_method_take_an_engine(engine: Engine, method: 
     want = engine.analyze(astronaut()).faces
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         assert pool.submit(engine.analyze, astronaut()).result(60).faces == want
+
+
+@pytest.mark.parametrize("model", [b"", b"x", 5, ["a.onnx"]])
+@pytest.mark.parametrize("load_in_background", [False, True])
+def test_a_model_that_is_no_path(model: Any, load_in_background: bool) -> None:
+    for kind in (Engine, EmotionClassifier):
+        options = {"load_in_background": load_in_background} if kind is Engine else {}
+        with raises(UsageError, "out_of_range", "model"):
+            kind(model=model, **options)
+
+
+@pytest.mark.parametrize("source", [None, 5, [], object()])
+def test_pictures_and_batches_of_other_types(source: Any, engine: Engine) -> None:
+    with raises(UsageError, "out_of_range", "source"):
+        fastfer.read_image(source)
+    if source != []:
+        with raises(UsageError, "usage", "frames"):
+            engine.analyze_batch(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,16 @@ def test_reweighting_is_bayes_rule() -> None:
     found = reweighted(posterior(old).astype(np.float32), (new / old).astype(np.float32))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, posterior(new), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1 << 30, 10 << 20])
+def test_a_file_that_is_too_large_is_not_read(size: int, tmp_path: Path) -> None:
+    with (tmp_path / "prior.json").open("wb") as file:
+        file.truncate(size)
+    tracemalloc.start()
+    try:
+        with raises(UsageError, "out_of_range"):
+            read_prior(str(tmp_path / "prior.json"))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

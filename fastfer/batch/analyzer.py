@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
@@ -77,6 +77,9 @@ class Analyzer:
             The columns of :func:`fastfer.outputs.parquet_schema.schema` as arrays of one length.
             Integers that may be missing are float64, with NaN; text that may be missing is
             ``None``.
+
+        Raises:
+            UsageError: a column is missing, or columns are of several lengths.
         """
         table = self.table(batch)
         columns = {}
@@ -98,26 +101,67 @@ class Analyzer:
         return self._runner.photos(self._prepared(self._runner, batch))
 
     def _prepared(self, runner: TaskRunner, batch: Mapping[str, Any]) -> list[Prepared]:
-        column = next((name for name in _NAMES if name in batch), None)
-        if column is None and "bytes" not in batch:
-            raise UsageError(
-                f"a batch needs a column bytes, or one of {', '.join(_NAMES[:-1])}; got "
-                f"{', '.join(batch) or 'none'}"
-            )
-        count = len(batch["bytes"] if column is None else batch[column])
-        names: Sequence[Any] = range(count) if column is None else batch[column]
+        names, contents = _columns(batch)
         prepared = []
         for i, name in enumerate(names):
             unit = Unit(str(name), "photo", str(name))
             try:
-                if "bytes" in batch:
-                    data = batch["bytes"][i]
-                    if data is None:
-                        raise InputError(f"{name}: no bytes", code="empty_file")
-                    image = EncodedImage(bytes(data), unit.source, self._setup.limits)
+                if contents is not None:
+                    data = _bytes(contents[i], unit.source)
+                    image = EncodedImage(data, unit.source, self._setup.limits)
                 else:
                     image = unit.read(self._setup.limits)
                 prepared.append(Prepared(unit, runner.decode(image)))
             except FastferError as error:
                 prepared.append(Prepared(unit, error=error))
         return prepared
+
+
+def _columns(batch: Mapping[str, Any]) -> tuple[list[Any], list[Any] | None]:
+    """The names of the photos, or their numbers, and their contents, if there are any.
+
+    Raises:
+        UsageError: there is neither, a column is no sequence, or their lengths differ.
+    """
+    if not hasattr(batch, "keys"):
+        raise UsageError(f"a batch is a mapping of columns; got {type(batch).__name__}")
+    column = next((name for name in _NAMES if name in batch), None)
+    if column is None and "bytes" not in batch:
+        raise UsageError(
+            f"a batch needs a column bytes, or one of {', '.join(_NAMES[:-1])}; got "
+            f"{', '.join(map(str, batch)) or 'none'}"
+        )
+    contents = _values("bytes", batch["bytes"]) if "bytes" in batch else None
+    if column is None:
+        return list(range(len(contents or ()))), contents
+    names = _values(column, batch[column])
+    if contents is not None and len(contents) != len(names):
+        raise UsageError(
+            f"columns of a batch have one length; got {len(contents)} bytes and {len(names)} "
+            f"{column}"
+        )
+    return names, contents
+
+
+def _values(name: str, column: Any) -> list[Any]:
+    if not isinstance(column, (str, bytes)):
+        try:
+            return list(column)
+        except TypeError:  # A single value, or nothing.
+            pass
+    raise UsageError(f"column {name} must be a sequence; got {type(column).__name__}")
+
+
+def _bytes(data: Any, name: str) -> bytes:
+    """The contents of a file.
+
+    Raises:
+        InputError: there are none.
+    """
+    if data is None:
+        raise InputError(f"{name}: no bytes", code="empty_file")
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        message = f"{name}: column bytes holds a {type(data).__name__}, not the bytes of a file"
+        raise InputError(message) from None

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -173,7 +174,11 @@ class Job:
             attributes=setup.column_groups,
         )
         self.sources = Sources(
-            sources, lists, partition_by=options.partition_by, shard=options.shard
+            sources,
+            lists,
+            partition_by=options.partition_by,
+            shard=options.shard,
+            limits=setup.limits,
         )
         self._run = _Run()
         self._in_work: set[bytes] = set()
@@ -343,7 +348,8 @@ class Job:
 
     def _count_in_background(self) -> None:
         def count() -> None:
-            self._progress.total = self.sources.count()
+            with suppress(Exception):  # The job meets it too, and says so.
+                self._progress.total = self.sources.count()
 
         threading.Thread(target=count, name="fastfer-count", daemon=True).start()
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from fastfer.batch import room
 from fastfer.batch.journal_file import ERRORS, open_journal
 from fastfer.errors import FastferError, OutputError, UsageError
 from fastfer.validation import parse_json
@@ -315,8 +316,13 @@ class Journal:
     def _failure(self, error: Exception) -> FastferError:
         """The error to raise for one of SQLite."""
         code = _code(error)
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):  # The log cannot grow.
+        if code == sqlite3.SQLITE_FULL:
             return OutputError(f"cannot write {self.path}: {error}", code="disk_full")
+        if code == sqlite3.SQLITE_IOERR:  # The log next to the database cannot grow, say.
+            found = room.failure(self.path)
+            if room.is_full(found):
+                return OutputError(f"cannot write {self.path}: {error}", code="disk_full")
+            return OutputError(f"cannot write {self.path}: {error}: {room.advice(found)}")
         if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             return OutputError(f"cannot write {self.path}: {error}")
         return self._damaged(str(error))

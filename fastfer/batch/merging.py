@@ -10,6 +10,7 @@ from typing import Any
 
 from fastfer.batch.units import key_of
 from fastfer.errors import InputError, UsageError
+from fastfer.io.file_kinds import is_file, is_folder
 from fastfer.outputs.base import write_error
 from fastfer.outputs.paths import WholeFile, check_new, check_outputs
 from fastfer.outputs.table_formats import attributes_of, format_of
@@ -65,12 +66,12 @@ def merge(tables: Sequence[str], out: str, *, overwrite: bool = False) -> int:
 
 def _files(table: str) -> list[Path]:
     path = Path(table)
-    if path.is_dir():
+    if is_folder(path):
         found = sorted(path.rglob("*.parquet"))
         if not found:
             raise InputError(f"{table}: this folder holds no Parquet files", code="no_match")
         return found
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{table}: no such file", code="not_found")
     return [path]
 

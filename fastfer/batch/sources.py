@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import stat
-import sys
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
-from fastfer.batch.tar_reader import DAMAGED, TarReader
+from fastfer.batch.lists import SourceList
+from fastfer.batch.tar_reader import DAMAGED, PackedTar, TarReader
 from fastfer.batch.units import (
     PACKED_TAR_SUFFIXES,
     ZIP_SUFFIXES,
@@ -31,9 +29,14 @@ from fastfer.batch.units import (
 )
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.io.file_kinds import is_folder
+from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.photos import OTHER_SUFFIXES
 
-STDIN: Final = "-"
+UNREAD_FILES: Final = 10
+UNREAD_RATIO: Final = 20
+"""An archive is given up if what is unpacked for nothing takes more than so many times the limit of
+one file, and more than so many times the archive itself."""
 Partition = Literal["none", "folder", "date"]
 
 
@@ -47,6 +50,7 @@ class Sources:
         *,
         partition_by: Partition = "none",
         shard: tuple[int, int] | None = None,
+        limits: FileLimits = DEFAULT_LIMITS,
     ) -> None:
         """Name the sources.
 
@@ -58,14 +62,16 @@ class Sources:
                 of the last modification (UTC).
             shard: (i, n): only the units of part ``i``, from 1 to ``n``, of which every unit
                 belongs to exactly one.
+            limits: of the files in compressed archives, and of what else is unpacked there.
 
         Raises:
             InputError: a list cannot be read.
         """
         self._sources = sources
-        self._lists = [_spooled(name) for name in lists]
+        self._lists = [SourceList(name) for name in lists]
         self._partition_by = partition_by
         self._shard = shard
+        self._limits = limits
         self.skipped: Counter[str] = Counter()
         """After an iteration: pictures in directories that are in formats which fastfer does not
         read, by ending."""
@@ -73,7 +79,8 @@ class Sources:
     def __iter__(self) -> Iterator[Unit]:
         seen = _Directories()
         for source in self._named():
-            for unit in self._units(source, seen):
+            found = [source] if isinstance(source, Unit) else self._units(source, seen)
+            for unit in found:
                 if self._shard is not None:
                     part, parts = self._shard
                     if int.from_bytes(unit.key[:8], "little") % parts != part - 1:
@@ -81,13 +88,14 @@ class Sources:
                 yield unit
         self.skipped = seen.skipped
 
-    def _named(self) -> Iterator[str]:
+    def _named(self) -> Iterator[str | Unit]:
+        """What the user names, and a unit for each list that cannot be read to its end."""
         yield from self._sources
-        for file in self._lists:
-            with open(file, "rb") as lines:  # noqa: PTH123 - a number, or a path.
-                for line in lines:
-                    if name := os.fsdecode(line.rstrip(b"\r\n")):
-                        yield name
+        for names in self._lists:
+            try:
+                yield from names
+            except InputError as error:
+                yield _nothing(names.name, str(error), error.code)
 
     def _units(self, source: str, seen: _Directories) -> Iterator[Unit]:
         if not source:
@@ -106,7 +114,7 @@ class Sources:
 
     def _local(self, path: str, seen: _Directories, *, listed: bool) -> Iterator[Unit]:
         """The units of a path; of one that a pattern ``listed`` only those of known endings."""
-        if Path(path).is_dir():
+        if is_folder(path):
             count = 0
             listed_before = path in seen
             for unit in self._in_directory(path, seen):
@@ -167,10 +175,12 @@ class Sources:
             if lower.endswith(ZIP_SUFFIXES):
                 members = _zip_members(path)
             else:
-                members = _tar_members(path, packed=lower.endswith(PACKED_TAR_SUFFIXES))
+                packed = lower.endswith(PACKED_TAR_SUFFIXES)
+                members = _packed_members(path, self._limits) if packed else _tar_members(path)
             for member, problem, seconds in members:
                 kind = kind_of(member.name)
-                if kind == "nothing" or PurePosixPath(member.name).name.startswith("."):
+                passed_over = kind == "nothing" or PurePosixPath(member.name).name.startswith(".")
+                if passed_over and (problem is None or problem[1] != _TOO_LARGE):
                     continue
                 source = f"{path}/{member.name}"
                 names[member.name] += 1
@@ -184,6 +194,8 @@ class Sources:
                     yield Unit(source, kind, path, member, partition=partition)
         except FileNotFoundError:
             yield _nothing(path, f"{path}: no such file", "not_found")
+        except InputError as error:
+            yield _nothing(path, str(error), error.code)
         except DAMAGED as error:
             code = "truncated" if names else "damaged"
             if not os.path.getsize(path):  # noqa: PTH202
@@ -227,7 +239,8 @@ class Sources:
 
     def count(self) -> int | None:
         """The number of units; ``None`` if counting means unpacking an archive."""
-        if any(s.lower().endswith(PACKED_TAR_SUFFIXES) for s in self._named()):
+        names = (name for name in self._named() if isinstance(name, str))
+        if any(name.lower().endswith(PACKED_TAR_SUFFIXES) for name in names):
             return None
         return sum(1 for _ in self)
 
@@ -283,6 +296,7 @@ def _nothing(
 _Found = tuple[Member, tuple[str, str] | None, float]
 """A member, message and code if it cannot be read, and the time of its last modification."""
 _ENCRYPTED: Final = ("encrypted; unpack the archive with its password", "encrypted")
+_TOO_LARGE: Final = "too_many_bytes"
 _SPARSE: Final = ("stored with holes (a sparse file); unpack the archive", "unsupported_format")
 
 
@@ -298,15 +312,49 @@ def _zip_members(path: str) -> Iterator[_Found]:
                 yield member, _ENCRYPTED if info.flag_bits & 1 else None, seconds
 
 
-def _tar_members(path: str, *, packed: bool) -> Iterator[_Found]:
+def _tar_members(path: str) -> Iterator[_Found]:
     archive: Any
-    with TarReader.open(path, "r|*" if packed else "r:") as archive:
+    with TarReader.open(path, "r:") as archive:
         while (info := archive.next()) is not None:
             archive.members.clear()  # It would keep them all.
             if info.isreg():
-                kind: Literal["tar", "packed_tar"] = "packed_tar" if packed else "tar"
                 problem = _SPARSE if info.issparse() else None
-                yield Member(kind, info.name, info.offset_data, info.size), problem, info.mtime
+                yield Member("tar", info.name, info.offset_data, info.size), problem, info.mtime
+
+
+def _packed_members(path: str, limits: FileLimits) -> Iterator[_Found]:
+    """What is not read has to be unpacked too: an archive in which that is too much is given up.
+
+    Raises:
+        InputError: code ``too_many_bytes``.
+    """
+    most = max(UNREAD_FILES * limits.bytes, UNREAD_RATIO * Path(path).stat().st_size)
+    unread = 0
+    archive = PackedTar(path)
+    try:
+        while (info := archive.next()) is not None:
+            too_large = info.size > limits.bytes
+            if not info.isreg() or too_large or kind_of(info.name) == "nothing":
+                unread += info.size
+                if unread > most:
+                    raise InputError(
+                        f"{path}: given up at {info.name}: what is no photo or video, or too large "
+                        f"a one, is more than {most:,} bytes once unpacked; unpack the archive, or "
+                        "raise the limit with --max-bytes",
+                        code="too_many_bytes",
+                    )
+            if info.isreg():
+                problem = _SPARSE if info.issparse() else None
+                if too_large:
+                    problem = (
+                        f"{info.size:,} bytes once unpacked, over the limit of {limits.bytes:,}; "
+                        "if you trust the archive, raise it with --max-bytes",
+                        _TOO_LARGE,
+                    )
+                member = Member("packed_tar", info.name, info.offset_data, info.size)
+                yield member, problem, info.mtime
+    finally:
+        archive.close()
 
 
 def _modified_in_store(files: Any, path: str) -> str:
@@ -315,30 +363,3 @@ def _modified_in_store(files: Any, path: str) -> str:
         return modified.astimezone(UTC).date().isoformat()
     except Exception:  # Not every store knows.
         return "unknown"
-
-
-def _spooled(name: str) -> str:
-    """A path under which the list ``name`` can be read again and again."""
-    if name != STDIN:
-        try:
-            mode = Path(name).stat().st_mode
-            if stat.S_ISREG(mode):
-                return name
-            stream = Path(name).open("rb")  # noqa: SIM115 - a pipe, read once.
-        except OSError as error:
-            code = "not_found" if isinstance(error, FileNotFoundError) else None
-            raise InputError(f"{name}: cannot be read: {error.strerror}", code=code) from None
-    elif sys.stdin is None or sys.stdin.isatty():
-        raise InputError("standard input holds no list; pipe one: find ... | fastfer batch ...")
-    else:
-        stream = sys.stdin.buffer  # type: ignore[assignment]
-    copy = tempfile.NamedTemporaryFile(prefix="fastfer-list-")  # noqa: SIM115 - until exit.
-    while chunk := stream.read(1 << 20):
-        copy.write(chunk)
-    copy.flush()
-    _kept.append(copy)
-    return copy.name
-
-
-_kept: Final[list[Any]] = []
-"""Temporary files that exist as long as the process."""

@@ -22,6 +22,7 @@ from fastfer.batch.journal_file import is_journal, remove
 from fastfer.batch.units import filesystem
 from fastfer.errors import OutputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.io.file_kinds import exists, is_file
 from fastfer.outputs.base import write_error
 from fastfer.outputs.columns import ColumnGroup
 from fastfer.outputs.table_formats import TableFormat, format_of
@@ -85,7 +86,7 @@ class Table:
         existing = self._existing(own=not overwrite)
         if overwrite and existing is None:
             self._remove()
-        elif existing is not None and (overwrite or not self.journal_path.exists()):
+        elif existing is not None and (overwrite or not exists(self.journal_path)):
             if not self._remote:
                 next(iter(self.format.read(Path(existing))), None)  # Raises other_schema.
             advice = "is not of this job" if overwrite else "has no journal to continue from"
@@ -257,7 +258,7 @@ class Table:
             files, path = filesystem(self.out)
             return hide_passwords(self.out) if files.exists(path) else None
         file = Path(self.out)
-        return self.out if file.is_file() and file.stat().st_size else None
+        return self.out if is_file(file) and file.stat().st_size else None
 
     def _tables(self) -> list[str]:
         """The Parquet files that readers of this folder would read, relative to it."""
@@ -300,7 +301,7 @@ class Table:
                     files.rm(file)
             return
         for name in own:
-            if Path(self.out, name).is_file():
+            if is_file(Path(self.out, name)):
                 Path(self.out, name).unlink()
 
     def _note_size(self, name: str) -> None:
@@ -313,7 +314,7 @@ class Table:
             return
         path = Path(self.out, name) if self.is_folder else Path(self.out)
         size = self._journal.get(f"size of {name}")
-        found = str(path.stat().st_size) if path.is_file() else None
+        found = str(path.stat().st_size) if is_file(path) else None
         if found is None or (size is not None and size != found):
             what = "is missing" if found is None else "was changed"
             if found is not None:

@@ -1,11 +1,16 @@
-"""Tar archives whose headers may not take much memory; errors of damaged archives."""
+"""Tar archives of anybody, also compressed, at a bounded cost; errors of damaged archives."""
 
 from __future__ import annotations
 
+import io
 import tarfile
 import zipfile
 import zlib
-from typing import Any, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from fastfer.batch.unpacked import UnpackedFile
 
 try:
     from lzma import LZMAError
@@ -67,3 +72,52 @@ class _HeaderFile:
         self.last = self._file.read(size)
         assert self.last is not None
         return self.last
+
+
+class PackedTar:
+    """A compressed tar, read forwards; going back starts over."""
+
+    def __init__(self, path: str) -> None:
+        """Open the archive at ``path``.
+
+        Raises:
+            tarfile.ReadError: it is damaged.
+            OSError: it cannot be read.
+        """
+        self._path = path
+        self._begin()
+
+    def _begin(self) -> None:
+        file = Path(self._path).open("rb")  # noqa: SIM115 - closed by close().
+        try:
+            self._file = UnpackedFile(file)
+            unpacked: Any = self._file
+            self._tar: Any = TarReader.open(self._path, "r|", fileobj=unpacked)
+        except BaseException:
+            file.close()
+            raise
+
+    def next(self) -> tarfile.TarInfo | None:
+        """See :meth:`TarReader.next`."""
+        info: tarfile.TarInfo | None = self._tar.next()
+        self._tar.members.clear()  # It would keep them all.
+        return info
+
+    def open(self, offset: int, alive: Callable[[], None]) -> BinaryIO:
+        """The file whose data begins at ``offset`` of the unpacked stream; ``alive`` is called
+        again and again while what is before it is unpacked."""
+        self._file.alive = alive
+        if self._tar.offset > offset:
+            self.close()
+            self._begin()
+            self._file.alive = alive
+        while (info := self.next()) is not None:
+            if info.offset_data == offset:
+                file: BinaryIO | None = self._tar.extractfile(info)
+                return io.BytesIO() if file is None else file
+        raise EOFError("the member is missing")
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._tar.close()
+        self._file.close()

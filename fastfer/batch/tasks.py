@@ -82,14 +82,14 @@ class TaskRunner:
 
         return PhotoAnalyzer(self._engine, exact=self._setup.exact)
 
-    def prepare(self, task: Task) -> Iterator[Prepared]:
-        """Read and decode, one unit after the other."""
+    def prepare(self, task: Task, alive: Callable[[], None]) -> Iterator[Prepared]:
+        """Read and decode, one unit after the other; ``alive`` is to be called now and then."""
         for unit in task.units:
             if unit.kind == "video":
                 yield Prepared(unit)
                 continue
             try:
-                yield Prepared(unit, self._photos.decode(unit.read(self._setup.limits)))
+                yield Prepared(unit, self._photos.decode(unit.read(self._setup.limits, alive)))
             except FastferError as error:
                 yield Prepared(unit, error=error)
             except Exception as error:  # A photo must not end the thread that reads.

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import os
 import stat
 import tempfile
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
-from fastfer.batch.tar_reader import DAMAGED, TarReader
+from fastfer.batch.tar_reader import DAMAGED, PackedTar
+from fastfer.batch.zip_reader import member_chunks
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
-from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.encoded_image import EncodedImage, read_up_to
+from fastfer.io.file_kinds import exists
 from fastfer.io.limits import FileLimits
 from fastfer.io.photos import SUFFIXES
 
@@ -39,6 +40,10 @@ ARCHIVE_SUFFIXES: Final = (*TAR_SUFFIXES, *PACKED_TAR_SUFFIXES, *ZIP_SUFFIXES)
 _OPEN_ARCHIVES: Final = 4
 """Compressed archives that a process keeps open."""
 _CHUNK: Final = 1 << 20
+
+
+def _idle() -> None:
+    """Nobody waits for a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,8 @@ class Unit:
         """Sixteen bytes by which a journal knows the unit."""
         return key_of(self.source)
 
-    def read(self, limits: FileLimits) -> EncodedImage:
-        """Read a photo and parse its header.
+    def read(self, limits: FileLimits, alive: Callable[[], None] = _idle) -> EncodedImage:
+        """Read a photo and parse its header; ``alive`` is called now and then meanwhile.
 
         Raises:
             InputError: it cannot be read, or changed meanwhile (``changed``).
@@ -83,7 +88,9 @@ class Unit:
         if self.error is not None:
             raise InputError(self.error[0], code=self.error[1])
         if self.member is not None:
-            return EncodedImage(read_member(self.path, self.member, limits), self.source, limits)
+            return EncodedImage(
+                read_member(self.path, self.member, limits, alive), self.source, limits
+            )
         if scheme(self.path):
             return EncodedImage(_read_url(self.path, limits), self.source, limits)
         before = _fingerprint(self.path)
@@ -95,9 +102,9 @@ class Unit:
         return image
 
     @contextmanager
-    def as_file(self, limits: FileLimits) -> Iterator[str]:
+    def as_file(self, limits: FileLimits, alive: Callable[[], None] = _idle) -> Iterator[str]:
         """A path under which a video can be opened; members and URLs are copied to a temporary
-        file, as far as ``limits`` allow.
+        file, as far as ``limits`` allow. ``alive`` is called now and then meanwhile.
 
         Errors of the caller that name the copy are changed to name the video.
 
@@ -119,7 +126,8 @@ class Unit:
             raise _copy_error(self.source, error) from None
         try:
             try:
-                for chunk in self._chunks(limits):
+                for chunk in self._chunks(limits, alive):
+                    alive()
                     _write(file, chunk, self.source)
             finally:
                 os.close(file)
@@ -131,9 +139,9 @@ class Unit:
             with suppress(OSError):
                 Path(copy).unlink()
 
-    def _chunks(self, limits: FileLimits) -> Iterator[bytes]:
+    def _chunks(self, limits: FileLimits, alive: Callable[[], None]) -> Iterator[bytes]:
         if self.member is not None:
-            yield from _member_chunks(self.path, self.member, limits)
+            yield from _member_chunks(self.path, self.member, limits, alive)
             return
         size = 0
         with _open_url(self.path) as file:
@@ -191,7 +199,7 @@ def _read_file(path: str, limits: FileLimits) -> EncodedImage:
     try:
         return EncodedImage.read(path, limits)
     except InputError as error:
-        if error.code in ("truncated", "damaged") and not Path(path).exists():
+        if error.code in ("truncated", "damaged") and not exists(path):
             raise InputError(
                 f"{hide_passwords(path)}: vanished while it was read", code="changed"
             ) from None
@@ -201,14 +209,17 @@ def _read_file(path: str, limits: FileLimits) -> EncodedImage:
 # --- Archives ------------------------------------------------------------------------------------
 
 
-def read_member(path: str, member: Member, limits: FileLimits) -> bytes:
-    """The bytes of a member of the archive ``path``, at most those that ``limits`` allow.
+def read_member(
+    path: str, member: Member, limits: FileLimits, alive: Callable[[], None] = _idle
+) -> bytes:
+    """The bytes of a member of the archive ``path``, at most those that ``limits`` allow; ``alive``
+    is called again and again while what is before it is unpacked.
 
     Raises:
         InputError: the archive or the member cannot be read.
     """
     try:
-        return b"".join(_member_chunks(path, member, limits))
+        return b"".join(_member_chunks(path, member, limits, alive))
     except MemoryError:
         raise _too_much_memory(f"{path}/{member.name}") from None
 
@@ -220,17 +231,19 @@ def _too_much_memory(name: str) -> InputError:
     )
 
 
-def _member_chunks(path: str, member: Member, limits: FileLimits) -> Iterator[bytes]:
+def _member_chunks(
+    path: str, member: Member, limits: FileLimits, alive: Callable[[], None]
+) -> Iterator[bytes]:
     """The bytes of a member, at most those that ``limits`` allow."""
     limits.check_bytes(f"{path}/{member.name}", member.size)
     size = 0
-    for chunk in _all_chunks(path, member):
+    for chunk in _all_chunks(path, member, alive):
         size += len(chunk)
         limits.check_bytes(f"{path}/{member.name}", size)  # It may be more than is stated.
         yield chunk
 
 
-def _all_chunks(path: str, member: Member) -> Iterator[bytes]:
+def _all_chunks(path: str, member: Member, alive: Callable[[], None]) -> Iterator[bytes]:
     name = f"{path}/{member.name}"
     try:
         if member.archive == "tar":
@@ -242,12 +255,10 @@ def _all_chunks(path: str, member: Member) -> Iterator[bytes]:
             info = archive.NameToInfo.get(member.name)
             if info is None or info.header_offset != member.offset:  # Two members of one name.
                 info = next(i for i in archive.infolist() if i.header_offset == member.offset)
-            with archive.open(info) as file:
-                while chunk := file.read(_CHUNK):
-                    yield chunk
+            yield from member_chunks(path, archive, info)
         else:
-            stream: _PackedTar = _opened(path, lambda: _PackedTar(path))
-            yield from _chunks(stream.open(member.offset), member.size, name)
+            stream: PackedTar = _opened(path, lambda: PackedTar(path))
+            yield from _chunks(stream.open(member.offset, alive), member.size, name)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file", code="not_found") from None
     except NotImplementedError as error:  # A RuntimeError too.
@@ -286,29 +297,6 @@ def _opened(path: str, open_archive: Any) -> Any:
     while len(_archives) > _OPEN_ARCHIVES:
         _archives.popitem(last=False)[1].close()
     return archive
-
-
-class _PackedTar:
-    """A compressed tar, read forwards; going back starts over."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._tar = TarReader.open(path, "r|*")
-
-    def open(self, offset: int) -> BinaryIO:
-        """The file whose data begins at ``offset`` of the unpacked stream."""
-        if self._tar.offset > offset:
-            self._tar.close()
-            self._tar = TarReader.open(self._path, "r|*")
-        while (info := self._tar.next()) is not None:
-            self._tar.members.clear()  # type: ignore[attr-defined]
-            if info.offset_data == offset:
-                file = self._tar.extractfile(info)
-                return io.BytesIO() if file is None else file  # type: ignore[return-value]
-        raise EOFError("the member is missing")
-
-    def close(self) -> None:
-        self._tar.close()
 
 
 # --- Object stores -------------------------------------------------------------------------------
@@ -352,4 +340,4 @@ def _open_url(url: str) -> Iterator[BinaryIO]:
 
 def _read_url(url: str, limits: FileLimits) -> bytes:
     with _open_url(url) as file:
-        return file.read(limits.bytes + 1)
+        return read_up_to(file, limits.bytes + 1)

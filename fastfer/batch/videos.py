@@ -68,7 +68,7 @@ def whole_video(
     counts["videos"] += 1
     error: FastferError | None = None
     try:
-        with unit.as_file(reader.setup.limits) as path:
+        with unit.as_file(reader.setup.limits, reader.alive) as path:
             for result in reader.results(path, unit):
                 results.append(result)
                 count_frame(counts, result)

@@ -85,7 +85,7 @@ def peak_memory() -> int:
 
 def run_inline(runner: TaskRunner, task: Task) -> Output:
     """Run a task in this process."""
-    output = runner.run(task, runner.prepare(task), lambda: None)
+    output = runner.run(task, runner.prepare(task, lambda: None), lambda: None)
     output.peak_memory = peak_memory()
     return output
 
@@ -168,7 +168,7 @@ def _read(connection: Connection, runner: TaskRunner, ahead: _Ahead, sender: _Se
         except (EOFError, OSError):
             os._exit(0)  # The parent is done, or gone.
         ahead.put(task)
-        for item in runner.prepare(task):
+        for item in runner.prepare(task, sender.alive):
             sender.alive()
             ahead.put(item)
         ahead.put(None)

@@ -24,7 +24,7 @@ from fastfer.inference.onnx_session import (
     read_model,
 )
 from fastfer.labels import AGE_GROUPS, ATTRIBUTES, GENDERS, Attribute
-from fastfer.validation import check_attributes
+from fastfer.validation import check_attributes, check_path
 
 ATTRIBUTE_MODEL: Final = Path(__file__).parents[1] / "models" / "attributes.onnx"
 """The bundled model; packages built with ``FASTFER_ATTRIBUTES=0`` lack it."""
@@ -72,6 +72,8 @@ class AttributeClassifier:
             UsageError: an unknown attribute, or ``threads`` out of range.
         """
         self.attributes = check_attributes(attributes)
+        if model is not None:
+            check_path(model=model)
         self.path = ATTRIBUTE_MODEL if model is None else Path(model)
         source, advice = str(self.path), "Pass a file of python -m training.attributes.export."
         if model is None:

@@ -29,7 +29,7 @@ from fastfer.inference.onnx_session import (
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import ALL_EMOTIONS, CONTEMPT, EMOTIONS
-from fastfer.validation import parse_literal
+from fastfer.validation import check_path, parse_literal
 
 Frame = NDArray[np.uint8]
 
@@ -88,6 +88,7 @@ class CustomClassifier(Classifier):
                 ``incomplete_spec`` if labels or scale are unknown.
             UsageError: ``threads`` is out of range.
         """
+        check_path(model=model)
         self.path = Path(model)
         source = str(model)
         self.threads = pick_threads(threads)

@@ -20,6 +20,7 @@ from fastfer.inference.onnx_session import (
     read_model,
 )
 from fastfer.priors import Prior, prior_shares, reweighted
+from fastfer.validation import check_path
 
 INT8_MODEL: Final = Path(__file__).parents[1] / "models" / "expression.onnx"
 """The bundled model, quantised to INT8."""
@@ -63,6 +64,8 @@ class EmotionClassifier(Classifier):
                 ``head`` (code ``unknown_head``), or does not state its prior, or the given one does
                 not exist (code ``unknown_prior``).
         """
+        if model is not None:
+            check_path(model=model)
         self.path = bundled() if model is None else Path(model)
         self.threads = pick_threads(threads)
         source = str(self.path)

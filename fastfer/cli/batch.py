@@ -147,7 +147,7 @@ def _run(args: argparse.Namespace) -> int:
             from fastfer.batch.estimate import estimate
             from fastfer.batch.sources import Sources
 
-            sources = Sources(args.sources, args.files_from, shard=options.shard)
+            sources = Sources(args.sources, args.files_from, shard=options.shard, limits=limits)
             print(estimate(sources, engine, limits, options).text(), file=out)
             return 0
         from fastfer.batch.job import run

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, NoReturn, TextIO
 
+from fastfer.cli import interrupts, memory
 from fastfer.errors import FastferError, OutputError, package_error, shortened
 from fastfer.io.addresses import hide_passwords
 from fastfer.outputs.terminal_text import printable
 
-INTERRUPTED: Final = 130
+INTERRUPTED: Final = interrupts.INTERRUPTED
 TERMINATED: Final = 143
-"""Exit codes after SIGINT and SIGTERM: 128 plus the number of the signal, as in shells."""
+"""Exit code after SIGTERM: 128 plus the number of the signal, as in shells."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -29,32 +30,60 @@ def run(command: Callable[[], int]) -> int:
     _occupy_closed_descriptors()
     with quiet_libraries():
         try:
+            interrupts.raise_them()
+            if (note := memory.limit_note()) is not None:
+                say(note)
             code = _flushed(command)
         except KeyboardInterrupt as stop:
             code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
-            if code == INTERRUPTED:
-                say("interrupted")
-            if threading.active_count() > 1:  # A thread may be blocked in a read.
-                leave(code)
-        except BrokenPipeError:
-            # The reader (head, a pager) has left, which needs no message. Python flushes at exit,
-            # so what remains goes to the null device.
-            discard_stdout()
-            code = OutputError.exit_code
-        except FastferError as error:
-            say(str(error))
-            code = error.exit_code
-        except ImportError as error:
-            if (missing := package_error(error)) is None:
-                raise
-            say(str(missing))
-            code = missing.exit_code
-        except OSError as error:  # A full disk, usually; errors of reading are InputErrors.
-            discard_stdout()
-            where = error.filename or "the output"
-            say(f"cannot write {where}: {error.strerror or error}")
-            code = OutputError.exit_code
+            _stopped(code)
+        except Exception as error:
+            if not interrupts.seen:
+                code = _failed(error)
+            else:
+                code = INTERRUPTED
+                _stopped(code)
     return code
+
+
+def _stopped(code: int) -> None:
+    """End after a signal."""
+    if code == INTERRUPTED:
+        say("interrupted")
+    if threading.active_count() > 1:  # A thread may be blocked in a read.
+        leave(code)
+
+
+def _failed(error: Exception) -> int:
+    """Report ``error``; returns the exit code. What nobody foresaw is raised."""
+    if isinstance(error, BrokenPipeError):
+        # The reader (head, a pager) has left, which needs no message. Python flushes at exit,
+        # so what remains goes to the null device.
+        discard_stdout()
+        return OutputError.exit_code
+    if isinstance(error, FastferError):
+        say(str(error))
+        if memory.has_run_out(error):
+            say(f"memory ran out: {memory.ADVICE}")
+        return error.exit_code
+    if isinstance(error, (ImportError, MemoryError, RuntimeError)) and memory.has_run_out(error):
+        return _out_of_memory()
+    if isinstance(error, ImportError) and (missing := package_error(error)) is not None:
+        say(str(missing))
+        return missing.exit_code
+    if isinstance(error, OSError):  # A full disk, usually; errors of reading are InputErrors.
+        discard_stdout()
+        if memory.has_run_out(error):
+            return _out_of_memory()
+        where = error.filename or "the output"
+        say(f"cannot write {where}: {error.strerror or error}")
+        return OutputError.exit_code
+    raise error
+
+
+def _out_of_memory() -> int:
+    say(f"memory ran out: {memory.ADVICE}")
+    return FastferError.exit_code
 
 
 def _occupy_closed_descriptors() -> None:

@@ -109,6 +109,11 @@ def register_detector(
         UsageError: ``name`` cannot be used in a specification or is a built-in detector's.
     """
     built_in = getattr(factory, "__module__", None) == f"{__package__}.{name}"
+    if not isinstance(name, str) or not callable(factory):
+        raise UsageError(
+            "register_detector takes a name and a class or function; got "
+            f"{type(name).__name__} and {type(factory).__name__}"
+        )
     if not re.fullmatch(r"[\w-]+", name) or (name in _built_in_modules() and not built_in):
         raise UsageError(
             f"detector name {name!r} is reserved or has other characters than letters, digits, "

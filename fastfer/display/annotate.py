@@ -27,7 +27,9 @@ from fastfer.display.captions import attribute_shares, is_unsure
 from fastfer.display.layout import Caption, Layout, arrange, panel_names_width, visible
 from fastfer.display.legend import with_legend
 from fastfer.display.style import Style, line_width
+from fastfer.errors import FrameError
 from fastfer.labels import CONTEMPT, NAMES, Language
+from fastfer.validation import check_choice
 
 if TYPE_CHECKING:
     from fastfer.results import Face, FrameResult
@@ -72,10 +74,26 @@ def draw_result(
 
     Returns:
         uint8 (H, W, 3), a new array.
+
+    Raises:
+        FrameError: ``frame`` is another kind of array.
+        UsageError: an unknown language.
     """
+    check_choice(lang=(lang, NAMES))
+    _check_drawable(frame)
     height, width = frame.shape[:2]
     layout = arrange(result.faces, width, height, lang, bars=bars, panels=panels, top2=top2)
     return _draw(frame, result, layout, lang)
+
+
+def _check_drawable(frame: Any) -> None:
+    good = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.size > 0
+    if not good or (frame.ndim != 2 and (frame.ndim != 3 or frame.shape[2] != 3)):
+        got = f"shape {frame.shape}, dtype {frame.dtype}" if hasattr(frame, "shape") else ""
+        raise FrameError(
+            "frame must be a NumPy array of uint8, (H, W, 3) BGR or (H, W) gray; got "
+            f"{got or type(frame).__name__}"
+        )
 
 
 def annotate_photo(

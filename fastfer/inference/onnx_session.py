@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastfer import forking
 from fastfer.errors import ModelError
 from fastfer.inference import cpus, runtime
+from fastfer.io.file_kinds import is_file, is_folder
 from fastfer.validation import check_integer
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_THREADS: Final = 4
 """Upper limit of the default: networks this small do not scale further."""
+_MOST_BYTES: Final = 2 << 30
+"""No ONNX file without external data is larger."""
 THREAD_LIMIT: Final = 1024
 """Largest accepted number of threads; far larger ones would take minutes and memory to start."""
 
@@ -40,11 +43,13 @@ def read_model(path: Path, advice: str = "Pass the path of an .onnx file.") -> b
         ModelError: the file is missing (code ``not_found``), a directory (``is_directory``) or
             unreadable; the message ends with ``advice``.
     """
+    if is_folder(path):
+        raise ModelError(f"model {path} is a directory. {advice}", code="is_directory")
+    if not is_file(path):
+        raise ModelError(f"model {path} does not exist. {advice}", code="not_found")
+    if path.stat().st_size > _MOST_BYTES:
+        raise ModelError(f"model {path} has more than {_MOST_BYTES:,} bytes. {advice}")
     try:
-        if path.is_dir():
-            raise ModelError(f"model {path} is a directory. {advice}", code="is_directory")
-        if not path.is_file():
-            raise ModelError(f"model {path} does not exist. {advice}", code="not_found")
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"model {path} cannot be read: {error.strerror}. {advice}") from None

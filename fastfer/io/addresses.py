@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Final
 from urllib.parse import unquote
+
+from fastfer.io.file_kinds import real_path
 
 _URL: Final = re.compile(r"(?i)\b[a-z][a-z0-9+.-]+://.*")
 _USER_PASSWORD: Final = re.compile(r"(://[^:\s]*):.*@")
@@ -51,4 +52,4 @@ def scheme(path: str) -> str:
 def is_camera(path: str) -> bool:
     """Whether ``path`` is a camera of Linux: ``/dev/video0``, ``/dev/v4l/by-id/...``, or a link."""
     pattern = r"/dev/(video\d+|v4l/.+)"
-    return any(re.fullmatch(pattern, name) for name in (path, os.path.realpath(path)))
+    return any(re.fullmatch(pattern, name) for name in (path, real_path(path)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from fastfer.errors import InputError
+from fastfer.io.file_kinds import is_file, is_folder
 from fastfer.io.photos import natural_order
 
 SUFFIXES: Final = frozenset(
@@ -33,12 +34,12 @@ def find_clips(paths: Iterable[str]) -> list[str]:
 def _in_folder(path: str) -> list[str]:
     folder = Path(path)
     try:
-        if not folder.is_dir():
+        if not is_folder(folder):
             return []
         names = [
             file.name
             for file in folder.iterdir()
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and is_file(file)
         ]
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

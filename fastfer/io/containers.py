@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import scheme
+from fastfer.io.file_kinds import is_file
 
 FORMATS: Final = (
     "3dostr,amv,apng,asf,asf_o,av1,avi,avs,avs2,avs3,bethsoftvid,bink,bmp_pipe,cavsvideo,"
@@ -38,6 +39,10 @@ FORMATS: Final = (
 
 STREAM_FORMATS: Final = FORMATS + ",hls,dash,rtsp,rtp,rtp_mpegts,mpegtsraw"
 """Demuxers for URLs, where a playlist may name further URLs; never local files."""
+
+_RECORDED: Final = ("gif", "apng")
+_LIVE: Final = ("hls", "dash", "mpjpeg", "rtsp", "rtp", "rtp_mpegts")
+"""Formats that always have an end, and those whose size says nothing of one."""
 
 _METADATA: Final[dict[str, Any]] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -149,6 +154,27 @@ def open_url(
         ) from None
 
 
+def is_recording(container: InputContainer) -> bool:
+    """Whether the container of a URL has an end: its duration is known, its format is that of
+    recordings, or the server states its size. A playlist has a size even if it is live, and cameras
+    invent one for their endless row of pictures."""
+    if container.duration is not None and container.duration > 0:
+        return True
+    name = container.format.name
+    return name in _RECORDED or (name not in _LIVE and container.size > 0)
+
+
+def ends_by_closing(container: InputContainer, error: Exception) -> bool:
+    """Whether ``error`` is the end of a recording on a server that states no size: it closes the
+    connection, which FFmpeg takes for a loss."""
+    return (
+        isinstance(error, OSError)
+        and error.errno == errno.EIO
+        and bool(scheme(container.name))
+        and container.size < 0
+    )
+
+
 def video_stream(container: InputContainer, name: str) -> VideoStream:
     """The stream of pictures that a player shows; a cover picture is none.
 
@@ -250,7 +276,7 @@ def open_binary(path: str) -> BinaryIO:
     try:
         if not file.exists():
             raise InputError(f"{path}: no such file", code="not_found")
-        if file.is_file() and file.stat().st_size == 0:
+        if is_file(file) and file.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty", code="empty_file")
         return file.open("rb")
     except (OSError, ValueError) as error:

@@ -21,6 +21,8 @@ GRACE: Final = 5.0
 """Seconds after its deadline when a decoder process ends by itself, if its parent is gone."""
 STARTING: Final = 30.0
 """Seconds that a new process may take to start, on top of the time of its first answer."""
+LONGEST: Final = 1e6
+"""Seconds of the longest wait; the clocks of systems cannot wait for infinity."""
 _ENVIRONMENT: Final = {
     # Threads that decoding does not use would only take address space, and so would a heap for
     # each thread of a decoder.
@@ -82,4 +84,4 @@ def restrict(memory: int) -> None:
 def set_alarm(seconds: float) -> None:
     """End this process after ``seconds``, also inside a decoder; 0 cancels that."""
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, min(seconds, 1e6))
+        signal.setitimer(signal.ITIMER_REAL, min(seconds, LONGEST))

@@ -18,6 +18,7 @@ from fastfer.io.decode_pixels import (
 )
 from fastfer.io.image_headers import SNIFF, read_header, sniff
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.validation import check_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     Frame = NDArray[np.uint8]
 
+_CHUNK: Final = 4 << 20
 REDUCE_FROM: Final = 3_000_000
 """Pixels from which a JPEG is also decoded at reduced size for detection."""
 
@@ -74,7 +76,7 @@ class EncodedImage:
         try:
             head = file.read(SNIFF)
             sniff(head, name)  # Before a large file of another kind is read.
-            rest = file.read(limits.bytes + 1 - len(head))
+            rest = read_up_to(file, limits.bytes + 1 - len(head))
         except (OSError, MemoryError) as error:
             raise unreadable(name, error) from None
         return cls(head + rest, name, limits)
@@ -94,10 +96,12 @@ class EncodedImage:
 
         Raises:
             InputError: the file cannot be read, or as the constructor.
+            UsageError: ``source`` is neither.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
             limits.check_bytes(IN_MEMORY, memoryview(source).nbytes)
             return cls(bytes(source), limits=limits)
+        check_path(source=source)
         path = os.fspath(source)
         name = hide_passwords(path)
         try:
@@ -275,8 +279,23 @@ class EncodedImage:
         )
 
 
+def read_up_to(file: BinaryIO, most: int) -> bytes:
+    """The rest of ``file``, at most ``most`` bytes. ``read`` would claim memory for all of them."""
+    parts = []
+    while most > 0 and (part := file.read(min(most, _CHUNK))):
+        parts.append(part)
+        most -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 def unreadable(name: str, error: Exception) -> InputError:
     """The error to raise for ``error``, which occurred while reading ``name``."""
+    if isinstance(error, MemoryError):
+        return InputError(
+            f"{name}: memory is too short to read it; close other programs, or raise the limit of "
+            "this process (ulimit -v, or that of its container)",
+            code="too_much_memory",
+        )
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return InputError(f"{name}: cannot be read: {reason}")
 

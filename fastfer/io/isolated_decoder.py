@@ -162,7 +162,8 @@ class _Process:
             late.set()
             self._process.kill()
 
-        watchdog = threading.Timer(seconds + (decoder_process.STARTING if self._fresh else 0), stop)
+        limit = seconds + (decoder_process.STARTING if self._fresh else 0)
+        watchdog = threading.Timer(min(limit, decoder_process.LONGEST), stop)
         watchdog.daemon = True
         watchdog.start()
         self._fresh = False

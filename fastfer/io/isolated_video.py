@@ -269,7 +269,7 @@ class _Process:
             EOFError: the process has ended.
         """
         extra = decoder_process.STARTING if self._fresh else 0.0
-        self._connection.settimeout(min(self.limits.seconds + extra, 1e6))
+        self._connection.settimeout(min(self.limits.seconds + extra, decoder_process.LONGEST))
         while True:
             while b"\n" not in self._buffer:
                 data = self._connection.recv(1 << 16)

@@ -14,7 +14,8 @@ from av.container import InputContainer
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords, is_camera, scheme
 from fastfer.io.cameras import GIVE_UP, STALL, CaptureDevice, LiveSource
-from fastfer.io.containers import hardware, open_url, video_stream
+from fastfer.io.containers import hardware, is_recording, open_url, video_stream
+from fastfer.io.file_kinds import exists
 from fastfer.io.frame_source import ArraySource, FrameSource
 from fastfer.io.isolated_decoder import IsolatedDecoder
 from fastfer.io.isolated_video import IsolatedVideo
@@ -22,8 +23,8 @@ from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS, PictureSequence, is_sequence
 from fastfer.io.prefetch import PrefetchSource
 from fastfer.io.streams import StreamDevice
-from fastfer.io.video_files import ClipOptions, VideoFile
-from fastfer.validation import check_choice, check_integer, check_positive, check_range
+from fastfer.io.video_files import SHORTEST, ClipOptions, VideoFile
+from fastfer.validation import check_choice, check_integer, check_path, check_positive, check_range
 
 MAX_CAMERA: Final = 9999
 """Highest number of a camera; OpenCV takes hundreds of them to mean a backend."""
@@ -65,8 +66,7 @@ class CameraOptions:
         check_choice(backend=(self.backend, BACKENDS))
         check_positive(stall=self.stall, give_up=self.give_up)
         if self.fps is not None:
-            check_positive(fps=self.fps)
-            check_range(fps=(self.fps, 0))
+            check_range(fps=(self.fps, SHORTEST))
         if self.size is not None:
             width, height = self.size
             check_integer(width=(width, 1), height=(height, 1))
@@ -109,6 +109,7 @@ def open_source(
     if isinstance(source, int):
         return _open_camera(source, options)
     if isinstance(source, (str, os.PathLike)):
+        check_path(source=source)
         path = os.fspath(source)
         if not path:
             raise InputError(
@@ -116,7 +117,7 @@ def open_source(
             )
         if is_camera(path):
             return _open_camera(path, options)
-        if scheme(path) and not os.path.exists(path):  # noqa: PTH110 - Path() joins slashes.
+        if scheme(path) and not exists(path):
             return _open_url(path, options, clip, limits)
         if path != "-" and clip.raw is None and is_sequence(path):
             return PrefetchSource(PictureSequence(path, fps=options.fps, limits=limits))
@@ -140,8 +141,11 @@ def open_source(
 def _open_isolated(
     source: Any, options: CameraOptions, clip: ClipOptions, limits: FileLimits
 ) -> FrameSource:
-    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
-    if not path or is_camera(path) or (scheme(path) and not os.path.exists(path)):  # noqa: PTH110
+    if not isinstance(source, (str, os.PathLike)):
+        raise UsageError("only files can be decoded in a process of their own")
+    check_path(source=source)
+    path = os.fspath(source)
+    if not path or is_camera(path) or (scheme(path) and not exists(path)):
         raise UsageError("only files can be decoded in a process of their own")
     if path != "-" and clip.raw is None and is_sequence(path):
         return PrefetchSource(
@@ -183,7 +187,7 @@ def _open_url(
         return open_url(url, name, timeout=timeout, hwaccel=hardware(clip.hwaccel))
 
     first = connect()
-    if first.duration is not None and first.duration > 0:  # A recording on a server.
+    if is_recording(first):
         return PrefetchSource(VideoFile(url, container=first, clip=clip, limits=limits))
     video_stream(first, name)
     waiting = [first]

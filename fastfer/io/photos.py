@@ -17,6 +17,7 @@ from fastfer.errors import InputError, reason
 from fastfer.io import free_memory
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.file_kinds import exists, is_folder
 from fastfer.io.image_headers import READABLE
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 
@@ -128,7 +129,7 @@ def find_photos(
         if not path:  # An unset variable of a shell.
             photos.append(Photo(path, InputError("'': the path is empty", code="not_found")))
             continue
-        if path == STDIN or Path(path).exists() or not glob.has_magic(path):
+        if path == STDIN or exists(path) or not glob.has_magic(path):
             matches, found = [path], False
         else:
             found = True
@@ -138,7 +139,7 @@ def find_photos(
                 error = InputError(f"{path}: no file matches this pattern", code="no_match")
                 photos.append(Photo(path, error))
         for match in matches:
-            if match != STDIN and Path(match).is_dir():
+            if match != STDIN and is_folder(match):
                 photos += _photos_in(match, recursive, notes)
             else:
                 photos.append(Photo(match, found=found))

@@ -10,6 +10,7 @@ from typing import Final
 
 from fastfer.errors import InputError
 from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.file_kinds import exists, is_folder
 from fastfer.io.frame_source import Frame, VideoFrame
 from fastfer.io.isolated_decoder import IsolatedDecoder
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
@@ -89,7 +90,7 @@ class PictureSequence:
 def is_sequence(path: str) -> bool:
     """Whether ``path`` is a directory or a numbered pattern; a file that exists is a file."""
     file = Path(path)
-    return file.is_dir() or (bool(re.search(r"%0?\d*d", file.name)) and not file.exists())
+    return is_folder(file) or (bool(re.search(r"%0?\d*d", file.name)) and not exists(file))
 
 
 def files_of(path: str) -> list[str]:
@@ -104,7 +105,7 @@ def files_of(path: str) -> list[str]:
 
 def _pictures(path: str, notes: list[str] | None = None) -> list[tuple[int, str]]:
     """Number and path of each picture of a sequence."""
-    return _in_folder(path, notes) if Path(path).is_dir() else _numbered(path)
+    return _in_folder(path, notes) if is_folder(path) else _numbered(path)
 
 
 def _in_folder(path: str, notes: list[str] | None) -> list[tuple[int, str]]:
@@ -129,8 +130,9 @@ def _numbered(path: str) -> list[tuple[int, str]]:
         matches = [(pattern.fullmatch(file.name), file) for file in folder.iterdir()]
     except FileNotFoundError:
         raise InputError(f"{folder}: no such directory", code="not_found") from None
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{folder}: cannot be listed: {reason}") from None
     found = sorted((int(match[1]), str(file)) for match, file in matches if match)
     if not found:
         raise InputError(f"{path}: no file matches this pattern", code="no_match")

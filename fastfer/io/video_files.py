@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame as AvFrame
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.containers import (
+    ends_by_closing,
     hardware,
     open_binary,
     open_file,
@@ -35,6 +36,8 @@ from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS
 from fastfer.validation import check_integer, check_positive, check_range
 
+SHORTEST: Final = 1e-6
+"""Seconds between frames, and frames per second, below which values are typos."""
 _MEASURED: Final = 60
 """Frames by which the rate of a video is measured if it states an impossible one."""
 _STATES_DURATION: Final = frozenset(("matroska,webm", "flv", "asf", "mxf"))
@@ -69,7 +72,7 @@ class ClipOptions:
             check_positive(end=self.end)
             check_range(end=(self.end, self.start))
         if self.every is not None:
-            check_positive(every=self.every)
+            check_range(every=(self.every, SHORTEST))
         if self.raw is not None:
             width, height, name = self.raw
             check_integer(width=(width, 1), height=(height, 1))
@@ -310,7 +313,8 @@ class VideoFile:
         except MemoryError:
             raise
         except _ERRORS as error:
-            self._error = error
+            if not ends_by_closing(self._container, error):
+                self._error = error
             return None
 
     def _decoded(self) -> Iterator[AvFrame]:

@@ -126,6 +126,8 @@ def _is_float32(value: Any) -> bool:
 
 def check_frame(frame: Any, name: str = "frame") -> None:
     """Raise :class:`FrameError` unless :func:`pack_faces` accepts ``frame``, called ``name``."""
+    if type(frame) is not np.ndarray and isinstance(frame, np.ndarray):
+        frame = _plain(frame, name)
     if isinstance(frame, np.ndarray) and frame.dtype == _UINT8 and frame.size and frame.ndim > 1:
         # NumPy leaves the stride of an axis of length one arbitrary.
         strides = frame.strides
@@ -136,6 +138,17 @@ def check_frame(frame: Any, name: str = "frame") -> None:
         if frame.ndim == 3 and packed and strides[2] == 1 and frame.shape[2] == 3:
             return
     raise FrameError(_frame_problem(frame, name))
+
+
+def _plain(frame: Any, name: str) -> NDArray[Any]:
+    """The array behind one of a subclass, which may describe itself otherwise than it is."""
+    plain = np.asarray(frame)
+    if (plain.shape, plain.dtype, plain.strides) != (frame.shape, frame.dtype, frame.strides):
+        raise FrameError(
+            f"{name} is a {type(frame).__name__} that states shape {frame.shape} for data of shape "
+            f"{plain.shape}; pass numpy.asarray(...) of it"
+        )
+    return plain
 
 
 def _frame_problem(frame: Any, name: str) -> str:

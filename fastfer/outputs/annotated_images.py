@@ -16,6 +16,7 @@ import cv2
 from fastfer.display.annotate import annotate_photo
 from fastfer.errors import OutputError
 from fastfer.io.encoded_image import ANNOTATED_MARK
+from fastfer.io.file_kinds import exists, is_folder, real_path
 from fastfer.labels import Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.paths import write_whole
@@ -63,12 +64,13 @@ class AnnotatedImageWriter(Output[PhotoResult]):
         """Device and number of the files of all sources, which links may lead to."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._here = _real(folder)
+            self._here = Path(real_path(folder))
             for source in map(Path, sources):
                 if _is_copy(source):  # Of an earlier run in the same folder.
                     continue
                 # Its own place, and that of the file it leads to.
-                for place in (_real(source.parent) / source.name, _real(source)):
+                places = Path(real_path(source.parent), source.name), Path(real_path(source))
+                for place in places:
                     if place.is_relative_to(self._here):
                         self._taken.add(str(place.relative_to(self._here)).casefold())
                 with suppress(OSError, ValueError):
@@ -108,7 +110,7 @@ class AnnotatedImageWriter(Output[PhotoResult]):
 
     def _make_folder(self, folder: Path) -> None:
         """Create ``folder``; a link inside the output folder must not lead out of it."""
-        if not _real(folder).is_relative_to(self._here):
+        if not Path(real_path(folder)).is_relative_to(self._here):
             raise OutputError(f"cannot write to {folder}: a link leads out of {self._folder}")
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -142,14 +144,6 @@ class AnnotatedImageWriter(Output[PhotoResult]):
         return Path() if ".." in place.parts else place
 
 
-def _real(path: Path) -> Path:
-    """``path`` without links; a loop of links, or a name that cannot be, stays as it is."""
-    try:
-        return Path(os.path.realpath(path))
-    except ValueError:  # A null byte.
-        return path.absolute()
-
-
 def _is_copy(path: Path) -> bool:
     """Whether ``path`` is an annotated copy, and no link to one."""
     try:
@@ -167,9 +161,9 @@ def _roots(paths: Sequence[str]) -> list[Path]:
     """The directories among ``paths``, and those before the first wildcard of a pattern."""
     roots = []
     for path in paths:
-        if Path(path).is_dir():
+        if is_folder(path):
             roots.append(Path(path))
-        elif glob.has_magic(path) and not Path(path).exists():
+        elif glob.has_magic(path) and not exists(path):
             parts = Path(path).parts
             fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
             roots.append(Path(*parts[:fixed]))

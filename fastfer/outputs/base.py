@@ -62,4 +62,9 @@ class Output(Protocol[R]):
 def write_error(name: object, error: OSError) -> OutputError:
     """The error to raise for ``error``, which occurred while writing ``name``."""
     code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output_failed"
-    return OutputError(f"cannot write {name}: {error.strerror or error}", code=code)
+    reason = error.strerror or str(error)
+    if error.errno == errno.EFBIG:
+        reason += (
+            "; it has reached the limit on the size of a file (ulimit -f), which you can raise"
+        )
+    return OutputError(f"cannot write {name}: {reason}", code=code)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from fastfer.errors import UsageError
+from fastfer.io.file_kinds import is_file
 from fastfer.labels import NAMES, Attribute, Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.frame_times import FrameTimes
@@ -272,7 +273,7 @@ class EventWriter(Output[VideoFrameResult]):
             self._file.close()
         ordered = sorted(self._cues, key=lambda event: (event.start, event.track_id))
         target = Path(self._path).resolve()
-        if ordered != self._cues and target.is_file():
+        if ordered != self._cues and is_file(target):
             texts = [self._cue(event, number) for number, event in enumerate(ordered, 1)]
             try:
                 write_whole(target, self._header + b"".join(texts))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fastfer.errors import UsageError
+from fastfer.io.file_kinds import exists, is_file, is_folder, real_path
 from fastfer.outputs.base import write_error
 
 STDOUT: Final = "-"
@@ -32,10 +33,10 @@ def check_outputs(outputs: Mapping[str, _Path | None], inputs: Iterable[_Path]) 
     """
     files = {o: p for o, p in outputs.items() if p is not None and os.fspath(p) != STDOUT}
     read = list(inputs)
-    names = {os.path.realpath(path) for path in read}
+    names = {real_path(path) for path in read}
     numbers = {_inode(path) for path in read} - {None}
     for option, path in files.items():
-        if os.path.realpath(path) in names or _inode(path) in numbers:
+        if real_path(path) in names or _inode(path) in numbers:
             raise UsageError(
                 f"{option} {path}: would overwrite an input; choose another name",
                 code="would_overwrite",
@@ -78,7 +79,7 @@ def check_row_suffixes(outputs: Mapping[str, _Path | None]) -> None:
 
 def _is_special(path: Path) -> bool:
     """Whether ``path`` is a device or pipe."""
-    return path.exists() and not path.is_file()
+    return exists(path) and not is_file(path)
 
 
 def refuse_link(name: str, path: _Path) -> None:
@@ -108,8 +109,8 @@ def check_folders(outputs: Mapping[str, _Path | None]) -> None:
         if path is None or os.fspath(path) == STDOUT:
             continue
         folder = Path(path).parent
-        if not folder.is_dir():
-            number = errno.ENOTDIR if folder.exists() else errno.ENOENT
+        if not is_folder(folder):
+            number = errno.ENOTDIR if exists(folder) else errno.ENOENT
             raise write_error(path, OSError(number, os.strerror(number)))
 
 
@@ -125,7 +126,7 @@ def check_new(outputs: Mapping[str, _Path | None]) -> None:
         UsageError: code ``would_overwrite``.
     """
     for option, path in outputs.items():
-        if path is not None and Path(path).is_file() and Path(path).stat().st_size:
+        if path is not None and is_file(path) and Path(path).stat().st_size:
             raise UsageError(
                 f"{option} {path}: exists and holds data; choose another name, or pass --overwrite "
                 "(videos: --resume continues an interrupted run)",
@@ -135,9 +136,7 @@ def check_new(outputs: Mapping[str, _Path | None]) -> None:
 
 def _same(path: _Path, other: _Path) -> bool:
     inode = _inode(path)
-    return os.path.realpath(path) == os.path.realpath(other) or (
-        inode is not None and inode == _inode(other)
-    )
+    return real_path(path) == real_path(other) or (inode is not None and inode == _inode(other))
 
 
 def _inode(path: _Path) -> tuple[int, int] | None:
@@ -169,7 +168,7 @@ class WholeFile:
             OutputError: it cannot be created.
         """
         if self._temporary is None:
-            if self.path.exists() and not self.path.is_file():
+            if _is_special(self.path):
                 self._temporary = self.path
             else:
                 name = f".fastfer-{secrets.token_hex(8)}{self.path.suffix}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fastfer.errors import OutputError, UsageError
+from fastfer.io.file_kinds import exists, is_file
 from fastfer.outputs.base import write_error
 from fastfer.outputs.paths import STDOUT, is_device, refuse_link
 
@@ -91,7 +92,7 @@ def open_output(path: str | os.PathLike[str], *, resume: bool = False) -> Resuma
         return ResumableFile(_duplicate_stdout(), "standard output", resume=False)
     refuse_link(os.fspath(path), path)
     try:
-        if is_device(path) or (Path(path).exists() and not Path(path).is_file()):
+        if is_device(path) or (exists(path) and not is_file(path)):
             file: Any = Path(path).open("wb", 0)  # noqa: SIM115 - kept open.
             return ResumableFile(file, os.fspath(path), resume=False)
         file = open(path, "r+b" if resume else "wb", 0, opener=_open_own)  # noqa: SIM115

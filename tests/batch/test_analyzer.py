@@ -47,3 +47,21 @@ def test_batches_without_photos(real_engine: dict[str, Any]) -> None:
     assert len(analyzer({"path": np.array([], str)})["source"]) == 0
     with raises(UsageError, "usage"):
         analyzer({"image": np.zeros((1, 8, 8, 3), np.uint8)})
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [["a.jpg"], None, {"path": None}, {"path": np.array("x")}, {"path": "a.jpg"}, {5: []},
+     {"bytes": [b""], "path": ["a", "b"]}, {"bytes": 5}],
+)  # fmt: skip
+def test_what_is_no_batch_is_refused(batch: Any, engine: dict[str, Any]) -> None:
+    with raises(UsageError, "usage"):
+        Analyzer(**engine)(batch)
+
+
+def test_what_is_no_file_is_a_row(engine: dict[str, Any]) -> None:
+    contents = [b"", None, 10**12, "x", float("nan"), 1.5]
+    batch = {"bytes": contents, "path": [*"abc", None, 5, "\ud800"]}
+    found = Analyzer(**engine).results(batch)
+    assert len(found) == 6
+    assert all(result.error for result in found)

@@ -22,7 +22,7 @@ from fastfer.errors import UsageError
 from fastfer.io.limits import FileLimits
 from tests.helpers.batch_jobs import Interrupted, photo, rows, run
 from tests.helpers.clips import moving_face, write_video
-from tests.helpers.commands import environment
+from tests.helpers.commands import environment, python
 from tests.helpers.errors import raises
 from tests.helpers.hostile_clips import INDEX_BOMB_CODE, index_bomb
 from tests.helpers.markers import requires_posix
@@ -335,6 +335,28 @@ def test_a_killed_process_goes_on(tmp_path: Path, engine: dict[str, Any]) -> Non
     assert done.returncode == 0, done.stderr
     sources = [line.split(",")[0] for line in (tmp_path / "t.csv").read_text().splitlines()[1:]]
     assert sorted(sources) == sorted(str(p) for p in (tmp_path / "in").iterdir())
+
+
+@requires_posix
+@pytest.mark.parametrize("kilobytes", [10, 60, 120])
+def test_a_limit_on_the_size_of_files_ends_the_job(
+    kilobytes: int, tmp_path: Path, engine: dict[str, Any]
+) -> None:
+    """Waiting would not help; the same command continues it without the limit."""
+    for i in range(40):
+        photo(tmp_path / "in" / f"{i:02}.jpg")
+    given = {name: str(value) for name, value in engine.items()}
+    code = (
+        "import resource\n"
+        "from fastfer import batch\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes << 10}, {kilobytes << 10}))\n"
+        f"batch.run([{str(tmp_path / 'in')!r}], {str(tmp_path / 't.jsonl')!r}, engine={given!r},\n"
+        "    options=batch.JobOptions(jobs=0))\n"
+    )
+    done = python("-c", code)
+    assert "OutputError" in done.stderr.splitlines()[-1]
+    assert "(ulimit -f)" in done.stderr
+    assert run([tmp_path / "in"], tmp_path / "t.jsonl", given).rows == 40
 
 
 @requires_posix

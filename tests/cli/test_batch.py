@@ -191,3 +191,20 @@ def test_attributes_are_columns_only_if_asked_for(
     refused = run_batch(album, f"--out={out}")
     assert refused.returncode == 2
     assert "attributes" in refused.stderr
+
+
+def test_a_name_that_is_too_long_is_one_row(album: Path, tmp_path: Path, run_batch: Run) -> None:
+    names = [f"{tmp_path}/{'a' * 300}.jpg", f"{'a' * 5000}.mp4", str(album / "blank.png")]
+    (tmp_path / "list").write_text("\n".join(names))
+    done = run_batch("--files-from", tmp_path / "list", "--out", tmp_path / "t.csv")
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False)
+    assert "2 photos" in done.stdout
+    with (tmp_path / "t.csv").open(encoding="utf-8") as table:
+        errors = {row["source"]: row["error_code"] for row in csv.DictReader(table)}
+    assert [bool(errors[name]) for name in names] == [True, True, False]
+
+
+def test_a_store_that_cannot_be_reached_is_one_message(tmp_path: Path, run_batch: Run) -> None:
+    done = run_batch("no-such-store://a/b.jpg", "--out", tmp_path / "t.csv")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1

@@ -487,3 +487,15 @@ def test_rows_are_not_mixed_by_two_runs(album: Path, model: str, tmp_path: Path)
         pipe.write_bytes((album / "blank.png").read_bytes())
         assert running.wait(timeout=60) == 0
     assert len(target.read_text("utf-8").splitlines()) == 2
+
+
+def test_a_name_that_is_too_long_is_one_error(tmp_path: Path, face: bytes, run_image: Run) -> None:
+    """No system has names of more than 255 bytes; the photos beside it are analysed."""
+    (tmp_path / "me.jpg").write_bytes(face)
+    long = tmp_path / f"{'a' * 300}.jpg"
+    done = run_image(long, tmp_path / "me.jpg", "--json", "--save", tmp_path / "copies")
+    assert done.returncode == 3
+    first, second = rows(done)
+    assert first["error_code"] in ("unreadable_input", "not_found")
+    assert second["source"] == str(tmp_path / "me.jpg")
+    assert len(second["faces"]) == 1

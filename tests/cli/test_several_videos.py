@@ -122,3 +122,9 @@ def test_options_that_several_sources_cannot_share(
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert sorted(clips.rglob("*")) == before
+
+
+def test_a_name_that_is_too_long_ends_only_its_own_analysis(clips: Path, video: Run) -> None:
+    done = video(clips / "b9.mp4", f"{'a' * 5000}.mp4", "--jsonl", "-")
+    assert done.returncode == 3
+    assert len(done.stdout.splitlines()) == 6

@@ -118,3 +118,9 @@ def test_downloads() -> None:
     assert downloads() == {"yunet": YUNET}
     assert required_download("yunet") is required_download("yunet:score=0.5") is YUNET
     assert required_download("auto") is required_download("yunet:file.onnx") is None
+
+
+@pytest.mark.parametrize(("name", "factory"), [(5, object), ("mine", 5), (None, None)])
+def test_what_is_no_name_or_factory_is_refused(name: Any, factory: Any) -> None:
+    with raises(UsageError, "usage"):
+        register_detector(name, factory)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from fastfer.display.annotate import FrameAnnotator, annotate_photo, draw_result, enlarged
 from fastfer.display.canvas import COLORS
+from fastfer.errors import FrameError, UsageError
 from fastfer.labels import EMOTIONS, NAMES
 from fastfer.results import Face, FrameResult
+from tests.helpers.errors import raises
 from tests.helpers.results import frame, photo_face, video_face
 
 
@@ -156,3 +158,18 @@ def test_large_faces_and_large_photos_are_not_enlarged(width: int, height: int, 
     same, result_of_it = enlarged(image, known)
     assert same is image
     assert result_of_it is known
+
+
+@pytest.mark.parametrize("shape", [(0, 9, 3), (9, 0), (9, 9, 4), (9,), (1, 9, 9, 3)])
+def test_frames_of_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with raises(FrameError, "invalid_frame", str(shape)):
+        draw_result(np.zeros(shape, np.uint8), FrameResult((), 9, 9))
+    with raises(FrameError, "invalid_frame"):
+        draw_result(np.zeros((9, 9, 3)), FrameResult((), 9, 9))  # type: ignore[arg-type]
+    with raises(FrameError, "invalid_frame", "str"):
+        FrameResult((), 9, 9).plot("x")  # type: ignore[arg-type]
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with raises(UsageError, "out_of_range", "lang", "xx"):
+        draw_result(np.zeros((9, 9, 3), np.uint8), FrameResult((), 9, 9), lang="xx")  # type: ignore[arg-type]

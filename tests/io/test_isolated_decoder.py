@@ -108,6 +108,12 @@ def test_a_hang_is_an_error_and_the_next_picture_is_decoded() -> None:
         assert process_of(decoder) != hanging
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), 1e300])
+def test_a_limit_that_no_clock_can_wait_for(seconds: float) -> None:
+    with IsolatedDecoder(FileLimits(seconds=seconds)) as decoder:
+        assert decoder.decode(EncodedImage(encode(portrait(), "PNG"), "a.png")).frame.size
+
+
 def test_an_idle_process_that_ended_is_replaced(decoder: IsolatedDecoder) -> None:
     ended = decoder._idle[-1]
     process_of(decoder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from fastfer.errors import InputError, UsageError
 from fastfer.io.frame_source import ArraySource
 from fastfer.io.open_source import CameraOptions, open_source
+from tests.helpers import http_server
 from tests.helpers.errors import raises
+from tests.helpers.movies import levels, write_movie
 
 
 def test_frames_and_sources() -> None:
@@ -82,3 +85,36 @@ def test_options_out_of_range(options: dict[str, Any]) -> None:
 def test_numbers_that_no_camera_has(number: int) -> None:
     with raises(UsageError, "out_of_range", "camera"):
         open_source(number)
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 300 + "%d.png", "a\0b", "a\0%d.png", "\ud800"])
+@pytest.mark.parametrize("isolate", [False, True])
+def test_names_that_cannot_be(name: str, isolate: bool) -> None:
+    with pytest.raises(InputError):
+        list(open_source(name, isolate=isolate))
+
+
+@pytest.mark.parametrize(
+    ("name", "lengths"),
+    [("a.gif", True), ("a.gif", False), ("a.ts", True), ("a.mkv", True),
+     ("a.mp4", True), ("a.flv", True)],
+)  # fmt: skip
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_recording_on_a_server_is_read_once(
+    name: str, lengths: bool, ranges: bool, tmp_path: Path
+) -> None:
+    """Also from a server without ranges, where some formats state no duration."""
+    codec, pixels = {"a.gif": ("gif", "rgb8"), "a.flv": ("flv", "yuv420p")}.get(
+        name, ("mpeg4", "yuv420p")
+    )
+    options = {"movflags": "faststart"} if name == "a.mp4" else {}
+    write_movie(tmp_path / name, levels(10), codec=codec, pixel_format=pixels, options=options)
+    with http_server.serve() as site:
+        site.files[f"/{name}"] = (tmp_path / name).read_bytes()
+        site.lengths, site.ranges = lengths, ranges
+        source = open_source(f"{site.url}/{name}", CameraOptions(stall=2, give_up=1))
+        assert not source.live
+        with closing(source):
+            times = [frame.pts for frame in source]
+    assert times == [frame.pts for frame in open_source(tmp_path / name)]
+    assert len(times) == 10

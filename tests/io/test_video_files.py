@@ -263,7 +263,15 @@ def test_a_part_without_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"start": -1}, {"end": 0}, {"start": 5, "end": 4}, {"every": 0}]
+    "options",
+    [
+        {"start": -1},
+        {"end": 0},
+        {"start": 5, "end": 4},
+        {"every": 0},
+        {"every": float("inf")},
+        {"every": 1e-320},
+    ],
 )
 def test_parts_out_of_range(options: dict[str, float]) -> None:
     with raises(UsageError, "out_of_range"):

@@ -422,3 +422,19 @@ def test_out_must_not_share_memory_with_the_frame() -> None:
     out = memory[20000 : 20000 + 48 * 48 * 4].view(np.float32).reshape(1, 48, 48, 1)
     with raises(UsageError, "usage", "out"):
         pack_faces(frame, GOOD, out=out)
+
+
+class Lying(np.ndarray[Any, Any]):
+    """States another shape than its data has."""
+
+    @property
+    def shape(self) -> Any:
+        return (10**9, 10**9, 3)
+
+
+def test_arrays_of_subclasses() -> None:
+    pixels = np.zeros((20, 20, 3), np.uint8)
+    boxes = np.array([[0, 0, 10, 10.0]])
+    with raises(FrameError, "invalid_frame", "Lying"):
+        pack_faces(pixels.view(Lying), boxes)
+    assert pack_faces(np.ma.masked_array(pixels), boxes).shape == pack_faces(pixels, boxes).shape

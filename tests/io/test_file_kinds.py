@@ -1,0 +1,26 @@
+"""What paths lead to: names that cannot be are no error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fastfer.io.file_kinds import exists, is_file, is_folder, real_path
+
+
+def test_kinds(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    places = [tmp_path, tmp_path / "file", tmp_path / "none"]
+    assert [exists(path) for path in places] == [True, True, False]
+    assert [is_file(path) for path in places] == [False, True, False]
+    assert [is_folder(path) for path in places] == [True, False, False]
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 5000, "a\0b", "\ud800"])
+@pytest.mark.parametrize("check", [exists, is_file, is_folder])
+def test_names_that_cannot_be(name: str, check: Callable[[str], bool]) -> None:
+    assert not check(name)
+    assert os.path.basename(name) in real_path(name)  # noqa: PTH119
