@@ -79,12 +79,11 @@ def attributes_of(path: Path) -> tuple[ColumnGroup, ...]:
     """The attributes whose columns an existing table has; none if it cannot be read."""
     try:
         if path.suffix.lower() == ".parquet":
-            import pyarrow
             import pyarrow.parquet as pq
 
             try:
                 return schema.attributes_in(pq.read_schema(path).names)
-            except pyarrow.ArrowException:
+            except _arrow_failures():
                 return ()
         if path.suffix.lower() == ".csv":
             with path.open("rb") as file:
@@ -93,6 +92,13 @@ def attributes_of(path: Path) -> tuple[ColumnGroup, ...]:
     except OSError:
         pass
     return ()
+
+
+def _arrow_failures() -> tuple[type[Exception], ...]:
+    """What pyarrow raises for damaged files; names that are no UTF-8 are a ValueError."""
+    import pyarrow
+
+    return pyarrow.ArrowException, OSError, ValueError
 
 
 class Parquet:
@@ -114,21 +120,21 @@ class Parquet:
 
     def read(self, path: Path) -> Iterable[bytes]:
         """See :meth:`TableFormat.read`."""
-        import pyarrow
         import pyarrow.parquet as pq
 
         try:
             file = pq.ParquetFile(path)
-        except (pyarrow.ArrowException, OSError) as error:
+            columns = file.schema_arrow
+        except _arrow_failures() as error:
             raise UsageError(f"{path}: no Parquet file: {error}", code="other_schema") from None
         with file:
-            schema.check_version(file.schema_arrow.metadata, path)
-            if not file.schema_arrow.equals(schema.schema(self._attributes)):
+            schema.check_version(columns.metadata, path)
+            if not columns.equals(schema.schema(self._attributes)):
                 raise UsageError(f"{path}: has other columns", code="other_schema")
             try:
                 for batch in file.iter_batches(8192):
                     yield _to_piece(batch)
-            except (pyarrow.ArrowException, OSError) as error:
+            except _arrow_failures() as error:
                 raise UsageError(f"{path}: damaged: {error}", code="other_schema") from None
 
 
