@@ -74,13 +74,13 @@ def _reload_on_hangup(watcher: Watcher, file: str) -> None:
         return
     from fastfer.watch.config import read_config
 
-    def reload(*_: object) -> None:
+    def reload() -> None:
         try:
             watcher.reload(read_config(file))
         except FastferError as error:
             terminal.say(f"{error}; going on as before")
 
-    signal.signal(signal.SIGHUP, reload)
+    signal.signal(signal.SIGHUP, lambda *_: watcher.call_soon(reload))
 
 
 if __name__ == "__main__":

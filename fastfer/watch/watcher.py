@@ -55,6 +55,7 @@ class Watcher:
         self._ready = threading.Condition()
         self._stopping = False
         self._next_config: Config | None = None
+        self._action: Callable[[], None] | None = None
         try:
             for name in ("files", "mqtt", "webhook"):
                 self._open_sink(name, config)
@@ -89,8 +90,16 @@ class Watcher:
         """
         self._next_config = config
 
+    def call_soon(self, action: Callable[[], None]) -> None:
+        """Let :meth:`run` call ``action`` before the next frame, or within a quarter of a second;
+        may be called in a signal handler, where ``action`` could not write a message."""
+        self._action = action
+
     def _step(self) -> bool:
         """Analyse one frame, or wait a moment for one; False at the end."""
+        if self._action is not None:
+            action, self._action = self._action, None
+            action()
         if self._next_config is not None:
             config, self._next_config = self._next_config, None
             self._apply(config)
