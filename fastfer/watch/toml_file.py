@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastfer.errors import UsageError
+from fastfer.validation import read_small_text
 
-MAX_BYTES: Final = 1_000_000
-"""Size of the largest file."""
 MAX_DOTS: Final = 100
 """Most dots in a line: the time and memory for a key grow with the square of its parts."""
 
@@ -25,11 +24,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise UsageError("is no regular file")
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UsageError(f"is larger than {MAX_BYTES:,} bytes")
-        return data.decode("utf-8")
+        return read_small_text(path)
     except FileNotFoundError:
         raise UsageError("no such file", code="not_found") from None
     except (OSError, ValueError) as error:
