@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -54,8 +55,7 @@ class Watcher:
         self._shares = Shares()
         self._ready = threading.Condition()
         self._stopping = False
-        self._next_config: Config | None = None
-        self._action: Callable[[], None] | None = None
+        self._actions: deque[Callable[[], None]] = deque()
         try:
             for name in ("files", "mqtt", "webhook"):
                 self._open_sink(name, config)
@@ -88,21 +88,17 @@ class Watcher:
         Cameras and receivers that did not change are left alone. The engine and the options of
         videos need a restart.
         """
-        self._next_config = config
+        self.call_soon(lambda: self._apply(config))
 
     def call_soon(self, action: Callable[[], None]) -> None:
         """Let :meth:`run` call ``action`` before the next frame, or within a quarter of a second;
         may be called in a signal handler, where ``action`` could not write a message."""
-        self._action = action
+        self._actions.append(action)
 
     def _step(self) -> bool:
         """Analyse one frame, or wait a moment for one; False at the end."""
-        if self._action is not None:
-            action, self._action = self._action, None
-            action()
-        if self._next_config is not None:
-            config, self._next_config = self._next_config, None
-            self._apply(config)
+        while self._actions:
+            self._actions.popleft()()
         with self._ready:
             feeds = list(self.feeds.values())
             feed = self._shares.next(feeds)
