@@ -5,7 +5,8 @@ threads do not exist. Using or freeing them waits for these threads forever, and
 handlers of ONNX Runtime. Therefore
 
 - a fork waits for the background threads of fastfer that load something;
-- the child keeps what it inherited untouched, and loads its own copies of models on first use;
+- the child keeps what it inherited untouched, all objects of PyAV among it: freeing one frame takes
+  a lock of its decoder's threads; it loads its own copies of models on first use;
 - a video that was open must be opened again in the child: iterating the inherited one raises an
   error;
 - handlers that C libraries registered for the end of the process before the fork do not run in the
@@ -14,7 +15,9 @@ handlers of ONNX Runtime. Therefore
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import threading
 from typing import Any, Final, Protocol
 from weakref import WeakSet
@@ -54,6 +57,7 @@ def _before() -> None:
 def _in_child() -> None:
     if not _owners:
         return
+    _keep_decoders()
     for owner in list(_owners):
         owner.after_fork()
     import ctypes
@@ -63,6 +67,19 @@ def _in_child() -> None:
     if hasattr(libc, "on_exit"):
         libc.on_exit(libc._exit, None)
         libc.on_exit(libc.fcloseall, None)
+
+
+def _keep_decoders() -> None:
+    """Keep what belongs to decoders and encoders of PyAV, wherever it is referred to."""
+    av = sys.modules.get("av")
+    try:
+        kinds = (av.frame.Frame, av.codec.CodecContext, av.container.Container)  # type: ignore[union-attr]
+    except AttributeError:  # Not imported, or not wholly: nothing was decoded.
+        return
+    for value in gc.get_objects():
+        # The type, not isinstance: proxies answer that with code of their own.
+        if issubclass(type(value), kinds):
+            keep_forever(value)
 
 
 _owners: Final[WeakSet[Forkable]] = WeakSet()

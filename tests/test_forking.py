@@ -86,6 +86,27 @@ child(use)
 child()
 assert len(list(stream)) == 89
 """,
+    "frames of a stream": """
+import gc, time
+from av.video.frame import VideoFrame
+stream = fastfer.stream(clip, engine=fastfer.Engine(model=model))
+next(stream)
+def frames():
+    return [value for value in gc.get_objects() if type(value) is VideoFrame]
+count = 0
+while count < len(frames()):  # Until the thread that decodes waits for the consumer.
+    count = len(frames())
+    time.sleep(0.3)
+assert count > 4
+def use():
+    global stream
+    del stream
+    gc.collect()
+    # Freeing one takes a lock that a thread of the decoder may have held at the fork.
+    assert len(frames()) >= count
+child(use)
+assert len(list(stream)) == 89
+""",
     "a stream that was not iterated": """
 stream = fastfer.stream(clip, engine=fastfer.Engine(model=model))
 assert stream.source.count == 90
