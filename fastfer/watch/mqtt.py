@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastfer.errors import UsageError
 from fastfer.results import VideoFrameResult
 from fastfer.watch.config import Mqtt
 from fastfer.watch.files import encode
-from fastfer.watch.sinks import Sink
+from fastfer.watch.sinks import POLL, Sink
 
 
 class MqttSink(Sink):
@@ -34,6 +35,8 @@ class MqttSink(Sink):
                 '[mqtt] needs paho-mqtt: pip install "fastfer[watch]"', code="missing_package"
             ) from None
         self._config = config
+        self._published = 0
+        """Messages that the client has taken; :attr:`sent` counts those that arrived."""
         self.connected = threading.Event()
         self._client: Any = Client(CallbackAPIVersion.VERSION2)
         self._client.max_queued_messages_set(config.queue)
@@ -44,17 +47,29 @@ class MqttSink(Sink):
         self._client.reconnect_delay_set(1, 30)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
-        self._client.on_publish = self._published
+        self._client.on_publish = self._arrived
         self._client.connect_async(config.host, config.port)
         self._client.loop_start()
 
     def _take(self, result: VideoFrameResult, now: float) -> None:
+        # What is published while the client connects may go out before its greeting.
+        while not self.connected.is_set():
+            if time.monotonic() >= self._deadline:
+                self.dropped += 1
+                return
+            self.connected.wait(POLL)
         topic = self._config.topic.replace("{camera}", result.source)
         message = self._client.publish(topic, encode(result, now), qos=self._config.qos)
         if message.rc == 15:  # MQTT_ERR_QUEUE_SIZE
             self.dropped += 1
+        else:
+            self._published += 1
 
     def _finish(self) -> None:
+        # The client forgets at once what it has not sent when it disconnects.
+        while self.sent < self._published and time.monotonic() < self._deadline:
+            time.sleep(0.01)
+        self.dropped += self._published - self.sent
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -69,5 +84,5 @@ class MqttSink(Sink):
             self._say(f"mqtt: lost {self._config.host}: {reason}; connecting again")
         self.connected.clear()
 
-    def _published(self, *_: Any) -> None:
+    def _arrived(self, *_: Any) -> None:
         self.sent += 1

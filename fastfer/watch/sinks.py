@@ -17,7 +17,7 @@ from typing import Final
 from fastfer.results import VideoFrameResult
 from fastfer.watch.config import Rows
 
-_POLL: Final = 0.25
+POLL: Final = 0.25
 """Seconds after which a thread without rows looks whether something is due."""
 
 
@@ -73,7 +73,7 @@ class Sink(ABC):
         try:
             while not (self._closing.is_set() and self._queue.empty()):
                 try:
-                    result, now = self._queue.get(timeout=_POLL)
+                    result, now = self._queue.get(timeout=POLL)
                 except queue.Empty:
                     self._idle()
                     continue

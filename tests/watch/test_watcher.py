@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def test_recordings_lose_no_frame(clip: Path, tmp_path: Path, engine: str, said:
 
 def test_parquet_files_rotate(clip: Path, tmp_path: Path, engine: str, said: list[str]) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    text = engine + f"[files]\nfolder = '{tmp_path}'\nrotate = 0.05\n"
+    text = engine + f"[files]\nfolder = '{tmp_path}'\nrotate = 0.0001\n"
     Watcher(parse_config(text + camera("a", clip)), said.append).run()
     files = sorted((tmp_path / "a").iterdir())
     assert len(files) > 1
@@ -198,24 +199,60 @@ def broker(tmp_path: Path) -> Iterator[int]:
     process.wait()
 
 
-def test_mqtt_messages(clip: Path, engine: str, said: list[str], broker: int) -> None:
+@pytest.fixture
+def received(broker: int) -> Iterator[list[Any]]:
+    """The messages of all cameras that arrive at the broker."""
     pytest.importorskip("paho.mqtt.client")
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion
 
-    received: list[Any] = []
+    messages: list[Any] = []
     subscribed = threading.Event()
     client = Client(CallbackAPIVersion.VERSION2)
-    client.on_message = lambda _c, _d, message: received.append(message)
+    client.on_message = lambda _c, _d, message: messages.append(message)
     client.on_subscribe = lambda *_: subscribed.set()
     client.connect("127.0.0.1", broker)
     client.subscribe("cameras/#", qos=1)
     client.loop_start()
     assert subscribed.wait(10)
-    text = engine + f"[mqtt]\nhost = '127.0.0.1'\nport = {broker}\ntopic = 'cameras/{{camera}}'\n"
-    with watching(text + camera("a", clip), said):
-        wait_until(lambda: len(received) >= 30)
+    yield messages
     client.loop_stop()
+
+
+@contextmanager
+def late_answers(port: int, seconds: float) -> Iterator[int]:
+    """The port of a way to ``port`` on which answers are late."""
+
+    def forward(source: socket.socket, target: socket.socket, delay: float) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                time.sleep(delay)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        with suppress(OSError):  # Until the server is closed.
+            while True:
+                client, _ = server.accept()
+                real = socket.create_connection(("127.0.0.1", port))
+                for way in (client, real, 0.0), (real, client, seconds):
+                    threading.Thread(target=forward, args=way, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5])
+def test_mqtt_messages(
+    clip: Path, engine: str, said: list[str], broker: int, received: list[Any], late: float
+) -> None:
+    with late_answers(broker, late) as port:
+        text = engine + f"[mqtt]\nhost = '127.0.0.1'\nport = {port}\n"
+        text += "topic = 'cameras/{camera}'\n"
+        with watching(text + camera("a", clip), said):
+            wait_until(lambda: len(received) >= 30)
     assert {message.topic for message in received} == {"cameras/a"}
     frames = {json.loads(message.payload)["frame_index"] for message in received}
     assert frames == set(range(30))
