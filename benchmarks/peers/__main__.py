@@ -54,6 +54,11 @@ def main() -> int:
     return 1 if any(figure.problem for figure in figures.values()) else 0
 
 
+def _absolute(path: str) -> Path:
+    """The programs run in folders of their own."""
+    return Path(path).resolve()
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command."""
     data = SHARED / "data"
@@ -62,25 +67,30 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--peers", default=",".join(p.name for p in PEERS), help="names, separated by commas")
-    add("--environments", type=Path, default=environments.default_cache(), metavar="DIR")
-    add("--wheel", type=Path, metavar="FILE", help="measure this wheel of fastfer")
-    add("--photos", type=Path, default=PHOTOS, metavar="DIR", help="JPEG files, for times")
+    add("--environments", type=_absolute, default=environments.default_cache(), metavar="DIR")
+    add("--wheel", type=_absolute, metavar="FILE", help="measure this wheel of fastfer")
+    add("--photos", type=_absolute, default=PHOTOS, metavar="DIR", help="JPEG files, for times")
     add(
         "--labelled",
-        type=Path,
+        type=_absolute,
         default=data / "facedet",
         metavar="DIR",
         help="labels.jsonl and images/, for found faces",
     )
-    add("--fer2013", type=Path, default=data / "fer2013" / "fer2013.csv.xz", metavar="FILE")
-    add("--press", type=Path, default=data / "wild" / "lfw_expressions_dev.npz", metavar="FILE.npz")
-    add("--yunet", type=Path, default=YUNET, metavar="FILE.onnx")
+    add("--fer2013", type=_absolute, default=data / "fer2013" / "fer2013.csv.xz", metavar="FILE")
+    add(
+        "--press",
+        type=_absolute,
+        default=data / "wild" / "lfw_expressions_dev.npz",
+        metavar="FILE.npz",
+    )
+    add("--yunet", type=_absolute, default=YUNET, metavar="FILE.onnx")
     add("--seconds", type=int, default=12, help="length of the clip (default: 12)")
     add("--rounds", type=int, default=3, help="rounds of each time (default: 3)")
-    add("--out", type=Path, default=DOCS, metavar="DIR", help="default: docs/benchmarks")
+    add("--out", type=_absolute, default=DOCS, metavar="DIR", help="default: docs/benchmarks")
     add("--note", action="append", default=[], help="a sentence for the page")
     add("--no-charts", action="store_true")
-    add("--figures", type=Path, metavar="FILE.json", help="write the page of an earlier run")
+    add("--figures", type=_absolute, metavar="FILE.json", help="write the page of an earlier run")
     return parser  # fmt: skip
 
 

@@ -70,10 +70,10 @@ class Fastfer(Adapter):
 
         import fastfer
 
-        kind: Any = fastfer.EmotionClassifier
-        classifier = kind(head=head)
+        engine: Any = fastfer.Engine
         batch = faces[..., None].astype(np.float32) / 255
-        return [int(i) for i in classifier.predict(batch).argmax(axis=1)]
+        found = engine(head=head).reader.classify(batch)
+        return [int(i) for i in found.probabilities.argmax(axis=1)]
 
     @staticmethod
     def _faces(result: Any) -> Found:

@@ -32,6 +32,7 @@ from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
 from fastfer.io.file_ends import is_cut
 from fastfer.io.frame_clock import FrameClock, drop_wild_stamps
 from fastfer.io.frame_source import MAX_RATE, VideoFrame
+from fastfer.io.kept_sound import KeptSound
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS
 from fastfer.validation import check_integer, check_positive, check_range
@@ -91,7 +92,7 @@ class Media:
     """What an annotated copy takes over from its source."""
 
     path: str | None
-    """File or URL whose sound can be copied; ``None`` for standard input."""
+    """File or URL whose sound can be copied; ``None`` for standard input, see :attr:`kept`."""
     start: float
     """Time stamp in seconds at which a player starts."""
     pixel_aspect: Fraction
@@ -101,6 +102,8 @@ class Media:
     clip_start: float = 0.0
     """Seconds on the clock of a player at which the first frame was read."""
     clip_end: float = math.inf
+    kept: KeptSound | None = None
+    """The sound, if the source can be read only once and has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class VideoFile:
         self.fps, self.count = self._rate_and_count()
         aspect = self._stream.sample_aspect_ratio or None
         self._geometry = Geometry.of(Orientation(), aspect)
+        sound = self._container.streams.best("audio") if path == "-" else None
         color = (context.colorspace, context.color_range, context.color_primaries)
         self.media = Media(
             None if path == "-" else path,
@@ -187,6 +191,7 @@ class VideoFile:
             (*color, context.color_trc),
             self._clip.start,
             math.inf if self._clip.end is None else self._clip.end,
+            None if sound is None else KeptSound(sound),
         )
         """Complete once the first frame has been read."""
 
@@ -336,6 +341,8 @@ class VideoFile:
             end = (packet.pts + (packet.duration or 0)) * base
             self._last_ends[which] = max(self._last_ends.get(which, end), end)
         self._last_position = packet.pos or self._last_position
+        if self.media.kept is not None:
+            self.media.kept.offer(packet)
         if which == ours:
             try:
                 frames: list[Any] = packet.decode()
@@ -395,6 +402,8 @@ class VideoFile:
         except _ERRORS:
             return False
         self._waiting.clear()
+        if self.media.kept is not None:
+            self.media.kept.clear()
         self._restart()
         return True
 

@@ -116,6 +116,8 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         self._fps = min(max(fps, 1.0), 240.0)
         self._media = media
         self._wants_sound = sound
+        if sound and media is not None and media.kept is not None:
+            media.kept.start()
         self._sound: Sound | None = None
         self._container: Any = None
         self._stream: Any = None

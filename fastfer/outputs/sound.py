@@ -1,7 +1,12 @@
-"""The sound of a video, copied to its annotated copy or encoded again."""
+"""The sound of a video, copied to its annotated copy or encoded again.
+
+A source that can be read only once may be closed before its sound is written. Its packets hold what
+decoding needs, but not what copying would, so that such a sound is always encoded again.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, Final
@@ -39,7 +44,7 @@ class Sound:
         self._zero = media.start + media.clip_start
         self._end = media.clip_end - media.clip_start
         self._waiting: Any = None
-        self._last_end = 0.0
+        self._last_end = -math.inf
         """Seconds at which the packets so far end, on the clock of the copy."""
         self._last_dts: Fraction | None = None
         """Of the copy's packets, in seconds."""
@@ -47,21 +52,23 @@ class Sound:
         """Where the decoded samples so far end."""
         self._encoder: Any = None
         self._stream: Any = None
+        self._resampler: Any = None
         found = None if self._source is None else self._source.streams.best("audio")
-        if self._source is None or found is None or found.codec_context is None:
+        self._decoder: Any = getattr(found or media.kept, "codec_context", None)
+        if self._decoder is None:
             self.close()
             return
         try:
-            if media.clip_start:
+            if media.clip_start and self._source is not None:
                 self._source.seek(int(self._zero * av.time_base))
-            if found.codec_context.name in copied:
+            if found is not None and self._decoder.name in copied:
                 self._stream = container.add_stream_from_template(found)
             else:
-                rate = 48000 if codec == "libopus" else found.codec_context.sample_rate
-                self._stream = container.add_stream(codec, rate=rate, layout=_layout(found))
+                rate = 48000 if codec == "libopus" else self._decoder.sample_rate
+                layout = "mono" if self._decoder.layout.nb_channels == 1 else "stereo"
+                self._stream = container.add_stream(codec, rate=rate, layout=layout)
                 self._encoder = self._stream.codec_context
-                self._resampler: Any = None
-            self._packets = self._source.demux(found)
+            self._packets = self._source.demux(found) if self._source else iter(media.kept or ())
         except _ERRORS:
             self._stream = None
             self.close()
@@ -145,7 +152,7 @@ class Sound:
             yield packet
             return
         try:
-            frames = packet.decode()
+            frames = self._decoder.decode(packet)
         except _ERRORS:
             return
         for frame in frames:
@@ -180,7 +187,3 @@ def _opened(media: Media) -> Any:
         return open_file(media.path)
     except InputError:
         return None
-
-
-def _layout(stream: Any) -> str:
-    return "mono" if stream.codec_context.layout.nb_channels == 1 else "stereo"

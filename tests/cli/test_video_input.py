@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -62,6 +63,27 @@ def test_a_container_from_standard_input(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, len(rows)) == (0, 7), done.stderr
     assert {row["source"] for row in rows} == {"standard input"}
+
+
+@pytest.mark.parametrize("clip", ["a.mkv", "a.mp4", "a.ts"])
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.webm"])
+@pytest.mark.parametrize("start", [0, 1])
+def test_copies_of_standard_input_have_its_sound(
+    tmp_path: Path, clip: str, target: str, start: int
+) -> None:
+    path = write_movie(tmp_path / clip, levels(30), sound=3.0)
+    copy = tmp_path / target
+    options = ["--detector", DETECTOR, "--save", copy, "--start", str(start)]
+    with path.open("rb") as file:
+        done = python("-m", "fastfer.video", "-", *options, stdin=file)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(copy)) as container:
+        parts = list(container.decode(audio=0))
+    ends = [part.time + part.samples / part.sample_rate for part in parts]
+    assert [part.time for part in parts[1:]] == pytest.approx(ends[:-1], abs=0.002)
+    assert parts[0].time == pytest.approx(0.0, abs=0.05)
+    assert ends[-1] == pytest.approx(3.0 - start, abs=0.15)
+    assert all(np.abs(part.to_ndarray()).max() > 0 for part in parts[3:-3])
 
 
 @pytest.mark.parametrize(("kind", "channels"), [("bgr24", 3), ("gray", 1), ("rgb24", 3)])

@@ -221,7 +221,10 @@ def test_photo_that_only_the_server_can_decode(page: Page, tmp_path: Path) -> No
     page.click("#tab-compare")
     page.set_input_files("#compare-file", str(path))
     expect(page.locator("#compare-sides .face")).to_have_count(2, timeout=WAIT)
-    assert pixels(page, "#compare-sides canvas")[..., 3].all()
+    plain = pixels(page, "#compare-sides canvas")
+    assert plain[..., 3].all()
+    page.select_option("#compare-blur", "faces")
+    wait_until(lambda: bool((pixels(page, "#compare-sides canvas") != plain).any()), step=0.1)
 
 
 def test_live_shows_no_frame_without_a_result_if_faces_are_hidden(page: Page) -> None:
@@ -310,6 +313,11 @@ def test_two_models(page: Page, photo: Path) -> None:
     offered = page.evaluate("async () => (await (await fetch('/v1/info')).json()).detectors")
     choices = page.locator(".compare-detector").nth(1)
     assert choices.locator("option").evaluate_all("all => all.map((o) => o.value)") == offered
+    canvases = [f"#compare-sides article:nth-child({n}) canvas" for n in (1, 2)]
+    plain = [pixels(page, canvas) for canvas in canvases]
+    page.select_option("#compare-blur", "eyes")
+    for canvas, before in zip(canvases, plain, strict=True):
+        assert 0.002 < (pixels(page, canvas) != before).any(axis=2).mean() < 0.1
 
 
 def test_languages_theme_and_keyboard(page: Page, photo: Path) -> None:

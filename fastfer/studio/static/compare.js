@@ -1,7 +1,7 @@
 // The tab Compare models: one photo, two networks side by side.
 
 import { analyze, annotate } from "./api.js";
-import { boxes, cards, element, enlarged } from "./draw.js";
+import { boxes, cards, element, enlarged, hide } from "./draw.js";
 import { language, onLanguage, text } from "./i18n.js";
 import { setupDrop } from "./photo.js";
 
@@ -9,6 +9,8 @@ const get = (id) => document.getElementById(`compare-${id}`);
 const HEADS = [["ferplus", "FER+"], ["fer2013", "FER-2013"]];
 const sides = [];
 let photo = null;
+
+const hiding = () => get("blur").value || (get("pixelate").checked ? "faces" : "");
 
 function say(message, error = false) {
   get("message").textContent = message;
@@ -47,10 +49,9 @@ class Side {
     this.result = null;
     const result = await analyze(photo.blob, options);
     // The server draws what only it can decode.
-    this.bitmap = photo.bitmap
-      ?? await createImageBitmap(await annotate(photo.blob, { lang: language(), ...options }));
+    this.bitmap = photo.bitmap ?? await createImageBitmap(await annotate(photo.blob,
+      { lang: language(), blur: hiding(), pixelate: get("pixelate").checked, ...options }));
     this.result = result;
-    this.show();
   }
 
   show() {
@@ -68,7 +69,13 @@ class Side {
     this.drawnWidth = this.canvas.clientWidth;
     const context = this.canvas.getContext("2d");
     context.drawImage(this.bitmap, 0, 0, width * factor, height * factor);
-    if (photo.bitmap) boxes(context, this.result.faces.map((face) => enlarged(face, factor)));
+    if (!photo.bitmap) return;
+    // Both sides hide what either found.
+    for (const { result } of sides) {
+      const faces = (result?.faces ?? []).map((face) => enlarged(face, factor));
+      hide(context, faces, hiding(), get("pixelate").checked);
+    }
+    boxes(context, this.result.faces.map((face) => enlarged(face, factor)));
   }
 }
 
@@ -90,11 +97,10 @@ function agreement() {
 async function run() {
   if (!photo) return;
   say("");
-  try {
-    await Promise.all(sides.map((side) => side.run()));
-  } catch (error) {
-    say(text("failed", { reason: error.message }), true);
-  }
+  const runs = await Promise.allSettled(sides.map((side) => side.run()));
+  const failed = runs.find(({ status }) => status === "rejected");
+  if (failed) say(text("failed", { reason: failed.reason.message }), true);
+  for (const side of sides) side.show();
   agreement();
 }
 
@@ -108,6 +114,12 @@ export function setup() {
   sides.push(new Side(0), new Side(1));
   setupDrop(get("drop"), open);
   get("file").addEventListener("change", (event) => open(event.target.files));
+  for (const id of ["blur", "pixelate"]) {
+    get(id).addEventListener("change", () => {
+      if (photo && !photo.bitmap) run(); // The server draws it again.
+      else for (const side of sides) side.draw();
+    });
+  }
   onLanguage(() => {
     for (const side of sides) side.name();
     agreement();
