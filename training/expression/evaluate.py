@@ -21,11 +21,12 @@ from training.expression.data import CLASSES, Dataset, load_dataset
 from training.expression.face_sources import FaceSource, as_batch
 from training.expression.metrics import Doubles, Ints
 from training.expression.predictors import (
-    FlipPredictor,
     Floats,
     Predictor,
+    add_tta_option,
     class_list,
     load_predictor,
+    with_tta,
 )
 
 TIMED_BATCHES = (1, 8, 32)
@@ -53,10 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--classes", type=int, help="7, or 5 without disgust and fear (default: as the first model)"
     )
     p.add_argument("--skip-bad", action="store_true", help="skip bad rows and images")
-    p.add_argument(
-        "--tta", choices=("none", "flip"), default="none",
-        help="flip: average each face and its mirror image, as fastfer does in photos",
-    )  # fmt: skip
+    add_tta_option(p)
     p.add_argument("--threads", type=whole(1), default=1, help="threads of ONNX Runtime (1)")
     p.add_argument(
         "--out", type=Path,
@@ -88,8 +86,7 @@ def _run(options: argparse.Namespace) -> int:
     own = len(predictors) == 1 and predictors[0].path.suffix == ".keras"
     out: Path = options.out or (predictors[0].path.parent if own else Path("report"))
     out.mkdir(parents=True, exist_ok=True)
-    if options.tta == "flip":
-        predictors = [FlipPredictor(p) for p in predictors]
+    predictors = [with_tta(p, options.tta) for p in predictors]
     heads = [
         (f"{name}-{head}" if len(predictor.heads) > 1 else name, predictor, head)
         for name, predictor in zip(_names(options.models), predictors, strict=True)

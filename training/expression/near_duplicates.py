@@ -8,6 +8,7 @@ training face, and prints how often both have the same label and how often each 
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from fastfer.cli.arguments import CommandParser
 from training.common.options import run_command
 from training.expression.data import load_dataset
 from training.expression.face_sources import SIDE, as_batch
+from training.expression.predictors import add_tta_option, load_predictor, with_tta
 
 # Lower bounds of the printed bands; above 0.95 both are mostly the same photo.
 BANDS = (0.98, 0.95, 0.9, -1.0)
@@ -73,15 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p = CommandParser(prog="python -m training.expression.near_duplicates", description=__doc__)
     p.add_argument("model", type=Path, nargs="+", help="run folders, .keras or .onnx files")
     p.add_argument("--data", required=True, help="CSV or folder, as for training")
+    add_tta_option(p)
     options = p.parse_args(arguments)
-    return run_command(lambda: _run(options.model, options.data))
+    return run_command(lambda: _run(options))
 
 
-def _run(models: Sequence[Path], data: str) -> int:
-    from training.expression.predictors import load_predictor
-
-    predictors = [load_predictor(path) for path in models]
-    train, val = load_dataset(data).training_and_validation()
+def _run(options: argparse.Namespace) -> int:
+    predictors = [with_tta(load_predictor(path), options.tta) for path in options.model]
+    train, val = load_dataset(options.data).training_and_validation()
     faces = val.load(np.arange(len(val)))
     similarity, index = nearest(faces, train.load(np.arange(len(train))))
     same = train.labels[index] == val.labels

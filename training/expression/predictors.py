@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,3 +244,16 @@ def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:
     if FER2013 in default.contract.outputs:
         classifiers[FER2013] = EmotionClassifier(path, threads=threads, head="fer2013")
     return OnnxPredictor(path, classifiers)
+
+
+def add_tta_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tta``, for :func:`with_tta`."""
+    parser.add_argument(
+        "--tta", choices=("none", "flip"), default="none",
+        help="flip: average each face and its mirror image, as fastfer does in photos",
+    )  # fmt: skip
+
+
+def with_tta(predictor: Predictor, tta: str) -> Predictor:
+    """``predictor`` as the option ``--tta`` asks."""
+    return FlipPredictor(predictor) if tta == "flip" else predictor

@@ -26,7 +26,13 @@ from training.expression import evaluate, metrics
 from training.expression.data import load_dataset
 from training.expression.face_sources import SIDE, FaceSource, as_batch
 from training.expression.heads import FER2013
-from training.expression.predictors import FlipPredictor, Floats, Predictor, load_predictor
+from training.expression.predictors import (
+    Floats,
+    Predictor,
+    add_tta_option,
+    load_predictor,
+    with_tta,
+)
 
 Face = NDArray[np.uint8]
 KEPT = 0.90
@@ -112,10 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--photos", type=Path, metavar="FILE.npz",
         help="also measure on photos: images and images_full, uint8 (N, 48, 48), and labels (N,)",
     )  # fmt: skip
-    p.add_argument(
-        "--tta", choices=("none", "flip"), default="none",
-        help="flip: average each face and its mirror image, as fastfer does in photos",
-    )  # fmt: skip
+    add_tta_option(p)
     p.add_argument("--skip-bad", action="store_true", help="skip bad rows and images")
     p.add_argument("--threads", type=whole(1), default=1, help="threads of ONNX Runtime (1)")
     p.add_argument("--seed", type=whole(0), default=0, help="random seed of the changes (0)")
@@ -130,9 +133,7 @@ def _run(options: argparse.Namespace) -> int:
 
     dataset = load_dataset(options.data, votes=options.votes, skip_bad=options.skip_bad)
     source = dataset.split(options.split)
-    predictor = load_predictor(options.model, options.threads)
-    if options.tta == "flip":
-        predictor = FlipPredictor(predictor)
+    predictor = with_tta(load_predictor(options.model, options.threads), options.tta)
     photos = None if options.photos is None else read_photos(options.photos)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)

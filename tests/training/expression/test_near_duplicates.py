@@ -65,7 +65,7 @@ def test_the_table(tmp_path, trained_run, capsys):
     other_labels[:7] = labels[:7]
     data = tmp_path / "fer2013.csv"
     data.write_text(csv_text({"Training": (faces, labels), "PublicTest": (others, other_labels)}))
-    assert main([str(trained_run), "--data", str(data)]) == 0
+    assert main([str(trained_run), "--data", str(data), "--tta", "flip"]) == 0
     head, _, *rows = capsys.readouterr().out.splitlines()
     assert str(trained_run) in head
     counts = {row.split(" | ")[0].strip("| "): int(row.split(" | ")[1]) for row in rows}
