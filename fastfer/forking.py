@@ -5,6 +5,8 @@ threads do not exist. Using or freeing them waits for these threads forever, and
 handlers of ONNX Runtime. Therefore
 
 - a fork waits for the background threads of fastfer that load something;
+- the threads of OpenCV's pool end before a fork, and start again when they are needed: the child
+  would inherit a lock that one of them holds for a moment before it sleeps;
 - the child keeps what it inherited untouched, all objects of PyAV among it: freeing one frame takes
   a lock of its decoder's threads; it loads its own copies of models on first use;
 - a video that was open must be opened again in the child: iterating the inherited one raises an
@@ -52,9 +54,28 @@ def _before() -> None:
     for thread in list(_threads):
         if thread is not threading.current_thread() and thread.is_alive():
             thread.join()
+    _opencv_threads.append(_end_opencv_threads() if _owners else 1)
+
+
+def _end_opencv_threads() -> int:
+    """Returns how many there were. While another thread uses them, OpenCV leaves them alone; the
+    child then finds a flag set, by which its functions need no other threads."""
+    cv2 = sys.modules.get("cv2")
+    threads = getattr(cv2, "getNumThreads", lambda: 1)()
+    if threads > 1:
+        cv2.setNumThreads(1)  # type: ignore[union-attr]
+    return int(threads)
+
+
+def _in_parent() -> None:
+    threads = _opencv_threads.pop()
+    if threads > 1:
+        sys.modules["cv2"].setNumThreads(threads)
 
 
 def _in_child() -> None:
+    _in_parent()
+    _opencv_threads.clear()  # Those of other threads that were about to fork.
     if not _owners:
         return
     _keep_decoders()
@@ -82,7 +103,9 @@ def _keep_decoders() -> None:
             keep_forever(value)
 
 
+_opencv_threads: Final[list[int]] = []
+"""Numbers of the forks that have begun."""
 _owners: Final[WeakSet[Forkable]] = WeakSet()
 _threads: Final[WeakSet[threading.Thread]] = WeakSet()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_child=_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.clips import moving_face, write_video
-from tests.helpers.commands import python
+from tests.helpers.commands import environment, python
 from tests.helpers.onnx_models import write_model
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -186,3 +186,42 @@ def test_a_forked_child_works_and_ends(files: tuple[Path, Path], case: str) -> N
     done = python("-c", IN_PARENT + CASES[case], *files, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     assert "handlers of Python run" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc")
+def test_opencv_has_no_threads_while_a_process_forks() -> None:
+    code = """
+import os, time
+counts = []
+
+def threads():
+    "Waits for those that have ended: the system lists them a little longer."
+    least = 1000
+    for _ in range(20):
+        least = min(least, len(os.listdir("/proc/self/task")))
+        time.sleep(0.01)
+    return least
+
+os.register_at_fork(before=lambda: counts.append(threads()))  # Those of fastfer come before it.
+import cv2, numpy as np
+import fastfer
+frame = np.zeros((2000, 2000, 3), np.uint8)
+engine = fastfer.Engine(threads=1)
+engine.analyze(frame)
+cv2.setNumThreads(1)
+without = threads()
+cv2.setNumThreads(3)
+cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+added = threads() - without  # 0 where OpenCV was built without threads of its own.
+number = os.fork()
+if number == 0:
+    cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+    os._exit(7 if threads() == 1 + added else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) == 7
+assert counts == [without], (counts, without)
+cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+assert threads() == without + added
+"""
+    # The library of NumPy ends its own threads at a fork, too.
+    done = python("-c", code, timeout=LIMIT, env=environment(OPENBLAS_NUM_THREADS="1"))
+    assert done.returncode == 0, done.stderr

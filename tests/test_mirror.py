@@ -51,6 +51,7 @@ FOLDERS = {
     "cext": "C",
     "docs": "documentation",
     "packaging": "distributions",
+    "deploy": "hosting",
     "fuzz": "inputs at random",
     "helpers": "tests",
     "soak": "long runs",
