@@ -12,7 +12,7 @@ QUIT_KEYS: Final = (ESCAPE, ord("q"))
 """Escape and q."""
 
 PAUSED: Final[dict[Language, str]] = {"en": "paused", "vi": "tạm dừng"}
-HINT: Final[dict[Language, str]] = {"en": "h: keys", "vi": "h: các phím"}
+HINT: Final[dict[Language, str]] = {"en": "h: keys", "vi": "h: phím tắt"}
 
 _KEYS: Final[dict[Language, tuple[str, ...]]] = {
     "en": (
@@ -26,11 +26,11 @@ _KEYS: Final[dict[Language, tuple[str, ...]]] = {
     ),
     "vi": (
         "phím cách  tạm dừng, tiếp tục",
-        "s  lưu hình này",
-        "m  lật gương",
+        "s  lưu ảnh này",
+        "m  lật ngang như soi gương",
         "f  toàn màn hình",
-        "i  các con số",
-        "h  các phím và màu",
+        "i  số liệu",
+        "h  phím tắt và màu",
         "q, Esc  thoát",
     ),
 }

@@ -50,7 +50,7 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
         "probability": "xác suất",
         "seconds": "thời gian (giây)",
         "clock": "thời gian (phút:giây)",
-        "hidden": "và {} người nữa, xuất hiện ngắn hơn",
+        "hidden": "và {} người khác, xuất hiện ngắn hơn",
     },
 }
 _MARGIN, _RIGHT, _FONT, _SMALL, _TITLE = 20, 30, 17, 14, 26

@@ -111,7 +111,7 @@ def _summary(data: dict[str, Any], lang: Language) -> str:
 
 _LOOKS: Final[dict[Language, dict[str, str]]] = {
     "en": {"perceived_gender": "perceived gender", "age_group": "perceived age"},
-    "vi": {"perceived_gender": "trông như giới", "age_group": "trông như tuổi"},
+    "vi": {"perceived_gender": "giới tính theo vẻ ngoài", "age_group": "tuổi theo vẻ ngoài"},
 }
 """Titles of the columns of attributes."""
 

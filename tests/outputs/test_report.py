@@ -84,7 +84,7 @@ def test_opens_offline(tmp_path: Path, lang: str, word: str) -> None:
 
 @pytest.mark.parametrize(
     ("lang", "title", "look"),
-    [("en", "perceived gender", "male"), ("vi", "trông như giới", "nam")],
+    [("en", "perceived gender", "male"), ("vi", "giới tính theo vẻ ngoài", "nam")],
 )
 def test_attributes_only_if_asked_for(lang: str, title: str, look: str) -> None:
     person = {

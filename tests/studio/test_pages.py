@@ -70,7 +70,7 @@ def test_attributes_of_a_photo_only_if_ticked(page: Page, photo: Path) -> None:
     assert downloaded(page, "#photo-save") != plain
     page.select_option("#language", "vi")
     expect(page.locator("#photo-faces .looks")).to_contain_text("trông như nữ", timeout=WAIT)
-    assert page.inner_text("label.attributes") == "Giới tính và tuổi cảm nhận"
+    assert page.inner_text("label.attributes") == "Giới tính và tuổi theo vẻ ngoài"
     page.uncheck("#photo-attributes")
     expect(page.locator(".looks")).to_have_count(0, timeout=WAIT)
 

@@ -14,10 +14,10 @@ globalThis.fastferTimeline = (() => {
     vi: { timeline: "Cảm xúc theo thời gian", moments: "Khoảnh khắc rõ nhất",
       none: "Không tìm thấy khuôn mặt nào.", person: "người", at: "lúc",
       facts: "{frames} khung hình, {duration} giây, {people} người",
-      hidden: "và {hidden} người nữa, xuất hiện ngắn hơn",
+      hidden: "và {hidden} người khác, xuất hiện ngắn hơn",
       female: "nữ", male: "nam", years: "{age} tuổi",
-      looks: "Giới tính và tuổi cảm nhận: khuôn mặt trông thế nào với người lạ, không phải sự thật về ai.",
-      limits: "Biểu cảm nhìn thấy, như một người lạ gọi tên; không phải điều người đó nghĩ hay cảm." },
+      looks: "Giới tính và tuổi theo vẻ ngoài: khuôn mặt trông thế nào trong mắt người lạ, không phải sự thật về một người.",
+      limits: "Biểu cảm thể hiện ra, như một người lạ nhìn vào; không phải điều người đó nghĩ hay cảm thấy." },
   };
 
   function element(name, options = {}, ...children) {
