@@ -10,7 +10,6 @@ latter counts.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import subprocess
@@ -20,6 +19,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from fastfer.cli.arguments import CommandParser
 
 ROOT = Path(__file__).resolve().parents[1]
 DECODE = """
@@ -39,7 +40,9 @@ class Cost:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(
+        prog="python -m benchmarks.batch", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--large", type=Path, metavar="FOLDER")
     parser.add_argument("--base", type=Path, metavar="CHECKOUT")

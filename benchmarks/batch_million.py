@@ -8,7 +8,6 @@ main process: listing, journal, table.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from fastfer.batch.pool import Finished
 from fastfer.batch.rows import encode_photos
 from fastfer.batch.setup import Setup
 from fastfer.batch.tasks import Output, Task
+from fastfer.cli.arguments import CommandParser
 from fastfer.labels import EMOTIONS
 from fastfer.outputs.table_formats import format_of
 from fastfer.results import Face, FrameResult, PhotoResult
@@ -78,7 +78,9 @@ class Steps(Progress):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(
+        prog="python -m benchmarks.batch_million", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--rows", type=int, default=1_000_000)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import pytest_command
 from benchmarks.inputs import YUNET, astronaut
 from fastfer.engine import Engine
 from fastfer.io.encoded_image import EncodedImage
@@ -62,4 +63,4 @@ def test_analyze(benchmark: Any, jpeg: bytes, detector: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))
+    sys.exit(pytest_command.run(__file__, __doc__))

@@ -20,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks import pytest_command
 from fastfer.classifiers.attributes import AttributeClassifier
 from fastfer.classifiers.native import FLOAT32_MODEL, INT8_MODEL, EmotionClassifier
 from fastfer.inference.onnx_session import Session
@@ -85,4 +86,4 @@ def test_network(benchmark: Any, network: Network, count: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))
+    sys.exit(pytest_command.run(__file__, __doc__))

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import alternatives
+from benchmarks import alternatives, pytest_command
 from fastfer.kernels import backend
 from fastfer.kernels.pack import pack_faces
 
@@ -90,4 +90,4 @@ def test_pack(benchmark: Any, settings: None, count: int, side: int, method: str
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))
+    sys.exit(pytest_command.run(__file__, __doc__))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import pytest_command
 from fastfer import pack_faces
 
 FRAME = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
@@ -29,4 +30,4 @@ def test_rotate(benchmark: Any, side: int, degrees: int | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))
+    sys.exit(pytest_command.run(__file__, __doc__))

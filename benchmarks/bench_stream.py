@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import pytest_command
 from benchmarks.inputs import CLIP_FPS, YUNET, Frame, clips, looped
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.detectors import Detector, create_detector
@@ -150,4 +151,4 @@ def test_stage_detect(stage: Any, frames: list[Frame], detector: Detector) -> No
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))
+    sys.exit(pytest_command.run(__file__, __doc__))

@@ -11,7 +11,6 @@ machine distorts both, CPU time least.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+
+from fastfer.cli.arguments import CommandParser
 
 FRAMES = 150
 
@@ -90,7 +91,9 @@ class Other:
 
 def main() -> int:
     """Print a table; returns 0."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandParser(
+        prog="python -m benchmarks.compare_stream", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--clip", type=Path)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--other", type=Path)

@@ -7,7 +7,6 @@ Processor time is that of all processes. Without a clip, clips of three sizes ar
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 
 import fastfer
+from fastfer.cli.arguments import CommandParser
 from fastfer.io import isolated_video
 from fastfer.io.open_source import open_source
 from tests.helpers.clips import moving_face
@@ -32,7 +32,9 @@ FRAMES = 150
 
 def main() -> int:
     """Print one line for each clip."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = CommandParser(
+        prog="python -m benchmarks.isolation", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("clips", nargs="*", metavar="CLIP")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--decode-only", action="store_true", help="do not analyse")

@@ -10,7 +10,6 @@ does not depend on what else the machine does, and its load. Needs Chromium and 
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 from contextlib import suppress
@@ -22,6 +21,7 @@ import cv2
 import numpy as np
 
 from benchmarks.inputs import Frame, clips, looped
+from fastfer.cli.arguments import CommandParser
 from tests.helpers.browser import open_browser, open_context, write_y4m
 from tests.helpers.servers import run_server
 
@@ -32,7 +32,9 @@ COUNTED = """() => [Number(document.querySelector("#live-rate").dataset.frames),
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = CommandParser(
+        prog="python -m benchmarks.live_page", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each round")
     parser.add_argument("--attributes", action="store_true", help="tick perceived gender and age")

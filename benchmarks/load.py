@@ -33,13 +33,16 @@ import cv2
 from skimage.data import astronaut
 
 import fastfer
+from fastfer.cli.arguments import CommandParser
 from fastfer.io.encoded_image import EncodedImage
 
 PATH = "/v1/analyze?landmarks=false"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = CommandParser(
+        prog="python -m benchmarks.load", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--requests", type=int, default=2000, help="for each number of clients")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--workers", type=int, default=1)

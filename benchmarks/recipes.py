@@ -9,8 +9,10 @@ is the bundled file. The time of a face is the fastest of all runs, relative to 
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,10 +34,17 @@ BATCHES: Final = (8, 1)
 
 def main() -> None:
     parser = CommandParser(
-        prog="python -m benchmarks.recipes", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks.recipes",
+        description=(__doc__ or "").splitlines()[0],
+        epilog="Takes about a minute; --seconds 0.5 about three quarters of one.",
     )
-    parser.add_argument("--seconds", type=positive, default=2.0, help="for each network and batch")
+    parser.add_argument(
+        "--seconds", type=positive, default=2.0, help="for each network and batch (default: 2)"
+    )
     args = parser.parse_args()
+    if find_spec("keras") is None:
+        sys.exit("the networks are built with Keras: pip install -e '.[train]'")
+    print("building and timing the networks, about a minute ...", file=sys.stderr, flush=True)
     quiet_tensorflow.install()  # Keras is imported first here.
     with tempfile.TemporaryDirectory() as folder:
         networks = {}

@@ -4,7 +4,7 @@
 
 Runs ``bench_pack.py`` and times the whole command on PHOTO (default: a portrait of scikit-image).
 All ratios are taken within this run, from the fastest of many repetitions each, so that the load of
-other programs counts little. Takes some minutes.
+other programs counts little. Takes about two minutes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from benchmarks.inputs import astronaut
+from benchmarks.pytest_command import require_pytest_benchmark
+from fastfer.cli.arguments import CommandParser
 
 ROOT = Path(__file__).resolve().parents[1]
 ALTERNATIVES = {
@@ -39,8 +40,23 @@ START = "import cv2, onnxruntime"
 
 
 def main() -> None:
-    if find_spec("pytest_benchmark") is None:
-        sys.exit("the benchmarks need pytest-benchmark: pip install -e '.[bench]'")
+    parser = CommandParser(
+        prog="python -m benchmarks.report",
+        description=(__doc__ or "").splitlines()[0],
+        epilog="Takes about two minutes.",
+    )
+    parser.add_argument(
+        "photo",
+        nargs="?",
+        type=Path,
+        metavar="PHOTO",
+        help="file that the whole command analyses (default: a portrait of scikit-image)",
+    )
+    args = parser.parse_args()
+    if args.photo is not None and not args.photo.is_file():
+        parser.error(f"{args.photo}: no such file")
+    require_pytest_benchmark()
+    print("measuring packing and start-up, about two minutes ...", file=sys.stderr, flush=True)
     data = measure_packing()
     seconds: dict[tuple[int, int], dict[str, float]] = defaultdict(dict)
     for bench in data["benchmarks"]:
@@ -77,7 +93,7 @@ def main() -> None:
         [[cell(key), rate(*key, t[best]), rate(*key, t["read"])] for key, t in seconds.items()],
     )
     print("\nStart-up, the best of many alternating runs:\n")
-    command, imports = measure_start()
+    command, imports = measure_start(args.photo)
     table(
         ["command", "time", "ratio"],
         [
@@ -108,11 +124,11 @@ def measure_packing() -> dict[str, Any]:
         return data
 
 
-def measure_start(rounds: int = 12) -> tuple[float, float]:
-    """Seconds of the command on a photo, and of importing OpenCV and ONNX Runtime."""
+def measure_start(photo: Path | None, rounds: int = 12) -> tuple[float, float]:
+    """Seconds of the command on ``photo``, and of importing OpenCV and ONNX Runtime."""
     with tempfile.TemporaryDirectory() as folder:
-        photo = sys.argv[1] if len(sys.argv) > 1 else str(write_portrait(Path(folder)))
-        commands = (["-m", "fastfer.image", photo], ["-c", START])
+        photo = photo or write_portrait(Path(folder))
+        commands = (["-m", "fastfer.image", str(photo)], ["-c", START])
         best = [float("inf")] * 2
         for _ in range(rounds):
             for i, arguments in enumerate(commands):

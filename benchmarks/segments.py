@@ -7,7 +7,6 @@ Joins the clips one after the other, again and again, to a film of so many secon
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 
 from fastfer import batch, iou
 from fastfer.batch.job import JobOptions
+from fastfer.cli.arguments import CommandParser
 from fastfer.io.open_source import open_source
 from fastfer.labels import EMOTIONS
 
@@ -26,7 +26,9 @@ SIZE = (480, 270)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = CommandParser(
+        prog="python -m benchmarks.segments", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("clips", nargs="+", metavar="CLIP")
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--segment", type=float, default=20)

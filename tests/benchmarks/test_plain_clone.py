@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks import audit, inputs, resolution
+from benchmarks import audit, inputs, report, resolution
 
 ROOT = Path(inputs.__file__).resolve().parents[1]
+COMMANDS = sorted(
+    file.stem
+    for file in ROOT.glob("benchmarks/*.py")
+    if '__name__ == "__main__"' in file.read_text(encoding="utf-8")
+)
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +56,29 @@ def test_a_benchmark_file_runs_pytest(name: str, monkeypatch: pytest.MonkeyPatch
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"benchmarks/{name}.py" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_a_command_has_short_help(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "segments":
+        pytest.importorskip("pyarrow", reason="needs the extra batch")
+    if name == "live_page":
+        pytest.importorskip("playwright", reason="needs the extra test-studio")
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit, match=r"^0$"):
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: python -m benchmarks.{name}")
+    assert len(text.splitlines()) < 45
+
+
+def test_a_report_of_a_missing_photo_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["report", str(tmp_path / "absent.jpg")])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        report.main()
+    assert "absent.jpg" in capsys.readouterr().err

@@ -9,7 +9,6 @@ network, and the commit that added it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from fastfer.cli.arguments import CommandParser
 from fastfer.errors import ModelError
 from fastfer.models import manifest
 from fastfer.models.manifest import BundledModel
@@ -58,7 +58,7 @@ PROVENANCE: dict[str, dict[str, Any]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m training.common.manifest", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument(
