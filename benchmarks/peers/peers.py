@@ -90,7 +90,7 @@ PUBLISHED = (
     ),
     Published(
         "best single network without extra data",
-        "73.28 % on FER-2013",
+        "73.28 % on FER-2013 PrivateTest",
         "no package",
         "Khaireddin, Chen, arXiv:2105.03588, abstract",
     ),

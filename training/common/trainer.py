@@ -100,7 +100,8 @@ class Training(Generic[C]):
         # None if the run was stopped before its first checkpoint.
         state = read_state(options.out)
         if state and (state["epoch"] >= config.epochs or state["stopped"]):
-            print(f"{options.out}: finished after {state['epoch']} epochs")
+            epochs = state["epoch"]
+            print(f"{options.out}: finished after {epochs} epoch{'s' * (epochs != 1)}")
             return 0
         self.train(Run(options.out, config, state))
         return 0
