@@ -327,6 +327,7 @@ def test_languages_theme_and_keyboard(page: Page, photo: Path) -> None:
     expect(page.locator("#tab-photo")).to_have_text("Ảnh", timeout=WAIT)
     expect(page.locator("#photo-faces h3")).to_have_text("Khuôn mặt 1: Vui vẻ", timeout=WAIT)
     assert page.evaluate("document.documentElement.lang") == "vi"
+    assert "default" not in (page.text_content("#photo-head") or "")
     page.focus("#tab-photo")
     for name in ("live", "video", "compare", "about"):
         page.keyboard.press("ArrowRight")
