@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 from fastfer.cli.arguments import CommandParser
 
 MORE = """\
@@ -38,4 +36,6 @@ def run(file: str, doc: str | None, arguments: Sequence[str] | None = None) -> i
     )
     _, rest = parser.parse_known_args(arguments)
     require_pytest_benchmark()
+    import pytest
+
     return pytest.main([file, *rest])

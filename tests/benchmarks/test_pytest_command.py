@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import pytest
 
 from benchmarks import pytest_command
@@ -28,3 +31,14 @@ def test_without_pytest_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pytest_command, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="pip install"):
         pytest_command.run("bench_x.py", None, [])
+
+
+def test_a_report_without_pytest_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    for name in ("benchmarks.report", "benchmarks.pytest_command"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    report = importlib.import_module("benchmarks.report")
+    monkeypatch.setattr("benchmarks.pytest_command.find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["report"])
+    with pytest.raises(SystemExit, match="pip install"):
+        report.main()
