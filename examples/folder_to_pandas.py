@@ -7,6 +7,8 @@ import pandas as pd
 
 import fastfer
 
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
 engine = fastfer.Engine(min_quality=0.3)
 tables = []
 for path in sorted(Path(sys.argv[1]).iterdir()):

@@ -40,5 +40,7 @@ class SkinDetector:
 fastfer.register_detector("skin", SkinDetector, help="regions of skin colour")
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     for face in fastfer.Engine("skin").analyze(sys.argv[1]):
         print(face.box, face.emotion)

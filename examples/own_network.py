@@ -8,6 +8,8 @@ import sys
 
 import fastfer
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 model, photo = sys.argv[1:]
 labels = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 spec = fastfer.ModelSpec(labels=labels, scale=(1 / 255,))

@@ -6,6 +6,8 @@ import cv2
 
 import fastfer
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 source, target = sys.argv[1:]
 frame = fastfer.read_image(source)
 result = fastfer.analyze(frame)
