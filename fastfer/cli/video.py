@@ -336,6 +336,11 @@ def _open_outputs(
 
         media = getattr(source, "media", None)
         sound = not args.no_sound
+        if sound and media is not None and media.sound_is_lost:
+            source.notes.append(
+                f"{source.name}: the copy has no sound, which --isolate cannot take from a source "
+                "that can be read only once"
+            )
         add(AnnotatedVideoWriter(args.save, source.fps, annotator, media=media, sound=sound))
     if args.summary or not (outputs or player):
         from fastfer.outputs.summary import SummaryWriter

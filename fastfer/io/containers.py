@@ -8,10 +8,11 @@ a playlist opens nothing but itself.
 from __future__ import annotations
 
 import errno
+import io
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 import av
@@ -23,7 +24,7 @@ from av.video.stream import VideoStream
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import scheme
-from fastfer.io.file_kinds import is_file
+from fastfer.io.file_kinds import exists, is_file
 
 FORMATS: Final = (
     "3dostr,amv,apng,asf,asf_o,av1,avi,avs,avs2,avs3,bethsoftvid,bink,bmp_pipe,cavsvideo,"
@@ -264,47 +265,96 @@ _BEGINNING: Final = 4096
 """Bytes of a pipe that are inspected."""
 
 
+class Pipe(io.RawIOBase):
+    """A file that can be read only once, such as a pipe, and whose first bytes were read before."""
+
+    def __init__(self, file: io.RawIOBase, beginning: bytes = b"") -> None:
+        super().__init__()
+        self._file = file
+        self.beginning = beginning
+        """What was read and comes first."""
+
+    def readable(self) -> bool:
+        """As :meth:`io.RawIOBase.readable`."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor of what follows the beginning."""
+        return self._file.fileno()
+
+    def readinto(self, buffer: Any) -> int | None:
+        """As :meth:`io.RawIOBase.readinto`."""
+        if not self.beginning:
+            return cast("int | None", self._file.readinto(buffer))
+        part, self.beginning = self.beginning[: len(buffer)], self.beginning[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
 def open_binary(path: str) -> BinaryIO:
     """Open a local file, or with ``-`` the standard input.
+
+    Returns:
+        A :class:`Pipe`, if it can be read only once.
 
     Raises:
         InputError: missing, empty, or not readable; code ``disk_full``, no room for a copy.
     """
     if path == "-":
-        return _standard_input()
-    file = Path(path)
+        file = open(0, "rb", closefd=False)  # noqa: SIM115 - kept open.
+        return file if file.seekable() else _pipe(file.detach(), path)
     try:
-        if not file.exists():
+        if not exists(path):
             raise InputError(f"{path}: no such file", code="not_found")
-        if is_file(file) and file.stat().st_size == 0:
+        if is_file(path) and os.stat(path).st_size == 0:  # noqa: PTH116
             raise InputError(f"{path}: the file is empty", code="empty_file")
-        return file.open("rb")
+        file = open(path, "rb")  # noqa: SIM115, PTH123 - kept open.
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{path}: cannot be read: {reason}") from None
+    return file if file.seekable() else _pipe(file.detach(), path)
 
 
-def _standard_input() -> BinaryIO:
-    """Standard input. An MP4 whose index is at its end, as cameras write it, can only be played by
-    seeking: that of a pipe is copied to a temporary file.
+def can_be_reopened(path: str) -> bool:
+    """Whether opening ``path`` again gives the same bytes, with a position of their own."""
+    return is_file(path) and not os.path.abspath(path).startswith(("/dev/", "/proc/"))  # noqa: PTH100
+
+
+def _pipe(file: io.RawIOBase, path: str) -> BinaryIO:
+    """A pipe to read. An MP4 whose index is at its end, as cameras write it, can only be played by
+    seeking: it is copied to a temporary file.
 
     Raises:
-        InputError: code ``disk_full``, there is no room for the copy.
+        InputError: empty; code ``disk_full``, there is no room for the copy.
     """
-    pipe = open(0, "rb", closefd=False)  # noqa: SIM115 - kept open.
-    if pipe.seekable() or not _index_is_last(pipe.peek(_BEGINNING)):
-        return pipe
+    beginning = b""
+    while len(beginning) < _BEGINNING and (data := file.read(_BEGINNING - len(beginning))):
+        beginning += data
+    name = "standard input" if path == "-" else path
+    if not beginning:
+        file.close()
+        raise InputError(f"{name}: is empty", code="empty_file")
+    pipe = Pipe(file, beginning)
+    if not _index_is_last(beginning):
+        return cast(BinaryIO, pipe)
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - kept open.
     try:
-        shutil.copyfileobj(pipe, copy, 1 << 20)
+        shutil.copyfileobj(cast(BinaryIO, pipe), copy, 1 << 20)
         copy.seek(0)
     except OSError as error:
         copy.close()
         raise InputError(
-            "standard input: an MP4 whose index is at its end cannot be copied to the folder for "
+            f"{name}: an MP4 whose index is at its end cannot be copied to the folder for "
             f"temporary files, which TMPDIR names: {error.strerror or error}",
             code="disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None,
         ) from None
+    finally:
+        pipe.close()
     return cast(BinaryIO, copy)
 
 

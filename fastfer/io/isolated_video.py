@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from fastfer.errors import CODES, InputError, UsageError
 from fastfer.io import decoder_process
 from fastfer.io.addresses import hide_passwords
-from fastfer.io.containers import open_binary, too_much_memory
+from fastfer.io.containers import Pipe, can_be_reopened, open_binary, too_much_memory
 from fastfer.io.decoded_picture import DecodedPicture, Geometry, luma_layout
 from fastfer.io.frame_source import VideoFrame
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
@@ -90,14 +90,17 @@ class IsolatedVideo:
         self._interrupted = False
         with open_binary(path) as file:
             self._process = _take(limits)
-            request = {"path": path, "clip": asdict(clip), "fps": fps}
+            beginning = file.beginning if isinstance(file, Pipe) else b""
+            request = {
+                "path": path, "clip": asdict(clip), "fps": fps, "beginning": beginning.hex()
+            }  # fmt: skip
             ready = self._exchange(request, file.fileno())
         self.fps = float(ready["fps"])
         self.count: int | None = None if ready["count"] is None else int(ready["count"])
         start, aspect, color, end = ready["media"]
         self.media = Media(
-            None if path == "-" else path, float(start), Fraction(aspect), tuple(color),
-            clip.start, float(end),
+            path if can_be_reopened(path) else None, float(start), Fraction(aspect), tuple(color),
+            clip.start, float(end), sound_is_lost=bool(ready["kept"]),
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[VideoFrame]:

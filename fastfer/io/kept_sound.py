@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from typing import Any
 
-from av.codec import CodecContext
+import av
 
 
 class KeptSound:
@@ -14,14 +15,18 @@ class KeptSound:
 
     def __init__(self, stream: Any) -> None:
         """Keep nothing of the audio stream ``stream`` before :meth:`start`."""
-        own: Any = CodecContext.create(stream.codec_context.codec.name, "r")
-        for name in ("extradata", "sample_rate", "layout"):
-            setattr(own, name, getattr(stream.codec_context, name))
-        self.codec_context = own
-        """Decodes the packets. That of the source ends with it."""
+        # What describes a stream ends with its container. This one writes nothing.
+        self._container = av.open(io.BytesIO(), "w", format="null")
+        self.stream: Any = self._container.add_stream_from_template(stream)
+        """Describes the packets as the stream of the source does, and decodes them."""
         self._index = stream.index
         self._packets: deque[Any] = deque()
         self._started = False
+
+    @property
+    def started(self) -> bool:
+        """Whether packets are kept."""
+        return self._started
 
     def start(self) -> None:
         """Keep the packets from here on."""
@@ -31,10 +36,12 @@ class KeptSound:
         """Forget the packets so far: the reader has gone back."""
         self._packets.clear()
 
-    def offer(self, packet: Any) -> None:
-        """Keep ``packet`` if it belongs to the sound and is wanted."""
-        if self._started and packet.stream_index == self._index:
-            self._packets.append(packet)
+    def offer(self, packet: Any) -> bool:
+        """Keep ``packet`` if it belongs to the sound and is wanted; whether it does."""
+        if not self._started or packet.stream_index != self._index:
+            return False
+        self._packets.append(packet)
+        return True
 
     def __iter__(self) -> KeptSound:
         return self

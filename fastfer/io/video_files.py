@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import median
 from typing import Any, BinaryIO, Final
 
@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame as AvFrame
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.containers import (
+    can_be_reopened,
     ends_by_closing,
     hardware,
     open_binary,
@@ -45,6 +46,10 @@ _STATES_DURATION: Final = frozenset(("matroska,webm", "flv", "asf", "mxf"))
 """Containers whose header states the duration of the whole. That of others is an estimate."""
 _SEEK_MARGINS: Final = (0.0, 5.0, 30.0, math.inf)
 """Seconds before the start at which to try to seek, until a frame before the start is found."""
+_BEFORE_ALL: Final = 10.0
+"""Seconds before the first time stamp to which to seek for the beginning."""
+_INTERLEAVED: Final = 3.0
+"""Seconds of the picture after which no earlier sound is expected."""
 _ERRORS: Final = (av.FFmpegError, ValueError, OSError)
 
 
@@ -92,7 +97,7 @@ class Media:
     """What an annotated copy takes over from its source."""
 
     path: str | None
-    """File or URL whose sound can be copied; ``None`` for standard input, see :attr:`kept`."""
+    """File or URL whose sound can be copied; ``None`` if it can be read only once."""
     start: float
     """Time stamp in seconds at which a player starts."""
     pixel_aspect: Fraction
@@ -104,6 +109,8 @@ class Media:
     clip_end: float = math.inf
     kept: KeptSound | None = None
     """The sound, if the source can be read only once and has one."""
+    sound_is_lost: bool = False
+    """Whether there is such a sound, in another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +189,11 @@ class VideoFile:
         self.fps, self.count = self._rate_and_count()
         aspect = self._stream.sample_aspect_ratio or None
         self._geometry = Geometry.of(Orientation(), aspect)
-        sound = self._container.streams.best("audio") if path == "-" else None
+        once = container is None and not can_be_reopened(path)
+        sound = self._container.streams.best("audio") if once else None
         color = (context.colorspace, context.color_range, context.color_primaries)
         self.media = Media(
-            None if path == "-" else path,
+            None if once else path,
             self._zero,
             self._geometry.shown_aspect,
             (*color, context.color_trc),
@@ -226,6 +234,7 @@ class VideoFile:
                 self._progress()
             pts = clock.time(stamp)
             if pts >= end:
+                self._read_sound(end - pts + (stamp or 0.0))
                 break
             if pts < due - 1e-6:
                 continue
@@ -355,6 +364,23 @@ class VideoFile:
                 return
             yield from frames
 
+    def _read_sound(self, end: float) -> None:
+        """Pass on the sound up to the time stamp ``end``, which may lie after its picture."""
+        kept = self.media.kept
+        if kept is None or not kept.started:
+            return
+        while self._waiting:
+            kept.offer(self._waiting.popleft())
+        pictures = round(_INTERLEAVED * (self._rate or DEFAULT_FPS))
+        for packet in self._demuxed():
+            if kept.offer(packet):
+                if packet.pts is not None and packet.pts * packet.time_base >= end:
+                    return
+            elif packet.stream_index == self._stream.index:
+                pictures -= 1
+                if pictures < 0:
+                    return
+
     def _stamp(self, frame: AvFrame) -> float | None:
         """The presentation time of ``frame`` as it is stored."""
         if not self._decoding_times or frame.dts is None:
@@ -374,24 +400,23 @@ class VideoFile:
     def _from_start(self) -> Iterator[AvFrame]:
         """The frames from the last key frame before the start, if the file can be sought."""
         start = self._clip.start
-        if not start:
+        if not start or not (self._file is None or self._file.seekable()):
             yield from self._decoded()
             return
+        frames: Iterator[AvFrame] = iter(())
+        first: AvFrame | None = None
         for margin in _SEEK_MARGINS:
-            if margin < math.inf and not self._seek(self._zero + max(0.0, start - margin)):
-                break
-            if margin == math.inf and not self._seek(self._zero):
-                break
+            # Formats without an index lead to the first key frame only from before all stamps.
+            sought = -_BEFORE_ALL if margin == math.inf else max(0.0, start - margin)
+            if not self._seek(self._zero + sought):
+                continue
             frames = self._decoded()
             first = next(frames, None)
             # Some formats lead to the key frame after it.
             stamp = None if first is None else self._stamp(first)
-            early = stamp is not None and stamp - self._zero <= start + 1e-6
-            if first is not None and (early or margin == math.inf or margin >= start):
-                yield first
-                yield from frames
-                return
-        yield from self._decoded()
+            if stamp is not None and stamp - self._zero <= start + 1e-6:
+                break
+        yield from self._decoded() if first is None else chain((first,), frames)
 
     def _seek(self, seconds: float) -> bool:
         base = self._stream.time_base

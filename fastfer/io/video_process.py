@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from fastfer.errors import InputError
 from fastfer.io import decoder_process
+from fastfer.io.containers import Pipe
 from fastfer.io.decoded_picture import luma_layout, stored_bgr
 from fastfer.io.limits import FileLimits
 from fastfer.io.stored_frame import SHARED_BYTES, FrameLayout
@@ -62,7 +63,9 @@ def _decode(
     parent = frames.parent
     clock.start()
     # Closed by the container.
-    file = os.fdopen(parent.descriptors.popleft(), "rb")
+    file: Any = os.fdopen(parent.descriptors.popleft(), "rb")
+    if request["beginning"]:
+        file = Pipe(file.detach(), bytes.fromhex(request["beginning"]))
     video = VideoFile(
         request["path"],
         clip=ClipOptions(**request["clip"]),
@@ -77,6 +80,7 @@ def _decode(
             kind="ready",
             fps=video.fps,
             count=video.count,
+            kept=media.kept is not None,
             media=[media.start, str(media.pixel_aspect), media.color, media.clip_end],
         )
         for picture in video.pictures():

@@ -1,8 +1,4 @@
-"""The sound of a video, copied to its annotated copy or encoded again.
-
-A source that can be read only once may be closed before its sound is written. Its packets hold what
-decoding needs, but not what copying would, so that such a sound is always encoded again.
-"""
+"""The sound of a video, copied to its annotated copy or encoded again."""
 
 from __future__ import annotations
 
@@ -46,6 +42,8 @@ class Sound:
         self._waiting: Any = None
         self._last_end = -math.inf
         """Seconds at which the packets so far end, on the clock of the copy."""
+        self._following: int | None = None
+        """When the packet that was read last ends, on the clock of the source."""
         self._last_dts: Fraction | None = None
         """Of the copy's packets, in seconds."""
         self._next_sample: int | None = None
@@ -53,15 +51,18 @@ class Sound:
         self._encoder: Any = None
         self._stream: Any = None
         self._resampler: Any = None
-        found = None if self._source is None else self._source.streams.best("audio")
-        self._decoder: Any = getattr(found or media.kept, "codec_context", None)
+        if self._source is not None:
+            found = self._source.streams.best("audio")
+        else:
+            found = None if media.kept is None else media.kept.stream
+        self._decoder: Any = None if found is None else found.codec_context
         if self._decoder is None:
             self.close()
             return
         try:
             if media.clip_start and self._source is not None:
                 self._source.seek(int(self._zero * av.time_base))
-            if found is not None and self._decoder.name in copied:
+            if self._decoder.name in copied:
                 self._stream = container.add_stream_from_template(found)
             else:
                 rate = 48000 if codec == "libopus" else self._decoder.sample_rate
@@ -81,7 +82,7 @@ class Sound:
             if time > seconds:
                 self._waiting = packet
                 return
-            self._last_end = time + float((packet.duration or 0) * packet.time_base)
+            self._last_end = time + float(self._ticks(packet) * packet.time_base)
             if time >= -1e-3:
                 yield from self._in_order(self._converted(packet))
 
@@ -91,7 +92,7 @@ class Sound:
         yield from self.until(begin)
         while (packet := self._next()) is not None:
             time = self._time(packet)
-            self._last_end = time + float((packet.duration or 0) * packet.time_base)
+            self._last_end = time + float(self._ticks(packet) * packet.time_base)
             if time >= begin + seconds:
                 self._waiting = packet
                 break
@@ -115,14 +116,23 @@ class Sound:
         self._packets = iter(())
 
     def _next(self) -> Any:
-        """The next packet that has a time."""
+        """The next packet that has a time, or follows one that has."""
         packet, self._waiting = self._waiting, None
         try:
             while packet is None or packet.pts is None:
                 packet = next(self._packets)
+                if packet.pts is None and packet.size:  # Containers time some packets of a group.
+                    packet.pts = self._following
+                if packet.pts is not None:
+                    self._following = packet.pts + self._ticks(packet)
         except (StopIteration, *_ERRORS):  # The sound of a cut file ends where that ends.
             return None
         return packet
+
+    def _ticks(self, packet: Any) -> int:
+        """How long ``packet`` lasts, in its units of time."""
+        samples, rate = self._decoder.frame_size or 0, self._decoder.sample_rate
+        return int(packet.duration or (round(samples / rate / packet.time_base) if rate else 0))
 
     def _time(self, packet: Any) -> float:
         """When ``packet`` begins on the clock of the copy, which goes on where recordings that were

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -65,18 +68,31 @@ def test_a_container_from_standard_input(tmp_path: Path) -> None:
     assert {row["source"] for row in rows} == {"standard input"}
 
 
-@pytest.mark.parametrize("clip", ["a.mkv", "a.mp4", "a.ts"])
+@pytest.mark.parametrize("way", ["file", "pipe", "fifo"])
+@pytest.mark.parametrize("clip", ["a.mkv", "a.mp4", "a.ts", "a.webm"])
 @pytest.mark.parametrize("target", ["copy.mp4", "copy.webm"])
 @pytest.mark.parametrize("start", [0, 1])
 def test_copies_of_standard_input_have_its_sound(
-    tmp_path: Path, clip: str, target: str, start: int
+    tmp_path: Path, clip: str, target: str, start: int, way: str
 ) -> None:
-    path = write_movie(tmp_path / clip, levels(30), sound=3.0)
-    copy = tmp_path / target
-    options = ["--detector", DETECTOR, "--save", copy, "--start", str(start)]
-    with path.open("rb") as file:
-        done = python("-m", "fastfer.video", "-", *options, stdin=file)
+    codec = "libvpx-vp9" if clip == "a.webm" else "libx264"
+    path = write_movie(tmp_path / clip, levels(30), codec=codec, sound=3.0)
+    copy, rows, fifo = tmp_path / target, tmp_path / "rows.jsonl", tmp_path / "fifo"
+    options = ["--detector", DETECTOR, "--save", copy, "--jsonl", rows, "--start", str(start)]
+    if way == "file":
+        with path.open("rb") as file:
+            done = python("-m", "fastfer.video", "-", *options, stdin=file)
+    elif way == "pipe":
+        done = python("-m", "fastfer.video", "-", *options, input=path.read_bytes())
+    elif os.name != "posix":
+        pytest.skip("pipes have names on POSIX systems")
+    else:
+        os.mkfifo(fifo)
+        writer = threading.Thread(target=fifo.write_bytes, args=(path.read_bytes(),), daemon=True)
+        writer.start()
+        done = python("-m", "fastfer.video", fifo, *options)
     assert done.returncode == 0, done.stderr
+    assert len(rows.read_text().splitlines()) == 10 * (3 - start)
     with av.open(str(copy)) as container:
         parts = list(container.decode(audio=0))
     ends = [part.time + part.samples / part.sample_rate for part in parts]
@@ -84,6 +100,28 @@ def test_copies_of_standard_input_have_its_sound(
     assert parts[0].time == pytest.approx(0.0, abs=0.05)
     assert ends[-1] == pytest.approx(3.0 - start, abs=0.15)
     assert all(np.abs(part.to_ndarray()).max() > 0 for part in parts[3:-3])
+
+
+def test_sound_that_a_container_holds_after_its_picture(tmp_path: Path) -> None:
+    """Of a pipe, the sound up to the end is read, though all pictures were."""
+    path = write_movie(tmp_path / "a.mkv", levels(30), sound=3.0, gop=3)
+    late = tmp_path / "late.mkv"
+    unsorted = {"max_interleave_delta": "1"}
+    with av.open(str(path)) as source, av.open(str(late), "w", options=unsorted) as target:
+        packets: Any = [p for p in source.demux() if p.dts is not None]
+        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        target.start_encoding()
+        packets.sort(key=lambda p: p.dts * p.time_base + (p.stream_index != 0))
+        for packet in packets:
+            packet.stream = streams[packet.stream_index]
+            target.mux_one(packet)
+    data, copy = late.read_bytes(), tmp_path / "copy.mkv"
+    options = ["--detector", DETECTOR, "--save", copy, "--end", "1.5"]
+    done = python("-m", "fastfer.video", "-", *options, input=data)
+    assert done.returncode == 0, done.stderr
+    with av.open(str(copy)) as container:
+        last = list(container.decode(audio=0))[-1]
+    assert last.time + last.samples / last.sample_rate == pytest.approx(1.5, abs=0.05)
 
 
 @pytest.mark.parametrize(("kind", "channels"), [("bgr24", 3), ("gray", 1), ("rgb24", 3)])

@@ -35,6 +35,7 @@ def write_movie(
     codec: str = "libx264",
     sound: float = 0.0,
     sound_start: float = 0.0,
+    sound_codec: str | None = None,
     aspect: Fraction | None = None,
     matrix: Iterable[int] | None = None,
     pixel_format: str = "yuv420p",
@@ -52,6 +53,7 @@ def write_movie(
         codec: of the picture.
         sound: seconds of a tone.
         sound_start: time of its first sample.
+        sound_codec: its encoder; by default AAC, Opus in WebM.
         aspect: of a pixel.
         matrix: display matrix, nine integers.
         pixel_format: of the encoder.
@@ -71,7 +73,7 @@ def write_movie(
             stream.codec_context.sample_aspect_ratio = aspect
         if matrix is not None:
             stream.set_display_matrix(list(matrix))
-        audio: Any = _add_sound(container, path) if sound else None
+        audio: Any = _add_sound(container, path, sound_codec) if sound else None
         packets = []
         for i, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "bgr24")
@@ -89,9 +91,9 @@ def write_movie(
     return path
 
 
-def _add_sound(container: Any, path: Path) -> Any:
-    codec = "libopus" if path.suffix == ".webm" else "aac"
-    return container.add_stream(codec, rate=48000, layout="mono")
+def _add_sound(container: Any, path: Path, codec: str | None) -> Any:
+    codec = codec or ("libopus" if path.suffix == ".webm" else "aac")
+    return container.add_stream(codec, rate=48000, layout="mono", bit_rate=96_000)
 
 
 def _tone(stream: Any, seconds: float, start: float) -> list[Any]:

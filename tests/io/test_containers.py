@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -107,6 +112,62 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize("name", STANDARD_INPUT)
 def test_standard_input(counts: dict[str, str], name: str) -> None:
     assert counts[name] == "7 7"
+
+
+def send(data: bytes, first: int = 0) -> int:
+    """The end to read of a pipe that gets ``data``, the ``first`` bytes earlier."""
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        with suppress(BrokenPipeError), open(writer, "wb", 0) as file:  # noqa: PTH123
+            file.write(data[:first])
+            time.sleep(0.2 if first else 0)
+            file.write(data[first:])
+
+    threading.Thread(target=write, daemon=True).start()
+    return reader
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have names on POSIX systems")
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("name", STANDARD_INPUT)
+def test_a_pipe_with_a_name(tmp_path: Path, name: str, isolate: bool) -> None:
+    """It is opened once, and its first bytes reach a decoder in another process, too."""
+    suffix, options = STANDARD_INPUT[name]
+    data = write_movie(tmp_path / f"a{suffix}", levels(7), sound=1.0, options=options).read_bytes()
+    reader = send(data, first=32)
+    source: Any = open_source(f"/dev/fd/{reader}", isolate=isolate)
+    os.close(reader)
+    assert len(list(source)) == 7
+    assert source.media.path is None
+    assert source.media.sound_is_lost == isolate == (source.media.kept is None)
+
+
+def test_a_pipe_without_bytes() -> None:
+    reader = send(b"")
+    with raises(InputError, "empty_file"):
+        open_source(f"/dev/fd/{reader}")
+    os.close(reader)
+
+
+@pytest.mark.parametrize("count", [-1, 1, 3, 100])
+def test_bytes_that_were_read_before_come_first(count: int) -> None:
+    reader = send(b"cdefg")
+    pipe = containers.Pipe(open(reader, "rb", 0), b"ab")  # noqa: PTH123, SIM115
+    parts = [pipe.read(count)]
+    while parts[-1]:
+        parts.append(pipe.read(count))
+    assert b"".join(filter(None, parts)) == b"abcdefg"
+    assert not pipe.seekable()
+    pipe.close()
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(reader)
+
+
+def test_what_can_be_reopened(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(1))
+    assert containers.can_be_reopened(str(path))
+    assert not any(map(containers.can_be_reopened, ["-", str(tmp_path), "/dev/stdin", "a\0b"]))
 
 
 def test_frames_over_the_pixel_limit_are_refused() -> None:

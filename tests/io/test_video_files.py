@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from PIL import Image
 
 from fastfer.errors import InputError, UsageError
 from fastfer.io.open_source import open_source
-from fastfer.io.video_files import ClipOptions
+from fastfer.io.video_files import ClipOptions, VideoFile
 from tests.helpers.clips import moving_face, write_video
 from tests.helpers.errors import raises
 from tests.helpers.movies import level, levels, write_movie
@@ -237,6 +238,30 @@ def test_a_part_of_a_video(tmp_path: Path, name: str) -> None:
     assert [f.pts for f in frames] == pytest.approx([1.2 + i / 10 for i in range(8)])
     assert [f.index for f in frames] == list(range(8))
     assert source.count == 8
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts", "a.flv"])
+@pytest.mark.parametrize("start", [0.01, 0.5, 1.0, 1.3, 2.9])
+def test_a_part_of_a_video_with_sound(tmp_path: Path, name: str, start: float) -> None:
+    """The sound begins before the picture; formats without an index are hard to seek in."""
+    path = write_movie(tmp_path / name, levels(30), sound=3.0)
+    whole = [each.pts for each in VideoFile(str(path))]
+    part = [each.pts for each in VideoFile(str(path), clip=ClipOptions(start=start))]
+    assert len(whole) == 30
+    assert part == pytest.approx([pts for pts in whole if pts >= start - 1e-6], abs=1e-3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have names on POSIX systems")
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts", "a.flv", "a.webm"])
+def test_a_part_of_what_can_be_read_only_once(tmp_path: Path, name: str) -> None:
+    """It is read from its beginning: in a pipe, some formats go back by what they have at hand."""
+    codec = "libvpx-vp9" if name == "a.webm" else "libx264"
+    path = write_movie(tmp_path / name, levels(30), codec=codec, sound=3.0)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    threading.Thread(target=fifo.write_bytes, args=(path.read_bytes(),), daemon=True).start()
+    part = list(VideoFile(str(fifo), clip=ClipOptions(start=1.0)))
+    assert [level(each.image) for each in part] == pytest.approx(range(10, 30), abs=1)
 
 
 def test_a_part_is_sought_not_read(tmp_path: Path) -> None:
