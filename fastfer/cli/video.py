@@ -15,6 +15,7 @@ from fastfer.cli.limit_options import add_limit_options
 from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
 from fastfer.cli.video_input import STDIN, add_input_options, check_input, is_live, open_input
 from fastfer.io.addresses import is_camera
+from fastfer.io.file_kinds import can_be_reopened, exists, is_folder
 from fastfer.labels import CONTEMPT
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
     if args.resume and args.overwrite:
         parser.error("--resume continues files that --overwrite replaces; remove one of them")
     camera = args.camera is not None or is_camera(args.source)
-    if args.audit and (camera or args.source == STDIN):
+    path = args.source or ""
+    once = path == STDIN or (exists(path) and not is_folder(path) and not can_be_reopened(path))
+    if args.audit and (camera or once):
         parser.error("--audit needs a recording, which it runs twice")
     return args
 

@@ -320,11 +320,6 @@ def open_binary(path: str) -> BinaryIO:
     return file if file.seekable() else _pipe(file.detach(), path)
 
 
-def can_be_reopened(path: str) -> bool:
-    """Whether opening ``path`` again gives the same bytes, with a position of their own."""
-    return is_file(path) and not os.path.abspath(path).startswith(("/dev/", "/proc/"))  # noqa: PTH100
-
-
 def _pipe(file: io.RawIOBase, path: str) -> BinaryIO:
     """A pipe to read. An MP4 whose index is at its end, as cameras write it, can only be played by
     seeking: it is copied to a temporary file.

@@ -24,6 +24,12 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def can_be_reopened(path: str) -> bool:
+    """Whether opening the file ``path`` again gives the same bytes, with a position of their own:
+    not of a pipe, nor of another name of standard input."""
+    return is_file(path) and not os.path.abspath(path).startswith(("/dev/", "/proc/"))  # noqa: PTH100
+
+
 def real_path(path: str | os.PathLike[str]) -> str:
     """``path`` without symbolic links; as it is if it cannot be a path."""
     try:

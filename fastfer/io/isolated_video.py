@@ -34,8 +34,9 @@ from numpy.typing import NDArray
 from fastfer.errors import CODES, InputError, UsageError
 from fastfer.io import decoder_process
 from fastfer.io.addresses import hide_passwords
-from fastfer.io.containers import Pipe, can_be_reopened, open_binary, too_much_memory
+from fastfer.io.containers import Pipe, open_binary, too_much_memory
 from fastfer.io.decoded_picture import DecodedPicture, Geometry, luma_layout
+from fastfer.io.file_kinds import can_be_reopened
 from fastfer.io.frame_source import VideoFrame
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.stored_frame import SHARED_BYTES, FrameLayout, StoredFrame

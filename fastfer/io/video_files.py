@@ -21,7 +21,6 @@ from av.video.frame import VideoFrame as AvFrame
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.containers import (
-    can_be_reopened,
     ends_by_closing,
     hardware,
     open_binary,
@@ -31,6 +30,7 @@ from fastfer.io.containers import (
 )
 from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
 from fastfer.io.file_ends import is_cut
+from fastfer.io.file_kinds import can_be_reopened
 from fastfer.io.frame_clock import FrameClock, drop_wild_stamps
 from fastfer.io.frame_source import MAX_RATE, VideoFrame
 from fastfer.io.kept_sound import KeptSound

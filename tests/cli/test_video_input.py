@@ -57,6 +57,14 @@ def test_options_that_contradict_each_other(options: list[str]) -> None:
     assert caught.value.code == 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes have names on POSIX systems")
+def test_an_audit_needs_what_can_be_read_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(SystemExit) as caught:
+        parse([str(tmp_path / "fifo"), "--audit"])
+    assert caught.value.code == 2
+
+
 def test_a_container_from_standard_input(tmp_path: Path) -> None:
     path = write_movie(tmp_path / "a.mkv", levels(7), sound=1.0)
     with path.open("rb") as file:

@@ -164,12 +164,6 @@ def test_bytes_that_were_read_before_come_first(count: int) -> None:
         os.fstat(reader)
 
 
-def test_what_can_be_reopened(tmp_path: Path) -> None:
-    path = write_movie(tmp_path / "a.mp4", levels(1))
-    assert containers.can_be_reopened(str(path))
-    assert not any(map(containers.can_be_reopened, ["-", str(tmp_path), "/dev/stdin", "a\0b"]))
-
-
 def test_frames_over_the_pixel_limit_are_refused() -> None:
     path = Path(__file__).parents[2] / "../shared/cases/bomb16000.gif"
     if not path.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fastfer.io.file_kinds import exists, is_file, is_folder, real_path
+from fastfer.io.file_kinds import can_be_reopened, exists, is_file, is_folder, real_path
 
 
 def test_kinds(tmp_path: Path) -> None:
@@ -24,3 +24,16 @@ def test_kinds(tmp_path: Path) -> None:
 def test_names_that_cannot_be(name: str, check: Callable[[str], bool]) -> None:
     assert not check(name)
     assert os.path.basename(name) in real_path(name)  # noqa: PTH119
+
+
+def test_what_can_be_reopened(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"a")
+    assert can_be_reopened(str(path))
+    assert not any(map(can_be_reopened, ["-", str(tmp_path), "/dev/stdin", "a\0b"]))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes have names on POSIX systems")
+def test_a_pipe_cannot_be_reopened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert not can_be_reopened(str(tmp_path / "fifo"))
