@@ -203,3 +203,13 @@ def stored_bgr(frame: AvFrame | StoredFrame) -> Frame:
     # One thread: more of them cost more than they save at usual sizes.
     converted = VideoReformatter().reformat(frame, format="bgr24", threads=1)
     return np.asarray(converted.to_ndarray(), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A decoded frame as it is stored, and how it is shown."""
+
+    frame: AvFrame
+    geometry: Geometry
+    index: int
+    pts: float

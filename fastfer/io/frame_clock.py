@@ -19,6 +19,8 @@ class FrameClock:
         self._start = start
         self._tick = tick
         self._last: float | None = None
+        self.jumps: list[tuple[float, float]] = []
+        """Jumps back: the time from where times continue, and ``start`` from there on."""
 
     def time(self, stamp: float | None) -> float:
         """The time of the next frame, whose time stamp is ``stamp``."""
@@ -35,6 +37,7 @@ class FrameClock:
             self._last += self._tick
             if stamp is not None and self._last - (stamp - self._start) > JUMP:
                 self._start = stamp - self._last
+                self.jumps.append((self._last, self._start))
         return self._last
 
 

@@ -170,6 +170,7 @@ class IsolatedVideo:
         pixels = process.memory.take(answer["slot"], need)
         geometry = Geometry.from_values(answer["geometry"])
         self.media.pixel_aspect = geometry.shown_aspect
+        self.media.jumps += [(float(time), float(start)) for time, start in answer["jumps"]]
         picture = DecodedPicture(StoredFrame(layout, pixels), geometry)
         return VideoFrame(picture, int(answer["index"]), float(answer["pts"]))
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, pairwise
 from statistics import median
@@ -28,7 +28,7 @@ from fastfer.io.containers import (
     too_much_memory,
     video_stream,
 )
-from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
+from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation, StoredPicture
 from fastfer.io.file_ends import is_cut
 from fastfer.io.file_kinds import can_be_reopened
 from fastfer.io.frame_clock import FrameClock, drop_wild_stamps
@@ -111,16 +111,8 @@ class Media:
     """The sound, if the source can be read only once and has one."""
     sound_is_lost: bool = False
     """Whether there is such a sound, in another process."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPicture:
-    """A decoded frame as it is stored, and how it is shown."""
-
-    frame: AvFrame
-    geometry: Geometry
-    index: int
-    pts: float
+    jumps: list[tuple[float, float]] = field(default_factory=list)
+    """See :class:`FrameClock`: more are added while frames are read."""
 
 
 class VideoFile:
@@ -226,6 +218,7 @@ class VideoFile:
     def _pictures(self) -> Iterator[StoredPicture]:
         clip = self._clip
         clock = FrameClock(self._zero, 1 / (self._rate or DEFAULT_FPS))
+        self.media.jumps = clock.jumps
         index, due, seen, pts = 0, clip.start, 0, 0.0
         end = math.inf if clip.end is None else clip.end
         for frame, stamp in drop_wild_stamps(self._from_start(), self._stamp):

@@ -83,6 +83,7 @@ def _decode(
             kept=media.kept is not None,
             media=[media.start, str(media.pixel_aspect), media.color, media.clip_end],
         )
+        jumps = 0
         for picture in video.pictures():
             layout, planes = _planes(picture.frame)
             slot = frames.write(planes, clock)
@@ -93,7 +94,9 @@ def _decode(
                 pts=picture.pts,
                 layout=layout,
                 geometry=picture.geometry.values(),
+                jumps=media.jumps[jumps:],
             )
+            jumps = len(media.jumps)
             clock.start()
         parent.send(kind="end", notes=video.notes)
     except InputError as error:

@@ -20,6 +20,8 @@ from fastfer.io.video_files import Media
 _ERRORS = (av.FFmpegError, ValueError, OSError)
 _ROUNDED: Final = 0.06
 """Seconds by which coarse time stamps of a container may be off."""
+_APART: Final = 5.0
+"""Most seconds by which sound and picture of a part end apart."""
 
 
 class Sound:
@@ -37,7 +39,12 @@ class Sound:
         """
         self._source = _opened(media)
         self._packets: Iterator[Any] = iter(())
-        self._zero = media.start + media.clip_start
+        self._media = media
+        self._shift = media.clip_start
+        """Seconds of the player that are not in the copy."""
+        self._zero = media.start + self._shift
+        self._jumps = 0
+        """Of the picture, those that the sound has followed."""
         self._end = media.clip_end - media.clip_start
         self._waiting: Any = None
         self._last_end = -math.inf
@@ -78,8 +85,8 @@ class Sound:
         """The packets of the copy up to ``seconds`` on its clock; ``inf`` for all that remain."""
         seconds = min(seconds, self._end)
         while (packet := self._next()) is not None:
-            time = self._time(packet)
-            if time > seconds:
+            time = self._time(packet, seconds)
+            if time is None or time > seconds:
                 self._waiting = packet
                 return
             self._last_end = time + float(self._ticks(packet) * packet.time_base)
@@ -91,11 +98,12 @@ class Sound:
         are earlier by as much: the picture's gap was shortened."""
         yield from self.until(begin)
         while (packet := self._next()) is not None:
-            time = self._time(packet)
-            self._last_end = time + float(self._ticks(packet) * packet.time_base)
-            if time >= begin + seconds:
+            time = self._time(packet, begin + seconds)
+            if time is None or time >= begin + seconds:
                 self._waiting = packet
                 break
+            self._last_end = time + float(self._ticks(packet) * packet.time_base)
+        self._shift += seconds
         self._zero += seconds
         self._last_end -= seconds
         self._end -= seconds
@@ -134,14 +142,34 @@ class Sound:
         samples, rate = self._decoder.frame_size or 0, self._decoder.sample_rate
         return int(packet.duration or (round(samples / rate / packet.time_base) if rate else 0))
 
-    def _time(self, packet: Any) -> float:
+    def _time(self, packet: Any, now: float) -> float | None:
         """When ``packet`` begins on the clock of the copy, which goes on where recordings that were
-        joined begin again: the picture's does, too."""
+        joined begin again, as that of the picture does.
+
+        Args:
+            packet: with a time.
+            now: how far the picture has been read.
+
+        Returns:
+            ``None``, if the picture has not come to where it begins again.
+        """
         time = float(packet.pts * packet.time_base) - self._zero
-        if time < self._last_end - JUMP:
-            self._zero += time - self._last_end
-            time = self._last_end
-        return time
+        if time >= self._last_end - JUMP:
+            return time
+        jumps = self._media.jumps
+        while self._jumps < len(jumps):
+            begin, start = jumps[self._jumps]
+            begin -= self._shift
+            if begin > self._last_end + _APART:
+                break
+            self._jumps += 1
+            if begin >= self._last_end - _APART:
+                self._zero = start + self._shift
+                return float(packet.pts * packet.time_base) - self._zero
+        if now <= self._last_end + _APART:
+            return None
+        self._zero += time - self._last_end  # Only the sound does.
+        return self._last_end
 
     def _in_order(self, packets: Iterator[Any]) -> Iterator[Any]:
         """Only packets after those before: no container holds others."""

@@ -30,6 +30,14 @@ def test_one_wild_time_keeps_the_intervals_after_it() -> None:
     assert np.diff(found) == pytest.approx([0.1, 0.1, 9000.0, 0.1, 0.3, 0.1, 0.1])
 
 
+def test_jumps_back_are_listed() -> None:
+    clock = FrameClock(5.0, 0.1)
+    for stamp in (5.0, 5.1, 0.0, 0.1, 3.0, 1.0):
+        clock.time(stamp)
+    assert clock.jumps == [(pytest.approx(0.2), pytest.approx(-0.2)),
+                           (pytest.approx(3.3), pytest.approx(-2.3))]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("stamps", "expected"),
     [

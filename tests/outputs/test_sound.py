@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from fastfer.io import isolated_video
 from fastfer.io.open_source import open_source
 from fastfer.outputs.annotated_video import MAX_GAP, AnnotatedVideoWriter
 from fastfer.outputs.sound import Sound
@@ -44,10 +45,11 @@ def test_a_source_without_sound(tmp_path: Path) -> None:
     source.close()
 
 
-def annotated(source: Path, target: Path) -> Path:
-    """A copy of ``source`` with its sound."""
-    opened: Any = open_source(source)
-    writer = AnnotatedVideoWriter(target, opened.fps, media=opened.media)
+def annotated(source: Path, target: Path, *, isolate: bool = False, jumps: bool = True) -> Path:
+    """A copy of ``source`` with its sound; ``jumps``: which knows those of the picture."""
+    opened: Any = open_source(source, isolate=isolate)
+    media = opened.media if jumps else replace(opened.media, jumps=[])
+    writer = AnnotatedVideoWriter(target, opened.fps, media=media)
     for each in opened:
         writer.write(replace(frame(0), pts=each.pts), each.image)
     writer.finish()
@@ -55,12 +57,12 @@ def annotated(source: Path, target: Path) -> Path:
     return target
 
 
-def duration(path: Path) -> float:
+def duration(path: Path, overlap: float = 0.002) -> float:
     """Seconds from the first to the last sample of the sound, which has no gap and no overlap."""
     with av.open(str(path)) as container:
         parts = [p for p in container.decode(audio=0) if p.time is not None]
     ends = [p.time + p.samples / p.sample_rate for p in parts]
-    assert [p.time for p in parts[1:]] == pytest.approx(ends[:-1], abs=0.002)
+    assert [p.time for p in parts[1:]] == pytest.approx(ends[:-1], abs=overlap)
     return float(ends[-1] - parts[0].time)
 
 
@@ -94,7 +96,35 @@ def test_sound_whose_time_stamps_go_back(tmp_path: Path, target: str) -> None:
     source.write_bytes(part + part)
     copy = annotated(source, tmp_path / target)
     assert len(list(open_source(copy))) == 40
-    assert duration(copy) > 1.9
+    assert duration(copy, overlap=0.022) == pytest.approx(4.0, abs=0.1)
+
+
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm"])
+@pytest.mark.parametrize("sound", [1.7, 2.2])
+@pytest.mark.parametrize("isolate", [False, True] if isolated_video.AVAILABLE else [False])
+def test_joined_recordings_whose_sound_is_shorter_or_longer(
+    tmp_path: Path, target: str, sound: float, isolate: bool
+) -> None:
+    """The sound begins again where the picture does: the differences do not add up."""
+    source = tmp_path / "joined.ts"
+    source.write_bytes(write_movie(tmp_path / "a.ts", levels(20), sound=sound).read_bytes() * 8)
+    copy = annotated(source, tmp_path / target, isolate=isolate)
+    assert list(open_source(copy))[-1].pts == pytest.approx(8 * 2.0 - 0.1, abs=0.05)
+    with av.open(str(copy)) as container:
+        last = [p for p in container.decode(audio=0) if p.time is not None][-1]
+    assert last.time + last.samples / 48000 == pytest.approx(7 * 2.0 + sound, abs=0.12)
+
+
+@pytest.mark.parametrize("target", ["copy.mkv", "copy.webm"])
+@pytest.mark.parametrize("parts", [2, 6])
+def test_joined_recordings_of_which_only_the_sound_is_known_to_go_back(
+    tmp_path: Path, target: str, parts: int
+) -> None:
+    """It goes on after a while, and at the end."""
+    source = tmp_path / "joined.ts"
+    source.write_bytes(write_movie(tmp_path / "a.ts", levels(20), sound=2.0).read_bytes() * parts)
+    copy = annotated(source, tmp_path / target, jumps=False)
+    assert duration(copy) == pytest.approx(parts * 2.0, abs=0.2)
 
 
 @pytest.mark.parametrize("target", ["copy.mp4", "copy.webm"])
