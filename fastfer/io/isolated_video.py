@@ -102,6 +102,7 @@ class IsolatedVideo:
         self.media = Media(
             path if can_be_reopened(path) else None, float(start), Fraction(aspect), tuple(color),
             clip.start, float(end), sound_is_lost=bool(ready["kept"]),
+            sought=bool(ready["sought"]),
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[VideoFrame]:

@@ -36,6 +36,7 @@ from fastfer.io.frame_source import MAX_RATE, VideoFrame
 from fastfer.io.kept_sound import KeptSound
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.picture_sequence import DEFAULT_FPS
+from fastfer.io.transport_clock import can_be_sought
 from fastfer.validation import check_integer, check_positive, check_range
 
 SHORTEST: Final = 1e-6
@@ -113,6 +114,8 @@ class Media:
     """Whether there is such a sound, in another process."""
     jumps: list[tuple[float, float]] = field(default_factory=list)
     """See :class:`FrameClock`: more are added while frames are read."""
+    sought: bool = True
+    """Whether :attr:`clip_start` was sought; otherwise all before it was read."""
 
 
 class VideoFile:
@@ -192,6 +195,8 @@ class VideoFile:
             self._clip.start,
             math.inf if self._clip.end is None else self._clip.end,
             None if sound is None else KeptSound(sound),
+            sought=self._file is None
+            or (self._clip.start > 0 and can_be_sought(self._container.format.name, self._file)),
         )
         """Complete once the first frame has been read."""
 
@@ -393,7 +398,7 @@ class VideoFile:
     def _from_start(self) -> Iterator[AvFrame]:
         """The frames from the last key frame before the start, if the file can be sought."""
         start = self._clip.start
-        if not start or not (self._file is None or self._file.seekable()):
+        if not start or not self.media.sought:
             yield from self._decoded()
             return
         frames: Iterator[AvFrame] = iter(())

@@ -81,6 +81,7 @@ def _decode(
             fps=video.fps,
             count=video.count,
             kept=media.kept is not None,
+            sought=media.sought,
             media=[media.start, str(media.pixel_aspect), media.color, media.clip_end],
         )
         jumps = 0

@@ -67,7 +67,7 @@ class Sound:
             self.close()
             return
         try:
-            if media.clip_start and self._source is not None:
+            if media.clip_start and media.sought and self._source is not None:
                 self._source.seek(int(self._zero * av.time_base))
             if self._decoder.name in copied:
                 self._stream = container.add_stream_from_template(found)

@@ -14,6 +14,7 @@ import pytest
 
 from fastfer.io import isolated_video
 from fastfer.io.open_source import open_source
+from fastfer.io.video_files import ClipOptions
 from fastfer.outputs.annotated_video import MAX_GAP, AnnotatedVideoWriter
 from fastfer.outputs.sound import Sound
 from tests.helpers.movies import levels, write_movie
@@ -45,9 +46,16 @@ def test_a_source_without_sound(tmp_path: Path) -> None:
     source.close()
 
 
-def annotated(source: Path, target: Path, *, isolate: bool = False, jumps: bool = True) -> Path:
+def annotated(
+    source: Path,
+    target: Path,
+    *,
+    isolate: bool = False,
+    jumps: bool = True,
+    clip: ClipOptions | None = None,
+) -> Path:
     """A copy of ``source`` with its sound; ``jumps``: which knows those of the picture."""
-    opened: Any = open_source(source, isolate=isolate)
+    opened: Any = open_source(source, clip=clip, isolate=isolate)
     media = opened.media if jumps else replace(opened.media, jumps=[])
     writer = AnnotatedVideoWriter(target, opened.fps, media=media)
     for each in opened:
@@ -113,6 +121,15 @@ def test_joined_recordings_whose_sound_is_shorter_or_longer(
     with av.open(str(copy)) as container:
         last = [p for p in container.decode(audio=0) if p.time is not None][-1]
     assert last.time + last.samples / 48000 == pytest.approx(7 * 2.0 + sound, abs=0.12)
+
+
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.webm"])
+def test_a_part_of_joined_recordings(tmp_path: Path, target: str) -> None:
+    source = tmp_path / "joined.ts"
+    source.write_bytes(write_movie(tmp_path / "a.ts", levels(20), sound=2.0).read_bytes() * 3)
+    copy = annotated(source, tmp_path / target, clip=ClipOptions(start=2.5, end=5.0))
+    assert len(list(open_source(copy))) == 25
+    assert duration(copy, overlap=0.022) == pytest.approx(2.5, abs=0.1)
 
 
 @pytest.mark.parametrize("target", ["copy.mkv", "copy.webm"])
