@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from fastfer.io.transport_clock import has_one_clock
+from fastfer.io.transport_clock import can_be_sought, has_one_clock
 from fastfer.io.video_files import ClipOptions, VideoFile
 from tests.helpers.movies import levels, write_movie
 
@@ -35,6 +36,17 @@ def test_what_is_no_transport_stream(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with path.open("rb") as file:
         assert has_one_clock(file) in (True, False)
+
+
+def test_what_can_be_sought(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.ts", levels(20))
+    path.write_bytes(path.read_bytes() * 2)
+    reader, writer = os.pipe()
+    with path.open("rb") as file, open(reader, "rb") as pipe:  # noqa: PTH123
+        assert can_be_sought("matroska,webm", file)
+        assert not can_be_sought("mpegts", file)
+        assert not can_be_sought("matroska,webm", pipe)
+    os.close(writer)
 
 
 @pytest.mark.parametrize("start", [0.5, 1.9, 2.5, 3.9, 5.0])
