@@ -67,14 +67,14 @@ def _end_opencv_threads() -> int:
     return int(threads)
 
 
-def _in_parent() -> None:
-    threads = _opencv_threads.pop()
+def _restore_opencv_threads() -> None:
+    threads = _opencv_threads.pop() if _opencv_threads else 1  # Ctrl-C may have ended _before.
     if threads > 1:
         sys.modules["cv2"].setNumThreads(threads)
 
 
 def _in_child() -> None:
-    _in_parent()
+    _restore_opencv_threads()
     _opencv_threads.clear()  # Those of other threads that were about to fork.
     if not _owners:
         return
@@ -104,8 +104,10 @@ def _keep_decoders() -> None:
 
 
 _opencv_threads: Final[list[int]] = []
-"""Numbers of the forks that have begun."""
+"""How many there were at the forks that have begun."""
 _owners: Final[WeakSet[Forkable]] = WeakSet()
 _threads: Final[WeakSet[threading.Thread]] = WeakSet()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+    os.register_at_fork(
+        before=_before, after_in_parent=_restore_opencv_threads, after_in_child=_in_child
+    )

@@ -14,23 +14,15 @@ class KeptSound:
     another thread. It ends where the reader is; later there may be more."""
 
     def __init__(self, stream: Any) -> None:
-        """Keep nothing of the audio stream ``stream`` before :meth:`start`."""
+        """Keep nothing of the audio stream ``stream`` until it is :attr:`wanted`."""
         # What describes a stream ends with its container. This one writes nothing.
         self._container = av.open(io.BytesIO(), "w", format="null")
         self.stream: Any = self._container.add_stream_from_template(stream)
         """Describes the packets as the stream of the source does, and decodes them."""
         self._index = stream.index
         self._packets: deque[Any] = deque()
-        self._started = False
-
-    @property
-    def started(self) -> bool:
-        """Whether packets are kept."""
-        return self._started
-
-    def start(self) -> None:
-        """Keep the packets from here on."""
-        self._started = True
+        self.wanted = False
+        """Whether to keep the packets from here on."""
 
     def clear(self) -> None:
         """Forget the packets so far: the reader has gone back."""
@@ -38,7 +30,7 @@ class KeptSound:
 
     def offer(self, packet: Any) -> bool:
         """Keep ``packet`` if it belongs to the sound and is wanted; whether it does."""
-        if not self._started or packet.stream_index != self._index:
+        if not self.wanted or packet.stream_index != self._index:
             return False
         self._packets.append(packet)
         return True

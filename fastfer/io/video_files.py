@@ -365,7 +365,7 @@ class VideoFile:
     def _read_sound(self, end: float) -> None:
         """Pass on the sound up to the time stamp ``end``, which may lie after its picture."""
         kept = self.media.kept
-        if kept is None or not kept.started:
+        if kept is None or not kept.wanted:
             return
         while self._waiting:
             kept.offer(self._waiting.popleft())

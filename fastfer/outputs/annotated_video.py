@@ -117,7 +117,7 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         self._media = media
         self._wants_sound = sound
         if sound and media is not None and media.kept is not None:
-            media.kept.start()
+            media.kept.wanted = True
         self._sound: Sound | None = None
         self._container: Any = None
         self._stream: Any = None

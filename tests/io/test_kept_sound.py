@@ -27,7 +27,7 @@ def test_all_is_known_after_the_source_is_closed(tmp_path: Path, codec: str) -> 
     path = write_movie(tmp_path / CODECS[codec], levels(20), sound=2.0, sound_codec=codec)
     with av.open(str(path)) as source:
         kept = KeptSound(source.streams.best("audio"))
-        kept.start()
+        kept.wanted = True
         assert sum(map(kept.offer, source.demux())) > 3
     decoded = [f.samples for p in kept for f in kept.stream.codec_context.decode(p)]
     assert sum(decoded) == pytest.approx(96000, abs=4096)
@@ -38,7 +38,7 @@ def test_packets_can_be_copied(tmp_path: Path, codec: str) -> None:
     path = write_movie(tmp_path / "a.mkv", levels(20), sound=2.0, sound_codec=codec)
     with av.open(str(path)) as source:
         kept = KeptSound(source.streams.best("audio"))
-        kept.start()
+        kept.wanted = True
         assert sum(map(kept.offer, source.demux())) > 3
     target = tmp_path / "b.mkv"
     with av.open(str(target), "w") as copy:
@@ -58,7 +58,7 @@ def test_packets_come_as_the_reader_passes_them(tmp_path: Path) -> None:
         kept = KeptSound(source.streams.best("audio"))
         packets: list[Any] = [p for p in source.demux(audio=0) if p.size]
         assert not kept.offer(packets[0])  # Not wanted yet.
-        kept.start()
+        kept.wanted = True
         assert all(map(kept.offer, packets[:2]))
         assert list(kept) == packets[:2]
         assert list(kept) == []
