@@ -27,7 +27,8 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
 def can_be_reopened(path: str) -> bool:
     """Whether opening the file ``path`` again gives the same bytes, with a position of their own:
     not of a pipe, nor of another name of standard input."""
-    return is_file(path) and not os.path.abspath(path).startswith(("/dev/", "/proc/"))  # noqa: PTH100
+    inherited = os.path.abspath(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/"))  # noqa: PTH100
+    return is_file(path) and not inherited
 
 
 def real_path(path: str | os.PathLike[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def test_what_can_be_reopened(tmp_path: Path) -> None:
     path.write_bytes(b"a")
     assert can_be_reopened(str(path))
     assert not any(map(can_be_reopened, ["-", str(tmp_path), "/dev/stdin", "a\0b"]))
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="has no /dev/shm")  # noqa: PTH112
+def test_a_file_in_memory_can_be_reopened() -> None:
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        assert can_be_reopened(file.name)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes have names on POSIX systems")
