@@ -78,7 +78,8 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
     path = args.source or ""
     once = path == STDIN or (exists(path) and not is_folder(path) and not can_be_reopened(path))
     if args.audit and (camera or once):
-        parser.error("--audit needs a recording, which it runs twice")
+        what = "a camera" if camera else f"{path}, which can be read only once"
+        parser.error(f"--audit runs a recording twice; got {what}")
     return args
 
 
