@@ -15,8 +15,7 @@ from pathlib import Path
 from fastfer.cli.arguments import CommandParser
 from fastfer.errors import InputError, UsageError
 from training.common.options import run_command
-
-UNKNOWN = [float("nan")] * 10
+from training.detector.new_labels import UNKNOWN
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,25 +9,20 @@ teacher finds with confidence and the detector does not, and a random sample of 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from tqdm import tqdm
 
 from fastfer.cli.arguments import CommandParser
 from fastfer.detections import Detections
 from fastfer.detectors import Detector, create_detector
-from fastfer.errors import FastferError, InputError, UsageError
-from fastfer.io.photos import SUFFIXES, read_image
+from fastfer.errors import InputError
 from fastfer.kernels.boxes import iou
 from training.common.options import run_command, share, whole
-from training.common.output_files import temporary_files
-from training.detector.merge_labels import UNKNOWN
-from training.detector.photos import LABELS
+from training.detector import new_labels
 
 CONFIDENT: Final = 0.75
 """Score of the teacher from which its box is a label; boxes below are ignored in training."""
@@ -59,57 +54,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    target = options.out / LABELS
-    if target.exists():
-        raise UsageError(f"{target} already exists; choose another --out")
-    files = sorted(p for p in options.photos.rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not files:
-        raise InputError(f"{options.photos}: no photos", code="no_pictures")
+    new_labels.check_new(options.out)
     teacher, detector = create_detector(options.teacher), create_detector(options.detector)
     missed: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
-    for row, miss in _label(files, options.photos, teacher, detector, options.confident):
+    for row, miss in _label(options.photos, teacher, detector, options.confident):
         (missed if miss else others).append(row)
     chosen = np.random.default_rng(options.seed).permutation(len(others))[: options.others]
     rows = missed + [others[i] for i in sorted(chosen.tolist())]
     if not rows:
         raise InputError(f"{options.photos}: the teacher finds no face", code="no_pictures")
-    options.out.mkdir(parents=True, exist_ok=True)
-    link = options.out / "images"
-    if not link.exists():
-        link.symlink_to(options.photos.resolve(), target_is_directory=True)
-    with temporary_files([target]) as (file,):
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        file.replace(target)
+    target = new_labels.write(options.out, options.photos, rows)
     print(f"{target}: {len(missed)} photos with a missed face, {len(rows) - len(missed)} others")
     return 0
 
 
 def _label(
-    files: Sequence[Path], folder: Path, teacher: Detector, detector: Detector, confident: float
+    photos: Path, teacher: Detector, detector: Detector, confident: float
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """For each readable photo with a face: its line of the labels, and whether a face is missed."""
-    for file in tqdm(files, disable=None, unit="photo"):
-        try:
-            frame = read_image(file)
-        except FastferError:  # A collection may hold damaged photos.
-            continue
+    for file, frame in new_labels.photos_in(photos):
         found = teacher.detect(frame)
+        # A detector's landmarks are less exact than a face mesh's.
+        found = Detections(found.boxes, found.scores)
         faces = found.take(found.scores >= confident)
-        if not len(faces):
-            continue
-        unsure = found.take(found.scores < confident)
-        row = {
-            "file": str(file.relative_to(folder)), "w": frame.shape[1], "h": frame.shape[0],
-            "src": folder.name, "split": "train", "kind": "face",
-            "faces": [
-                {"box": box, "lm": UNKNOWN, "score": round(float(score), 4), "flip": 1.0}
-                for box, score in zip(_boxes(faces), faces.scores, strict=True)
-            ],
-            "ignore": [{"box": box} for box in _boxes(unsure)],
-            "fp": [], "gt": None,
-        }  # fmt: skip
-        yield row, bool(missing(faces, detector.detect(frame)).any())
+        if len(faces):
+            unsure = new_labels.as_lists(found.boxes[found.scores < confident])
+            row = new_labels.row(file, photos, frame, faces, unsure)
+            yield row, bool(missing(faces, detector.detect(frame)).any())
 
 
 def missing(faces: Detections, found: Detections) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -118,10 +90,6 @@ def missing(faces: Detections, found: Detections) -> np.ndarray[Any, np.dtype[np
         return np.ones(len(faces), np.bool_)
     overlaps = iou(faces.boxes.astype(np.float64), found.boxes.astype(np.float64))
     return np.asarray(overlaps.max(axis=1) < SAME_FACE)
-
-
-def _boxes(found: Detections) -> list[list[float]]:
-    return [[round(float(v), 1) for v in box] for box in found.boxes]
 
 
 if __name__ == "__main__":
