@@ -46,7 +46,6 @@ class TileAugmentation:
     grow: float = _chance(3.0, "largest scale of a photo", 10)
     rotate: float = _chance(0.3, "chance of a rotated tile")
     angle: float = _chance(25.0, "largest rotation in degrees", 45)
-    turn: float = _chance(0.0, "chance of a tile turned by a quarter or a half")
     light: float = _chance(0.8, "chance of other brightness, contrast and gamma")
     dark: float = _chance(0.0, "chance of an underexposed tile, at 0.15 to 0.6 of its brightness")
     blur: float = _chance(0.2, "chance of blur")
@@ -79,10 +78,6 @@ def draw(
         pixels, known = cut(photos[first], (side, side), augmentation, rng)
     if rng.random() < augmentation.flip:
         pixels, known = mirror(pixels, known)
-    # Without a chance no random number is drawn: the tiles of earlier recipes stay the same.
-    if augmentation.turn and rng.random() < augmentation.turn:
-        for _ in range(int(rng.integers(1, 4))):
-            pixels, known = quarter_turn(pixels, known)
     pixels = _occlude(np.ascontiguousarray(pixels), known, augmentation.occlude, rng)
     return distort(pixels, augmentation, rng), known
 
@@ -161,23 +156,6 @@ def mirror(pixels: Pixels, known: FaceRegions) -> tuple[Pixels, FaceRegions]:
     points[..., 0] = width - points[..., 0]
     return pixels[:, ::-1], FaceRegions(
         boxes(known.boxes), points, boxes(known.ignore), boxes(known.false_hits)
-    )
-
-
-def quarter_turn(pixels: Pixels, known: FaceRegions) -> tuple[Pixels, FaceRegions]:
-    """The tile and its labels turned by 90 degrees anticlockwise."""
-    width = np.float32(pixels.shape[1])
-
-    def boxes(old: Floats) -> Floats:
-        x, y, w, h = old.T
-        return np.stack([y, width - x - w, h, w], axis=1)
-
-    x, y = known.landmarks[..., 0], known.landmarks[..., 1]
-    return np.rot90(pixels), FaceRegions(
-        boxes(known.boxes),
-        np.stack([y, width - x], axis=-1),
-        boxes(known.ignore),
-        boxes(known.false_hits),
     )
 
 

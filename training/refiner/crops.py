@@ -234,7 +234,7 @@ def crops_of_photos(
     rng: np.random.Generator,
 ) -> Crops:
     """The crops of ``count`` tiles; the share ``faces`` of them is from photos with faces."""
-    augmentation = TileAugmentation(mosaic=0.25, rotate=0.4, angle=35.0, aimed=0.8, turn=0.06)
+    augmentation = TileAugmentation(mosaic=0.25, rotate=0.4, angle=35.0, aimed=0.8)
     known = np.array([len(photo.known.boxes) > 0 for photo in photos])
     kinds = [n if len(n) else np.arange(len(photos)) for n in map(np.flatnonzero, (~known, known))]
     parts: list[Crops] = []

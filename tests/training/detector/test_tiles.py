@@ -9,7 +9,7 @@ from fastfer.errors import UsageError
 from tests.helpers.drawn_scenes import LANDMARKS
 from tests.helpers.face_regions import face_regions
 from training.detector.photos import Photo
-from training.detector.tiles import TileAugmentation, cut, distort, fit, mirror, quarter_turn
+from training.detector.tiles import TileAugmentation, cut, distort, fit, mirror
 
 PLAIN = TileAugmentation(
     flip=0, mosaic=0, aimed=1, rotate=0, light=0, blur=0, noise=0, jpeg=0, occlude=0
@@ -57,19 +57,6 @@ def test_landmarks_follow_a_rotation(seed):
     for point in known.landmarks.reshape(-1, 2):
         column, row = (int(np.clip(v, 0, 255)) for v in point)
         assert pixels[row, column, 0] > 100
-
-
-def test_four_quarter_turns_are_none():
-    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4, 1)
-    known = face_regions((0.5, 1, 2, 1))
-    turned, regions = quarter_turn(pixels, known)
-    np.testing.assert_array_equal(turned[..., 0], np.rot90(pixels[..., 0]))
-    np.testing.assert_array_equal(regions.boxes, [[1, 1.5, 1, 2]])
-    for _ in range(3):
-        turned, regions = quarter_turn(turned, regions)
-    np.testing.assert_array_equal(turned, pixels)
-    np.testing.assert_array_equal(regions.boxes, known.boxes)
-    np.testing.assert_allclose(regions.landmarks, known.landmarks, rtol=1e-6)
 
 
 def test_mirroring_swaps_right_and_left_landmarks():
