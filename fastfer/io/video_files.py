@@ -256,6 +256,8 @@ class VideoFile:
         self._waiting.clear()
         self._packets.close()  # type: ignore[attr-defined]
         self._container.close()
+        if self._file is not None:  # PyAV leaves it open.
+            self._file.close()
 
     def _opened(self, path: str, fps: float, limits: FileLimits) -> InputContainer:
         if self._file is None:

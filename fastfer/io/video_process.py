@@ -62,7 +62,7 @@ def _decode(
     """Send the frames of a video."""
     parent = frames.parent
     clock.start()
-    # Closed by the container.
+    # Closed with the video.
     file: Any = os.fdopen(parent.descriptors.popleft(), "rb")
     if request["beginning"]:
         file = Pipe(file.detach(), bytes.fromhex(request["beginning"]))

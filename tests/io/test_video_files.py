@@ -365,3 +365,10 @@ def test_a_truncated_file_ends_with_an_error_after_its_frames(tmp_path: Path) ->
     with raises(InputError, "truncated", "of 40 frames"):
         seen.extend(open_source(path))
     assert 10 < len(seen) < 30
+
+
+def test_close_closes_the_file(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mp4", moving_face(3))
+    with path.open("rb") as file:
+        VideoFile(str(path), file=file).close()
+        assert file.closed
