@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detections import CropCalibration, Detections
+from fastfer.errors import UsageError
 from fastfer.kernels.backend import MAX_SIDE, SUBPIXEL
 
 Floats = NDArray[np.float64]
@@ -21,7 +22,8 @@ faces in training, an axis-aligned crop is sharper, and the label does not depen
 def drop_uncroppable(
     found: Detections, crop_calibration: CropCalibration, frame_size: tuple[int, int]
 ) -> Detections:
-    """The faces of ``found`` whose box and crop are finite, not empty and not outside the frame.
+    """The faces of ``found`` whose score, box and crop are finite, and whose box and crop are
+    neither empty nor outside the frame.
 
     One bad box of a detector must not fail the other faces, nor the other photos of a batch.
 
@@ -29,10 +31,20 @@ def drop_uncroppable(
         found: N faces.
         crop_calibration: of their detector.
         frame_size: width and height of the frame in pixels.
+
+    Raises:
+        UsageError: ``found`` is of another type (``not_a_detector``).
     """
+    if not isinstance(found, Detections):
+        raise UsageError(
+            f"detect() must return fastfer.Detections; got {type(found).__name__}; for a frame "
+            "without faces return Detections.none()",
+            code="not_a_detector",
+        )
     with np.errstate(invalid="ignore", over="ignore"):
         crops = crop_calibration.crops(found.boxes)
-    which = is_croppable(found.boxes, frame_size) & is_croppable(crops, frame_size)
+    which = np.isfinite(found.scores)
+    which &= is_croppable(found.boxes, frame_size) & is_croppable(crops, frame_size)
     if found.landmarks is not None:
         which &= np.isfinite(found.landmarks).all(axis=(1, 2))
     return found if which.all() else found.take(which)

@@ -8,6 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fastfer.errors import UsageError
+from fastfer.validation import HIGHEST, check_positive, check_range
+
 _MAX_COORDINATE: Final = 1e9
 """Pixels. No frame extends this far, and float32 can still scale such values without overflow."""
 
@@ -19,6 +22,9 @@ class CropCalibration:
     The expression network was trained on FER-2013, so a crop should show as much forehead and chin
     as those images do. Lengths are in units of the detector's own box. ``training.expression.
     calibrate_crops`` measures the values for a detector.
+
+    Raises:
+        UsageError: a value out of range (``out_of_range``).
     """
 
     width: float = 1.0
@@ -32,9 +38,18 @@ class CropCalibration:
     square: bool = False
     """Make the crop a square whose side is the mean of its width and height."""
 
+    def __post_init__(self) -> None:
+        check_positive(width=self.width, height=self.height)
+        check_range(
+            width=(self.width, 0),
+            height=(self.height, 0),
+            shift_x=(self.shift_x, -HIGHEST, HIGHEST),
+            shift_y=(self.shift_y, -HIGHEST, HIGHEST),
+        )
+
     def crops(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """The crops of ``boxes``; both (N, 4) float32: x, y, width, height in frame pixels."""
-        if self == CropCalibration():
+        if self == _AS_IT_IS:
             return boxes
         size = boxes[:, 2:] * np.array([self.width, self.height], np.float32)
         if self.square:
@@ -44,9 +59,18 @@ class CropCalibration:
         return np.concatenate([centre - size / 2, size], axis=1).astype(np.float32)
 
 
+_AS_IT_IS: Final = CropCalibration()
+
+
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """The faces that a detector found in one frame."""
+    """The faces that a detector found in one frame.
+
+    Lists and other numbers become float32.
+
+    Raises:
+        UsageError: an array of another shape (``out_of_range``).
+    """
 
     boxes: NDArray[np.float32]
     """(N, 4) float32: x, y, width, height in pixels of the frame passed to the detector."""
@@ -55,6 +79,32 @@ class Detections:
     landmarks: NDArray[np.float32] | None = None
     """(N, 5, 2) float32: right eye, left eye, nose, right and left mouth corner, x and y in frame
     pixels; ``None`` if the detector has no landmarks."""
+
+    def __post_init__(self) -> None:
+        self._to_float32("boxes", (None, 4))
+        count = len(self.boxes)
+        self._to_float32("scores", (count,))
+        if self.landmarks is not None:
+            self._to_float32("landmarks", (count, 5, 2))
+
+    def _to_float32(self, name: str, shape: tuple[int | None, ...]) -> None:
+        value = getattr(self, name)
+        try:
+            array = np.asarray(value, np.float32)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{name} must be numbers: {error}", code="out_of_range") from None
+        if array.shape == (0,):  # An empty list.
+            array = array.reshape(0, *(side or 0 for side in shape[1:]))
+        if len(array.shape) != len(shape) or any(
+            wanted not in (None, side) for side, wanted in zip(array.shape, shape, strict=True)
+        ):
+            sides = ", ".join("N" if side is None else str(side) for side in shape)
+            raise UsageError(
+                f"{name} must be of shape ({sides}{',' * (len(shape) == 1)}); got {array.shape}",
+                code="out_of_range",
+            )
+        if array is not value:
+            object.__setattr__(self, name, array)
 
     def __len__(self) -> int:
         return len(self.boxes)

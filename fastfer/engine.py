@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +18,14 @@ from fastfer.classifiers.tta import TTA, Tta
 from fastfer.crops import drop_uncroppable
 from fastfer.detections import CropCalibration, Detections
 from fastfer.detectors import CoarseToFineDetector, Detector, create_detector
+from fastfer.detectors.base import check_detector
 from fastfer.detectors.given_boxes import GivenBoxes
 from fastfer.errors import UsageError
 from fastfer.face_reader import FaceReader, Stopwatch
 from fastfer.inference.background import in_background, reserve_environment_names
 from fastfer.inference.onnx_session import pick_threads
 from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.pillow_images import PillowImage, is_pillow_image, pillow_pixels
 from fastfer.kernels.pack import check_frame
 from fastfer.labels import Attribute
 from fastfer.quarter_turns import TURNS, turn, turn_back
@@ -44,19 +46,6 @@ if TYPE_CHECKING:
 Frame = NDArray[np.uint8]
 Color = Literal["bgr", "rgb"]
 Rotate = Literal["auto"]
-
-
-class PillowImage(Protocol):
-    """The part of ``PIL.Image.Image`` that :meth:`Engine.analyze` uses; fastfer does not import
-    Pillow."""
-
-    mode: str
-
-    def convert(self, mode: str) -> PillowImage:
-        """The image in another mode."""
-
-    def tobytes(self) -> bytes:
-        """The pixels, row by row."""
 
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame | PillowImage
@@ -129,12 +118,8 @@ class Engine:
         pick_threads(threads)
         check_choice(tta=(tta, TTA))
         attributes = check_attributes(attributes)
-        if not isinstance(detector, (str, os.PathLike, Detector)):
-            raise UsageError(
-                "detector must be a name, a file, or an object with name, crop_calibration and "
-                f"detect(); got {detector!r}",
-                code="not_a_detector",
-            )
+        if not isinstance(detector, (str, os.PathLike)):
+            check_detector(detector, "detector must be a name, a file or an object")
         if model is not None and not isinstance(model, Classifier):
             check_path(model=model)
         self._setup(
@@ -158,13 +143,18 @@ class Engine:
         # The classifiers first: with load_in_background the detector loads at the same time.
         self._classifier = _load_classifier(**arguments)
         self._attributes = _load_attributes(**arguments)
-        self.detector: Detector = _load_detector(**arguments)
+        self._detector = _load_detector(**arguments)
 
     def __getstate__(self) -> dict[str, Any]:
         return self._arguments | {"min_quality": self.min_quality}
 
     def __setstate__(self, arguments: dict[str, Any]) -> None:
         self._setup(**arguments)
+
+    @property
+    def detector(self) -> Detector:
+        """The face detector."""
+        return self._detector
 
     @property
     def classifier(self) -> Classifier:
@@ -227,8 +217,9 @@ class Engine:
 
         Args:
             source: path or bytes of an image file, see :func:`fastfer.read_image`; a uint8 array,
-                (H, W, 3) or gray (H, W), with contiguous pixels in each row; or a ``PIL.Image``,
-                converted to RGB without EXIF rotation. Arrays are neither changed nor kept.
+                (H, W, 3) or gray (H, W), with contiguous pixels in each row; or a ``PIL.Image``
+                of 8 bits per channel, converted to RGB without EXIF rotation. Arrays are neither
+                changed nor kept.
             color: channel order of an array. Files and Pillow images ignore it.
             boxes: (N, 4) x, y, width, height in pixels of the picture. They replace the detector:
                 each box is cropped as it is, with ``detection_score`` 1.
@@ -240,7 +231,8 @@ class Engine:
 
         Raises:
             InputError: the file cannot be read.
-            FrameError: an array of another dtype, shape or memory layout.
+            FrameError: an array of another dtype, shape or memory layout, or a ``PIL.Image`` of
+                more bits or that cannot be read.
             BoxError: a box that is not finite, empty, or outside the picture.
             ModelError: the network cannot be loaded (with ``load_in_background``).
         """
@@ -486,8 +478,8 @@ _default_lock: Final = threading.Lock()
 
 def _as_bgr(source: Any, color: Color) -> Frame:
     """The pixels of an array or Pillow image in the order that the kernels take."""
-    if hasattr(source, "convert") and hasattr(source, "tobytes"):  # PIL.Image
-        source = np.asarray(source if source.mode == "L" else source.convert("RGB"))
+    if is_pillow_image(source):
+        source = pillow_pixels(source)
         color = "rgb"
     check_frame(source)
     frame: Frame = source

@@ -27,7 +27,8 @@ CODES: Final[dict[str, str]] = {
     "unknown_prior": "a class prior that does not exist, or a model that states none",
     "out_of_range": "an argument of wrong type or outside its range",
     "missing_package": "a package that is not installed or cannot be loaded",
-    "not_a_detector": "an object without name, crop_calibration and detect()",
+    "not_a_detector": "an object without name or crop_calibration, or whose detect() returns no "
+    "Detections",
     "cannot_resume": "an output file that cannot be continued",
     "job_running": "a table that another job is writing",
     "other_schema": "a table with other columns, or of another version",

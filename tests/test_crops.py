@@ -12,9 +12,10 @@ import pytest
 from fastfer.crops import LEVEL, drop_uncroppable, is_croppable, roll_angles
 from fastfer.detectors import CropCalibration, Detections, create_detector
 from fastfer.engine import Engine
-from fastfer.errors import BoxError
+from fastfer.errors import BoxError, UsageError
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.kernels.pack import pack_faces
+from tests.helpers.errors import raises
 from tests.helpers.landmarks import LEVEL_FACE, rolled
 from tests.helpers.pictures import large_jpeg
 
@@ -114,3 +115,15 @@ def test_rolled_heads_keep_their_label(shared: Path, detector: str) -> None:
     assert len(tilted) >= 30
     usual = max(level, key=level.count)
     assert tilted.count(usual) >= 0.95 * len(tilted)
+
+
+def test_faces_without_a_score_are_dropped() -> None:
+    scores = np.array([np.nan, np.inf, 0.5], np.float32)
+    found = Detections(np.full((3, 4), 20, np.float32), scores)
+    assert drop_uncroppable(found, CropCalibration(), (100, 100)).scores.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("found", [None, [], np.zeros((1, 4), np.float32)])
+def test_what_is_not_detections_is_refused(found: Any) -> None:
+    with raises(UsageError, "not_a_detector", "Detections.none()"):
+        drop_uncroppable(found, CropCalibration(), (100, 100))

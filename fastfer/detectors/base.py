@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detections import CropCalibration, Detections
+from fastfer.errors import UsageError
 
 
 @runtime_checkable
@@ -94,3 +95,24 @@ class RefiningDetector(Detector, Protocol):
             scale: gray levels are those of ``frame`` times ``scale`` plus ``bias``.
             bias: see ``scale``.
         """
+
+
+def check_detector(detector: object, subject: str) -> None:
+    """Require a detector; ``subject`` begins the message.
+
+    Raises:
+        UsageError: code ``not_a_detector``.
+    """
+    name = getattr(detector, "name", None)
+    calibration = getattr(detector, "crop_calibration", None)
+    if isinstance(detector, type):
+        fault = f"{detector.__name__} is a class; pass an instance, {detector.__name__}()"
+    elif not isinstance(detector, Detector):
+        fault = f"{detector!r} lacks name, crop_calibration or detect()"
+    elif not isinstance(name, str):
+        fault = f"name of {detector!r} must be a string; got {name!r}"
+    elif not isinstance(calibration, CropCalibration):
+        fault = f"crop_calibration of {detector!r} must be a CropCalibration; got {calibration!r}"
+    else:
+        return
+    raise UsageError(f"{subject}: {fault}", code="not_a_detector")

@@ -45,7 +45,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from fastfer.detectors.base import Detector
+from fastfer.detectors.base import Detector, check_detector
 from fastfer.errors import DETECTOR_MODULE, FastferError, UsageError
 from fastfer.inference.onnx_file import output_names
 from fastfer.inference.onnx_session import read_model
@@ -167,11 +167,7 @@ def create_detector(spec: str, *, threads: int | None = None, **options: Any) ->
     except TypeError as error:
         raise UsageError(f"detector {spec!r}: {error}") from None
     detector = entry.factory(**options)
-    if not isinstance(detector, Detector):
-        raise UsageError(
-            f"detector {spec!r}: {detector!r} lacks name, crop_calibration or detect()",
-            code="not_a_detector",
-        )
+    check_detector(detector, f"detector {spec!r}")
     return detector
 
 

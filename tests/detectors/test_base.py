@@ -38,6 +38,28 @@ def test_without_optional_members_the_full_picture_is_searched() -> None:
     assert (engine.detection_size, engine.detects_in_gray) == (0, False)
 
 
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("name", None), ("name", 3), ("crop_calibration", None), ("crop_calibration", (1.0, 1.0))],
+)
+def test_a_member_of_another_type_is_refused(member: str, value: Any) -> None:
+    detector: Any = Scripted([[HERE]])
+    setattr(detector, member, value)
+    with raises(UsageError, "not_a_detector", member):
+        Engine(detector)
+
+
+def test_a_class_is_refused() -> None:
+    with raises(UsageError, "not_a_detector", "TwoSteps()"):
+        Engine(TwoSteps)  # type: ignore[arg-type]
+
+
+def test_the_detector_of_an_engine_cannot_be_replaced() -> None:
+    engine: Any = Engine("none")
+    with pytest.raises(AttributeError):  # A copy would not have it.
+        engine.detector = Scripted([[HERE]])
+
+
 @pytest.mark.parametrize("missing", ["name", "crop_calibration", "detect"])
 def test_an_object_that_lacks_a_member_is_refused(missing: str) -> None:
     members: dict[str, Any] = {
