@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,9 @@ from fastfer.classifiers.contract import ModelContract
 from fastfer.errors import FrameError, ModelError
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import ALL_EMOTIONS, CONTEMPT, EMOTIONS
+
+PROBABILITY_TOLERANCE: Final = 1e-3
+"""Accepted rounding error of probabilities at 0 and 1, and of their sum."""
 
 
 class Predictions(NamedTuple):
@@ -96,7 +99,29 @@ class Classifier(ABC):
 
     def classify(self, batch: ArrayLike) -> Predictions:
         """As :meth:`predict`, with the likeness of networks that have that output."""
-        return Predictions(self.predict(batch))
+        shape = len(np.asarray(batch)), len(self.emotions)
+        return Predictions(_distributions(self.predict(batch), shape, type(self).__name__))
+
+
+def _distributions(values: object, shape: tuple[int, int], name: str) -> NDArray[np.float32]:
+    """``values``, what the class ``name`` predicts for a batch, as an array.
+
+    Raises:
+        ModelError: they are not of this shape, or not probabilities that sum to 1.
+    """
+    try:
+        found = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name}.predict() must return numbers: {error}") from None
+    check_output(found, shape, "predict()", name)
+    off = np.abs(found.sum(axis=1) - 1).max(initial=0)
+    if off > PROBABILITY_TOLERANCE or found.min(initial=0) < -PROBABILITY_TOLERANCE:
+        raise ModelError(
+            f"{name}.predict() must return probabilities, 0 to 1, whose rows sum to 1; the first "
+            f"row is {found[0].tolist()}",
+            code="not_probabilities",
+        )
+    return found
 
 
 def check_batch(batch: ArrayLike, contract: ModelContract) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastfer.classifiers.base import Classifier, check_batch, check_output
 from fastfer.classifiers.contract import PREFIX, ModelContract
-from fastfer.errors import ModelError
+from fastfer.errors import ModelError, UsageError
 from fastfer.inference.onnx_session import (
     Session,
     describe,
@@ -29,7 +29,7 @@ from fastfer.inference.onnx_session import (
 from fastfer.kernels.backend import MAX_SIZE, MIN_SIZE
 from fastfer.kernels.pack import pack_faces
 from fastfer.labels import ALL_EMOTIONS, CONTEMPT, EMOTIONS
-from fastfer.validation import check_path, parse_literal
+from fastfer.validation import check_choice, check_path, is_number, parse_literal
 
 Frame = NDArray[np.uint8]
 
@@ -55,6 +55,9 @@ class ModelSpec:
     """Labels and pixel scaling of a model; ``None`` takes the value in the file's metadata.
 
     The network's input is ``pixel * scale + bias``, with pixels from 0 to 255.
+
+    Raises:
+        UsageError: a value of another type, or out of range (``out_of_range``).
     """
 
     labels: tuple[str, ...] | None = None
@@ -65,6 +68,25 @@ class ModelSpec:
     """The same; 0 if metadata has no bias either."""
     color: Literal["rgb", "bgr"] = "rgb"
     """Channel order of networks with three channels."""
+
+    def __post_init__(self) -> None:
+        check_choice(color=(self.color, ("rgb", "bgr")))
+        _check_tuples("a string", lambda value: isinstance(value, str), labels=self.labels)
+        _check_tuples("a finite number", _is_finite, scale=self.scale, bias=self.bias)
+
+
+def _check_tuples(kind: str, valid: Callable[[Any], bool], **values: Any) -> None:
+    """Require that each ``name=values`` is ``None`` or a sequence whose items are ``valid``."""
+    for name, items in values.items():
+        ordered = isinstance(items, (list, tuple, np.ndarray))  # Not a set, nor one string.
+        if items is not None and not (ordered and all(map(valid, items))):
+            raise UsageError(
+                f"{name} must be a tuple, each item {kind}; got {items!r}", code="out_of_range"
+            )
+
+
+def _is_finite(value: Any) -> bool:
+    return is_number(value) and bool(np.isfinite(value))
 
 
 class CustomClassifier(Classifier):

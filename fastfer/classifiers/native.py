@@ -10,7 +10,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastfer.classifiers.base import Classifier, Predictions, check_batch, check_output
+from fastfer.classifiers.base import (
+    PROBABILITY_TOLERANCE,
+    Classifier,
+    Predictions,
+    check_batch,
+    check_output,
+)
 from fastfer.classifiers.contract import Head, ModelContract
 from fastfer.errors import ModelError, UsageError
 from fastfer.inference.onnx_session import (
@@ -29,8 +35,6 @@ FLOAT32_MODEL: Final = INT8_MODEL.with_name("expression_float32.onnx")
 
 CHUNK: Final = 64
 """Faces per run: beyond 8 the time per face no longer falls, and memory grows by 1 MB per face."""
-PROBABILITY_TOLERANCE: Final = 1e-3
-"""Accepted rounding error of probabilities at 0 and 1, and of their sum."""
 
 _ADVICE: Final = "Pass an .onnx file of python -m training.expression.export."
 

@@ -72,3 +72,37 @@ def test_outputs_are_checked() -> None:
         check_output(good, (3, 7), "scores", "a.onnx")
     with raises(ModelError, "not_probabilities", "a.onnx", "'scores'"):
         check_output(good * np.float32("nan"), (2, 7), "scores", "a.onnx")
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (None, "invalid_model"),
+        (["a"], "invalid_model"),
+        (np.full((2, 7), 1 / 7), "invalid_model"),
+        (np.full((1, 6), 1 / 6), "invalid_model"),
+        (np.full(7, 1 / 7), "invalid_model"),
+        (np.full((1, 7), np.nan), "not_probabilities"),
+        (np.arange(7.0)[None], "not_probabilities"),
+        (np.float32([[-1, 2, 0, 0, 0, 0, 0]]), "not_probabilities"),
+        (np.zeros((1, 7)), "not_probabilities"),
+    ],
+)
+@pytest.mark.parametrize("tta", ["none", "flip"])
+def test_what_a_class_of_the_user_predicts_is_checked(values: Any, code: str, tta: Any) -> None:
+    class Wrong(Brightness):
+        def predict(self, batch: Any) -> Any:
+            both = isinstance(values, np.ndarray) and len(np.asarray(batch)) == 2
+            return np.concatenate([values, values]) if both else values
+
+    with raises(ModelError, code, "Wrong"):
+        Engine("none", Wrong(), tta=tta).analyze(np.zeros((60, 60, 3), np.uint8))
+
+
+def test_lists_of_probabilities_are_taken() -> None:
+    class Lists(Brightness):
+        def predict(self, batch: Any) -> Any:
+            return super().predict(batch).tolist()
+
+    (face,) = Engine("none", Lists()).analyze(np.zeros((60, 60, 3), np.uint8))
+    assert (face.emotion, face.score) == ("sad", 1.0)

@@ -237,3 +237,22 @@ def test_a_network_that_fails_at_run_time(tmp_path: Path) -> None:
     assert classifier.predict(np.zeros((1, 48, 48, 1), np.float32)).shape == (1, 7)
     with raises(ModelError, "invalid_model", "net.onnx"):
         classifier.predict(np.zeros((2, 48, 48, 1), np.float32))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"labels": "angry,happy"},
+        {"labels": set(EMOTIONS)},
+        {"labels": (1, 2)},
+        {"scale": 1 / 255},
+        {"scale": "1"},
+        {"scale": ("1",)},
+        {"scale": (float("nan"),)},
+        {"bias": (None,)},
+        {"color": "RGB"},
+    ],
+)
+def test_specs_that_would_yield_wrong_emotions_are_refused(options: dict[str, Any]) -> None:
+    with raises(UsageError, "out_of_range", *options):
+        ModelSpec(**options)
