@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -45,7 +46,7 @@ class VideoStream(Generic[T]):
         self._lazy = _LazySource(open_it)
         self._pipeline = VideoPipeline(engine, options)
         self.counters = self._pipeline.counters
-        self._results: Iterator[Any] = _run(self._lazy, self._pipeline, frames)
+        self._results: Generator[Any, None, None] = _run(self._lazy, self._pipeline, frames)
 
     @property
     def source(self) -> FrameSource:
@@ -76,8 +77,19 @@ class VideoStream(Generic[T]):
         self.close()
 
     def close(self) -> None:
-        """End the iteration and close the source; repeated calls have no effect."""
-        self._results.close()  # type: ignore[attr-defined]
+        """End the iteration and close the source; repeated calls have no effect.
+
+        While another thread waits for the next result, its iteration ends with the frames that are
+        being analysed; only a live source is closed at once.
+        """
+        self._lazy.closing = True
+        try:
+            self._results.close()
+        except ValueError:
+            if inspect.getgeneratorstate(self._results) != inspect.GEN_RUNNING:
+                raise
+            if not self.source.live:
+                return
         self._lazy.close()
 
 
@@ -88,6 +100,7 @@ class _LazySource:
     def __init__(self, open_it: Callable[[], FrameSource]) -> None:
         self._open_it = open_it
         self._opened: FrameSource | None = None
+        self.closing = False
 
     def open(self) -> FrameSource:
         if self._opened is None:
@@ -99,9 +112,11 @@ class _LazySource:
             self._opened.close()
 
 
-def _run(lazy: _LazySource, pipeline: VideoPipeline, frames: bool) -> Iterator[Any]:
+def _run(lazy: _LazySource, pipeline: VideoPipeline, frames: bool) -> Generator[Any, None, None]:
     with closing(lazy.open()) as source:
         for frame, result in pipeline.run(source):
+            if lazy.closing:
+                return
             yield (frame, result) if frames else result
 
 
