@@ -193,10 +193,10 @@ class FrameResult:
     """Of the original frame in pixels."""
     height: int
     """Of the original frame in pixels."""
-    timings_ms: dict[str, float] = field(default_factory=dict)
+    timings_ms: dict[str, float] = field(default_factory=dict, compare=False)
     """Milliseconds per stage: ``read`` (files), ``load`` (waiting for the network), ``detect``,
     ``track`` (videos), ``pack``, ``classify``, ``other_rotations`` (the positions that ``rotate``
-    tried in vain), and their sum ``total``."""
+    tried in vain), and their sum ``total``. Results that differ in nothing else are equal."""
     detector: str = ""
     """Name of the detector that ran."""
     rotation: int = field(default=0, kw_only=True)

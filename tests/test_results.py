@@ -52,6 +52,12 @@ TRACKED = VideoFrameResult(
 )
 
 
+def test_equality_ignores_timings() -> None:
+    assert replace(RESULT, timings_ms={"total": 1.0}) == RESULT
+    assert replace(TRACKED, timings_ms={"total": 1.0}) == TRACKED
+    assert replace(RESULT, rotation=90) != RESULT
+
+
 def test_sequence_and_arrays() -> None:
     assert len(RESULT) == 2
     assert list(RESULT) == list(RESULT.faces)
