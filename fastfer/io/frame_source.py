@@ -58,10 +58,14 @@ def check_time(name: str, seconds: Any, last: float) -> float:
     Raises:
         FrameError: it is not a finite number, or less than ``last``.
     """
-    if not (is_number(seconds) and math.isfinite(seconds) and seconds >= last):
+    try:
+        value = float(seconds) if is_number(seconds) else math.nan
+    except OverflowError:
+        value = math.inf
+    if not (math.isfinite(value) and value >= last):
         limit = "" if last == -math.inf else f", {last:g} or more"
         raise FrameError(f"{name} must be a finite number of seconds{limit}; got {seconds!r}")
-    return float(seconds)
+    return value
 
 
 class VideoFrame:

@@ -68,9 +68,15 @@ class CameraOptions:
         if self.fps is not None:
             check_range(fps=(self.fps, SHORTEST))
         if self.size is not None:
+            if not (isinstance(self.size, (tuple, list)) and len(self.size) == 2):
+                raise UsageError(
+                    f"size must be (width, height), such as (1280, 720); got {self.size!r}",
+                    code="out_of_range",
+                )
             width, height = self.size
             check_integer(width=(width, 1), height=(height, 1))
-        if self.fourcc is not None and not (len(self.fourcc) == 4 and self.fourcc.isascii()):
+        code = self.fourcc
+        if code is not None and not (isinstance(code, str) and len(code) == 4 and code.isascii()):
             raise UsageError(
                 f"fourcc must be 4 characters, such as 'MJPG'; got {self.fourcc!r}",
                 code="out_of_range",

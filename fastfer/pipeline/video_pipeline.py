@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from fastfer.errors import FrameError
+from fastfer.errors import FrameError, UsageError
 from fastfer.io.frame_source import FrameSource, VideoFrame
 from fastfer.io.lookahead import LookaheadFrames
 from fastfer.kernels.pack import check_frame
@@ -83,8 +83,14 @@ class VideoOptions:
         """``options``, or the defaults, with some fields replaced.
 
         Raises:
-            UsageError: a name that is not a field, or a value out of range.
+            UsageError: a name that is not a field, or a value of another type or out of range.
         """
+        if options is not None and not isinstance(options, cls):
+            raise UsageError(
+                f"options must be fastfer.VideoOptions; got {type(options).__name__}; pass single "
+                "options by name, such as detect_every=5",
+                code="out_of_range",
+            )
         check_names("video options", changes, [field.name for field in fields(cls)])
         return replace(options or cls(), **changes)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,28 @@ def test_closing_ends_the_search_thread(engine: Engine) -> None:
     assert not any(t.name.startswith("fastfer-detect") for t in threading.enumerate())
 
 
+def test_another_thread_ends_the_iteration(engine: Engine) -> None:
+    waiting, closed = threading.Event(), threading.Event()
+
+    def frames() -> Iterator[Any]:
+        for number, image in enumerate(moving_face(9)):
+            if number == 4:
+                waiting.set()
+                closed.wait(60)
+            yield image
+
+    source = Watched(frames(), 25)  # type: ignore[arg-type]
+    results = fastfer.stream(source, engine=engine, detect_every=1)
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(list, results)
+        assert waiting.wait(60)
+        results.close()
+        closed.set()
+        assert len(seen.result(60)) < 9
+    assert source.closed
+    results.close()
+
+
 def test_frames_come_with_their_results(engine: Engine) -> None:
     images = moving_face(6)
     pairs = list(fastfer.stream(images, engine=engine, frames=True))
@@ -145,6 +168,8 @@ def test_unknown_options_are_named(engine: Engine) -> None:
     with pytest.raises(UsageError, match="smoth") as caught:
         fastfer.stream([], engine=engine, smoth=1)
     assert caught.value.code == "unknown_option"
+    with raises(UsageError, "out_of_range", "VideoOptions"):
+        fastfer.stream([], engine=engine, options={"detect_every": 5})  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="detect_every") as caught:
         fastfer.stream([], engine=engine, detect_every=0)
     assert caught.value.code == "out_of_range"
