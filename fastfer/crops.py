@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastfer.detections import CropCalibration, Detections
-from fastfer.errors import UsageError
+from fastfer.errors import BoxError
 from fastfer.kernels.backend import MAX_SIDE, SUBPIXEL
 
 Floats = NDArray[np.float64]
@@ -33,13 +33,12 @@ def drop_uncroppable(
         frame_size: width and height of the frame in pixels.
 
     Raises:
-        UsageError: ``found`` is of another type (``not_a_detector``).
+        BoxError: ``found`` is of another type.
     """
     if not isinstance(found, Detections):
-        raise UsageError(
+        raise BoxError(
             f"detect() must return fastfer.Detections; got {type(found).__name__}; for a frame "
-            "without faces return Detections.none()",
-            code="not_a_detector",
+            "without faces return Detections.none()"
         )
     with np.errstate(invalid="ignore", over="ignore"):
         crops = crop_calibration.crops(found.boxes)

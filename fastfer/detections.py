@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.errors import UsageError
+from fastfer.errors import BoxError
 from fastfer.validation import HIGHEST, check_positive, check_range
 
 _MAX_COORDINATE: Final = 1e9
@@ -69,7 +69,7 @@ class Detections:
     Lists and other numbers become float32.
 
     Raises:
-        UsageError: an array of another shape (``out_of_range``).
+        BoxError: an array of another shape.
     """
 
     boxes: NDArray[np.float32]
@@ -92,17 +92,15 @@ class Detections:
         try:
             array = np.asarray(value, np.float32)
         except (TypeError, ValueError) as error:
-            raise UsageError(f"{name} must be numbers: {error}", code="out_of_range") from None
+            raise BoxError(f"Detections.{name} must be numbers: {error}") from None
         if array.shape == (0,):  # An empty list.
             array = array.reshape(0, *(side or 0 for side in shape[1:]))
         if len(array.shape) != len(shape) or any(
             wanted not in (None, side) for side, wanted in zip(array.shape, shape, strict=True)
         ):
             sides = ", ".join("N" if side is None else str(side) for side in shape)
-            raise UsageError(
-                f"{name} must be of shape ({sides}{',' * (len(shape) == 1)}); got {array.shape}",
-                code="out_of_range",
-            )
+            text = f"({sides})" if len(shape) > 1 else f"({sides},)"
+            raise BoxError(f"Detections.{name} must be of shape {text}; got {array.shape}")
         if array is not value:
             object.__setattr__(self, name, array)
 

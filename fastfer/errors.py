@@ -15,7 +15,7 @@ CODES: Final[dict[str, str]] = {
     "error": "any other error",
     "usage": "arguments that contradict each other or cannot be used",
     "invalid_frame": "a frame of unsupported dtype, shape or memory layout",
-    "invalid_box": "a box that is not finite, has no area, or lies outside its frame",
+    "invalid_box": "boxes that are not (N, 4) numbers, not finite, empty, or outside their frame",
     "unreadable_input": "an input that cannot be read, for a reason without its own code",
     "output_failed": "an output that cannot be written, for a reason without its own code",
     "invalid_model": "a model file that cannot be used, for a reason without its own code",
@@ -27,8 +27,7 @@ CODES: Final[dict[str, str]] = {
     "unknown_prior": "a class prior that does not exist, or a model that states none",
     "out_of_range": "an argument of wrong type or outside its range",
     "missing_package": "a package that is not installed or cannot be loaded",
-    "not_a_detector": "an object without name or crop_calibration, or whose detect() returns no "
-    "Detections",
+    "not_a_detector": "an object without name, crop_calibration and detect()",
     "cannot_resume": "an output file that cannot be continued",
     "job_running": "a table that another job is writing",
     "other_schema": "a table with other columns, or of another version",
@@ -140,7 +139,8 @@ class FrameError(FastferError, ValueError):
 
 
 class BoxError(FastferError, ValueError):
-    """A box that is not finite, has no area, or lies entirely outside its frame."""
+    """A box that is not finite, has no area, or lies entirely outside its frame; or anything but
+    boxes where they are required."""
 
     exit_code = 2
     code = "invalid_box"

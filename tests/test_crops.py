@@ -12,7 +12,7 @@ import pytest
 from fastfer.crops import LEVEL, drop_uncroppable, is_croppable, roll_angles
 from fastfer.detectors import CropCalibration, Detections, create_detector
 from fastfer.engine import Engine
-from fastfer.errors import BoxError, UsageError
+from fastfer.errors import BoxError
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.kernels.pack import pack_faces
 from tests.helpers.errors import raises
@@ -125,5 +125,5 @@ def test_faces_without_a_score_are_dropped() -> None:
 
 @pytest.mark.parametrize("found", [None, [], np.zeros((1, 4), np.float32)])
 def test_what_is_not_detections_is_refused(found: Any) -> None:
-    with raises(UsageError, "not_a_detector", "Detections.none()"):
+    with raises(BoxError, "invalid_box", "Detections.none()"):
         drop_uncroppable(found, CropCalibration(), (100, 100))

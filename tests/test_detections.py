@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastfer.detections import CropCalibration, Detections
-from fastfer.errors import UsageError
+from fastfer.errors import BoxError, UsageError
 from tests.helpers.errors import raises
 
 
@@ -81,5 +81,5 @@ def test_lists_and_other_numbers_become_float32() -> None:
     ],
 )
 def test_arrays_of_other_shapes_are_refused(name: str, arrays: tuple[Any, ...]) -> None:
-    with raises(UsageError, "out_of_range", name):
+    with raises(BoxError, "invalid_box", name):
         Detections(*arrays)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastfer.crops import drop_uncroppable
 from fastfer.detections import Detections
 from fastfer.detectors import CoarseToFineDetector
-from fastfer.errors import FastferError, InputError
+from fastfer.errors import BoxError, FastferError, InputError
 from fastfer.face_reader import PackedFaces
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.photos import as_input_error
@@ -92,8 +92,8 @@ class PhotoAnalyzer:
         for photo in photos:
             try:
                 packed.append(self._pack(photo))
-            except InputError as error:
-                packed.append(error)
+            except (BoxError, InputError) as error:
+                packed.append(as_input_error(photo.image.name, error))
             except FastferError:  # Of the model, say.
                 raise
             except Exception as error:  # Of a user's detector, say.

@@ -13,7 +13,7 @@ from fastfer.cli import arguments, terminal
 from fastfer.cli.arguments import STDOUT, column_groups, integer
 from fastfer.cli.limit_options import add_limit_options, make_limits
 from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
-from fastfer.errors import FastferError, InputError, OutputError, UsageError
+from fastfer.errors import BoxError, FastferError, InputError, OutputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.isolated_decoder import IsolatedDecoder
 from fastfer.io.photos import (
@@ -211,7 +211,7 @@ def _analyze(
             result = result.with_stage_time("read", loaded.read_ms)
             warning = _warning(name, loaded.warning)
             return PhotoResult(name, result, warning=warning), loaded.frame
-        except (InputError, MemoryError) as caught:  # The next photo may be smaller.
+        except (BoxError, InputError, MemoryError) as caught:  # The next photo may do.
             error = as_input_error(name, caught)
         except FastferError:  # Of the model, say.
             raise

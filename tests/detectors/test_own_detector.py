@@ -13,6 +13,7 @@ from fastfer.detectors import available_detectors, create_detector
 from fastfer.engine import Engine
 from fastfer.errors import InputError, UsageError
 from fastfer.io.encoded_image import EncodedImage
+from fastfer.results import FrameResult
 from tests.helpers.commands import Run
 from tests.helpers.errors import raises
 from tests.helpers.pictures import astronaut
@@ -124,3 +125,24 @@ def test_an_error_names_the_line_of_the_detector(
     assert isinstance(error, InputError)
     assert error.code == "failed"
     assert place in str(error)
+
+
+@pytest.mark.parametrize("returned", ["None", "Detections(np.zeros(4), np.zeros(1))"])
+def test_one_photo_whose_detections_cannot_be_used_does_not_end_the_others(
+    file: Path, tmp_path: Path, run_fastfer: Run, returned: str
+) -> None:
+    for name, image in (("a.png", astronaut()[:400]), ("b.png", astronaut())):
+        cv2.imwrite(str(tmp_path / name), image)
+    early = f"        if len(frame) == 400:\n            return {returned}\n"
+    broken = BRIGHTEST.replace("        gray =", f"{early}        gray =")
+    file.write_text(broken, encoding="utf-8")
+    photos = [tmp_path / "a.png", tmp_path / "b.png"]
+    done = run_fastfer("image", *photos, "--jsonl", "-", "--detector", file)
+    assert done.returncode == 3
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["error_code"] for row in rows] == ["failed", None]
+    analyzer = PhotoAnalyzer(Engine(str(file), threads=1))
+    decoded = [analyzer.decode(EncodedImage(photo.read_bytes())) for photo in photos]
+    error, result = analyzer.analyze(decoded)
+    assert isinstance(error, InputError)
+    assert isinstance(result, FrameResult)
