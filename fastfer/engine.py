@@ -404,7 +404,7 @@ def _load_detector(
 ) -> Detector:
     size = {} if detect_size == "auto" else {"detect_size": detect_size}
     if isinstance(detector, (str, os.PathLike)):
-        return create_detector(os.fspath(detector), threads=threads, min_face=min_face, **size)
+        return create_detector(detector, threads=threads, min_face=min_face, **size)
     if min_face or size:
         raise UsageError("min_face and detect_size do not apply to a detector object")
     return detector
@@ -460,12 +460,20 @@ def analyze(
         color: channel order of an array, ``"bgr"`` or ``"rgb"``.
         boxes: (N, 4) faces to classify in place of detection.
     """
-    return (engine or default_engine()).analyze(source, color=color, boxes=boxes)
+    return engine_or_default(engine).analyze(source, color=color, boxes=boxes)
 
 
-def default_engine() -> Engine:
-    """The engine of :func:`analyze` and :func:`fastfer.stream`, created once per process."""
+def engine_or_default(engine: Engine | None) -> Engine:
+    """``engine``, or for ``None`` the default one, created once per process.
+
+    Raises:
+        UsageError: an object of another type (``out_of_range``).
+    """
     global _default
+    if isinstance(engine, Engine):
+        return engine
+    if engine is not None:
+        raise UsageError(f"engine must be a fastfer.Engine; got {engine!r}", code="out_of_range")
     with _default_lock:
         if _default is None:
             _default = Engine(load_in_background=True)

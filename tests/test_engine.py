@@ -450,3 +450,16 @@ def test_pictures_and_batches_of_other_types(source: Any, engine: Engine) -> Non
     if source != []:
         with raises(UsageError, "usage", "frames"):
             engine.analyze_batch(source)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda engine: fastfer.analyze(astronaut(), engine=engine),
+        lambda engine: fastfer.stream([astronaut()], engine=engine),
+        fastfer.Tracker,
+    ],
+)
+def test_what_is_no_engine_is_refused(call: Any) -> None:
+    with raises(UsageError, "out_of_range", "engine", "nano"):
+        call("nano")

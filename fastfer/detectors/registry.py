@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import pkgutil
 import re
 import sys
@@ -50,7 +51,7 @@ from fastfer.errors import DETECTOR_MODULE, FastferError, UsageError
 from fastfer.inference.onnx_file import output_names
 from fastfer.inference.onnx_session import read_model
 from fastfer.models.store import Download
-from fastfer.validation import check_names
+from fastfer.validation import check_names, check_path
 
 _FALLBACK: Final = "yolo"
 """Reads ONNX files that no other detector accepts; its error messages say what a file lacks."""
@@ -133,7 +134,9 @@ def downloads() -> dict[str, Download]:
     return {file.name: file for file in files if file is not None}
 
 
-def create_detector(spec: str, *, threads: int | None = None, **options: Any) -> Detector:
+def create_detector(
+    spec: str | os.PathLike[str], *, threads: int | None = None, **options: Any
+) -> Detector:
     """The detector that ``spec`` specifies, as shown at the top of this module.
 
     Args:
@@ -147,6 +150,8 @@ def create_detector(spec: str, *, threads: int | None = None, **options: Any) ->
             ``not_a_detector``.
         ModelError: the network is missing, damaged or of another kind.
     """
+    check_path(detector=spec)
+    spec = os.fspath(spec)
     entry, given = _parse(spec)
     known = entry.parameters
     if threads is not None and "threads" in known:

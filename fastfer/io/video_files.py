@@ -81,16 +81,16 @@ class ClipOptions:
         if self.every is not None:
             check_range(every=(self.every, SHORTEST))
         if self.raw is not None:
-            width, height, name = self.raw
-            check_integer(width=(width, 1), height=(height, 1))
             try:
+                width, height, name = self.raw
                 av.VideoFormat(name)
-            except ValueError:
+            except (TypeError, ValueError):
                 raise UsageError(
-                    f"unknown pixel format {name!r}; FFmpeg has bgr24, rgb24, gray, yuv420p, nv12, "
-                    "yuyv422 and others",
+                    "raw must be width, height and a pixel format, of which FFmpeg has bgr24, "
+                    f"rgb24, gray, yuv420p, nv12, yuyv422 and others; got {self.raw!r}",
                     code="out_of_range",
                 ) from None
+            check_integer(width=(width, 1), height=(height, 1))
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastfer.engine import Engine, default_engine
+from fastfer.engine import Engine, engine_or_default
 from fastfer.io.frame_source import VideoFrame, check_time
 from fastfer.kernels.pack import check_frame
 from fastfer.pipeline.video_pipeline import RunCounters, VideoOptions, VideoPipeline
@@ -44,7 +44,7 @@ class Tracker:
             UsageError: an unknown option, or a value out of range.
         """
         settings = VideoOptions.merge(options, changes)
-        self._pipeline = VideoPipeline(engine or default_engine(), settings)
+        self._pipeline = VideoPipeline(engine_or_default(engine), settings)
         self.counters = self._pipeline.counters
         self._start: float | None = None
         self._pts = -math.inf

@@ -11,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from fastfer.engine import Engine, default_engine
+from fastfer.engine import Engine, engine_or_default
 from fastfer.io.frame_source import FrameSource, VideoFrame
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.open_source import CameraOptions, open_source
@@ -198,4 +198,4 @@ def stream(
         check_positive(fps=fps)
         camera = replace(camera, fps=fps)
     open_it = partial(open_source, source, camera, clip or ClipOptions(), limits, isolate=isolate)
-    return VideoStream(open_it, engine or default_engine(), settings, frames=frames)
+    return VideoStream(open_it, engine_or_default(engine), settings, frames=frames)

@@ -65,6 +65,12 @@ def test_reserved_names(name: str) -> None:
         register_detector(name, Fixed)
 
 
+@pytest.mark.parametrize("spec", [None, 3, b"nano"])
+def test_what_is_no_name_is_refused(spec: Any) -> None:
+    with raises(UsageError, "out_of_range", "detector"):
+        create_detector(spec)
+
+
 def test_an_object_that_is_not_a_detector() -> None:
     register_detector("number", lambda: 7)  # type: ignore[arg-type,return-value]
     with raises(UsageError, "not_a_detector"):

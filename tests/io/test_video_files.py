@@ -296,9 +296,12 @@ def test_a_part_without_frames(tmp_path: Path) -> None:
         {"every": 0},
         {"every": float("inf")},
         {"every": 1e-320},
+        {"raw": 3},
+        {"raw": (640, 480)},
+        {"raw": (640, 480, 3)},
     ],
 )
-def test_parts_out_of_range(options: dict[str, float]) -> None:
+def test_parts_out_of_range(options: dict[str, Any]) -> None:
     with raises(UsageError, "out_of_range"):
         ClipOptions(**options)  # type: ignore[arg-type]
 
