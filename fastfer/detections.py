@@ -60,6 +60,7 @@ class CropCalibration:
 
 
 _AS_IT_IS: Final = CropCalibration()
+_FLOAT32: Final = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +82,31 @@ class Detections:
     pixels; ``None`` if the detector has no landmarks."""
 
     def __post_init__(self) -> None:
-        self._to_float32("boxes", (None, 4))
-        count = len(self.boxes)
+        try:
+            count = len(self.boxes)
+        except TypeError:
+            count = 0
+        self._to_float32("boxes", (count, 4))
         self._to_float32("scores", (count,))
         if self.landmarks is not None:
             self._to_float32("landmarks", (count, 5, 2))
 
-    def _to_float32(self, name: str, shape: tuple[int | None, ...]) -> None:
+    def _to_float32(self, name: str, shape: tuple[int, ...]) -> None:
         value = getattr(self, name)
+        if isinstance(value, np.ndarray) and value.dtype is _FLOAT32 and value.shape == shape:
+            return
         try:
             array = np.asarray(value, np.float32)
         except (TypeError, ValueError) as error:
             raise BoxError(f"Detections.{name} must be numbers: {error}") from None
-        if array.shape == (0,):  # An empty list.
-            array = array.reshape(0, *(side or 0 for side in shape[1:]))
-        if len(array.shape) != len(shape) or any(
-            wanted not in (None, side) for side, wanted in zip(array.shape, shape, strict=True)
-        ):
-            sides = ", ".join("N" if side is None else str(side) for side in shape)
-            text = f"({sides})" if len(shape) > 1 else f"({sides},)"
-            raise BoxError(f"Detections.{name} must be of shape {text}; got {array.shape}")
-        if array is not value:
-            object.__setattr__(self, name, array)
+        if array.shape == (0,) and shape[0] == 0:  # An empty list.
+            array = array.reshape(shape)
+        if array.shape != shape:
+            wanted = str(shape).replace(str(shape[0]), "N", 1)
+            raise BoxError(
+                f"Detections.{name} must be of shape {wanted}, with N boxes; got {array.shape}"
+            )
+        object.__setattr__(self, name, array)
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -227,7 +227,7 @@ class FrameResult:
     @property
     def probabilities(self) -> NDArray[np.float32]:
         """(N, 7) float32 in the order of :data:`fastfer.labels.EMOTIONS`; (N, 8) with contempt if
-        the network has it."""
+        the faces have it, and (0, 7) without a face."""
         names = ALL_EMOTIONS if self._has_contempt else EMOTIONS
         rows = [[face.probabilities[name] for name in names] for face in self.faces]
         return np.array(rows, np.float32).reshape(-1, len(names))
