@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
-from fastfer.batch.setup import Setup
+from fastfer.batch.setup import Setup, check_engine
 from fastfer.batch.tasks import Prepared, TaskRunner, load
 from fastfer.batch.units import Unit
 from fastfer.errors import FastferError, InputError, UsageError
@@ -50,9 +50,10 @@ class Analyzer:
                 ``attributes``, the rows have their columns too.
 
         Raises:
-            UsageError: pyarrow is not installed (``missing_package``), or an attribute is unknown
-                (``unknown_option``).
+            UsageError: pyarrow is not installed (``missing_package``), or an argument or attribute
+                is unknown (``unknown_option``).
         """
+        check_engine(engine)
         self._setup = Setup("rows.parquet", engine, limits, None, exact)
         self._runner: TaskRunner | None = None
         schema.require_pyarrow("an Analyzer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter, deque
@@ -16,7 +17,7 @@ from fastfer.batch.journal import Journal
 from fastfer.batch.pool import Finished, InlinePool, Pool, ProcessPool
 from fastfer.batch.rows import count_photo, encode_photos, failed
 from fastfer.batch.segments import Join, Plan, Segment, SegmentDone, lost_segment
-from fastfer.batch.setup import SEGMENT, Setup
+from fastfer.batch.setup import SEGMENT, Setup, check_engine
 from fastfer.batch.sources import Partition, Sources
 from fastfer.batch.summary import Summary
 from fastfer.batch.table import SHARD_ROWS, Table, is_full
@@ -27,7 +28,13 @@ from fastfer.errors import FastferError, OutputError, UsageError
 from fastfer.inference import cpus
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.outputs import parquet_schema as schema
-from fastfer.validation import check_choice, check_integer, check_positive, check_range
+from fastfer.validation import (
+    check_choice,
+    check_integer,
+    check_path,
+    check_positive,
+    check_range,
+)
 
 if TYPE_CHECKING:
     from fastfer.pipeline.video_pipeline import VideoOptions
@@ -106,10 +113,10 @@ class _Run:
 
 
 def run(
-    sources: Sequence[str],
-    out: str,
+    sources: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
     *,
-    lists: Sequence[str] = (),
+    lists: Sequence[str | os.PathLike[str]] = (),
     engine: Mapping[str, Any] | None = None,
     video: VideoOptions | None = None,
     limits: FileLimits = DEFAULT_LIMITS,
@@ -137,15 +144,33 @@ def run(
         progress: receives messages and counts.
 
     Raises:
-        UsageError: another job writes this table (``job_running``), or it belongs to a job with
+        UsageError: an argument of another type (``out_of_range``) or name (``unknown_option``);
+            another job writes this table (``job_running``), or it belongs to a job with
             other options (``cannot_resume``) or columns (``other_schema``), or to none
             (``would_overwrite``).
         OutputError: the table cannot be written.
         ModelError: the models cannot be loaded.
     """
+    check_path(out=out)
+    check_engine(engine or {})
     options = options or JobOptions()
-    setup = Setup(out, dict(engine or {}), limits, video, options.exact, options.segment, isolate)
-    return Job(sources, lists, setup, options, progress or Progress()).run()
+    name = os.fspath(out)
+    setup = Setup(name, dict(engine or {}), limits, video, options.exact, options.segment, isolate)
+    given, listed = _paths("sources", sources), _paths("lists", lists)
+    return Job(given, listed, setup, options, progress or Progress()).run()
+
+
+def _paths(argument: str, paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    if isinstance(paths, (str, bytes, os.PathLike)):  # Each letter of it would be a path.
+        raise UsageError(
+            f"{argument} must be a list of paths; got {paths!r}; pass [{paths!r}]",
+            code="out_of_range",
+        )
+    names = []
+    for path in paths:
+        check_path(**{argument: path})
+        names.append(os.fspath(path))
+    return names
 
 
 class Job:

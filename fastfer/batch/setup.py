@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.labels import CONTEMPT, Attribute
-from fastfer.validation import check_attributes
+from fastfer.validation import check_attributes, check_names
 
 if TYPE_CHECKING:
     from fastfer.outputs.columns import ColumnGroup
@@ -63,3 +64,16 @@ class Setup:
 
         found = has_contempt(self.engine.get("model"), self.engine.get("spec"))
         return (*self.attributes, *((CONTEMPT,) if found else ()))
+
+
+def check_engine(engine: Mapping[str, Any]) -> None:
+    """Require arguments of :class:`fastfer.Engine`, except ``threads``: an error of all workers
+    would look like one of each photo.
+
+    Raises:
+        UsageError: code ``unknown_option``.
+    """
+    from fastfer.engine import Engine
+
+    known = [name for name in inspect.signature(Engine).parameters if name != "threads"]
+    check_names("engine", engine, known)

@@ -207,7 +207,9 @@ def load(setup: Setup) -> TaskRunner:
     """
     import cv2
 
+    from fastfer.classifiers.base import Classifier
     from fastfer.engine import Engine
 
     cv2.setNumThreads(1)
-    return TaskRunner(Engine(**setup.engine, threads=1), setup)
+    threads = None if isinstance(setup.engine.get("model"), Classifier) else 1
+    return TaskRunner(Engine(**setup.engine, threads=threads), setup)

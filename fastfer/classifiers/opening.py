@@ -62,7 +62,9 @@ def open_classifier(
     return CustomClassifier(model, threads, spec)
 
 
-def has_contempt(model: str | os.PathLike[str] | None, spec: ModelSpec | None = None) -> bool:
+def has_contempt(
+    model: str | os.PathLike[str] | Classifier | None, spec: ModelSpec | None = None
+) -> bool:
     """Whether the rows of a network will have that class, without loading it; see
     :func:`open_classifier`.
 
@@ -71,6 +73,8 @@ def has_contempt(model: str | os.PathLike[str] | None, spec: ModelSpec | None = 
     """
     if model is None:
         return False
+    if isinstance(model, Classifier):
+        return CONTEMPT in model.emotions
     if spec is not None and spec.labels is not None:
         labels = ",".join(spec.labels)
     else:

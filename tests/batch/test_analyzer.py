@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
+import fastfer
 from fastfer.batch import Analyzer
 from fastfer.errors import UsageError
 from tests.helpers.batch_jobs import rows, run
@@ -65,3 +66,14 @@ def test_what_is_no_file_is_a_row(engine: dict[str, Any]) -> None:
     found = Analyzer(**engine).results(batch)
     assert len(found) == 6
     assert all(result.error for result in found)
+
+
+def test_arguments_that_an_engine_lacks_are_refused() -> None:
+    for name in ("threads", "max_bytes"):
+        with raises(UsageError, "unknown_option", name):
+            Analyzer(**{name: 2})
+
+
+def test_a_classifier_object(album: Path) -> None:
+    rows = Analyzer(model=fastfer.EmotionClassifier())({"path": [str(next(album.rglob("*.jpg")))]})
+    assert len(rows["source"]) == 1

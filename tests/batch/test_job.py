@@ -389,3 +389,20 @@ def test_a_full_disk_pauses_the_job(tmp_path: Path, engine: dict[str, Any]) -> N
         assert receiver.said
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_one_path_in_place_of_a_list_is_refused(tmp_path: Path) -> None:
+    for sources in ("/photos", Path("/photos")):
+        with raises(UsageError, "out_of_range", "photos"):
+            batch.run(sources, str(tmp_path / "t.csv"))  # type: ignore[arg-type]
+    with raises(UsageError, "out_of_range", "sources"):
+        batch.run([3], str(tmp_path / "t.csv"))  # type: ignore[list-item]
+    with raises(UsageError, "unknown_option", "threads"):
+        batch.run([], str(tmp_path / "t.csv"), engine={"threads": 2})
+    assert not list(tmp_path.iterdir())
+
+
+def test_paths_are_taken(tmp_path: Path) -> None:
+    options = JobOptions(jobs=1)
+    summary = batch.run([tmp_path / "gone.jpg"], tmp_path / "t.csv", options=options)
+    assert summary.errors == {"not_found": 1}
