@@ -36,7 +36,7 @@ class SourceList:
         """The names.
 
         Raises:
-            InputError: a line is too long, or the list cannot be read any more.
+            InputError: a line is too long or holds zero bytes, or the list cannot be read any more.
         """
         try:
             with open(self._path, "rb") as file:  # noqa: PTH123 - a temporary one, or a path.
@@ -45,6 +45,11 @@ class SourceList:
                         raise InputError(
                             f"{self.name}: line {number} has more than {MOST_LINE_BYTES:,} bytes; "
                             "a list has one name in each line. The rest of it is not read"
+                        )
+                    if b"\0" in line:
+                        raise InputError(
+                            f"{self.name}: line {number} has zero bytes; a list has one name in "
+                            "each line, as find -print writes them, not -print0"
                         )
                     if name := os.fsdecode(line.rstrip(b"\r\n")):
                         yield name

@@ -11,6 +11,7 @@ import os
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
@@ -81,6 +82,9 @@ class Sources:
         for source in self._named():
             found = [source] if isinstance(source, Unit) else self._units(source, seen)
             for unit in found:
+                if unit.error is not None and not unit.partition:
+                    partition = self._partition(unit.source, unit.path)
+                    unit = replace(unit, partition=partition)
                 if self._shard is not None:
                     part, parts = self._shard
                     if int.from_bytes(unit.key[:8], "little") % parts != part - 1:
@@ -123,6 +127,8 @@ class Sources:
             if not count and not listed and not listed_before:
                 message = f"{path}: this directory holds no photos, videos or archives"
                 yield _nothing(path, message, "no_pictures")
+        elif seen.had(path) and (listed or is_archive(path) or kind_of(path) != "nothing"):
+            return
         elif is_archive(path):
             yield from self._in_archive(path)
         else:
@@ -264,6 +270,13 @@ class _Directories:
         if key is not None:
             self._listed.add(key)
         return new
+
+    def had(self, path: str) -> bool:
+        """Whether a file is in a directory that was listed, and not hidden there."""
+        if not self._listed or not os.path.lexists(path):
+            return False
+        folder, name = os.path.split(path)
+        return not name.startswith(".") and (folder or os.curdir) in self
 
     def skip(self, name: str) -> None:
         """Count a file that is passed over, if it is a picture."""

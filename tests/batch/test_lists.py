@@ -40,6 +40,13 @@ def test_an_endless_line_is_one_error(tmp_path: Path) -> None:
     assert "line 2 " in found[1].error[0]
 
 
+def test_names_that_end_with_zero_bytes(tmp_path: Path) -> None:
+    """As ``find -print0`` writes them."""
+    (tmp_path / "list").write_bytes(b"a.jpg\0b.jpg\0")
+    with raises(InputError, "unreadable_input", "print0"):
+        list(SourceList(str(tmp_path / "list")))
+
+
 @requires_posix
 def test_a_device_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))

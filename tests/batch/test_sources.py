@@ -69,6 +69,39 @@ def test_sources_that_name_nothing(tmp_path: Path) -> None:
         missing.read(DEFAULT_LIMITS)
 
 
+@pytest.mark.parametrize(("by", "expected"), [("folder", "here"), ("date", "1970-01-02")])
+def test_what_cannot_be_read_has_a_partition(by: Any, expected: str, tmp_path: Path) -> None:
+    """An empty value is none that readers of partitions know."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "damaged.tar").write_bytes(b"no archive")
+    os.utime(folder / "damaged.tar", (0, 86_400))
+    (damaged,) = units(folder, partition_by=by)
+    assert problems([damaged]) == ["damaged"]
+    assert Path(damaged.partition).name == expected
+    missing = units("", folder / "none.tar", folder / "*.png", partition_by=by)
+    assert len(missing) == 3
+    assert all(unit.partition for unit in missing)
+
+
+@pytest.mark.parametrize("sources", [("in/**",), ("in", "in/*"), ("in", "in/1.jpg", "in/a.tar")])
+def test_a_file_of_a_folder_that_was_read_is_not_named_twice(
+    sources: Sequence[str], tmp_path: Path, jpeg: bytes
+) -> None:
+    for name in ("1.jpg", "deep/2.jpg", "x.heic", ".hidden.jpg", "odd.dat"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(jpeg)
+    with tarfile.open(tmp_path / "in" / "a.tar", "w") as archive:
+        archive.add(tmp_path / "in" / "1.jpg", "3.jpg")
+    found = Sources([f"{tmp_path}/{source}" for source in sources])
+    expected = ["in/1.jpg", "in/a.tar/3.jpg", "in/deep/2.jpg"]
+    assert sorted(names(list(found), tmp_path)) == expected
+    assert found.skipped == {".heic": 1}
+    # What the folder passes over can still be named.
+    more = [tmp_path / "in" / ".hidden.jpg", tmp_path / "in" / "odd.dat"]
+    assert names(units(tmp_path / "in", *more), tmp_path)[3:] == ["in/.hidden.jpg", "in/odd.dat"]
+
+
 @requires_posix
 def test_loops_of_symbolic_links_end(tmp_path: Path) -> None:
     photo(tmp_path / "in" / "1.jpg")
