@@ -15,7 +15,7 @@ from fastfer import __version__
 from fastfer.batch.films import Films
 from fastfer.batch.journal import Journal
 from fastfer.batch.pool import Finished, InlinePool, Pool, ProcessPool
-from fastfer.batch.rows import count_photo, encode_photos, failed
+from fastfer.batch.rows import count_unit, encode_photos, failed
 from fastfer.batch.segments import Join, Plan, Segment, SegmentDone, lost_segment
 from fastfer.batch.setup import SEGMENT, Setup, check_engine
 from fastfer.batch.sources import Partition, Sources
@@ -107,6 +107,9 @@ class _Run:
     """The counts of this run."""
 
     before: int = 0
+    """Photos and videos that were done when it began."""
+    passed: int = 0
+    """Of its sources, those that were done already."""
     now: int = 0
     faces: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -219,6 +222,7 @@ class Job:
             self._journal.begin(self._description())
             self._table.attach(self._journal)
             self._films = Films(self._journal)
+            self._run.before = self._journal.count_done()
             self._run.faces = self._journal.counts().get("faces", 0)
             self._count_in_background()
             tasks = self._tasks()
@@ -264,7 +268,7 @@ class Job:
                 return
             for finished in pool.wait(1.0):
                 self._finish(finished)
-            self._progress.advance(self._run.before + self._run.now, self._run.faces)
+            self._progress.advance(self._run.passed + self._run.now, self._run.faces)
 
     def _tasks(self) -> Iterator[Task]:
         """What is not done yet: photos together, each video alone."""
@@ -275,7 +279,7 @@ class Job:
             if key in self._in_work:
                 continue
             if self._journal.is_done(key):
-                self._run.before += 1
+                self._run.passed += 1
                 continue
             self._in_work.add(key)
             if unit.kind == "video":
@@ -344,9 +348,7 @@ class Job:
         error = FastferError(f"{unit.source}: given up: {finished.message}", code=finished.code)
         result = failed(unit, error)
         counts: Counter[str] = Counter()
-        count_photo(counts, result)
-        if unit.kind == "video":
-            counts["videos"] = counts.pop("photos")
+        count_unit(counts, unit, result)
         self._progress.say(str(result.error))
         return Output(encode_photos(self._table.format, [(unit, result)]), dict(counts))
 

@@ -128,6 +128,10 @@ class Journal:
         """Whether the rows of the unit with this key are recorded."""
         return bool(self._rows("SELECT 1 FROM done WHERE unit = ?", (unit,)))
 
+    def count_done(self) -> int:
+        """The number of units whose rows are recorded."""
+        return self._integer(self._rows("SELECT count(*) FROM done")[0][0])
+
     def record(
         self,
         units: Sequence[bytes],

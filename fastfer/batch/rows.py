@@ -43,9 +43,10 @@ def encode_photos(table: TableFormat, results: Sequence[tuple[Unit, PhotoResult]
     return pieces
 
 
-def count_photo(counts: Counter[str], result: PhotoResult) -> None:
-    """Add a photo to the counts of a job."""
-    counts["photos"] += 1
+def count_unit(counts: Counter[str], unit: Unit, result: PhotoResult) -> None:
+    """Add a photo, or a unit that cannot be read, to the counts of a job."""
+    if unit.kind != "nothing":
+        counts[f"{unit.kind}s"] += 1
     if result.error_code is not None:
         counts[f"error:{result.error_code}"] += 1
     _count_faces(counts, result.result)

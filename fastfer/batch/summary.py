@@ -14,7 +14,8 @@ class Summary:
 
     out: str
     counts: Mapping[str, int] = field(default_factory=dict)
-    """``photos``, ``videos``, ``frames``, ``faces``, ``emotion:NAME`` and ``error:CODE``."""
+    """``photos`` and ``videos``, also those that cannot be read, ``frames``, ``faces``,
+    ``emotion:NAME`` and ``error:CODE``."""
     files: int = 0
     """Files of the table."""
     rows: int = 0
@@ -51,11 +52,11 @@ class Summary:
         """A few lines for a terminal."""
         get = self.counts.get
         lines = [f"{self.out}: {self.rows:,} rows in {_plural(self.files, 'file')}"]
-        read = [_plural(get("photos", 0), "photo")]
+        found = [_plural(get("photos", 0), "photo")]
         if get("videos", 0):
-            read.append(f"{_plural(get('videos', 0), 'video')} ({get('frames', 0):,} frames)")
-        before = f", {self.done_before:,} of them before this run" if self.done_before else ""
-        lines.append(f"read      {', '.join(read)}{before}")
+            found.append(f"{_plural(get('videos', 0), 'video')} ({get('frames', 0):,} frames)")
+        before = f"; {self.done_before:,} done before this run" if self.done_before else ""
+        lines.append(f"found     {', '.join(found)}{before}")
         faces = ", ".join(f"{name} {n:,}" for name, n in self.emotions.items())
         lines.append(f"faces     {get('faces', 0):,}" + (f": {faces}" if faces else ""))
         errors = ", ".join(f"{code} {n:,}" for code, n in self.errors.items())

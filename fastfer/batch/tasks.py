@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from fastfer.batch.rows import Piece, count_photo, encode_photos, failed
+from fastfer.batch.rows import Piece, count_unit, encode_photos, failed
 from fastfer.batch.segments import Join, Plan, Segment, SegmentDone, plan, run_segment
 from fastfer.batch.setup import Setup
 from fastfer.batch.units import Unit
@@ -111,8 +111,8 @@ class TaskRunner:
         else:
             results = self._analyze(prepared)
             output.pieces = encode_photos(self._format, results)
-            for _, result in results:
-                count_photo(counts, result)
+            for unit, result in results:
+                count_unit(counts, unit, result)
         output.counts = dict(counts)
         return output
 
@@ -191,6 +191,7 @@ class TaskRunner:
             stream(
                 path,
                 engine=self._engine,
+                options=self._setup.video,
                 limits=self._setup.limits,
                 isolate=self._setup.isolates(path),
             ) as results,

@@ -44,6 +44,23 @@ def test_photos_and_a_video_in_one_table(
     assert [r["frame_index"] for r in table if r["source"] == str(clip)] == list(range(24))
 
 
+def test_counts_of_runs_with_other_sources(tmp_path: Path, engine: dict[str, Any]) -> None:
+    first, second = photo(tmp_path / "in" / "1.jpg"), photo(tmp_path / "in" / "2.jpg")
+    out = tmp_path / "t.csv"
+    # A name that comes again is not from before this run.
+    assert run([first, second, first, first], out, engine).done_before == 0
+    again = run([photo(tmp_path / "in" / "3.jpg")], out, engine)
+    assert (again.done_before, again.done_now, again.counts["photos"]) == (2, 1, 3)
+
+
+def test_what_names_nothing_is_no_photo(tmp_path: Path, engine: dict[str, Any]) -> None:
+    (tmp_path / "damaged.tar").write_bytes(b"no archive")
+    sources = [photo(tmp_path / "1.jpg"), tmp_path / "none*.jpg", tmp_path / "damaged.tar"]
+    summary = run(sources, tmp_path / "t.csv", engine)
+    assert (summary.counts["photos"], summary.rows) == (1, 3)
+    assert summary.errors == {"no_match": 1, "damaged": 1}
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
 def test_formats_and_what_is_new(name: str, tmp_path: Path, engine: dict[str, Any]) -> None:
     photo(tmp_path / "in" / "1.jpg")
