@@ -7,9 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from fastfer.batch.job import JobOptions
 from fastfer.batch.setup import Setup
 from fastfer.batch.sources import Sources
 from fastfer.batch.summary import duration, skipped_line
@@ -18,7 +17,6 @@ from fastfer.batch.units import Unit
 from fastfer.batch.worker import run_inline
 from fastfer.errors import FastferError
 from fastfer.inference import cpus
-from fastfer.io.limits import FileLimits
 
 SAMPLE_PHOTOS: Final = 24
 SAMPLE_VIDEOS: Final = 3
@@ -52,10 +50,13 @@ class Estimate:
         return "\n".join(lines)
 
 
-def estimate(
-    sources: Sources, engine: Mapping[str, Any], limits: FileLimits, options: JobOptions
-) -> Estimate:
+def estimate(sources: Sources, setup: Setup, jobs: int | None) -> Estimate:
     """Count ``sources`` and analyse a few of them.
+
+    Args:
+        sources: of the job.
+        setup: of its workers.
+        jobs: number of its workers; ``None`` for as many as processors are granted.
 
     Raises:
         ModelError: the models cannot be loaded.
@@ -67,10 +68,10 @@ def estimate(
             problems[unit.error[1]] += 1
         else:
             (videos if unit.kind == "video" else photos).add(unit)
-    jobs = cpus.available() if options.jobs is None else options.jobs
+    jobs = cpus.available() if jobs is None else jobs
     seconds: float | None = None
     if photos.count + videos.count:
-        runner = load(Setup("estimate.jsonl", engine, limits, None, options.exact))
+        runner = load(setup)
         once = _photo_seconds(runner, photos.units) * photos.count
         once += _video_seconds(runner, videos.units) * videos.count
         seconds = once / max(1, jobs) or None

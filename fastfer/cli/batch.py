@@ -145,10 +145,18 @@ def _run(args: argparse.Namespace) -> int:
         out = terminal.stdout_for_people()
         if args.dry_run:
             from fastfer.batch.estimate import estimate
+            from fastfer.batch.setup import Setup
             from fastfer.batch.sources import Sources
+            from fastfer.batch.table import Table
 
+            name = "estimate.jsonl"
+            if args.out is not None:
+                Table(name := args.out, partition_by=options.partition_by)  # Checks the name.
+            setup = Setup(
+                name, engine, limits, _video_options(args), args.exact, isolate=args.isolate
+            )
             sources = Sources(args.sources, args.files_from, shard=options.shard, limits=limits)
-            print(estimate(sources, engine, limits, options).text(), file=out)
+            print(estimate(sources, setup, options.jobs).text(), file=out)
             return 0
         from fastfer.batch.job import run
         from fastfer.outputs.paths import check_outputs

@@ -60,17 +60,18 @@ def format_of(path: str, attributes: tuple[ColumnGroup, ...] = ()) -> TableForma
         attributes: those that the faces have, which add columns.
 
     Raises:
-        UsageError: an ending of no table (``unsupported_format``), or pyarrow is missing.
+        UsageError: an ending of no table, or standard output (``unsupported_format``), or pyarrow
+            is missing.
     """
     suffix = Path(path).suffix.lower()
-    if suffix in ("", ".parquet"):
+    if suffix in ("", ".parquet") and path != "-":
         schema.require_pyarrow("a table in Parquet")
         return Parquet(attributes)
     if suffix in FORMATS:
         return FORMATS[suffix](attributes)
     raise UsageError(
-        f"{path}: tables end with .parquet, .csv or .jsonl; a name without an ending is a folder "
-        "of Parquet files",
+        f"{path}: tables are files that end with .parquet, .csv or .jsonl; a name without an "
+        "ending is a folder of Parquet files",
         code="unsupported_format",
     )
 

@@ -36,7 +36,7 @@ def test_a_folder_with_unreadable_photos(album: Path, tmp_path: Path, run_batch:
     assert "truncated 1" in lines[3]
     assert done.stderr == ""
     again = run_batch(album, "--out", tmp_path / "t.csv")
-    assert "7 of them before" in again.stdout
+    assert "7 done before" in again.stdout
 
 
 def test_pictures_of_other_formats_are_counted(tmp_path: Path, run_batch: Run) -> None:
@@ -61,13 +61,19 @@ def test_dry_run(album: Path, tmp_path: Path, run_batch: Run) -> None:
         (),
         ("photos/",),
         ("photos/", "--out=t.xlsx"),
+        ("photos/", "--out=-"),
+        ("photos/", "--out=t.xlsx", "--dry-run"),
+        ("photos/", "--out=t.csv", "--partition-by=date", "--dry-run"),
         ("photos/", "--out=t.csv", "--shard=3/2"),
         ("photos/", "--out=t.csv", "--partition-by=folder"),
         ("photos/", "--out=t.csv", "--jobs=many"),
         ("--files-from=-", "--files-from=-", "--out=t.csv"),
     ],
 )
-def test_usage_errors(arguments: tuple[str, ...], run_batch: Run) -> None:
+def test_usage_errors(
+    arguments: tuple[str, ...], run_batch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     done = run_batch(*arguments)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
