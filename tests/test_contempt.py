@@ -96,6 +96,20 @@ def test_archives(model: Path, tmp_path: Path) -> None:
     assert parquet_schema.attributes_in(batch.schema.names) == (CONTEMPT,)
 
 
+def test_cameras(model: Path, clip: Path, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    from fastfer.watch.config import parse_config
+    from fastfer.watch.watcher import Watcher
+
+    text = f"[engine]\nmodel = '{model}'\n[files]\nfolder = '{tmp_path}'\n"
+    text += f"[[camera]]\nname = 'a'\nsource = '{clip}'\n"
+    Watcher(parse_config(text), lambda _: None).run()
+    (file,) = (tmp_path / "a").iterdir()
+    table = pq.read_table(file)
+    assert table.num_rows == 20
+    assert all(value.as_py() > 0 for value in table.column(CONTEMPT))
+
+
 @pytest.mark.parametrize("name", ["Contempt", "contemptuous", "other"])
 def test_a_network_from_elsewhere(tmp_path: Path, name: str) -> None:
     path = write_model(tmp_path / "m.onnx", metadata={}, classes=8)

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from fastfer.labels import Attribute
-from fastfer.outputs.columns import to_record
+from fastfer.outputs.columns import ColumnGroup, to_record
 from fastfer.outputs.table_formats import Parquet
 from fastfer.results import VideoFrameResult
 from fastfer.watch.config import Files
@@ -34,15 +33,16 @@ class FileSink(Sink):
         self,
         config: Files,
         say: Callable[[str], None],
-        attributes: tuple[Attribute, ...] = (),
+        groups: tuple[ColumnGroup, ...] = (),
     ) -> None:
-        """Prepare the folder; ``attributes`` of the faces add columns."""
+        """Prepare the folder; ``groups`` are columns that tables have only with attributes, or with
+        a network that knows contempt."""
         super().__init__(config.rows, 10_000, say)
         self._config = config
         self._open: dict[str, _ParquetFile | _LinesFile] = {}
         self._parquet: Parquet | None = None
         if config.format == "parquet":
-            self._parquet = Parquet(attributes)
+            self._parquet = Parquet(groups)
             self._parquet.encode([])  # Says what is missing now, not with the first row.
 
     def _take(self, result: VideoFrameResult, now: float) -> None:

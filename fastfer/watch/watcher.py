@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastfer.errors import FastferError
+from fastfer.labels import CONTEMPT
 from fastfer.pipeline.push_tracker import Tracker
 from fastfer.watch.config import Config
 from fastfer.watch.feeds import Feed, Shares
@@ -170,7 +171,8 @@ class Watcher:
     def _open_sink(self, name: str, config: Config) -> None:
         sink: Sink | None = None
         if name == "files" and config.files is not None:
-            sink = FileSink(config.files, self._say, self._config.attributes)
+            contempt = (CONTEMPT,) if CONTEMPT in self._engine.emotions else ()
+            sink = FileSink(config.files, self._say, (*self._config.attributes, *contempt))
         elif name == "mqtt" and config.mqtt is not None:
             sink = MqttSink(config.mqtt, self._say)
         elif name == "webhook" and config.webhook is not None:
