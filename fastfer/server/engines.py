@@ -89,12 +89,15 @@ class EnginePool:
     def _load(self, detector: str, head: str, attributes: tuple[Attribute, ...]) -> Engine:
         from fastfer.engine import Engine
 
-        chosen = self.main.detector if detector == "default" else detector
-        options: dict[str, Any] = {
-            "min_quality": self.main.min_quality, "attributes": attributes, "tta": self.main.tta,
-        }  # fmt: skip
+        options: dict[str, Any] = self.main.__getstate__() | {"attributes": attributes}
+        if detector == "default":
+            options |= {"detector": self.main.detector, "min_face": 0.0, "detect_size": "auto"}
+        else:
+            options["detector"] = detector
         if head == "default":
-            return Engine(chosen, self.main.classifier, **options)
-        if head == "ferplus":
-            return Engine(chosen, head="ferplus", **options)
-        return Engine(chosen, head="fer2013", **options)
+            options |= {"model": self.main.classifier} | dict.fromkeys(
+                ("spec", "head", "prior", "threads")
+            )
+        else:
+            options |= {"model": None, "spec": None, "head": head}
+        return Engine(**options)
