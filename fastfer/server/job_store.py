@@ -125,11 +125,12 @@ class JobStore:
         Raises:
             RequestError: code ``unknown_job``.
         """
-        self.status(name)
+        accepted = self.status(name)["state"] != "uploading"
         with self._locked():
             self._kill(name)
             shutil.rmtree(self._root / name, ignore_errors=True)
-        metrics.JOBS.labels("removed").inc()
+        if accepted:
+            metrics.JOBS.labels("removed").inc()
         self.sweep()
 
     def sweep(self) -> None:
@@ -143,7 +144,7 @@ class JobStore:
                 elif state["state"] == "running":
                     if self._is_running(name, state):
                         running += 1
-                    else:
+                    elif (self._state(name) or {}).get("state") == "running":  # It has not ended.
                         self._set(
                             name, state="failed", error_code="decoder_crashed", ended=time.time(),
                             error="the process that analysed the video has crashed",

@@ -66,7 +66,7 @@ class JobModel(BaseModel):
 
     id: str
     state: str
-    """``waiting``, ``running``, ``done``, ``failed`` or ``cancelled``."""
+    """``uploading``, ``waiting``, ``running``, ``done`` or ``failed``."""
     progress: float
     """Share of the video that has been analysed, 0 to 1."""
     seconds_left: float | None
