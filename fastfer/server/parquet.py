@@ -1,57 +1,49 @@
-"""The rows of a video as a Parquet file, if pyarrow is installed."""
+"""The rows of a video as a table in Parquet, if pyarrow is installed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fastfer.outputs.base import Frame, Output, write_error
-from fastfer.outputs.columns import CSV_DTYPES, ColumnGroup, columns, to_rows
+from fastfer.outputs.columns import ColumnGroup
 from fastfer.outputs.paths import WholeFile
+from fastfer.outputs.table_formats import Parquet
 from fastfer.results import VideoFrameResult
 
-ROWS: Final = 4096
-"""Rows that are written together."""
-_TYPES: Final = {"string": "string", "Int64": "int64", "float64": "float64", "boolean": "bool_"}
+FLUSH_FRAMES: Final = 256
+"""Frames that are encoded together."""
 
 
 class ParquetFile(Output[VideoFrameResult]):
-    """Writes one row per face, with the columns of :func:`fastfer.outputs.columns.columns`."""
+    """Writes a table as ``fastfer batch`` does, see ``docs/reference/table.md``."""
 
     def __init__(self, path: Path, attributes: Iterable[ColumnGroup] = ()) -> None:
-        import pyarrow
-        import pyarrow.parquet
-
-        self._pyarrow: Any = pyarrow
-        self._attributes = tuple(attributes)
-        fields = [
-            (name, getattr(pyarrow, _TYPES[CSV_DTYPES[name]])())
-            for name in columns(self._attributes)
-        ]
-        self._schema = pyarrow.schema(fields)
-        self._file = WholeFile(path)
-        self._writer = pyarrow.parquet.ParquetWriter(self._file.temporary, self._schema)
-        self._rows: list[dict[str, Any]] = []
+        self._format = Parquet(tuple(attributes))
+        self._whole = WholeFile(path)
+        self._file = self._format.open(self._whole.temporary)
+        self._results: list[VideoFrameResult] = []
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
-        self._rows += to_rows(result, self._attributes)
-        if len(self._rows) >= ROWS:
+        self._results.append(result)
+        if len(self._results) >= FLUSH_FRAMES:
             self._flush()
 
     def close(self) -> None:
         """Write what is pending, and put the file in place."""
         try:
-            self._flush()
-            self._writer.close()
-            self._file.commit()
+            try:
+                self._flush()
+            finally:
+                self._file.close()
+            self._whole.commit()
         except OSError as error:
-            self._file.discard()
-            raise write_error(self._file.path, error) from None
+            self._whole.discard()
+            raise write_error(self._whole.path, error) from None
 
     def _flush(self) -> None:
-        if self._rows:
-            table = self._pyarrow.Table.from_pylist(self._rows, schema=self._schema)
-            self._writer.write_table(table)
-            self._rows.clear()
+        if self._results:
+            self._file.add(self._format.encode(self._results)[0])
+            self._results = []
