@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -330,9 +331,24 @@ def _tar_members(path: str) -> Iterator[_Found]:
     with TarReader.open(path, "r:") as archive:
         while (info := archive.next()) is not None:
             archive.members.clear()  # It would keep them all.
-            if info.isreg():
-                problem = _SPARSE if info.issparse() else None
-                yield Member("tar", info.name, info.offset_data, info.size), problem, info.mtime
+            if _is_file(info):
+                member = Member("tar", info.name, info.offset_data, info.size)
+                yield member, _problem(info), info.mtime
+
+
+def _is_file(info: tarfile.TarInfo) -> bool:
+    """Whether a member of a tar is a file, or another name of one."""
+    return info.isreg() or info.islnk() or info.issym()
+
+
+def _problem(info: tarfile.TarInfo) -> tuple[str, str] | None:
+    """Why a file in a tar cannot be read, message and code."""
+    if info.issparse():
+        return _SPARSE
+    if info.isreg():
+        return None
+    message = f"stored as a link to {info.linkname}; unpack the archive to analyse it by this name"
+    return message, "unsupported_format"
 
 
 def _packed_members(path: str, limits: FileLimits) -> Iterator[_Found]:
@@ -356,8 +372,8 @@ def _packed_members(path: str, limits: FileLimits) -> Iterator[_Found]:
                         "raise the limit with --max-bytes",
                         code="too_many_bytes",
                     )
-            if info.isreg():
-                problem = _SPARSE if info.issparse() else None
+            if _is_file(info):
+                problem = _problem(info)
                 if too_large:
                     problem = (
                         f"{info.size:,} bytes once unpacked, over the limit of {limits.bytes:,}; "

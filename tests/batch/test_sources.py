@@ -222,6 +222,25 @@ def test_sparse_members_are_refused(tmp_path: Path, jpeg: bytes) -> None:
     assert unit.error[1] == "unsupported_format"
 
 
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_links_in_a_tar_have_a_row(tmp_path: Path, jpeg: bytes, kind: bytes, ending: str) -> None:
+    """As tar stores the second name of a file with two."""
+    path = tmp_path / f"t.{ending}"
+    with tarfile.open(path, "w:gz" if ending == "tar.gz" else "w") as archive:
+        member = tarfile.TarInfo("1.jpg")
+        member.size = len(jpeg)
+        archive.addfile(member, io.BytesIO(jpeg))
+        for name in ("2.jpg", "notes.txt"):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, "1.jpg"
+            archive.addfile(link)
+    first, second = units(path)
+    assert first.error is None
+    assert names([second], tmp_path) == [f"t.{ending}/2.jpg"]
+    assert problems([second]) == ["unsupported_format"]
+
+
 def test_damaged_data_of_every_packer(tmp_path: Path, jpeg: bytes) -> None:
     for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         with zipfile.ZipFile(tmp_path / "a.zip", "w", kind) as archive:
