@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from fastfer.outputs.columns import ColumnGroup, to_record
 from fastfer.outputs.table_formats import Parquet
@@ -45,17 +45,33 @@ class FileSink(Sink):
             self._parquet = Parquet(groups)
             self._parquet.encode([])  # Says what is missing now, not with the first row.
 
+    @property
+    def pending(self) -> int:
+        """Frames in tables that are not complete yet."""
+        return sum(file.frames for file in list(self._open.values()))
+
+    @property
+    def waiting(self) -> int:
+        """Frames in the queue, and in tables that are not complete yet."""
+        return super().waiting + self.pending
+
     def _take(self, result: VideoFrameResult, now: float) -> None:
         file = self._open.get(result.source)
         if file is not None and now - file.begun >= self._config.rotate:
-            self._close_file(result.source)
+            self._guarded(lambda: self._close_file(result.source))
             file = None
         if file is None:
             folder = Path(self._config.folder, result.source)
             folder.mkdir(parents=True, exist_ok=True)
             file = self._open[result.source] = self._new(folder, now)
-        file.add(result, now)
-        self.sent += 1
+        before = file.frames
+        try:
+            file.add(result, now)
+        except BaseException:
+            self.dropped += before - file.frames  # The caller counts this one.
+            raise
+        if isinstance(file, _LinesFile):
+            self.sent += 1
 
     def _new(self, folder: Path, now: float) -> _ParquetFile | _LinesFile:
         if self._parquet is None:
@@ -73,12 +89,20 @@ class FileSink(Sink):
             self._guarded(lambda n=name: self._close_file(n))  # type: ignore[misc]
 
     def _close_file(self, name: str) -> None:
-        self._open.pop(name).close()
+        file = self._open.pop(name)
+        frames = file.frames
+        try:
+            file.close()
+        except BaseException:
+            self.dropped += frames - 1  # The caller counts one.
+            raise
+        self.sent += frames
 
 
 class _ParquetFile:
     def __init__(self, folder: Path, now: float, table: Parquet) -> None:
         self.begun = now
+        self.frames = 0
         self._path = folder / f"{_stamp(now)}.parquet"
         self._hidden = folder / f".{_stamp(now)}.writing"
         self._format = table
@@ -87,12 +111,17 @@ class _ParquetFile:
 
     def add(self, result: VideoFrameResult, now: float) -> None:
         self._results.append(result)
+        self.frames += 1
         if len(self._results) >= FLUSH_ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        self._file.add(self._format.encode(self._results)[0])
-        self._results = []
+        results, self._results = self._results, []
+        try:
+            self._file.add(self._format.encode(results)[0])
+        except BaseException:  # They are lost, so that what waits stays bounded.
+            self.frames -= len(results)
+            raise
 
     def close(self) -> None:
         try:
@@ -104,6 +133,9 @@ class _ParquetFile:
 
 
 class _LinesFile:
+    frames: Final = 0
+    """Each is delivered at once."""
+
     def __init__(self, folder: Path, now: float) -> None:
         self.begun = now
         path = folder / f"{_stamp(now)}.jsonl"
