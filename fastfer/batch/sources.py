@@ -79,7 +79,9 @@ class Sources:
         read, by ending."""
 
     def __iter__(self) -> Iterator[Unit]:
-        seen = _Directories()
+        return self._all(_Directories())
+
+    def _all(self, seen: _Directories) -> Iterator[Unit]:
         for source in self._named():
             found = [source] if isinstance(source, Unit) else self._units(source, seen)
             for unit in found:
@@ -131,7 +133,7 @@ class Sources:
         elif seen.had(path) and (listed or is_archive(path) or kind_of(path) != "nothing"):
             return
         elif is_archive(path):
-            yield from self._in_archive(path)
+            yield from self._in_archive(path, seen)
         else:
             kind = kind_of(path)
             if kind != "nothing" or not listed:
@@ -153,7 +155,7 @@ class Sources:
             if is_dir:
                 yield from self._in_directory(path, seen)
             elif is_archive(name):
-                yield from self._in_archive(path)
+                yield from self._in_archive(path, seen)
             elif (kind := kind_of(name)) != "nothing":
                 yield self._file(path, kind)
             else:
@@ -174,15 +176,17 @@ class Sources:
                 return "unknown"
         return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
-    def _in_archive(self, path: str) -> Iterator[Unit]:
+    def _in_archive(self, path: str, seen: _Directories) -> Iterator[Unit]:
         """The photos and videos of an archive, and one unit with an error if it is damaged."""
         lower = path.lower()
+        packed = lower.endswith(PACKED_TAR_SUFFIXES)
+        if packed and not seen.unpack:
+            raise _PackedError
         names: Counter[str] = Counter()
         try:
             if lower.endswith(ZIP_SUFFIXES):
                 members = _zip_members(path)
             else:
-                packed = lower.endswith(PACKED_TAR_SUFFIXES)
                 members = _packed_members(path, self._limits) if packed else _tar_members(path)
             for member, problem, seconds in members:
                 kind = kind_of(member.name)
@@ -246,17 +250,23 @@ class Sources:
 
     def count(self) -> int | None:
         """The number of units; ``None`` if counting means unpacking an archive."""
-        names = (name for name in self._named() if isinstance(name, str))
-        if any(name.lower().endswith(PACKED_TAR_SUFFIXES) for name in names):
+        try:
+            return sum(1 for _ in self._all(_Directories(unpack=False)))
+        except _PackedError:
             return None
-        return sum(1 for _ in self)
+
+
+class _PackedError(Exception):
+    """An archive would have to be unpacked."""
 
 
 class _Directories:
     """The directories that were listed, by device and number: each once, so that loops of symbolic
     links end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, unpack: bool = True) -> None:
+        self.unpack = unpack
+        """Whether compressed tar files are unpacked to list them."""
         self._listed: set[tuple[int, int]] = set()
         self.skipped: Counter[str] = Counter()
         """Pictures in formats that are not read, by ending."""

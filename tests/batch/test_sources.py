@@ -429,6 +429,22 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, jpeg: bytes) -> No
     assert unit.read(DEFAULT_LIMITS).header.width == 96
 
 
+@pytest.mark.parametrize("named", ["in", "in/*", "in/t.tar.gz"])
+def test_counting_unpacks_nothing(
+    named: str, tmp_path: Path, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.jpg").write_bytes(jpeg)
+    with tarfile.open(tmp_path / "in" / "t.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "in" / "1.jpg", "2.jpg")
+
+    def unpack(_: str) -> None:
+        raise AssertionError("it was unpacked")
+
+    monkeypatch.setattr("fastfer.batch.sources.PackedTar", unpack)
+    assert Sources([f"{tmp_path}/{named}"]).count() is None
+
+
 def test_lists_and_shards(tmp_path: Path) -> None:
     for i in range(40):
         photo(tmp_path / f"{i}.jpg")
