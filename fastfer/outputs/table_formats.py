@@ -23,6 +23,9 @@ GROUP_ROWS: Final = 65_536
 """Rows of a row group in Parquet."""
 
 
+_OTHER_COLUMNS: Final = "one table needs one version of fastfer and the same --attributes"
+
+
 class TableFormat(Protocol):
     """How rows are encoded, piece by piece, and how the pieces become a file."""
 
@@ -131,7 +134,9 @@ class Parquet:
         with file:
             schema.check_version(columns.metadata, path)
             if not columns.equals(schema.schema(self._attributes)):
-                raise UsageError(f"{path}: has other columns", code="other_schema")
+                raise UsageError(
+                    f"{path}: has other columns: {_OTHER_COLUMNS}", code="other_schema"
+                )
             try:
                 for batch in file.iter_batches(8192):
                     yield _to_piece(batch)
@@ -220,7 +225,9 @@ class Csv:
         """See :meth:`TableFormat.read`."""
         with path.open("rb") as file:
             if file.readline() != self._head:
-                raise UsageError(f"{path}: has other columns", code="other_schema")
+                raise UsageError(
+                    f"{path}: has other columns: {_OTHER_COLUMNS}", code="other_schema"
+                )
             yield from _lines(file)
 
 
