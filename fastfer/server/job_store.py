@@ -136,6 +136,11 @@ class JobStore:
     def sweep(self) -> None:
         """Start waiting jobs, end crashed ones, and remove what has expired."""
         with self._locked():
+            # Asking a process that has ended takes it off the system's list.
+            for name in [
+                name for name, child in self._children.items() if child.poll() is not None
+            ]:
+                del self._children[name]
             running = 0
             for name, state in self._all():
                 ended = state.get("ended")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from fastfer.server.job_store import JobStore, update_state
 from fastfer.server.settings import ServerSettings
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -46,6 +48,26 @@ def test_a_job_whose_process_has_gone_has_crashed(store: JobStore, tmp_path: Pat
     update_state(tmp_path / "jobs" / job, state="running", pid=2**22 + 1)
     store.sweep()
     assert store.status(job)["error_code"] == "decoder_crashed"
+
+
+def test_processes_that_have_ended_are_reaped(
+    store: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = shutil.which("true")
+    if program is None:
+        pytest.skip("there is no program that ends at once")
+    monkeypatch.setattr("fastfer.server.job_store.sys.executable", program)
+    job = store.new({})
+    store.submit(job)
+    (process,) = store._children.values()
+    update_state(tmp_path / "jobs" / job, state="done", ended=2.0**40)
+
+    def reaped() -> bool:
+        store.sweep()
+        return process.returncode is not None
+
+    wait_until(reaped)
+    assert not store._children
 
 
 def test_an_upload_that_failed_is_no_removed_job(store: JobStore) -> None:
