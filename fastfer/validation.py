@@ -100,6 +100,20 @@ def check_path(**values: Any) -> None:
             )
 
 
+def check_type(**values: tuple[Any, type]) -> None:
+    """Require that each ``name=(value, type)`` is of that public class.
+
+    Raises:
+        UsageError: code ``out_of_range``.
+    """
+    for name, (value, wanted) in values.items():
+        if not isinstance(value, wanted):
+            raise UsageError(
+                f"{name} must be a fastfer.{wanted.__name__}; got {type(value).__name__}",
+                code="out_of_range",
+            )
+
+
 def check_text(**values: Any) -> None:
     """Require that each ``name=value`` is a string of printable characters and not empty.
 

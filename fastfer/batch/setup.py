@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.labels import CONTEMPT, Attribute
-from fastfer.validation import check_attributes, check_names
+from fastfer.validation import check_attributes, check_names, check_type
 
 if TYPE_CHECKING:
     from fastfer.outputs.columns import ColumnGroup
@@ -21,7 +21,11 @@ SEGMENT: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Options of all workers; can be pickled."""
+    """Options of all workers; can be pickled.
+
+    Raises:
+        UsageError: ``limits`` is no :class:`FileLimits` (``out_of_range``).
+    """
 
     out: str
     """Name of the table, whose ending is its format."""
@@ -35,6 +39,9 @@ class Setup:
     """Seconds of the segments of long videos; 0 analyses each video in one piece."""
     isolate: bool = True
     """Whether videos are decoded in processes of their own, where the system has them."""
+
+    def __post_init__(self) -> None:
+        check_type(limits=(self.limits, FileLimits))
 
     def isolates(self, path: str) -> bool:
         """Whether the video at ``path`` is decoded in a process of its own: URLs are not."""

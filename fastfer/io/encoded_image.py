@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from fastfer.errors import InputError
+from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.decode_pixels import (
     decode_without_end,
@@ -18,7 +18,7 @@ from fastfer.io.decode_pixels import (
 )
 from fastfer.io.image_headers import SNIFF, read_header, sniff
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
-from fastfer.validation import check_path
+from fastfer.validation import check_path, check_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,11 +96,19 @@ class EncodedImage:
 
         Raises:
             InputError: the file cannot be read, or as the constructor.
-            UsageError: ``source`` is neither.
+            UsageError: ``source`` is neither, or ``limits`` no :class:`FileLimits`
+                (``out_of_range``).
         """
+        check_type(limits=(limits, FileLimits))
         if isinstance(source, (bytes, bytearray, memoryview)):
             limits.check_bytes(IN_MEMORY, memoryview(source).nbytes)
             return cls(bytes(source), limits=limits)
+        if hasattr(source, "read"):
+            raise UsageError(
+                f"source must be a path or the bytes of a file; got {type(source).__name__}; pass "
+                "the bytes that its read() returns",
+                code="out_of_range",
+            )
         check_path(source=source)
         path = os.fspath(source)
         name = hide_passwords(path)

@@ -18,7 +18,7 @@ from fastfer.io.open_source import CameraOptions, open_source
 from fastfer.io.video_files import ClipOptions
 from fastfer.pipeline.video_pipeline import RunCounters, VideoOptions, VideoPipeline
 from fastfer.results import VideoFrameResult
-from fastfer.validation import check_positive
+from fastfer.validation import check_positive, check_type
 
 T = TypeVar("T", covariant=True)
 Video = int | str | os.PathLike[str] | Iterable[Any]
@@ -188,14 +188,16 @@ def stream(
         changes: fields of :class:`VideoOptions` that replace those of ``options``.
 
     Raises:
-        UsageError: an unknown option, or a value out of range.
+        UsageError: an unknown option, or a value of another type or out of range.
         InputError: on opening, the source is unavailable; while iterating, it failed after the
             results yielded so far.
     """
     settings = VideoOptions.merge(options, changes)
-    camera = camera or CameraOptions()
+    camera, clip = camera or CameraOptions(), clip or ClipOptions()
+    check_type(camera=(camera, CameraOptions), clip=(clip, ClipOptions))
+    check_type(limits=(limits, FileLimits))
     if fps is not None:
         check_positive(fps=fps)
         camera = replace(camera, fps=fps)
-    open_it = partial(open_source, source, camera, clip or ClipOptions(), limits, isolate=isolate)
+    open_it = partial(open_source, source, camera, clip, limits, isolate=isolate)
     return VideoStream(open_it, engine_or_default(engine), settings, frames=frames)

@@ -72,6 +72,8 @@ def test_arguments_that_an_engine_lacks_are_refused() -> None:
     for name in ("threads", "max_bytes"):
         with raises(UsageError, "unknown_option", name):
             Analyzer(**{name: 2})
+    with raises(UsageError, "out_of_range", "fastfer.FileLimits; got int"):
+        Analyzer(limits=5)  # type: ignore[arg-type]
 
 
 def test_a_classifier_object(album: Path) -> None:

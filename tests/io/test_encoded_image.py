@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from fastfer.errors import InputError
+from fastfer.errors import InputError, UsageError
 from fastfer.io import encoded_image, image_headers
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
@@ -277,6 +277,14 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
             read_image(tmp_path)
     with raises(InputError, "unreadable_input"):
         read_image("null\0byte.jpg")
+
+
+def test_arguments_of_other_types() -> None:
+    with raises(UsageError, "out_of_range", "BytesIO", "read()"):
+        read_image(io.BytesIO(encode(portrait(), "JPEG")))  # type: ignore[arg-type]
+    for source in ("absent.jpg", b"text"):
+        with raises(UsageError, "out_of_range", "fastfer.FileLimits; got dict"):
+            read_image(source, limits={"pixels": 9})  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(

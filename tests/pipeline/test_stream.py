@@ -170,6 +170,13 @@ def test_unknown_options_are_named(engine: Engine) -> None:
     assert caught.value.code == "unknown_option"
     with raises(UsageError, "out_of_range", "VideoOptions"):
         fastfer.stream([], engine=engine, options={"detect_every": 5})  # type: ignore[call-overload]
+    for name, wanted in (
+        ("camera", "CameraOptions"),
+        ("clip", "ClipOptions"),
+        ("limits", "FileLimits"),
+    ):
+        with raises(UsageError, "out_of_range", name, wanted):
+            fastfer.stream([], engine=engine, fps=5, **{name: {"start": 1}})
     with pytest.raises(UsageError, match="detect_every") as caught:
         fastfer.stream([], engine=engine, detect_every=0)
     assert caught.value.code == "out_of_range"
