@@ -41,7 +41,8 @@ def _run(args: argparse.Namespace) -> int:
     from fastfer.batch.merging import merge
 
     count = merge(args.tables, args.out, overwrite=args.overwrite)
-    print(f"{args.out}: {count} tables", file=terminal.stdout_for_people())
+    tables = "1 table" if count == 1 else f"{count} tables"
+    print(f"{args.out}: {tables}", file=terminal.stdout_for_people())
     return 0
 
 
