@@ -265,6 +265,12 @@ def add_row_options(group: Any) -> None:
     )  # fmt: skip
 
 
+def check_excel(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse ``--excel`` without the table that it changes."""
+    if args.excel and not args.csv:
+        parser.error("--excel changes the table of --csv; add --csv FILE.csv")
+
+
 def add_top2(group: Any) -> None:
     """Add ``--top2``."""
     group.add_argument(

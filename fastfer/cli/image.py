@@ -112,6 +112,7 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer image") -> argparse.N
         args.jsonl = STDOUT
     if args.jsonl == args.csv == STDOUT:
         parser.error("only one of --json, --jsonl - and --csv - can use standard output")
+    arguments.check_excel(parser, args)
     if args.paths.count(STDIN) > 1:
         parser.error("standard input (-) can be read only once")
     return args

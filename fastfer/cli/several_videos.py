@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from fastfer.cli import arguments, terminal
+from fastfer.cli.video_input import STDIN
 from fastfer.errors import UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.outputs.resumable_file import open_output
@@ -24,6 +25,20 @@ _OWN_OUTPUTS: Final = ("save", "plot", "report", "events")
 _ROWS: Final = ("jsonl", "csv")
 _CHUNK: Final = 1 << 20
 _CHILD: Final = "from fastfer.cli.video import run_child; run_child()"
+
+
+def named_outputs(args: argparse.Namespace) -> argparse.Namespace:
+    """``args`` of one source, with its name in place of :data:`NAME` in its outputs."""
+    if args.source is None:
+        name = f"camera-{args.camera}"
+    else:
+        name = "stdin" if args.source == STDIN else Path(args.source).stem
+    args = copy(args)
+    for option in _OWN_OUTPUTS:
+        path = getattr(args, option)
+        if path is not None:
+            setattr(args, option, type(path)(str(path).replace(NAME, name)))
+    return args
 
 
 def jobs_of(args: argparse.Namespace) -> list[argparse.Namespace]:
@@ -48,12 +63,7 @@ def jobs_of(args: argparse.Namespace) -> list[argparse.Namespace]:
     for source in args.sources:
         job = copy(args)
         job.source, job.sources, job.display = source, [source], False
-        for option in _OWN_OUTPUTS:
-            path = getattr(args, option)
-            if path is not None:
-                own = type(path)(str(path).replace(NAME, Path(source).stem))
-                setattr(job, option, own)
-        jobs.append(job)
+        jobs.append(named_outputs(job))
     return jobs
 
 

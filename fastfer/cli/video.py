@@ -68,8 +68,13 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
         parser.error("--resume needs a recording, and --jsonl or --csv")
     if args.resume and STDOUT in (args.jsonl, args.csv):
         parser.error("--resume needs a file, not standard output")
-    if [args.jsonl, args.csv, args.events].count(STDOUT) > 1:
-        parser.error("only one of --jsonl, --csv and --events can use standard output")
+    printed = [args.jsonl, args.csv, args.events].count(STDOUT) + args.summary
+    if printed > 1:
+        parser.error(
+            "only one of --jsonl, --csv, --events and --summary can use standard output; write "
+            "the others to files"
+        )
+    arguments.check_excel(parser, args)
     if args.resume and args.budget_ms is not None:
         parser.error("--resume needs deterministic results; remove --budget-ms")
     if args.resume and args.overwrite:
@@ -80,6 +85,9 @@ def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.N
     if args.audit and (camera or once):
         what = "a camera" if camera else f"{path}, which can be read only once"
         parser.error(f"--audit runs a recording twice; got {what}")
+    for option in ("jsonl", "csv", "events", "save", "plot", "report"):
+        if args.audit and getattr(args, option):
+            parser.error(f"--audit writes no other output; run it without --{option}")
     return args
 
 
@@ -158,10 +166,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m fastfer.video
 
 
 def _run(args: argparse.Namespace) -> int:
-    if len(args.sources) <= 1:
-        return analyze_one(args)
     from fastfer.cli import several_videos
 
+    if len(args.sources) <= 1:
+        return analyze_one(several_videos.named_outputs(args))
     jobs = several_videos.jobs_of(args)
     _check_outputs(args, jobs)
     with terminal.terminable():

@@ -102,6 +102,10 @@ def test_csv(album: Path, run_image: Run, tmp_path: Path) -> None:
     assert bad["width"] == ""
 
 
+def test_excel_without_csv_is_refused(album: Path, run_image: Run) -> None:
+    assert run_image(album, "--excel").returncode == 2
+
+
 def test_csv_on_standard_output(album: Path, run_image: Run) -> None:
     done = run_image(album / "ảnh.jpg", "--csv", "-")
     (row,) = csv.DictReader(io.StringIO(done.stdout))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fastfer.cli.several_videos import named_outputs
+from fastfer.cli.video import parse
 from tests.helpers.clips import moving_face, write_video
 from tests.helpers.commands import DETECTOR, Run
 
@@ -79,6 +81,36 @@ def test_each_source_has_its_own_files(clips: Path, tmp_path: Path, video: Run) 
     assert done.returncode == 0, done.stderr
     names = {f"{stem}.{kind}" for stem in ("b9", "b10") for kind in ("mp4", "srt", "png")}
     assert {file.name for file in tmp_path.iterdir()} == names
+
+
+def test_a_single_source_replaces_its_name_too(clips: Path, tmp_path: Path, video: Run) -> None:
+    """A folder may hold one video only."""
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (folder / "b9.mp4").hardlink_to(clips / "b9.mp4")
+    for source in (folder, folder / "b9.mp4"):
+        out = tmp_path / f"of {source.name}"
+        out.mkdir()
+        done = video(source, "--events", out / "{name}.srt", "--plot", out / "{name}.png")
+        assert done.returncode == 0, done.stderr
+        assert {file.name for file in out.iterdir()} == {"b9.srt", "b9.png"}
+
+
+def test_the_name_of_a_single_source_is_checked(clips: Path, tmp_path: Path, video: Run) -> None:
+    copy = tmp_path / "b9.mp4"
+    data = (clips / "b9.mp4").read_bytes()
+    copy.write_bytes(data)
+    assert video(copy, "--save", tmp_path / "{name}.mp4").returncode == 2
+    assert copy.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [(["-"], "stdin"), (["--camera", "1"], "camera-1"), (["rtsp://host/door"], "door")],
+)
+def test_names_of_sources_without_a_file(words: list[str], name: str) -> None:
+    args = parse([*words, "--save", "{name}.mp4"])
+    assert named_outputs(args).save == Path(f"{name}.mp4")
 
 
 def test_a_source_that_fails_does_not_stop_the_others(

@@ -65,6 +65,27 @@ def test_an_audit_needs_what_can_be_read_twice(tmp_path: Path) -> None:
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--audit", "--csv", "rows.csv"],
+        ["--audit", "--jsonl", "-"],
+        ["--audit", "--plot", "a.png"],
+        ["--jsonl", "-", "--summary"],
+        ["--events", "-", "--summary"],
+        ["--jsonl", "rows.jsonl", "--excel"],
+    ],
+)
+def test_outputs_that_would_be_lost_or_mixed_are_refused(
+    tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(1))
+    with pytest.raises(SystemExit) as caught:
+        parse([str(path), *options])
+    assert caught.value.code == 2
+    assert options[0] in capsys.readouterr().err or "--excel" in options
+
+
 def test_a_container_from_standard_input(tmp_path: Path) -> None:
     path = write_movie(tmp_path / "a.mkv", levels(7), sound=1.0)
     with path.open("rb") as file:
