@@ -247,8 +247,9 @@ class VideoFile:
         if self._damaged:
             self.notes.append(f"{self.name}: {self._damaged} damaged packets were skipped")
         if index == 0:
+            until = "on" if clip.end is None else f"to {clip.end:g} s"
             raise InputError(
-                f"{self.name}: has no frame from {clip.start:g} to {end:g} s", code="no_frames"
+                f"{self.name}: has no frame from {clip.start:g} s {until}", code="no_frames"
             )
 
     def close(self) -> None:

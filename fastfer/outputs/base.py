@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -63,6 +64,9 @@ def write_error(name: object, error: OSError) -> OutputError:
     """The error to raise for ``error``, which occurred while writing ``name``."""
     code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output_failed"
     reason = error.strerror or str(error)
+    folder = Path(str(name)).parent
+    if error.errno == errno.ENOENT and not folder.exists():
+        reason = f"the folder {str(folder)!r} does not exist; create it first"
     if error.errno == errno.EFBIG:
         reason += (
             "; it has reached the limit on the size of a file (ulimit -f), which you can raise"

@@ -287,6 +287,13 @@ def test_a_part_without_frames(tmp_path: Path) -> None:
         list(open_source(path, clip=ClipOptions(start=90)))
 
 
+def test_a_part_without_an_end_is_described_without_infinity(tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(5))
+    with pytest.raises(InputError) as caught:
+        list(open_source(path, clip=ClipOptions(start=90)))
+    assert "inf" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,14 @@ def test_the_code_of_a_write_error(number: int, code: str) -> None:
     error = write_error("a.csv", OSError(number, "reason"))
     assert error.code == code
     assert str(error) == "cannot write a.csv: reason"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    missing = OSError(errno.ENOENT, "reason")
+    error = write_error(tmp_path / "out" / "a.csv", missing)
+    assert error.code == "output_failed"
+    assert repr(str(tmp_path / "out")) in str(error)
+    assert str(write_error("the results", missing)) == "cannot write the results: reason"
 
 
 def test_an_output_defines_only_what_it_needs() -> None:
