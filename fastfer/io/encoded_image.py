@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from fastfer.errors import InputError, UsageError
-from fastfer.io.addresses import hide_passwords
+from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.decode_pixels import (
     decode_without_end,
     imdecode,
@@ -125,6 +125,12 @@ class EncodedImage:
                     )
                 return cls.from_stream(file, name, limits)
         except FileNotFoundError:
+            if scheme(path):
+                raise InputError(
+                    f"{name}: is an address, not a file; download the photo first, as in "
+                    "curl -s ADDRESS | fastfer image -",
+                    code="not_found",
+                ) from None
             raise InputError(f"{name or repr(name)}: no such file", code="not_found") from None
         except IsADirectoryError:
             raise InputError(f"{name}: this is a directory", code="is_directory") from None

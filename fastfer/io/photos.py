@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastfer.errors import InputError, reason
 from fastfer.io import free_memory
-from fastfer.io.addresses import hide_passwords
+from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.file_kinds import exists, is_folder
 from fastfer.io.image_headers import READABLE
@@ -129,7 +129,7 @@ def find_photos(
         if not path:  # An unset variable of a shell.
             photos.append(Photo(path, InputError("'': the path is empty", code="not_found")))
             continue
-        if path == STDIN or exists(path) or not glob.has_magic(path):
+        if path == STDIN or exists(path) or scheme(path) or not glob.has_magic(path):
             matches, found = [path], False
         else:
             found = True

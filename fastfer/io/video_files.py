@@ -245,7 +245,7 @@ class VideoFile:
         else:
             self._check_end(seen, pts)
         if self._damaged:
-            self.notes.append(f"{self.name}: {self._damaged} damaged packets were skipped")
+            self.notes.append(f"{self.name}: damaged packets, which were skipped: {self._damaged}")
         if index == 0:
             until = "on" if clip.end is None else f"to {clip.end:g} s"
             raise InputError(

@@ -287,6 +287,16 @@ def test_passwords_are_in_no_message_and_no_row(run_image: Run) -> None:
         assert rows(done)[0]["source"] == url.replace("secret", "***")
 
 
+@pytest.mark.parametrize("end", ["a.jpg", "a.jpg?size=2", "*.jpg"])
+def test_an_address_is_no_missing_file(end: str, run_image: Run) -> None:
+    """``?`` and ``*`` of an address are no pattern."""
+    done = run_image(f"https://example.org/{end}", "--json")
+    assert done.returncode == 3
+    (row,) = rows(done)
+    assert row["error_code"] == "not_found"
+    assert "curl" in row["error"]
+
+
 def test_pictures_that_are_passed_over_are_named(album: Path, run_image: Run) -> None:
     (album / "IMG_1.HEIC").touch()
     (album / "deep" / "notes.txt").touch()
