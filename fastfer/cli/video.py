@@ -286,6 +286,8 @@ def _report(stats: RunStats, pipeline: VideoPipeline, source: FrameSource) -> No
     if not pipeline.counters.frames:
         return  # An output could not be opened.
     terminal.say(stats.line(pipeline.counters, source.dropped if source.live else None))
+    if note := stats.note():
+        terminal.say(note)
     if pipeline.budget is not None:
         terminal.say(pipeline.budget.report())
 

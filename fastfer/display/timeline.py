@@ -282,7 +282,7 @@ def _ticks(start: float, end: float) -> tuple[list[tuple[float, str]], bool]:
 def time_label(seconds: float, *, exact: bool = False) -> str:
     """``5 s``, with ``exact`` ``5.2 s``; from one minute on ``1:05``, from one hour ``1:00:05``."""
     if exact and seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{round(seconds, 3):.1f} s"
     hours, rest = divmod(round(seconds), 3600)
     minutes = f"{rest // 60}:{rest % 60:02}"
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else minutes

@@ -52,10 +52,22 @@ class RunStats(Output[VideoFrameResult]):
         self.frames = Percentiles()
         """Of the milliseconds per frame."""
         self._start = time.perf_counter()
+        self._seen = self._confirmed = False
 
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
         self.frames.add(result.timings_ms["total"])
+        self._seen |= len(result) > 0
+        self._confirmed |= any(face.confirmed for face in result)
+
+    def note(self) -> str | None:
+        """Why faces were found but no people, as in a video of one frame; ``None`` otherwise."""
+        if not self._seen or self._confirmed:
+            return None
+        return (
+            "each face was found too briefly to count as a person: rows (--jsonl, --csv) have it, "
+            "the table, plots, reports and events do not; for photos use fastfer image"
+        )
 
     def line(self, counters: Counters, dropped: int | None = None) -> str:
         """The statistics so far; without results no times.

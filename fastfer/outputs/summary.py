@@ -68,7 +68,7 @@ class SummaryWriter(Output[VideoFrameResult]):
         total = {e: sum(t.get(e, 0.0) for t in self._seconds.values()) for e in emotions}
         groups = [(f"#{track}", times) for track, times in sorted(self._seconds.items())]
         for name, times in [*groups, ("all", total)]:
-            whole = sum(times.values())
+            whole = round(sum(times.values()), 3)  # As in reports: 2.65 is not 2.6500000001.
             shares = [
                 f"{100 * times.get(e, 0.0) / whole:.1f} %" if whole else "-" for e in emotions
             ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastfer.outputs.run_stats import Percentiles, RunStats
-from tests.helpers.results import frame
+from tests.helpers.results import frame, video_face
 
 
 def test_percentiles() -> None:
@@ -38,6 +38,17 @@ def test_one_is_singular() -> None:
     line = stats.line(SimpleNamespace(frames=1, faces=1, detections=1, classifications=1))
     for part in ("1 frame,", "1 face in", "1 detection,", "1 classification;"):
         assert part in line
+
+
+def test_faces_none_of_which_is_confirmed_have_a_note() -> None:
+    seen_once, person = video_face(1, confirmed=False), video_face(2)
+    stats = RunStats()
+    stats.write(frame(0))
+    assert stats.note() is None
+    stats.write(frame(1, seen_once))
+    assert stats.note() is not None
+    stats.write(frame(2, person))
+    assert stats.note() is None
 
 
 def test_no_results_have_no_times() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 
+from fastfer.display.timeline import time_label
+from fastfer.outputs.people import PeopleCollector
 from fastfer.outputs.summary import SummaryWriter
 from tests.helpers.results import attributes, episode, frame, video_face, write_all
 
@@ -18,6 +20,18 @@ def test_the_summary_adds_up_time() -> None:
     assert lines[1] == ["#1", "2.5", *shares]
     assert lines[2][:3] == ["#2", "0.7", "100.0 %"]
     assert lines[3][:2] == ["all", "3.2"]
+
+
+def test_seconds_agree_with_those_of_plots_and_reports() -> None:
+    """Sums of frames of 0.05 s, such as 2.65, are exact only in decimals."""
+    for count in (33, 43, 47, 53, 57):
+        stream, people = io.StringIO(), PeopleCollector(0.05)
+        for output in (SummaryWriter(stream, 0.05), people):
+            write_all(output, [frame(i, video_face(), fps=20) for i in range(count)])
+        (person,) = people.data()["people"]
+        shown = stream.getvalue().splitlines()[1].split()[1]
+        assert shown == f"{person['seconds']:.1f}"
+        assert f"{shown} s" == time_label(sum([0.05] * count), exact=True)
 
 
 def test_faces_of_low_quality_do_not_count() -> None:
