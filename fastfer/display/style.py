@@ -10,6 +10,9 @@ MIN_STRIP_FACE: Final = 40
 
 _STEP: Final = 1.25
 """Ratio of neighbouring fonts: faces of about the same size have the same one."""
+_WIDEST: Final = 2.5
+"""Ratio of the sides up to which text grows with the long one: in a panorama, whose faces are as
+small as it is low, it would cover them."""
 _STEADY: Final = 1.3
 """A face keeps its font in the next frame while the preferred one is within this factor."""
 
@@ -36,7 +39,7 @@ class Style(NamedTuple):
 
 def font_limits(width: int, height: int) -> tuple[float, float]:
     """The smallest and largest font that is legible in a picture of ``width`` x ``height``."""
-    long = max(width, height)
+    long = min(max(width, height), _WIDEST * min(width, height))
     return max(10.0, long / 110), max(13.0, long / 45)
 
 

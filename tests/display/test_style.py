@@ -12,6 +12,12 @@ def test_text_scales_with_the_box() -> None:
     assert fonts[-1] >= 2 * fonts[0]
 
 
+def test_text_in_a_panorama_is_no_larger_than_its_faces() -> None:
+    assert face_font(20, 4096, 384) <= 20
+    assert face_font(20, 384, 4096) <= 20
+    assert face_font(20, 1080, 2400) == face_font(20, 2400, 1080) > 20
+
+
 def test_faces_of_about_the_same_size_have_the_same_font() -> None:
     assert len({face_font(side, 1920, 1080) for side in range(130, 154)}) == 1
 
