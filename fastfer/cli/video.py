@@ -61,11 +61,18 @@ def make_parser(prog: str = "fastfer video") -> argparse.ArgumentParser:
 
 def parse(argv: Sequence[str] | None, prog: str = "fastfer video") -> argparse.Namespace:
     """Parse and check the options; exits with code 2 on an error."""
+    from fastfer.cli.several_videos import NAME
+
     parser = make_parser(prog)
     args = parser.parse_args(argv)
     check_input(parser, args)
     if args.resume and (is_live(args) or args.source == STDIN or not (args.jsonl or args.csv)):
         parser.error("--resume needs a recording, and --jsonl or --csv")
+    for option in ("jsonl", "csv"):
+        if NAME in (getattr(args, option) or ""):
+            parser.error(
+                f"--{option} is one file for all sources, whose rows name theirs; remove {NAME}"
+            )
     if args.resume and STDOUT in (args.jsonl, args.csv):
         parser.error("--resume needs a file, not standard output")
     printed = [args.jsonl, args.csv, args.events].count(STDOUT) + args.summary

@@ -74,6 +74,8 @@ def test_an_audit_needs_what_can_be_read_twice(tmp_path: Path) -> None:
         ["--jsonl", "-", "--summary"],
         ["--events", "-", "--summary"],
         ["--jsonl", "rows.jsonl", "--excel"],
+        ["--jsonl", "{name}.jsonl"],
+        ["--csv", "{name}.csv"],
     ],
 )
 def test_outputs_that_would_be_lost_or_mixed_are_refused(
