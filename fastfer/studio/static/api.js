@@ -1,14 +1,16 @@
 // Requests to the server that this page came from.
 
-import { reasonOf, text } from "./i18n.js";
+import { text } from "./i18n.js";
 
 export class ApiError extends Error {
   constructor(status, code, message) {
-    super(reasonOf(code, message));
+    super(message);
     this.status = status;
     this.code = code;
   }
 }
+
+const lost = () => new ApiError(0, "source_lost", "the connection to the server was lost");
 
 const dialog = document.getElementById("token-dialog");
 let asking = null;
@@ -26,6 +28,7 @@ function askToken() {
     const message = document.getElementById("token-message");
     message.textContent = "";
     dialog.showModal();
+    dialog.onclose = () => asking && dialog.showModal(); // By Escape: nothing works without a token.
     form.onsubmit = async (event) => {
       event.preventDefault();
       if (await enter(input.value)) {
@@ -49,7 +52,7 @@ export async function login() {
 
 export async function request(path, options = {}) {
   for (;;) {
-    const answer = await fetch(path, options);
+    const answer = await fetch(path, options).catch(() => Promise.reject(lost()));
     if (answer.status === 401) {
       await askToken();
       continue;
@@ -111,7 +114,7 @@ export function upload(path, blob, onProgress, signal) {
       } else if (http.status < 300) resolve(answer);
       else reject(new ApiError(http.status, answer.error_code, answer.error ?? `${http.status} ${http.statusText}`));
     };
-    http.onerror = () => reject(new ApiError(0, "source_lost", "the server closed the connection"));
+    http.onerror = () => reject(lost());
     http.onabort = () => reject(new ApiError(0, "cancelled", "cancelled"));
     signal.addEventListener("abort", () => http.abort());
     http.send(blob);

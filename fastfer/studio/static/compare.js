@@ -1,21 +1,18 @@
 // The tab Compare models: one photo, two networks side by side.
 
 import { analyze, annotate } from "./api.js";
-import { boxes, cards, element, enlarged, hide } from "./draw.js";
-import { language, onLanguage, text } from "./i18n.js";
+import { boxes, cards, element, enlarged, hide, messages } from "./draw.js";
+import { language, onLanguage, reasonOf, text } from "./i18n.js";
 import { setupDrop } from "./photo.js";
 
 const get = (id) => document.getElementById(`compare-${id}`);
+const say = messages(get("message"));
 const HEADS = [["ferplus", "FER+"], ["fer2013", "FER-2013"]];
 const sides = [];
 let photo = null;
+let runs = 0;
 
 const hiding = () => get("blur").value || (get("pixelate").checked ? "faces" : "");
-
-function say(message, error = false) {
-  get("message").textContent = message;
-  get("message").classList.toggle("error", error);
-}
 
 class Side {
   constructor(number) {
@@ -41,27 +38,32 @@ class Side {
   name() {
     this.title.textContent = text("model", { n: this.number + 1 });
     this.detectorTitle.textContent = text("detector");
+    for (const option of this.detector.options) {
+      option.textContent = option.value === "default" ? text("defaultDetector") : option.value;
+    }
     this.show();
   }
 
   async run() {
     const options = { head: this.head.value, detector: this.detector.value };
+    const mine = runs;
     this.result = null;
     const result = await analyze(photo.blob, options);
     // The server draws what only it can decode.
-    this.bitmap = photo.bitmap ?? await createImageBitmap(await annotate(photo.blob,
+    const bitmap = photo.bitmap ?? await createImageBitmap(await annotate(photo.blob,
       { lang: language(), blur: hiding(), pixelate: get("pixelate").checked, ...options }));
-    this.result = result;
+    if (mine === runs) Object.assign(this, { result, bitmap });
   }
 
   show() {
+    this.canvas.hidden = !this.result;
     this.draw();
     if (this.result) cards(this.faces, this.result.faces);
+    else this.faces.replaceChildren();
   }
 
   draw() {
     if (!this.result || !photo) return;
-    this.canvas.hidden = false;
     const { width, height } = this.bitmap;
     const factor = Math.max(1, Math.min(4, Math.round(800 / width)));
     this.canvas.width = width * factor;
@@ -96,17 +98,23 @@ function agreement() {
 
 async function run() {
   if (!photo) return;
-  say("");
-  const runs = await Promise.allSettled(sides.map((side) => side.run()));
-  const failed = runs.find(({ status }) => status === "rejected");
-  if (failed) say(text("failed", { reason: failed.reason.message }), true);
+  const mine = ++runs;
+  say(() => text("working", { n: 0, total: sides.length }));
+  const ends = await Promise.allSettled(sides.map((side) => side.run()));
+  if (mine !== runs) return; // A newer one has begun.
+  const failed = ends.find(({ status }) => status === "rejected");
+  if (failed) say(() => text("failed", { reason: reasonOf(failed.reason) }), true);
+  else say(() => "");
   for (const side of sides) side.show();
   agreement();
 }
 
 async function open(files) {
   if (!files[0]) return;
-  photo = { blob: files[0], bitmap: await createImageBitmap(files[0]).catch(() => null) };
+  const mine = ++runs;
+  const bitmap = await createImageBitmap(files[0]).catch(() => null);
+  if (mine !== runs) return;
+  photo = { blob: files[0], bitmap };
   await run();
 }
 
@@ -128,8 +136,9 @@ export function setup() {
 
 // What the server has.
 export function offer(detectors) {
-  for (const { detector } of sides) {
-    detector.replaceChildren(...detectors.map((value) => element("option", { value, text: value })));
+  for (const side of sides) {
+    side.detector.replaceChildren(...detectors.map((value) => element("option", { value })));
+    side.name();
   }
 }
 

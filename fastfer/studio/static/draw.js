@@ -1,6 +1,6 @@
 // Faces on a canvas, and as bars beside it.
 
-import { EMOTIONS, language, nameOf, text } from "./i18n.js";
+import { EMOTIONS, language, nameOf, onLanguage, text } from "./i18n.js";
 
 const { COLORS, element, looks, WORDS } = globalThis.fastferTimeline;
 const GRAY = "#9a958f";
@@ -193,6 +193,20 @@ export function legend(parent) {
     swatch.style.background = COLORS[emotion];
     return element("span", {}, swatch, nameOf(emotion));
   }));
+}
+
+// Writes a message, given as a function, to `node`, and again in each other language.
+export function messages(node) {
+  let write = () => "";
+  const show = () => {
+    node.textContent = write();
+  };
+  onLanguage(show);
+  return (message, error = false) => {
+    write = message;
+    node.classList.toggle("error", error);
+    show();
+  };
 }
 
 export { COLORS, element };

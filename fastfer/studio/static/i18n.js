@@ -21,7 +21,7 @@ const TEXTS = {
     analysing: "Analysing, {percent} %, {left} left", preparing: "Preparing …", cancel: "Cancel",
     timeline: "People over time: click a moment to jump there", moments: "Best moments",
     people: "People", downloads: "Download", remove: "Remove", person: "Person {n}",
-    model: "Network {n}", detector: "Detector", agree: "Both see the same emotion in {same} of {n} faces.",
+    model: "Network {n}", detector: "Detector", defaultDetector: "default", agree: "Both see the same emotion in {same} of {n} faces.",
     attributes: "Perceived gender and age", looks: "looks {what}", attributeCard: "gender and age",
     seconds: "{s} s", failed: "Failed: {reason}", playHint: "The browser cannot play the annotated copy; this is the original.",
     aboutTitle: "What this shows, and what not",
@@ -56,7 +56,7 @@ const TEXTS = {
     analysing: "Đang phân tích, {percent} %, còn {left}", preparing: "Đang chuẩn bị …", cancel: "Hủy",
     timeline: "Từng người theo thời gian: bấm vào một thời điểm để chuyển tới", moments: "Khoảnh khắc rõ nhất",
     people: "Người", downloads: "Tải về", remove: "Xóa", person: "Người {n}",
-    model: "Mạng {n}", detector: "Bộ phát hiện", agree: "Cả hai cho cùng một cảm xúc ở {same}/{n} khuôn mặt.",
+    model: "Mạng {n}", detector: "Bộ phát hiện", defaultDetector: "mặc định", agree: "Cả hai cho cùng một cảm xúc ở {same}/{n} khuôn mặt.",
     attributes: "Giới tính và tuổi theo vẻ ngoài", looks: "trông như {what}", attributeCard: "giới tính và tuổi",
     seconds: "{s} giây", failed: "Lỗi: {reason}", playHint: "Trình duyệt không phát được bản chú thích; đây là bản gốc.",
     aboutTitle: "Trang này cho biết gì và không cho biết gì",
@@ -81,8 +81,13 @@ export const NAMES = {
 // Of eight-class networks the labels show contempt, the bars the other seven.
 export const EMOTIONS = Object.keys(NAMES.en).filter((name) => name !== "contempt");
 
-// What went wrong, by the server's code. In English its own message says more.
+// What went wrong, by its code. In English the server's own message says more.
 const REASONS = {
+  en: {
+    insecure_page: "browsers allow it only on localhost and over HTTPS",
+    webcam_forbidden: "it is not allowed for this page; allow it beside the address of the page",
+    no_webcam: "none was found", webcam_busy: "another program uses it",
+  },
   vi: {
     damaged: "tệp bị hỏng", truncated: "tệp bị thiếu phần cuối", empty_file: "tệp rỗng",
     unsupported_format: "định dạng này không được hỗ trợ", too_large: "tệp quá lớn",
@@ -94,7 +99,9 @@ const REASONS = {
     unknown_job: "video này đã hết hạn trên máy chủ", upload_timeout: "tải lên quá chậm",
     forbidden: "máy chủ từ chối yêu cầu", unauthorized: "cần mã truy cập",
     disk_full: "ổ đĩa của máy chủ đã đầy", source_lost: "mất kết nối với máy chủ",
-    cancelled: "đã hủy",
+    cancelled: "đã hủy", insecure_page: "trình duyệt chỉ cho phép trên localhost và qua HTTPS",
+    webcam_forbidden: "trình duyệt không cho phép trang này; hãy cho phép ở cạnh địa chỉ trang",
+    no_webcam: "không tìm thấy webcam nào", webcam_busy: "một chương trình khác đang dùng webcam",
   },
 };
 
@@ -108,7 +115,7 @@ export function text(key, values = {}) {
   return TEXTS[current][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
-export const reasonOf = (code, message) => REASONS[current]?.[code] ?? message;
+export const reasonOf = (error) => REASONS[current][error.code] ?? error.message;
 
 export const paragraphs = () => TEXTS[current].aboutText;
 

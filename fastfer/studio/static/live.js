@@ -1,10 +1,12 @@
 // The tab Live: webcam frames over a WebSocket, results drawn over the picture.
 
 import { attributesOf, query } from "./api.js";
-import { boxes, cards, COLORS, hide, legend } from "./draw.js";
-import { EMOTIONS, onLanguage, text } from "./i18n.js";
+import { boxes, cards, COLORS, hide, legend, messages } from "./draw.js";
+import { EMOTIONS, onLanguage, reasonOf, text } from "./i18n.js";
+import { closeWebcam, openWebcam } from "./webcam.js";
 
 const get = (id) => document.getElementById(`live-${id}`);
+const say = messages(get("message"));
 const SECONDS = 30;
 const IN_FLIGHT = 2;
 const LIST_MS = 100; // The numbers beside the picture, which nobody reads faster, change ten times a second.
@@ -25,11 +27,6 @@ let listed = 0; // When the list of faces was last written.
 let answered = false; // Whether any result has come since the start.
 let fresh = false; // Whether the webcam has a frame that was not sent.
 
-function say(message, error = false) {
-  get("message").textContent = message;
-  get("message").classList.toggle("error", error);
-}
-
 // One button takes the place and the focus of the other.
 function swap(running) {
   const focused = [get("start"), get("stop")].includes(document.activeElement);
@@ -40,15 +37,15 @@ function swap(running) {
 
 async function start() {
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480, frameRate: 30 } });
+    stream = await openWebcam({ width: 640, height: 480, frameRate: 30 });
   } catch (error) {
-    say(text("noCamera", { reason: error.message }), true);
-    return;
+    say(() => text("noCamera", { reason: reasonOf(error) }), true);
   }
+  if (!stream) return;
   video.srcObject = stream;
   await video.play();
   swap(true);
-  say(text("livePrivacy"));
+  say(() => text("livePrivacy"));
   faces = history = [];
   answered = false;
   times = [];
@@ -69,7 +66,7 @@ function connect() {
   socket.onclose = (event) => {
     if (stream) {
       stop();
-      say(text("noStream", { reason: event.reason || event.code }), true);
+      say(() => text("noStream", { reason: event.reason || event.code }), true);
     }
   };
 }
@@ -83,7 +80,7 @@ function reconnect() {
 }
 
 function stop() {
-  for (const track of stream?.getTracks() ?? []) track.stop();
+  closeWebcam(stream);
   stream = null;
   socket?.close();
   socket = null;
@@ -193,6 +190,7 @@ function timeline(now) {
 }
 
 export function setup() {
+  say(() => text("livePrivacy"));
   get("start").addEventListener("click", start);
   get("stop").addEventListener("click", stop);
   get("attributes").addEventListener("change", reconnect);
@@ -202,4 +200,4 @@ export function setup() {
   });
 }
 
-export const leave = () => stream && stop();
+export const leave = stop;

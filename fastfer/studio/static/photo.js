@@ -1,10 +1,12 @@
 // The tab Photo: one photo, or a gallery of many.
 
 import { analyze, annotate, attributesOf, save } from "./api.js";
-import { boxes, cards, element, enlarged, hide } from "./draw.js";
-import { EMOTIONS, language, nameOf, onLanguage, text } from "./i18n.js";
+import { boxes, cards, element, enlarged, hide, messages } from "./draw.js";
+import { EMOTIONS, language, nameOf, onLanguage, reasonOf, text } from "./i18n.js";
+import { closeWebcam, openWebcam } from "./webcam.js";
 
 const get = (id) => document.getElementById(`photo-${id}`);
+const say = messages(get("message"));
 const MAX = 500;
 const THUMBNAIL = 192; // Height in pixels, twice that on the page.
 const SHOWN = 1000; // Small pictures are enlarged to about this width, so that labels are legible.
@@ -22,10 +24,7 @@ const options = () => ({ head: get("head").value, attributes: attributesOf(get("
 const hiding = () => get("blur").value || (get("pixelate").checked ? "faces" : "");
 const hidingOptions = () => ({ blur: hiding(), pixelate: get("pixelate").checked });
 
-function say(message, error = false) {
-  get("message").textContent = message;
-  get("message").classList.toggle("error", error);
-}
+const sayFailed = (error) => say(() => text("failed", { reason: reasonOf(error) }), true);
 
 // What the browser can decode, upright; otherwise the server's copy, on which all is drawn.
 async function load(photo) {
@@ -38,23 +37,23 @@ async function load(photo) {
 }
 
 async function analyzeOne(photo) {
+  const mine = run;
   const start = performance.now();
-  try {
-    photo.result = await analyze(photo.blob, options());
-    photo.error = null;
-  } catch (error) {
-    photo.result = null;
-    photo.error = error.message;
-  }
-  photo.ms = Math.round(performance.now() - start);
+  const found = await analyze(photo.blob, options()).then((result) => ({ result, error: null }),
+    (error) => ({ result: null, error }));
+  // What comes late may have had other options.
+  if (mine === run) Object.assign(photo, found, { ms: Math.round(performance.now() - start) });
 }
+
+const isPending = (photo) => !photo.result && !photo.error;
 
 async function add(blobs) {
   const fresh = [...blobs].slice(0, MAX - photos.length).map((blob) => ({ blob, name: blob.name ?? "webcam.jpg" }));
   if (!fresh.length) return;
   if (fresh.length === 1 && photos.length <= 1) photos.length = 0;
   photos.push(...fresh);
-  await analyzeAll(fresh);
+  show(fresh[0]);
+  await analyzeAll(photos.filter(isPending)); // With those of an earlier run, which ends.
 }
 
 async function analyzeAll(list) {
@@ -67,35 +66,40 @@ async function analyzeAll(list) {
       await analyzeOne(photo);
       done += 1;
       if (mine !== run) return;
-      say(text("working", { n: done, total: list.length }));
-      if (photo === list[0]) await show(photo);
+      const n = done;
+      say(() => text("working", { n, total: list.length }));
+      if (photo === current) await show(photo);
       gallery();
     }
   };
-  say(text("working", { n: 0, total: list.length }));
+  say(() => text("working", { n: 0, total: list.length }));
   await Promise.all(Array.from({ length: Math.min(4, list.length) }, work));
   if (mine === run) status();
 }
 
 function status() {
   if (!current) return;
-  if (current.error) say(text("failed", { reason: current.error }), true);
+  if (current.error) sayFailed(current.error);
   else {
-    const faces = current.result.faces.length;
-    say(text(faces === 1 ? "doneOne" : "done", { faces, ms: current.ms }));
+    const { ms, result: { faces: { length: faces } } } = current;
+    say(() => text(faces === 1 ? "doneOne" : "done", { faces, ms }));
   }
 }
 
 async function show(photo) {
   const mine = ++shows;
   current = photo;
-  get("result").hidden = false;
+  get("result").hidden = isPending(photo);
   get("name").textContent = photo.name;
+  if (isPending(photo)) {
+    bitmap = null;
+    return;
+  }
   let loaded = null;
   try {
     if (!photo.error) loaded = await load(photo);
   } catch (error) {
-    photo.error = error.message;
+    photo.error = error;
   }
   if (mine !== shows) return;
   bitmap = loaded;
@@ -190,18 +194,18 @@ function gallery() {
 
 async function openCamera() {
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: 1280, height: 720 } });
+    stream = await openWebcam({ width: 1280, height: 720 });
   } catch (error) {
-    say(text("noCamera", { reason: error.message }), true);
-    return;
+    say(() => text("noCamera", { reason: reasonOf(error) }), true);
   }
+  if (!stream) return;
   get("preview").srcObject = stream;
   await get("preview").play();
   get("camera").hidden = false;
 }
 
 function closeCamera() {
-  for (const track of stream?.getTracks() ?? []) track.stop();
+  closeWebcam(stream);
   stream = null;
   get("camera").hidden = true;
 }
@@ -252,8 +256,12 @@ export function setup() {
     get(id).addEventListener("change", () => photos.length && analyzeAll([...photos]));
   }
   get("save").addEventListener("click", async () => {
-    const blob = await annotate(current.blob, { lang: language(), ...hidingOptions(), ...options() });
-    save(blob, `${stem(current.name)}-fastfer.jpg`);
+    const { blob, name } = current;
+    try {
+      save(await annotate(blob, { lang: language(), ...hidingOptions(), ...options() }), `${stem(name)}-fastfer.jpg`);
+    } catch (error) {
+      sayFailed(error);
+    }
   });
   get("json").addEventListener("click", () => {
     const { faces, ...result } = current.result;

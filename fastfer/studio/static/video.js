@@ -1,8 +1,8 @@
 // The tab Video: clips as jobs, with people over time beside the player.
 
-import { attributesOf, query, request, save, upload } from "./api.js";
+import { ApiError, attributesOf, query, request, save, upload } from "./api.js";
 import { element } from "./draw.js";
-import { language, NAMES, onLanguage, text } from "./i18n.js";
+import { language, NAMES, onLanguage, reasonOf, text } from "./i18n.js";
 import { setupDrop } from "./photo.js";
 
 const { lanes, moments, clock } = globalThis.fastferTimeline;
@@ -11,6 +11,11 @@ const clips = [];
 let counter = 0;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function tell(node, error) {
+  node.classList.add("error");
+  node.textContent = text("failed", { reason: reasonOf(error) });
+}
 
 class Clip {
   constructor() {
@@ -22,18 +27,20 @@ class Clip {
     get("clips").append(this.node);
   }
 
-  empty() {
+  empty(problem = null) {
     this.job = this.data = null;
+    this.problem = problem;
     this.busy = false;
     const id = `clip-file-${++counter}`;
     const input = element("input", { type: "file", id, className: "hidden clip-file", accept: "video/*,image/gif" });
     input.addEventListener("change", () => input.files[0] && this.analyze(input.files[0]));
     const label = element("label", { className: "button primary", text: text("chooseClip") });
     label.htmlFor = id;
-    this.message = element("p", { className: "message", role: "status" });
+    const message = element("p", { className: "message", role: "status" });
+    if (problem) tell(message, problem);
     const drop = element("div", { className: "drop" }, element("p", { text: text("dropClip") }), label, input);
     setupDrop(drop, (files) => files[0] && this.analyze(files[0]));
-    this.fill(drop, this.message);
+    this.fill(drop, message);
   }
 
   // New contents; their first control has the focus if another had it.
@@ -41,13 +48,6 @@ class Clip {
     const focused = this.node.contains(document.activeElement);
     this.node.replaceChildren(...children);
     if (focused) this.node.querySelector("input, button, video")?.focus({ preventScroll: true });
-  }
-
-  fail(error) {
-    this.empty();
-    if (error.code === "cancelled") return;
-    this.message.classList.add("error");
-    this.message.textContent = text("failed", { reason: error.message });
   }
 
   async analyze(file) {
@@ -85,13 +85,14 @@ class Clip {
         await pause(200);
         state = await (await request(`/v1/video/${this.job}`)).json();
       }
-      if (state.state !== "done") throw Object.assign(new Error(state.error), { code: state.error_code });
+      if (state.state !== "done") throw new ApiError(0, state.error_code, state.error);
       this.state = state;
       this.data = await (await request(`/v1/video/${this.job}/people.json`)).json();
       this.chosen = new Set(this.data.people.map((person) => person.id));
       this.show();
     } catch (error) {
-      this.fail(error);
+      await this.forget(); // Others may wait for its turn to end.
+      this.empty(error.code === "cancelled" ? null : error);
     }
     refresh();
   }
@@ -118,7 +119,7 @@ class Clip {
     const names = NAMES[language()];
     const title = element("h2", { text: this.data.source });
     this.hint = element("p", { className: "message", role: "status" });
-    if (this.state.error) this.hint.textContent = this.state.error;
+    if (this.state.error) this.hint.textContent = reasonOf({ code: this.state.error_code, message: this.state.error });
     this.video ??= null;
     this.video = this.player();
     const onSeek = (seconds) => {
@@ -148,8 +149,12 @@ class Clip {
     const downloads = element("div", { className: "downloads" }, ...files.map((file) => {
       const button = element("button", { type: "button", text: file });
       button.addEventListener("click", async () => {
-        const answer = await request(`/v1/video/${this.job}/${file}`);
-        save(await answer.blob(), `${this.data.source.replace(/\.[^.]*$/, "")}-${file}`);
+        const name = `${this.data.source.replace(/\.[^.]*$/, "")}-${file}`;
+        try {
+          save(await (await request(`/v1/video/${this.job}/${file}`)).blob(), name);
+        } catch (error) {
+          tell(this.hint, error);
+        }
       });
       return button;
     }));
@@ -182,10 +187,11 @@ export function setup() {
   onLanguage(() => {
     for (const clip of clips) {
       if (clip.data) clip.show();
-      else if (!clip.busy) clip.empty();
+      else if (!clip.busy) clip.empty(clip.problem);
     }
   });
-  addEventListener("pagehide", () => {
+  addEventListener("pagehide", (event) => {
+    if (event.persisted) return; // "Back" shows the page again, with its clips.
     for (const clip of clips) {
       if (clip.job) fetch(`/v1/video/${clip.job}`, { method: "DELETE", keepalive: true });
     }
