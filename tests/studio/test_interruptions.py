@@ -321,3 +321,15 @@ def test_results_stay_for_a_page_that_can_come_back(
         page.click("button:has-text('faces.csv')")
     with page.expect_request(lambda request: request.method == "DELETE"):
         page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: false}))")
+
+
+def test_a_file_dropped_beside_the_area_does_not_replace_the_page(page: Page) -> None:
+    prevented = page.evaluate(
+        """() => ["dragover", "drop"].map((name) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File(["x"], "a.jpg", {type: "image/jpeg"}));
+        const event = new DragEvent(name, {dataTransfer, bubbles: true, cancelable: true});
+        document.querySelector("header").dispatchEvent(event);
+        return event.defaultPrevented; })"""
+    )
+    assert prevented == [True, True]

@@ -63,6 +63,10 @@ for (const [index, tab] of tabs.entries()) {
     event.preventDefault();
   });
 }
+// A file that is dropped beside its area would open in place of the page.
+for (const name of ["dragover", "drop"]) {
+  addEventListener(name, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+}
 document.getElementById("theme").addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark"
     : matchMedia("(prefers-color-scheme: dark)").matches;
