@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Request
 
 from fastfer.labels import Attribute
-from fastfer.validation import split_attributes
+from fastfer.validation import check_names, split_attributes
 
 AttributesQuery = Annotated[
     str | None,
@@ -19,6 +19,17 @@ AttributesQuery = Annotated[
     ),
 ]
 """The query option ``attributes``."""
+
+
+def check_query(request: Request) -> None:
+    """Refuse options that the route does not have: a misspelt ``blur`` would hide nobody.
+
+    Raises:
+        UsageError: code ``unknown_option``.
+    """
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    given = [name[:40] for name in request.query_params]
+    check_names(request.url.path, given, known or ["none"])
 
 
 def asked_attributes(text: str | None, default: Sequence[Attribute]) -> tuple[Attribute, ...]:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from fastfer.errors import InputError
@@ -14,12 +14,12 @@ from fastfer.labels import Language
 from fastfer.results import FrameResult, PhotoResult
 from fastfer.server.analysis import Analyzer, Frame
 from fastfer.server.face_options import with_options
-from fastfer.server.options import AttributesQuery, asked_attributes
+from fastfer.server.options import AttributesQuery, asked_attributes, check_query
 from fastfer.server.pictures import read_pictures
 from fastfer.server.schema import ERRORS, ResultsModel
 from fastfer.server.settings import ServerSettings
 
-router = APIRouter(prefix="/v1", tags=["pictures"])
+router = APIRouter(prefix="/v1", tags=["pictures"], dependencies=[Depends(check_query)])
 
 BODY: dict[str, Any] = {
     "requestBody": {

@@ -86,7 +86,7 @@ ERRORS: dict[int | str, dict[str, object]] = {
         408: "The request arrived too slowly",
         413: "Too many bytes, pixels or pictures",
         415: "Not a supported format",
-        422: "Damaged picture, or an option out of range",
+        422: "Damaged picture, or an option that is unknown or out of range",
         429: "Busy; try again after the seconds of Retry-After",
     }.items()
 }

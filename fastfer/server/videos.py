@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -15,12 +15,12 @@ from fastfer.outputs.base import write_error
 from fastfer.server import metrics
 from fastfer.server.analysis import Analyzer
 from fastfer.server.job_store import FILES, JobStore
-from fastfer.server.options import AttributesQuery, asked_attributes
+from fastfer.server.options import AttributesQuery, asked_attributes, check_query
 from fastfer.server.pictures import safe_name
 from fastfer.server.problems import RequestError
 from fastfer.server.schema import ERRORS, JobModel
 
-router = APIRouter(prefix="/v1/video", tags=["videos"])
+router = APIRouter(prefix="/v1/video", tags=["videos"], dependencies=[Depends(check_query)])
 
 BODY: dict[str, Any] = {
     "requestBody": {

@@ -198,6 +198,15 @@ def test_truncated_picture(client: httpx.Client, photo: bytes) -> None:
     assert (answer.status_code, answer.json()["error_code"]) == (422, "truncated")
 
 
+def test_misspelt_options_are_refused(client: httpx.Client, photo: bytes) -> None:
+    for path in ("analyze?landmark=false", "annotate?blurr=faces", "annotate?" + "x" * 5000 + "=1"):
+        answer = client.post(f"/v1/{path}", content=photo, headers=JPEG)
+        assert (answer.status_code, answer.json()["error_code"]) == (422, "unknown_option")
+        assert len(answer.text) < 400
+    answer = client.get("/v1/video/none?blur=faces")
+    assert (answer.status_code, answer.json()["error_code"]) == (422, "unknown_option")
+
+
 def test_unknown_options_and_paths(client: httpx.Client, photo: bytes) -> None:
     headers = {"content-type": "image/jpeg"}
     for params, code in (
