@@ -53,6 +53,7 @@ def test_values(parse: Callable[[str], Any], good: dict[str, Any], bad: list[str
         ["a.jpg", "--jsonl", "-", "--csv", "-"],
         ["a.jpg", "--json", "--jsonl", "b.jsonl"],
         ["a.jpg", "--rec"],
+        ["a.jpg", "--excel"],
         ["-", "-"],
     ],
 )

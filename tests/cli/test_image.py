@@ -102,10 +102,6 @@ def test_csv(album: Path, run_image: Run, tmp_path: Path) -> None:
     assert bad["width"] == ""
 
 
-def test_excel_without_csv_is_refused(album: Path, run_image: Run) -> None:
-    assert run_image(album, "--excel").returncode == 2
-
-
 def test_csv_on_standard_output(album: Path, run_image: Run) -> None:
     done = run_image(album / "ảnh.jpg", "--csv", "-")
     (row,) = csv.DictReader(io.StringIO(done.stdout))
@@ -285,16 +281,6 @@ def test_passwords_are_in_no_message_and_no_row(run_image: Run) -> None:
         assert done.returncode == 3
         assert "secret" not in done.stdout + done.stderr
         assert rows(done)[0]["source"] == url.replace("secret", "***")
-
-
-@pytest.mark.parametrize("end", ["a.jpg", "a.jpg?size=2", "*.jpg"])
-def test_an_address_is_no_missing_file(end: str, run_image: Run) -> None:
-    """``?`` and ``*`` of an address are no pattern."""
-    done = run_image(f"https://example.org/{end}", "--json")
-    assert done.returncode == 3
-    (row,) = rows(done)
-    assert row["error_code"] == "not_found"
-    assert "curl" in row["error"]
 
 
 def test_pictures_that_are_passed_over_are_named(album: Path, run_image: Run) -> None:

@@ -78,6 +78,13 @@ def test_pictures_of_other_formats_are_counted_and_named(archive: Path) -> None:
     assert "1 .avif" in notes[1]
 
 
+@pytest.mark.parametrize("end", ["a.jpg", "a.jpg?size=2", "*.jpg"])
+def test_an_address_is_no_missing_file_and_no_pattern(end: str) -> None:
+    (photo,) = find_photos([f"https://example.org/{end}"])
+    with raises(InputError, "not_found", end, "curl"):
+        photo.read()
+
+
 def test_an_absent_file_fails_when_it_is_read(tmp_path: Path) -> None:
     (photo,) = find_photos([str(tmp_path / "absent.jpg")])
     with raises(InputError, "not_found", "absent.jpg"):
