@@ -49,7 +49,6 @@ def row(
     frame: NDArray[np.uint8],
     faces: Detections,
     ignore: Sequence[Sequence[float]],
-    unmarked: Sequence[Sequence[float]] = (),
 ) -> dict[str, Any]:
     """The line of a photo to train on.
 
@@ -59,7 +58,6 @@ def row(
         frame: its pixels.
         faces: with landmarks, if known.
         ignore: boxes that may or may not show faces.
-        unmarked: boxes of further faces, without landmarks.
     """
     marks = [UNKNOWN] * len(faces) if faces.landmarks is None else as_lists(faces.landmarks)
     return {
@@ -71,7 +69,7 @@ def row(
         ],
         "ignore": [{"box": list(box)} for box in ignore],
         "fp": [],
-        "gt": [{"box": list(box)} for box in unmarked] or None,
+        "gt": None,
     }  # fmt: skip
 
 

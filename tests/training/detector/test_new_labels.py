@@ -20,7 +20,8 @@ def test_written_labels_are_read_back(tmp_path):
     ((file, frame),) = new_labels.photos_in(photos)
     marks = np.arange(10, dtype=np.float32).reshape(1, 5, 2)
     faces = Detections(np.array([[1, 2, 20, 30]], np.float32), np.ones(1, np.float32), marks)
-    row = new_labels.row(file, photos, frame, faces, [[50, 5, 9, 9]], [[30, 30, 10, 10]])
+    row = new_labels.row(file, photos, frame, faces, [[50, 5, 9, 9]])
+    row["gt"] = [{"box": [30, 30, 10, 10]}]
     assert new_labels.write(out, photos, [row]) == out / "labels.jsonl"
     (photo,) = read_photos(out, "train")
     assert photo.pixels.shape == (60, 80, 1)
