@@ -22,6 +22,7 @@ from fastfer.detectors.base import check_detector
 from fastfer.detectors.given_boxes import GivenBoxes
 from fastfer.errors import UsageError
 from fastfer.face_reader import FaceReader, Stopwatch
+from fastfer.forking import using_opencv
 from fastfer.inference.background import in_background, reserve_environment_names
 from fastfer.inference.onnx_session import pick_threads
 from fastfer.io.encoded_image import EncodedImage
@@ -321,6 +322,7 @@ class Engine:
                 best, highest = result, score
         return best.with_stage_time("other_rotations", spent - best.timings_ms["total"])
 
+    @using_opencv()
     def _read(
         self,
         detector: Detector,
@@ -415,6 +417,7 @@ def _uncertain(result: FrameResult) -> bool:
     return all(face.uncertain for face in result)
 
 
+@using_opencv()
 def _detect(detector: Detector, frame: Frame, reduced: Frame | None = None) -> Detections:
     """The croppable faces of ``frame``, found in it or in a reduced copy."""
     if reduced is None:
@@ -424,13 +427,14 @@ def _detect(detector: Detector, frame: Frame, reduced: Frame | None = None) -> D
     return _croppable(found, detector, frame)
 
 
+@using_opencv()
 def _begin(detector: Detector, reduced: Frame, long_side: int) -> Callable[[Frame], Detections]:
     """Search the reduced copy of a picture; returns a function that maps the picture to its faces.
 
     ``long_side``: of the picture, in pixels.
     """
     if isinstance(detector, CoarseToFineDetector):
-        return partial(detector.finish, state=detector.begin(reduced, long_side))
+        return using_opencv()(partial(detector.finish, state=detector.begin(reduced, long_side)))
     found = detector.detect(reduced)
     height, width = reduced.shape[:2]
     return lambda frame: found.scaled(frame.shape[1] / width, frame.shape[0] / height)

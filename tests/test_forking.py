@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import threading
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from fastfer import forking
 from tests.helpers.clips import moving_face, write_video
 from tests.helpers.commands import environment, python
 from tests.helpers.onnx_models import write_model
@@ -225,3 +230,59 @@ assert threads() == without + added
     # The library of NumPy ends its own threads at a fork, too.
     done = python("-c", code, timeout=LIMIT, env=environment(OPENBLAS_NUM_THREADS="1"))
     assert done.returncode == 0, done.stderr
+
+
+def test_a_fork_waits_for_threads_that_are_inside_opencv() -> None:
+    inside = threading.Event()
+    done: list[str] = []
+
+    def work() -> None:
+        with forking.using_opencv():
+            inside.set()
+            for _ in range(20):
+                cv2.GaussianBlur(np.zeros((500, 500), np.uint8), (31, 31), 0)
+            done.append("the block")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    inside.wait(LIMIT)
+    child = os.fork()
+    if child == 0:
+        os._exit(len(done))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    thread.join()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs the threads in /proc")
+def test_a_fork_waits_for_the_end_of_threads_that_python_already_takes_for_ended() -> None:
+    """There OpenCV holds a lock, which the child would inherit."""
+    libc = ctypes.CDLL(None)
+    key = ctypes.c_uint()
+    assert libc.pthread_key_create(ctypes.byref(key), libc.usleep) == 0
+
+    def work() -> None:
+        with forking.using_opencv():
+            # At its end, the thread calls usleep(300_000).
+            libc.pthread_setspecific(key, ctypes.c_void_p(300_000))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    there = Path(f"/proc/self/task/{thread.native_id}")
+    assert there.exists()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    assert not there.exists()
+    os.waitpid(child, 0)
+    libc.pthread_key_delete(key)
+
+
+def test_what_forks_inside_opencv_does_not_wait_for_itself() -> None:
+    with forking.using_opencv(), forking.using_opencv():
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+    os.waitpid(child, 0)
+    with forking.using_opencv():
+        pass

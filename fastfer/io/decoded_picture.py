@@ -18,6 +18,7 @@ import numpy as np
 from av.video.frame import VideoFrame as AvFrame
 from av.video.reformatter import VideoReformatter
 
+from fastfer.forking import using_opencv
 from fastfer.io.frame_source import Frame, Plane
 from fastfer.io.stored_frame import StoredFrame
 
@@ -113,6 +114,7 @@ class DecodedPicture:
     plane: Plane
     """The luma as it was decoded, upright, in square pixels."""
 
+    @using_opencv()
     def __init__(self, frame: AvFrame | StoredFrame, geometry: Geometry) -> None:
         """Take ``frame`` of the decoder, whose buffers are kept."""
         self._geometry = geometry

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from fastfer.errors import InputError, UsageError
+from fastfer.forking import using_opencv
 from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.decode_pixels import (
     decode_without_end,
@@ -159,6 +160,7 @@ class EncodedImage:
         side = max(header.width, header.height)
         return next((factor for factor in (8, 4, 2) if side >= factor * min_side), 1)
 
+    @using_opencv()
     def decode(self) -> Frame:
         """Decode the whole picture; see :func:`fastfer.io.photos.read_image`.
 
@@ -220,6 +222,7 @@ class EncodedImage:
         self.warning = "the file lacks its end marker; all pixels are there"
         return frame
 
+    @using_opencv()
     def decode_reduced(self, factor: int, *, gray: bool = False) -> Frame | None:
         """Decode a JPEG at 1/``factor`` of its size, as :meth:`reduction` returned it.
 

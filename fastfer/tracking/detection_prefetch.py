@@ -116,6 +116,7 @@ class DetectionPrefetcher:
         must not wait for itself."""
         return self._detecting_thread == threading.get_ident()
 
+    @forking.using_opencv()
     def _detect(self, frame: VideoFrame, low_confidence: bool, finest: int | None) -> Detections:
         self._detecting_thread = threading.get_ident()
         detector = self._detector
