@@ -13,10 +13,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pytest
 
 from benchmarks import pytest_command
 from benchmarks.inputs import YUNET, astronaut
+from benchmarks.pytest_or_hint import pytest
 from fastfer.engine import Engine
 from fastfer.io.encoded_image import EncodedImage
 

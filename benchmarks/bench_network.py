@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks import pytest_command
+from benchmarks.pytest_or_hint import pytest
 from fastfer.classifiers.attributes import AttributeClassifier
 from fastfer.classifiers.native import FLOAT32_MODEL, INT8_MODEL, EmotionClassifier
 from fastfer.inference.onnx_session import Session

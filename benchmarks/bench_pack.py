@@ -14,9 +14,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pytest
 
 from benchmarks import alternatives, pytest_command
+from benchmarks.pytest_or_hint import pytest
 from fastfer.kernels import backend
 from fastfer.kernels.pack import pack_faces
 

@@ -9,9 +9,9 @@ import sys
 from typing import Any
 
 import numpy as np
-import pytest
 
 from benchmarks import pytest_command
+from benchmarks.pytest_or_hint import pytest
 from fastfer import pack_faces
 
 FRAME = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)

@@ -16,10 +16,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pytest
 
 from benchmarks import pytest_command
 from benchmarks.inputs import CLIP_FPS, YUNET, Frame, clips, looped
+from benchmarks.pytest_or_hint import pytest
 from fastfer.classifiers.native import EmotionClassifier
 from fastfer.detectors import Detector, create_detector
 from fastfer.engine import Engine

@@ -1,13 +1,15 @@
-"""Convert a Keras classifier: ``fastfer import model.h5 --labels ... --scale ... --out m.onnx``.
+"""Convert a Keras classifier: ``fastfer import model.h5 --out model.onnx``.
 
 Reads ``.h5`` and ``.hdf5`` files, also those that Keras 2 wrote, and ``.keras`` files; writes ONNX
 and compares both on random faces. A file of input (N, 48, 48, 1) also gets the metadata with which
-``fastfer image --model`` loads it without further options.
+``fastfer image --model`` loads it without further options. The file does not tell the order of its
+outputs nor the scale of its input: labelled faces do, otherwise the usual ones are assumed.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 import sys
@@ -17,6 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,9 +27,10 @@ from fastfer.classifiers.contract import ModelContract
 from fastfer.classifiers.custom import SYNONYMS
 from fastfer.cli.arguments import CommandParser
 from fastfer.errors import InputError, ModelError, UsageError
-from fastfer.labels import ALL_EMOTIONS
+from fastfer.labels import ALL_EMOTIONS, EMOTIONS
 from training.common.options import finite, run_command
 from training.common.output_files import check_output, put_in_place, temporary_files
+from training.expression.data import load_dataset
 
 if TYPE_CHECKING:
     import keras
@@ -34,6 +38,10 @@ if TYPE_CHECKING:
 SUFFIXES = (".h5", ".hdf5", ".keras")
 FACES = 64
 PARITY = 1e-4
+# As courses have them: the order of the CSV of FER-2013 and of alphabetical folders.
+ORDERS: tuple[tuple[str, ...], ...] = (EMOTIONS, tuple(sorted(EMOTIONS)))
+SCALES: tuple[float, ...] = (1 / 255, 1.0)
+MOST_FACES = 2000
 # The input with which a file needs no options at inference.
 NATIVE_INPUT = (48, 48, 1)
 
@@ -44,14 +52,19 @@ def main(arguments: Sequence[str] | None = None, prog: str = "fastfer import") -
     p.add_argument("model", type=Path, help="a .h5, .hdf5 or .keras file")
     p.add_argument("--out", required=True, type=Path, help="the .onnx file to write")
     p.add_argument(
-        "--labels", required=True, type=_labels, metavar="A,B,...",
-        help="emotions in the order of the outputs, for example "
-        "angry,disgust,fear,happy,sad,surprise,neutral (the CSV of FER-2013) or "
-        "angry,disgust,fear,happy,neutral,sad,surprise (folders in alphabetical order)",
+        "--labels", type=_labels, metavar="A,B,...",
+        help="emotions in the order of the outputs (default: the better on --data of "
+        f"{','.join(EMOTIONS)}, the CSV of FER-2013, and {','.join(sorted(EMOTIONS))}, folders in "
+        "alphabetical order; without --data the former)",
     )  # fmt: skip
     p.add_argument(
-        "--scale", required=True, type=_ratio, metavar="X",
-        help="factor of the pixels 0 to 255 in training: 1/255 or 1",
+        "--scale", type=_ratio, metavar="X",
+        help="factor of the pixels 0 to 255 in training (default: the better on --data of 1/255 "
+        "and 1; without --data 1/255; 1 if the network begins with a Rescaling layer)",
+    )  # fmt: skip
+    p.add_argument(
+        "--data", type=Path,
+        help="labelled faces, a CSV or folder as for training, to choose --labels and --scale",
     )  # fmt: skip
     p.add_argument("--bias", type=finite, default=0.0, help="added after --scale (default: 0)")
     p.add_argument("--softmax", action="store_true", help="apply softmax: the outputs are logits")
@@ -109,9 +122,10 @@ def import_keras(options: argparse.Namespace, path: Path) -> str:
 
     network = load_keras(options.model)
     side = tuple(network.input_shape[1:])
-    labels = tuple(name for name in ALL_EMOTIONS if name in options.labels)
-    model = _with_labels(network, options.labels, labels, options.softmax)
-    faces = _random_faces(side, options.scale, options.bias)
+    order, scale, chosen = choose_order_and_scale(network, options)
+    labels = tuple(name for name in ALL_EMOTIONS if name in order)
+    model = _with_labels(network, order, labels, options.softmax)
+    faces = _random_faces(side, scale, options.bias)
     expected = np.asarray(model.predict(faces, verbose=0)["probabilities"])
     if expected.min() < 0 or np.abs(expected.sum(axis=1) - 1).max() > 1e-3:
         raise ModelError(
@@ -123,11 +137,12 @@ def import_keras(options: argparse.Namespace, path: Path) -> str:
     lines = [f"ONNX against Keras on {FACES} random faces: largest difference {difference:.1e}"]
     if not difference <= PARITY:
         raise ModelError(f"{lines[0]}, above {PARITY:.0e}; nothing was written")
+    lines += chosen
     if side == NATIVE_INPUT:
         contract = ModelContract(
             name=options.name or options.out.stem,
             labels=labels,
-            scale=options.scale,
+            scale=scale,
             bias=options.bias,
             outputs={"probabilities": "softmax"},
             trained_on=f"imported from {options.model.name}",
@@ -137,9 +152,70 @@ def import_keras(options: argparse.Namespace, path: Path) -> str:
     else:
         lines.append(
             f"use it with: fastfer image --model {options.out} --model-labels {','.join(labels)} "
-            f"--model-scale {options.scale!r} --model-bias {options.bias!r} PHOTO"
+            f"--model-scale {scale!r} --model-bias {options.bias!r} PHOTO"
         )
     return "\n".join(lines)
+
+
+def choose_order_and_scale(
+    network: keras.Model, options: argparse.Namespace
+) -> tuple[tuple[str, ...], float, list[str]]:
+    """``--labels`` and ``--scale``, or those with which the network reads ``--data`` best, or the
+    usual ones.
+
+    Returns:
+        emotions in the order of the outputs, the factor of the pixels, and what to print about it.
+
+    Raises:
+        ModelError: without ``--labels``, a network of other than seven outputs.
+    """
+    import keras
+
+    layers = [x for x in network.layers if not isinstance(x, keras.layers.InputLayer)]
+    scales = (1.0,) if isinstance(layers[0], keras.layers.Rescaling) else SCALES
+    if options.scale is not None:
+        scales = (options.scale,)
+    orders = ORDERS if options.labels is None else (options.labels,)
+    classes = int(network.outputs[0].shape[-1])
+    if options.labels is None and classes != len(EMOTIONS):
+        raise ModelError(f"{options.model}: {classes} outputs; name their emotions with --labels")
+    if options.data is not None:
+        return _best_on_faces(network, options, list(itertools.product(orders, scales)))
+    notes = []
+    if len(orders) * len(scales) > 1:
+        words = [f"--labels {','.join(orders[0])}"] * (len(orders) > 1)
+        words += [f"--scale {Fraction(scales[0]).limit_denominator(255)}"] * (len(scales) > 1)
+        notes.append(
+            f"assumed {' '.join(words)}, which the file does not tell; with others its answers "
+            "would be wrong. --data FACES chooses them by labelled faces"
+        )
+    return orders[0], scales[0], notes
+
+
+def _best_on_faces(
+    network: keras.Model, options: argparse.Namespace, choices: list[tuple[tuple[str, ...], float]]
+) -> tuple[tuple[str, ...], float, list[str]]:
+    """The one of ``choices`` with the highest accuracy on the faces of ``--data``."""
+    _, faces = load_dataset(options.data).training_and_validation()
+    rows = np.arange(len(faces))[:MOST_FACES]
+    height, width, channels = network.input_shape[1:]
+    pixels = np.stack([cv2.resize(face, (width, height)) for face in faces.load(rows)])
+    pixels = np.repeat(pixels[..., None], channels, axis=-1).astype(np.float32)
+    shares = []
+    for order, scale in choices:
+        outputs = network.predict(pixels * scale + options.bias, verbose=0)
+        found = [EMOTIONS.index(name) if name in EMOTIONS else -1 for name in order]
+        shares.append(float((np.array(found)[outputs.argmax(axis=1)] == faces.labels[rows]).mean()))
+    best = int(np.argmax(shares))
+    order, scale = choices[best]
+    ratio = Fraction(scale).limit_denominator(255)
+    note = (
+        f"--labels {','.join(order)} --scale {ratio}: right about {100 * shares[best]:.1f} % of "
+        f"{len(rows):,} faces"
+    )
+    if len(shares) > 1:
+        note += f"; the next best choice: {100 * sorted(shares)[-2]:.1f} %"
+    return order, scale, [note]
 
 
 def load_keras(path: Path) -> keras.Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import h5py
 import keras
@@ -56,6 +57,67 @@ def test_an_imported_file_loads_without_options(tmp_path, pixels, suffix, capsys
     expected = np.asarray(model(pixels / 255, training=False))[:, columns]
     np.testing.assert_allclose(classifier.predict(pixels / 255), expected, atol=1e-4)
     assert str(out) in capsys.readouterr().out
+
+
+def bright_tells_the_emotion(order: tuple[str, ...], scale: float) -> keras.Model:
+    """A network for :func:`faces_by_brightness` with outputs in ``order``."""
+    grays = np.array([GRAYS[EMOTIONS.index(name)] for name in order]) * scale
+    model = keras.Sequential([
+        keras.Input((48, 48, 1)), L.GlobalAveragePooling2D(), L.Dense(7, activation="softmax")
+    ])  # fmt: skip
+    # The largest of 2 g x - g * g is that of the gray nearest to x.
+    model.layers[-1].set_weights([2 * grays[None] / scale**2, -(grays**2) / scale**2])
+    return model
+
+
+GRAYS = np.linspace(20, 230, 7)
+"""Of the faces of each emotion, in the order of EMOTIONS."""
+
+
+@pytest.fixture
+def faces_by_brightness(tmp_path) -> Path:
+    lines = ["emotion,pixels,Usage"]
+    for usage in ("Training", "PublicTest"):
+        lines += [
+            f"{label},{' '.join([str(int(gray))] * 2304)},{usage}"
+            for label, gray in enumerate(GRAYS)
+        ]
+    file = tmp_path / "fer2013.csv"
+    file.write_text("\n".join(lines))
+    return file
+
+
+@pytest.mark.parametrize("order", [EMOTIONS, tuple(sorted(EMOTIONS))])
+@pytest.mark.parametrize("scale", [1 / 255, 1.0])
+def test_labelled_faces_choose_order_and_scale(tmp_path, order, scale, faces_by_brightness, capsys):
+    file, out = tmp_path / "model.keras", tmp_path / "model.onnx"
+    bright_tells_the_emotion(order, scale).save(file)
+    assert importing(file, "--data", faces_by_brightness, "--out", out) == 0
+    classifier = EmotionClassifier(out)
+    assert classifier.contract.scale == pytest.approx(scale)
+    faces = np.broadcast_to(GRAYS[:, None, None, None] * scale, (7, 48, 48, 1)).astype(np.float32)
+    assert classifier.predict(np.ascontiguousarray(faces)).argmax(axis=1).tolist() == [*range(7)]
+    assert f"--labels {','.join(order)}" in capsys.readouterr().out
+
+
+def test_without_faces_the_usual_order_and_scale_are_assumed_and_said(tmp_path, pixels, capsys):
+    model = tutorial_network()
+    file, out = tmp_path / "model.h5", tmp_path / "model.onnx"
+    model.save(file)
+    assert importing(file, "--out", out) == 0
+    expected = np.asarray(model(pixels / 255, training=False))
+    np.testing.assert_allclose(EmotionClassifier(out).predict(pixels / 255), expected, atol=1e-4)
+    assert f"--labels {','.join(EMOTIONS)} --scale 1/255" in capsys.readouterr().out
+
+
+def test_a_network_that_rescales_gets_whole_pixels(tmp_path, pixels):
+    model = keras.Sequential(
+        [keras.Input((48, 48, 1)), L.Rescaling(1 / 255), *tutorial_network().layers]
+    )
+    file, out = tmp_path / "model.keras", tmp_path / "model.onnx"
+    model.save(file)
+    assert importing(file, "--out", out) == 0
+    assert EmotionClassifier(out).contract.scale == 1
 
 
 def test_a_file_of_keras_2_is_read(tmp_path, pixels):
@@ -126,6 +188,8 @@ def test_what_cannot_be_imported_is_rejected(tmp_path, capsys):
     ):
         assert importing(tmp_path / name, *SCALE, "--out", out) == code, name
         assert capsys.readouterr().err.startswith("error: ")
+    assert importing(good, "--out", out) == ModelError.exit_code  # Which five?
+    assert "--labels" in capsys.readouterr().err
     assert importing(good, *SCALE, "--out", tmp_path / "model.h5") == UsageError.exit_code
     assert not out.exists()
 
@@ -133,15 +197,13 @@ def test_what_cannot_be_imported_is_rejected(tmp_path, capsys):
 @pytest.mark.parametrize(
     "words",
     [
-        ("--labels", ",".join(EMOTIONS)),
-        ("--scale", "1/255"),
         ("--labels", "angry,angry", "--scale", "1"),
         ("--labels", "angry,bored", "--scale", "1"),
         ("--labels", "angry,happy", "--scale", "x"),
         ("--labels", "angry,happy", "--scale", "0"),
     ],
 )
-def test_labels_and_scale_are_never_guessed(tmp_path, words):
+def test_unknown_labels_and_scales_are_refused(tmp_path, words):
     with pytest.raises(SystemExit) as caught:
         importing(tmp_path / "model.h5", "--out", tmp_path / "m.onnx", *words)
     assert caught.value.code == 2
