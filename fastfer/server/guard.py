@@ -9,6 +9,7 @@ import math
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,6 +30,9 @@ OPEN_PATHS: Final = ("/", "/healthz", "/readyz", "/openapi.json", SESSION_PATH)
 """Paths that need no token."""
 OPEN_PREFIXES: Final = ("/studio", "/docs")
 """Pages and scripts, which hold no data and need no token."""
+LINGER: Final = 2.0
+MAX_DISCARDED: Final = 256 << 20
+"""Seconds for which, and bytes that, a client may go on sending after its body was refused."""
 MAX_FAILURES: Final = 10
 """Wrong tokens per minute and client before the answer is 429."""
 SECURITY_HEADERS: Final = (
@@ -138,10 +142,6 @@ class Guard:
         if scope["path"] == SESSION_PATH:
             limit = MAX_SESSION
         seconds = settings.upload_seconds * (10 if video else 1)
-        if _declared(headers) > limit:
-            metrics.REFUSED.labels("too_large").inc()
-            await problem(413, "too_large", _too_large(limit), close=True)(scope, receive, send)
-            return
         deadline = asyncio.get_running_loop().time() + seconds
         total, complete = 0, False
 
@@ -166,12 +166,31 @@ class Guard:
             return message
 
         async def closing_send(message: Message) -> None:
-            if message["type"] == "http.response.start" and not complete:
-                # The rest of the body is not read.
-                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            if not complete:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+                elif not message.get("more_body", False):
+                    # Many clients send all before they read: closing now would reset their
+                    # connection, and the answer would be lost.
+                    await send({**message, "more_body": True})
+                    await _discard(receive)
+                    message = {"type": "http.response.body"}
             await send(message)
 
-        await self._app(scope, bounded_receive, closing_send)
+        if _declared(headers) > limit:
+            metrics.REFUSED.labels("too_large").inc()
+            await problem(413, "too_large", _too_large(limit))(scope, receive, closing_send)
+        else:
+            await self._app(scope, bounded_receive, closing_send)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read the rest of a body, within limits."""
+    rest = MAX_DISCARDED
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            while rest > 0 and (message := await receive()).get("more_body", False):
+                rest -= len(message.get("body", b""))
 
 
 def same(given: str, wanted: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Query
+from starlette.requests import HTTPConnection
 
 from fastfer.labels import Attribute
 from fastfer.validation import check_names, split_attributes
@@ -21,7 +22,7 @@ AttributesQuery = Annotated[
 """The query option ``attributes``."""
 
 
-def check_query(request: Request) -> None:
+def check_query(request: HTTPConnection) -> None:
     """Refuse options that the route does not have: a misspelt ``blur`` would hide nobody.
 
     Raises:

@@ -58,14 +58,12 @@ def response(error: FastferError) -> Response:
     return problem(status_of(error), error.code, str(error))
 
 
-def problem(status: int, code: str, message: str, *, close: bool = False) -> Response:
+def problem(status: int, code: str, message: str) -> Response:
     """An answer with the keys ``error`` and ``error_code``."""
     headers = {"cache-control": "no-store"}
     if status == 429:
         headers["retry-after"] = str(RETRY_AFTER)
     if status == 401:
         headers["www-authenticate"] = "Bearer"
-    if close:
-        headers["connection"] = "close"
     body = json.dumps({"error": hide_passwords(message), "error_code": code}).encode()
     return Response(body, status, headers, "application/json")

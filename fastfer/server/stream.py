@@ -18,7 +18,7 @@ from fastfer.io.limits import FileLimits
 from fastfer.server import metrics
 from fastfer.server.analysis import Analyzer
 from fastfer.server.face_options import with_options
-from fastfer.server.options import AttributesQuery, asked_attributes
+from fastfer.server.options import AttributesQuery, asked_attributes, check_query
 from fastfer.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ async def stream(
     settings: ServerSettings = socket.app.state.settings
     await socket.accept()
     try:
+        check_query(socket)
         asked = asked_attributes(attributes, analyzer.engines.main.attributes)
     except FastferError as error:
         await socket.close(UNSUPPORTED, _reason(f"{error.code}: {error}"))
