@@ -71,6 +71,21 @@ def test_photos_added_during_a_run_leave_none_behind(page: Page, several: list[s
     expect(page.locator("#photo-message")).to_contain_text("0 faces in", timeout=WAIT)
 
 
+def test_photos_for_which_there_is_no_room_are_counted(page: Page, tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.png" for number in range(502)]
+    cv2.imwrite(str(files[0]), np.full((40, 40, 3), 128, np.uint8))
+    for file in files[1:]:
+        file.hardlink_to(files[0])
+    page.set_input_files("#photo-files", [str(file) for file in files])
+    message = page.locator("#photo-message")
+    expect(message).to_contain_text("2 photos were left out", timeout=60_000)
+    assert page.locator("#photo-gallery button").count() == 500
+    page.set_input_files("#photo-files", [str(file) for file in files[:3]])
+    expect(message).to_contain_text("3 photos were left out", timeout=WAIT)
+    page.select_option("#language", "vi")
+    expect(message).to_contain_text("Đã bỏ qua 3 ảnh", timeout=WAIT)
+
+
 def test_a_late_result_does_not_replace_that_of_newer_options(page: Page, photo: Path) -> None:
     held = hold(page, 1)
     page.set_input_files("#photo-files", str(photo))

@@ -17,7 +17,9 @@ let drawnWidth = 0;
 let filter = null;
 let stream = null;
 let run = 0;
+let leftOut = 0; // Photos of the last choice for which there was no room.
 let shows = 0;
+let galleryDrawn = 0; // When; of many photos this takes longer than the analysis of one.
 let thumbnails = Promise.resolve(); // The last one that is being drawn.
 
 const options = () => ({ head: get("head").value, attributes: attributesOf(get("attributes")) });
@@ -49,7 +51,11 @@ const isPending = (photo) => !photo.result && !photo.error;
 
 async function add(blobs) {
   const fresh = [...blobs].slice(0, MAX - photos.length).map((blob) => ({ blob, name: blob.name ?? "webcam.jpg" }));
-  if (!fresh.length) return;
+  leftOut = blobs.length - fresh.length;
+  if (!fresh.length) {
+    if (leftOut && !isPending(current)) status();
+    return;
+  }
   if (fresh.length === 1 && photos.length <= 1) photos.length = 0;
   photos.push(...fresh);
   show(fresh[0]);
@@ -69,10 +75,11 @@ async function analyzeAll(list) {
       const n = done;
       say(() => text("working", { n, total: list.length }));
       if (photo === current) await show(photo);
-      gallery();
+      if (n === list.length || performance.now() - galleryDrawn > 500) gallery();
     }
   };
   say(() => text("working", { n: 0, total: list.length }));
+  gallery();
   await Promise.all(Array.from({ length: Math.min(4, list.length) }, work));
   if (mine === run) status();
 }
@@ -82,7 +89,11 @@ function status() {
   if (current.error) sayFailed(current.error);
   else {
     const { ms, result: { faces: { length: faces } } } = current;
-    say(() => text(faces === 1 ? "doneOne" : "done", { faces, ms }));
+    const rest = leftOut;
+    say(() => [
+      text(faces === 1 ? "doneOne" : "done", { faces, ms }),
+      ...(rest ? [text("leftOut", { n: rest, max: MAX })] : []),
+    ].join(". "));
   }
 }
 
@@ -163,6 +174,7 @@ function refill(parent, children) {
 const emotionsOf = (photo) => new Set((photo.result?.faces ?? []).map((face) => face.emotion));
 
 function gallery() {
+  galleryDrawn = performance.now();
   get("gallery-area").hidden = photos.length < 2;
   if (photos.length < 2) return;
   if (!photos.some((photo) => emotionsOf(photo).has(filter))) filter = null;
