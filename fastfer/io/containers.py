@@ -12,13 +12,14 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, Final, cast
 
 import av
 from av.codec import Codec
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
@@ -192,6 +193,21 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
             code="unsupported_format",
         )
     return stream
+
+
+def sound_stream(container: InputContainer) -> Any:
+    """The sound that a player plays; ``None`` without one. Of sound that begins after what FFmpeg
+    inspects, as transport streams may have it, the rate and the channels are not known: 0."""
+    declared = (s for s in container.streams.audio if s.codec_context is not None)
+    return container.streams.best("audio") or next(declared, None)
+
+
+def demuxed(container: InputContainer, *streams: Any) -> Iterator[Packet[Any]]:
+    """The packets of ``streams``, by default of all that were found when it was opened."""
+    try:
+        yield from container.demux(*streams)
+    except IndexError:  # So PyAV may end, if the container has got further streams meanwhile.
+        return
 
 
 def too_much_memory(name: str) -> InputError:

@@ -7,6 +7,9 @@ from collections import deque
 from typing import Any
 
 import av
+from av.container import InputContainer
+
+from fastfer.io.containers import sound_stream
 
 
 class KeptSound:
@@ -23,6 +26,12 @@ class KeptSound:
         self._packets: deque[Any] = deque()
         self.wanted = False
         """Whether to keep the packets from here on."""
+
+    @classmethod
+    def of(cls, container: InputContainer) -> KeptSound | None:
+        """The sound of ``container``, if it has one."""
+        stream = sound_stream(container)
+        return None if stream is None else cls(stream)
 
     def clear(self) -> None:
         """Forget the packets so far: the reader has gone back."""

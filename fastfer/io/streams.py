@@ -10,7 +10,7 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 
 from fastfer.errors import InputError
-from fastfer.io.containers import video_stream
+from fastfer.io.containers import demuxed, video_stream
 from fastfer.io.decoded_picture import DecodedPicture, Geometry, Orientation
 from fastfer.io.limits import FileLimits
 
@@ -39,7 +39,7 @@ class StreamDevice:
         stream.thread_type = ThreadType.SLICE
         self._rate = float(stream.average_rate or stream.guessed_rate or 0)
         self._geometry = Geometry.of(Orientation(), stream.sample_aspect_ratio or None)
-        self._packets = self._container.demux(stream)
+        self._packets = demuxed(self._container, stream)
         self._pictures: list[Any] = []
 
     def isOpened(self) -> bool:

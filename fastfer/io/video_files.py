@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame as AvFrame
 from fastfer.errors import InputError, UsageError
 from fastfer.io.addresses import hide_passwords
 from fastfer.io.containers import (
+    demuxed,
     ends_by_closing,
     hardware,
     open_binary,
@@ -185,7 +186,6 @@ class VideoFile:
         aspect = self._stream.sample_aspect_ratio or None
         self._geometry = Geometry.of(Orientation(), aspect)
         once = container is None and not can_be_reopened(path)
-        sound = self._container.streams.best("audio") if once else None
         color = (context.colorspace, context.color_range, context.color_primaries)
         self.media = Media(
             None if once else path,
@@ -194,7 +194,7 @@ class VideoFile:
             (*color, context.color_trc),
             self._clip.start,
             math.inf if self._clip.end is None else self._clip.end,
-            None if sound is None else KeptSound(sound),
+            KeptSound.of(self._container) if once else None,
             sought=self._file is None
             or (self._clip.start > 0 and can_be_sought(self._container.format.name, self._file)),
         )
@@ -435,7 +435,7 @@ class VideoFile:
 
     def _restart(self) -> None:
         """Read on at the position of the container."""
-        self._packets = self._container.demux()
+        self._packets = demuxed(self._container)
         self._error = None
         self._first_dts = math.inf
         self._delay = None

@@ -13,11 +13,13 @@ from av.container import OutputContainer
 
 from fastfer.errors import InputError
 from fastfer.io.addresses import scheme
-from fastfer.io.containers import open_file, open_url
+from fastfer.io.containers import demuxed, open_file, open_url, sound_stream
 from fastfer.io.frame_clock import JUMP
 from fastfer.io.video_files import Media
 
 _ERRORS = (av.FFmpegError, ValueError, OSError)
+_RATE: Final = 48000
+"""Samples per second of encoded sound, if the source's are not known yet, and of Opus."""
 _ROUNDED: Final = 0.06
 """Seconds by which coarse time stamps of a container may be off."""
 _APART: Final = 5.0
@@ -59,7 +61,7 @@ class Sound:
         self._stream: Any = None
         self._resampler: Any = None
         if self._source is not None:
-            found = self._source.streams.best("audio")
+            found = sound_stream(self._source)
         else:
             found = None if media.kept is None else media.kept.stream
         self._decoder: Any = None if found is None else found.codec_context
@@ -69,14 +71,15 @@ class Sound:
         try:
             if media.clip_start and media.sought and self._source is not None:
                 self._source.seek(int(self._zero * av.time_base))
-            if self._decoder.name in copied:
+            known = self._decoder.sample_rate
+            if known and self._decoder.name in copied:
                 self._stream = container.add_stream_from_template(found)
             else:
-                rate = 48000 if codec == "libopus" else self._decoder.sample_rate
+                rate = _RATE if codec == "libopus" or not known else known
                 layout = "mono" if self._decoder.layout.nb_channels == 1 else "stereo"
                 self._stream = container.add_stream(codec, rate=rate, layout=layout)
                 self._encoder = self._stream.codec_context
-            self._packets = self._source.demux(found) if self._source else iter(media.kept or ())
+            self._packets = demuxed(self._source, found) if self._source else iter(media.kept or ())
         except _ERRORS:
             self._stream = None
             self.close()

@@ -133,6 +133,20 @@ def test_copies_of_standard_input_have_its_sound(
     assert all(np.abs(part.to_ndarray()).max() > 0 for part in parts[3:-3])
 
 
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.webm"])
+def test_sound_of_standard_input_that_begins_long_after_the_picture(
+    tmp_path: Path, target: str
+) -> None:
+    path = write_movie(tmp_path / "a.ts", levels(100, step=0), sound=1.0, sound_start=8.0)
+    copy = tmp_path / target
+    options = ["--detector", DETECTOR, "--save", copy]
+    done = python("-m", "fastfer.video", "-", *options, input=path.read_bytes())
+    assert done.returncode == 0, done.stderr
+    with av.open(str(copy)) as container:
+        heard = [p for p in container.decode(audio=0) if np.abs(p.to_ndarray()).max() > 0]
+    assert heard[0].time == pytest.approx(8.0, abs=0.1)
+
+
 def test_sound_that_a_container_holds_after_its_picture(tmp_path: Path) -> None:
     """Of a pipe, the sound up to the end is read, though all pictures were."""
     path = write_movie(tmp_path / "a.mkv", levels(30), sound=3.0, gop=3)

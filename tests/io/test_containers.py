@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import pytest
 
 from fastfer.errors import InputError
 from fastfer.io import containers
+from fastfer.io.containers import Pipe, demuxed, open_file, sound_stream
 from fastfer.io.open_source import open_source
 from tests.helpers.commands import python
 from tests.helpers.errors import raises
@@ -171,3 +173,28 @@ def test_frames_over_the_pixel_limit_are_refused() -> None:
         pytest.skip("../shared/cases is not there")
     with raises(InputError, "too_many_pixels"):
         list(open_source(path))
+
+
+def test_streams_that_begin_later_change_nothing(tmp_path: Path) -> None:
+    """A transport stream may declare its sound only after a while, a program stream never does."""
+    frames = write_movie(tmp_path / "a.ts", levels(100, step=0)).read_bytes()
+    sound = write_movie(tmp_path / "b.ts", levels(20), sound=2.0).read_bytes()
+    pipe: Any = Pipe(cast(Any, io.BytesIO(frames + sound)))
+    with open_file("-", file=pipe) as container:
+        assert len(container.streams) == 1
+        assert sum(packet.size > 0 for packet in demuxed(container)) == 120
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_the_sound_that_a_player_plays(tmp_path: Path, suffix: str) -> None:
+    """A transport stream declares sound that begins after what is inspected."""
+    path = write_movie(tmp_path / f"a.{suffix}", levels(100, step=0), sound=1.0, sound_start=8.0)
+    with open_file(str(path)) as container:
+        found = sound_stream(container)
+        assert found is not None
+        assert found.codec_context.name == "aac"
+
+
+def test_no_sound(tmp_path: Path) -> None:
+    with open_file(str(write_movie(tmp_path / "a.ts", levels(3)))) as container:
+        assert sound_stream(container) is None

@@ -26,7 +26,8 @@ def test_all_is_known_after_the_source_is_closed(tmp_path: Path, codec: str) -> 
     """Some decoders need more than the rate and the channels: the size of a block, the bit rate."""
     path = write_movie(tmp_path / CODECS[codec], levels(20), sound=2.0, sound_codec=codec)
     with av.open(str(path)) as source:
-        kept = KeptSound(source.streams.best("audio"))
+        kept = KeptSound.of(source)
+        assert kept is not None
         kept.wanted = True
         assert sum(map(kept.offer, source.demux())) > 3
     decoded = [f.samples for p in kept for f in kept.stream.codec_context.decode(p)]
@@ -37,7 +38,8 @@ def test_all_is_known_after_the_source_is_closed(tmp_path: Path, codec: str) -> 
 def test_packets_can_be_copied(tmp_path: Path, codec: str) -> None:
     path = write_movie(tmp_path / "a.mkv", levels(20), sound=2.0, sound_codec=codec)
     with av.open(str(path)) as source:
-        kept = KeptSound(source.streams.best("audio"))
+        kept = KeptSound.of(source)
+        assert kept is not None
         kept.wanted = True
         assert sum(map(kept.offer, source.demux())) > 3
     target = tmp_path / "b.mkv"
@@ -55,7 +57,8 @@ def test_packets_can_be_copied(tmp_path: Path, codec: str) -> None:
 def test_packets_come_as_the_reader_passes_them(tmp_path: Path) -> None:
     path = write_movie(tmp_path / "a.mkv", levels(20), sound=2.0)
     with av.open(str(path)) as source:
-        kept = KeptSound(source.streams.best("audio"))
+        kept = KeptSound.of(source)
+        assert kept is not None
         packets: list[Any] = [p for p in source.demux(audio=0) if p.size]
         assert not kept.offer(packets[0])  # Not wanted yet.
         kept.wanted = True

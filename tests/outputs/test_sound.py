@@ -96,7 +96,26 @@ def test_sound_with_coarse_time_stamps(tmp_path: Path, target: str) -> None:
     assert duration(annotated(source, tmp_path / target)) == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm"])
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm", "copy.mov"])
+@pytest.mark.parametrize(
+    ("suffix", "tone"), [("ts", "aac"), ("ts", "mp2"), ("flv", "aac"), ("mpg", "mp2")]
+)
+def test_sound_that_begins_long_after_the_picture(
+    tmp_path: Path, target: str, suffix: str, tone: str
+) -> None:
+    """Of transport streams, FFmpeg inspects five seconds for the rate and the channels."""
+    source = write_movie(
+        tmp_path / f"a.{suffix}", levels(250, step=0), fps=25, sound=2.0, sound_start=8.0,
+        sound_codec=tone,
+    )  # fmt: skip
+    copy = annotated(source, tmp_path / target)
+    assert duration(copy) == pytest.approx(2.0, abs=0.1)
+    with av.open(str(copy)) as container:
+        first = next(p for p in container.decode(audio=0) if np.abs(p.to_ndarray()).max() > 0)
+    assert first.time == pytest.approx(8.0, abs=0.1)
+
+
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm", "copy.mov"])
 def test_sound_whose_time_stamps_go_back(tmp_path: Path, target: str) -> None:
     """Recordings that are joined byte by byte begin again at zero; the picture is not lost."""
     part = write_movie(tmp_path / "a.ts", levels(20), sound=2.0).read_bytes()
