@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fastfer.display.player import Player
     from fastfer.engine import Engine
     from fastfer.io.frame_source import FrameSource
+    from fastfer.io.video_files import Media
     from fastfer.outputs.base import Output
     from fastfer.outputs.run_stats import RunStats
     from fastfer.pipeline.video_pipeline import VideoOptions, VideoPipeline
@@ -285,8 +287,9 @@ def _analyze(
                 with progress.aside():
                     _show_notes(source.notes)
             progress.advance()
+        media: Media | None = getattr(source, "media", None)
         for output in outputs:
-            output.finish()
+            output.finish(math.inf if media is None else media.picture_end)
 
 
 def _report(stats: RunStats, pipeline: VideoPipeline, source: FrameSource) -> None:

@@ -152,6 +152,7 @@ class IsolatedVideo:
                         process.memory.share(process)
                     case "end":
                         self.notes += map(str, answer["notes"])
+                        self.media.picture_end = float(answer["picture_end"])
                         self._give_back()
                         return None
                     case "error":

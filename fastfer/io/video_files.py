@@ -117,6 +117,8 @@ class Media:
     """See :class:`FrameClock`: more are added while frames are read."""
     sought: bool = True
     """Whether :attr:`clip_start` was sought; otherwise all before it was read."""
+    picture_end: float = math.inf
+    """Seconds at which the last frame ends at the latest, known once all have been read."""
 
 
 class VideoFile:
@@ -203,9 +205,8 @@ class VideoFile:
     def __iter__(self) -> Iterator[VideoFrame]:
         """The frames; see :meth:`pictures`."""
         for picture in self.pictures():
-            yield VideoFrame(
-                DecodedPicture(picture.frame, picture.geometry), picture.index, picture.pts
-            )
+            shown = DecodedPicture(picture.frame, picture.geometry)
+            yield VideoFrame(shown, picture.index, picture.pts)
 
     def pictures(self) -> Iterator[StoredPicture]:
         """The frames as they are stored.
@@ -221,18 +222,18 @@ class VideoFile:
             raise too_much_memory(self.name) from None
 
     def _pictures(self) -> Iterator[StoredPicture]:
-        clip = self._clip
+        clip, media = self._clip, self.media
         clock = FrameClock(self._zero, 1 / (self._rate or DEFAULT_FPS))
-        self.media.jumps = clock.jumps
+        media.jumps = clock.jumps
         index, due, seen, pts = 0, clip.start, 0, 0.0
-        end = math.inf if clip.end is None else clip.end
         for frame, stamp in drop_wild_stamps(self._from_start(), self._stamp):
             seen += 1
             if self._progress is not None:
                 self._progress()
             pts = clock.time(stamp)
-            if pts >= end:
-                self._read_sound(end - pts + (stamp or 0.0))
+            if pts >= media.clip_end:
+                media.picture_end = media.clip_end
+                self._read_sound(media.clip_end - pts + (stamp or 0.0))
                 break
             if pts < due - 1e-6:
                 continue
@@ -244,6 +245,8 @@ class VideoFile:
             index += 1
         else:
             self._check_end(seen, pts)
+            if clip.every is not None:
+                media.picture_end = pts + 1 / self._rate
         if self._damaged:
             self.notes.append(f"{self.name}: damaged packets, which were skipped: {self._damaged}")
         if index == 0:
@@ -420,8 +423,7 @@ class VideoFile:
         yield from self._decoded() if first is None else chain((first,), frames)
 
     def _seek(self, seconds: float) -> bool:
-        base = self._stream.time_base
-        if base is None:
+        if (base := self._stream.time_base) is None:
             return False
         try:
             self._container.seek(math.floor(seconds / base), stream=self._stream)
@@ -446,8 +448,7 @@ class VideoFile:
         # Reading side data ties a frame to it in a cycle, which keeps the frame's memory until the
         # next garbage collection. A small copy has the same side data.
         copy: Any = frame.reformat(width=16, height=16, format="gray", threads=1)
-        data = copy.side_data.get("DISPLAYMATRIX")
-        if data is None:
+        if (data := copy.side_data.get("DISPLAYMATRIX")) is None:
             return
         orientation = Orientation.from_matrix(bytes(data))
         if orientation != self._geometry.orientation:
@@ -464,8 +465,7 @@ class VideoFile:
         """
         if seen == 0 and self._clip.start == 0:
             raise InputError(f"{self.name}: no frame can be decoded", code="damaged")
-        tick = 1 / self._rate
-        stream, container = self._stream, self._container
+        stream, container, tick = self._stream, self._container, 1 / self._rate
         kind = container.format.name
         if self._file is not None and is_cut(kind, self._file, self._last_position):
             raise InputError(

@@ -99,7 +99,7 @@ def _decode(
             )
             jumps = len(media.jumps)
             clock.start()
-        parent.send(kind="end", notes=video.notes)
+        parent.send(kind="end", notes=video.notes, picture_end=media.picture_end)
     except InputError as error:
         parent.send(kind="error", message=str(error), code=error.code, notes=video.notes)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from fractions import Fraction
@@ -128,7 +129,7 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         self._removed = 0.0
         """Seconds by which gaps have been shortened."""
         self._tick = 1 / self._fps
-        """Seconds that the last picture stayed on."""
+        """Seconds that the last picture stays on."""
         self._written = -1
         self._durations: dict[int, int] = {}
         """By time stamp, of the pictures in the encoder."""
@@ -139,8 +140,7 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         if image is None:
             return
         picture = self._annotator.draw(image, result)
-        start = 0.0 if self._media is None else self._media.clip_start
-        time = result.pts - start - self._removed
+        time = self._own_time(result.pts)
         try:
             if self._container is None:
                 self._open(picture)
@@ -157,9 +157,10 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
             raise _as_output_error(self._path, error) from None
         self._last, self._last_time = self._fit(picture), time
 
-    def finish(self) -> None:
+    def finish(self, end: float = math.inf) -> None:
         """See :meth:`Output.finish`; the rest of the sound is copied too."""
         self._complete = True
+        self._tick = max(0.0, min(self._tick, self._own_time(end) - self._last_time))
 
     def close(self) -> None:
         """Write the last frame and put the file in place; an earlier file stays until then.
@@ -231,6 +232,11 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
         if media is not None and self._wants_sound:
             self._sound = Sound(media, self._container, kind.copied, kind.sound)
         self._container.start_encoding()
+
+    def _own_time(self, pts: float) -> float:
+        """``pts`` on the clock of the copy."""
+        start = 0.0 if self._media is None else self._media.clip_start
+        return pts - start - self._removed
 
     def _put_last(self, end: float) -> None:
         """Encode the last picture, which stays on until ``end``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
@@ -43,8 +44,11 @@ class Output(Protocol[R]):
             OutputError: the result cannot be written.
         """
 
-    def finish(self) -> None:
+    def finish(self, end: float = math.inf) -> None:
         """Called once after the last result, before :meth:`close`, if the run was complete.
+
+        Args:
+            end: seconds at which the last frame of a video ends at the latest.
 
         Raises:
             UsageError: code ``cannot_resume``, the resumed file holds results of another run.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import math
 import os
 from collections.abc import Iterable
 from typing import Final
@@ -56,7 +57,7 @@ class CsvWriter(Output[Result]):
         text = "".join(csv_line(map(self._cell, row.values())) for row in rows)
         self._file.write(encode(text), describe(result))
 
-    def finish(self) -> None:
+    def finish(self, end: float = math.inf) -> None:
         """See :meth:`Output.finish`."""
         self._file.finish()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -114,9 +115,11 @@ class EventFinder:
                 changes += self._see(track_id, face.emotion, face.score, pts)
         return changes
 
-    def finish(self) -> list[Change]:
-        """Return the ends of all that is still going on at the end of the video."""
-        self._extend(self._times.typical)
+    def finish(self, end: float = math.inf) -> list[Change]:
+        """Return the ends of all that is still going on at the end of the video, at ``end`` at the
+        latest."""
+        self._times.end = end
+        self._extend(self._times.rest)
         return self._close(set(self._visits), set(self._events))
 
     def _extend(self, seconds: float) -> None:
@@ -253,6 +256,7 @@ class EventWriter(Output[VideoFrameResult]):
         self._lang: Language = lang
         self._wall_clock = wall_clock
         self._attributes = attributes
+        self._end = math.inf
         self._count = 0
         self._cues: list[Event] = []
         """All events of a subtitle file."""
@@ -265,10 +269,14 @@ class EventWriter(Output[VideoFrameResult]):
             self._wall_clock.see(result.pts)
         self._put(self._finder.add(result))
 
+    def finish(self, end: float = math.inf) -> None:
+        """See :meth:`Output.finish`."""
+        self._end = end
+
     def close(self) -> None:
         """Write the remaining events, sort subtitles, and close the file."""
         try:
-            self._put(self._finder.finish())
+            self._put(self._finder.finish(self._end))
         finally:
             self._file.close()
         ordered = sorted(self._cues, key=lambda event: (event.start, event.track_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from statistics import median
 from typing import Final
@@ -20,6 +21,8 @@ class FrameTimes:
         self._nominal = nominal
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._last: float | None = None
+        self.end = math.inf
+        """When the last frame ends at the latest."""
 
     def add(self, pts: float) -> float:
         """Seconds that the frame before the one at ``pts`` lasted; 0 for the first."""
@@ -35,6 +38,11 @@ class FrameTimes:
     def typical(self) -> float:
         """Seconds that a frame lasts at present."""
         return median(self._recent) if self._recent else self._nominal
+
+    @property
+    def rest(self) -> float:
+        """Seconds that the last frame lasts."""
+        return max(0.0, min(self.typical, self.end - (self._last or 0.0)))
 
     @property
     def longest(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 
 from fastfer.outputs.base import Frame, Output, Result
@@ -27,7 +28,7 @@ class JsonLinesWriter(Output[Result]):
         line = json.dumps(to_record(result), ensure_ascii=False) + "\n"
         self._file.write(encode(line), describe(result))
 
-    def finish(self) -> None:
+    def finish(self, end: float = math.inf) -> None:
         """See :meth:`Output.finish`."""
         self._file.finish()
 

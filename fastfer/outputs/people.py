@@ -95,11 +95,15 @@ class PeopleCollector(Output[VideoFrameResult]):
                 if image is not None and len(self._people) <= MAX_TRACKS:
                     self._keep_pictures(person, face, result.pts, image)
 
+    def finish(self, end: float = math.inf) -> None:
+        """See :meth:`Output.finish`."""
+        self._times.end = end
+
     def close(self) -> None:
         """Count the last frame."""
         if self._last is not None:
-            self._count(self._last, self._times.typical)
-            self._end += self._times.typical
+            self._count(self._last, self._times.rest)
+            self._end += self._times.rest
             self._last = None
 
     def data(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -130,6 +131,10 @@ class PlotWriter(Output[VideoFrameResult]):
                 merged[at // 2] = merged.get(at // 2, 0.0) + values
             band.bins = merged
 
+    def finish(self, end: float = math.inf) -> None:
+        """See :meth:`Output.finish`."""
+        self._times.end = end
+
     def close(self) -> None:
         """Draw and save the plot.
 
@@ -145,7 +150,7 @@ class PlotWriter(Output[VideoFrameResult]):
     def draw(self) -> Frame:
         """The plot as uint8 (H, WIDTH, 3), blue-green-red."""
         if self._last is not None:
-            self._count(self._last, self._times.typical)
+            self._count(self._last, self._times.rest)
             self._last = None
         seen = [band for band in self._bands.values() if band.bins]
         longest = sorted(seen, key=lambda band: (-band.seconds, band.track_id))[:MAX_BANDS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,10 @@ class ReportWriter(Output[VideoFrameResult]):
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
         self._people.write(result, image)
+
+    def finish(self, end: float = math.inf) -> None:
+        """See :meth:`Output.finish`."""
+        self._people.finish(end)
 
     def close(self) -> None:
         """Write the page.

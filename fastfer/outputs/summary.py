@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TextIO
 
 from fastfer.display.captions import attribute_words
@@ -41,10 +42,14 @@ class SummaryWriter(Output[VideoFrameResult]):
             self._count(self._last, lasted)
         self._last = result
 
+    def finish(self, end: float = math.inf) -> None:
+        """See :meth:`Output.finish`."""
+        self._times.end = end
+
     def close(self) -> None:
         """Count the last frame and print the table."""
         if self._last is not None:
-            self._count(self._last, self._times.typical)
+            self._count(self._last, self._times.rest)
             self._last = None
         print(self.table(), file=self._stream)
 

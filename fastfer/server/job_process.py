@@ -90,6 +90,8 @@ def _analyze(folder: Path, options: ServerSettings, engine: Any) -> tuple[int, I
                 for output in outputs:
                     output.write(shown, image)
                 progress.advance()
+            for output in outputs:
+                output.finish()
         except InputError as error:
             if error.code not in ("truncated", "decode_failed", "damaged") or not progress.frames:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from fastfer.outputs.base import Frame, Output, write_error
@@ -23,6 +24,10 @@ class PeopleFile(Output[VideoFrameResult]):
     def write(self, result: VideoFrameResult, image: Frame | None = None) -> None:
         """See :meth:`Output.write`."""
         self._people.write(result, image)
+
+    def finish(self, end: float = math.inf) -> None:
+        """See :meth:`Output.finish`."""
+        self._people.finish(end)
 
     def close(self) -> None:
         """Write the file."""

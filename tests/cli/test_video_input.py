@@ -15,6 +15,7 @@ import pytest
 
 from fastfer.cli.video import parse
 from fastfer.cli.video_input import raw_format, seconds
+from fastfer.io import isolated_video
 from tests.helpers.clips import moving_face
 from tests.helpers.commands import DETECTOR, Run, python
 from tests.helpers.movies import levels, write_movie
@@ -189,6 +190,28 @@ def test_a_part_of_a_video(tmp_path: Path, run_video: Run) -> None:
     path = write_movie(tmp_path / "a.mp4", levels(28))
     done = run_video(path, "--start", "0:01", "--end", "2", "--every", ".5", "--jsonl", "-")
     assert [json.loads(line)["pts"] for line in done.stdout.splitlines()] == [1.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("options", "end"), [([], 2.24), (["--end", "2.1"], 2.1), (["--isolate"], 2.24)]
+)
+def test_the_last_of_sampled_frames_ends_with_the_video(
+    tmp_path: Path, run_video: Run, options: list[str], end: float
+) -> None:
+    """Of 2.24 s, the frames at 0, 0.5, 1, 1.5 and 2 s stand for half a second but the last."""
+    if "--isolate" in options and not isolated_video.AVAILABLE:
+        pytest.skip("no isolated decoding on this system")
+    path = write_movie(tmp_path / "a.mp4", moving_face(28), times=[i / 12.5 for i in range(28)])
+    events, copy, report = tmp_path / "e.jsonl", tmp_path / "copy.mkv", tmp_path / "r.html"
+    files = ["--events", events, "--save", copy, "--report", report]
+    done = run_video(path, "--every", "0.5", "--summary", *files, *options)
+    assert done.returncode == 0, done.stderr
+    changes = [json.loads(line) for line in events.read_text().splitlines()]
+    assert max(change["time"] for change in changes) == pytest.approx(end, abs=0.002)
+    assert f"{end:.1f}" in done.stdout.splitlines()[-1].split()
+    assert f'"duration":{end}' in report.read_text().replace(" ", "")
+    with av.open(str(copy)) as container:
+        assert container.duration == pytest.approx(end * av.time_base, abs=5000)
 
 
 def test_frames_over_the_limit_are_refused(tmp_path: Path, run_video: Run) -> None:

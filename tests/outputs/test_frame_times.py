@@ -44,3 +44,14 @@ def test_the_typical_duration_follows_the_recent_frames() -> None:
         pts += step
         times.add(pts)
     assert times.typical == pytest.approx(0.5)
+
+
+def test_the_last_frame_ends_with_the_video() -> None:
+    times = FrameTimes(0.1)
+    for index in range(5):
+        times.add(index * 0.5)
+    assert times.rest == 0.5
+    times.end = 2.2
+    assert times.rest == pytest.approx(0.2)
+    times.end = 1.9
+    assert times.rest == 0.0
