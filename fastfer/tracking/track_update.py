@@ -73,6 +73,7 @@ class TrackUpdater:
             The tracks that live on, and whether anything was unexpected: a track opened or drifted.
         """
         pts = tracked.frame.pts
+        tracks = [t for t in tracks if not t.lost or _is_recent(t, pts, t.misses + 1)]
         boxes = found.boxes.astype(np.float64)
         pairs = dict(associate(boxes_of(tracks), boxes, MIN_IOU))
         eventful = False
@@ -166,6 +167,10 @@ def _is_kept(track: Track, pts: float, boxes: NDArray[np.float64]) -> bool:
         return track.misses < MIN_HITS
     # A detection at the same place has taken over.
     taken = len(boxes) > 0 and iou(track.box[None], boxes).max() > MIN_IOU
+    return _is_recent(track, pts, track.misses) and not taken
+
+
+def _is_recent(track: Track, pts: float, misses: int) -> bool:
+    """Whether a track that ``misses`` detections have missed by ``pts`` may still come back."""
     # By misses as well: with long intervals, two seconds contain few detections.
-    recent = pts - track.last_detected <= LOST_TRACK_MAX_AGE or track.misses <= MAX_MISSES
-    return recent and not taken
+    return pts - track.last_detected <= LOST_TRACK_MAX_AGE or misses <= MAX_MISSES

@@ -107,3 +107,23 @@ def test_weak_faces_need_more_detections_to_be_confirmed(score: float | None, hi
         assert face.established is (i >= 1), "tracked as long as other faces"
         confirmed.append(face.confirmed)
     assert confirmed.index(True) == hits - 1
+
+
+@pytest.mark.parametrize(
+    ("step", "back", "number"),
+    [(0.5, 2.0, 1), (0.5, 2.5, 2), (0.8, 2.4, 1), (5.0, 15.0, 1), (5.0, 20.0, 2)],
+)
+def test_a_lost_face_keeps_its_number_for_two_seconds(
+    step: float, back: float, number: int
+) -> None:
+    """With long intervals between detections, of ``step`` seconds, for three of them."""
+    updater, tracks = TrackUpdater(every_frame=False), list[Track]()
+    here = detections([(20, 20, 30, 30)], 0.9)
+    times = [-step, 0.0, *(step * i for i in range(1, round(back / step))), back]
+    for i, pts in enumerate(times):
+        for track in tracks:
+            track.lost = i > 1
+        tracked = TrackedFrame(VideoFrame(np.zeros((100, 100), np.uint8), i, pts), [], True, False)
+        found = here if i < 2 or pts == back else Detections.none()
+        tracks, _ = updater.update(tracks, found, Detections.none(), tracked)
+    assert [face.track_id for face in tracked.faces] == [number]
