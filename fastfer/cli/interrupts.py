@@ -20,6 +20,9 @@ seen = False
 """Whether SIGINT has come since :func:`raise_them`. Extension modules whose import it interrupts
 turn ``KeyboardInterrupt`` into other errors."""
 
+_holding = False
+_held: type[KeyboardInterrupt] | None = None
+
 
 def end_quietly() -> None:
     """Let SIGINT end the process at once, until :func:`raise_them`; there is nothing to close.
@@ -41,6 +44,30 @@ def raise_them() -> None:
             return
 
 
+class hold:
+    """Context in which a signal waits until its end, so that what belongs together is written. A
+    second signal does not wait."""
+
+    def __enter__(self) -> None:
+        global _holding
+        _holding = True
+
+    def __exit__(self, *_: object) -> None:
+        global _holding, _held
+        _holding = False
+        stop, _held = _held, None
+        if stop is not None:
+            raise stop
+
+
+def end(stop: type[KeyboardInterrupt]) -> None:
+    """Raise ``stop``, for a signal: at once, or at the end of :class:`hold`."""
+    global _held
+    if not _holding or _held is not None:
+        raise stop
+    _held = stop
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)
 
@@ -48,4 +75,4 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def _raise(number: int, frame: FrameType | None) -> None:
     global seen
     seen = True
-    raise KeyboardInterrupt
+    end(KeyboardInterrupt)

@@ -118,7 +118,7 @@ def terminable() -> Iterator[None]:
         return
 
     def stop(*_: object) -> None:
-        raise Terminated
+        interrupts.end(Terminated)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -6,11 +6,11 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fastfer.cli import arguments, terminal
+from fastfer.cli import arguments, interrupts, terminal
 from fastfer.cli.arguments import STDOUT, column_groups, positive
 from fastfer.cli.limit_options import add_limit_options
 from fastfer.cli.privacy_options import add_privacy_options, make_privacy_filter
@@ -257,6 +257,9 @@ def _analyze(
     engine.classifier  # noqa: B018 - an unusable model must not truncate files of an earlier run.
     pipeline = VideoPipeline(engine, options)
     stats = RunStats()
+    # A reader of standard output that has stalled must not delay Ctrl-C.
+    printed = STDOUT in (args.jsonl, args.csv, args.events)
+    held: Any = nullcontext if printed else interrupts.hold
     privacy = make_privacy_filter(args)
     annotator = FrameAnnotator(
         args.lang, legend=args.legend, top2=args.top2, contempt=CONTEMPT in engine.emotions
@@ -275,8 +278,9 @@ def _analyze(
             image = None
             if player is not None or any(wanting):
                 image = privacy.image(frame.image, result)
-            for output, wants in zip(outputs, wanting, strict=True):
-                output.write(result, image if wants else None)
+            with held():
+                for output, wants in zip(outputs, wanting, strict=True):
+                    output.write(result, image if wants else None)
             if player is not None and image is not None:
                 more = player.play(image, result)
                 source.notes += player.notes

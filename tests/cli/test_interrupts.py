@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import av
 import pytest
 
-from tests.helpers.commands import python
+from tests.helpers.commands import DETECTOR, python
 from tests.helpers.markers import requires_posix
+from tests.helpers.movies import levels, write_movie
 
 pytestmark = requires_posix
 
@@ -54,3 +58,57 @@ for handler in (signal.SIG_IGN, lambda *_: print("mine")):
 def test_the_commands_import_little_before() -> None:
     code = "import sys; import fastfer.cli.interrupts; print('typing' in sys.modules)"
     assert python("-S", "-c", code).stdout == "False\n"
+
+
+def test_a_signal_within_a_hold_comes_at_its_end() -> None:
+    code = f"""{BEGIN}
+from fastfer.cli import terminal
+def command():
+    with interrupts.hold():
+        interrupt()
+        print("written")
+    print("never")
+sys.exit(terminal.run(command))
+"""
+    done = python("-c", code)
+    assert (done.returncode, done.stdout) == (130, "written\n")
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    code = f"""{BEGIN}
+from fastfer.cli import terminal
+def command():
+    with interrupts.hold():
+        interrupt()
+        interrupt()
+        print("never")
+sys.exit(terminal.run(command))
+"""
+    done = python("-c", code)
+    assert (done.returncode, done.stdout) == (130, "")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_rows_and_an_annotated_copy_of_an_interrupted_run_agree(
+    tmp_path: Path, name: str, code: int
+) -> None:
+    """The signal comes while a frame, whose row is written, is drawn."""
+    clip = write_movie(tmp_path / "a.mp4", levels(20))
+    rows, copy = tmp_path / "rows.jsonl", tmp_path / "copy.mp4"
+    program = f"""{BEGIN}
+from fastfer.cli import terminal, video
+from fastfer.display.annotate import FrameAnnotator
+draw = FrameAnnotator.draw
+def interrupted(self, image, result):
+    if result.frame_index == 7:
+        os.kill(os.getpid(), signal.{name})
+    return draw(self, image, result)
+FrameAnnotator.draw = interrupted
+terminal.leave(video.main(sys.argv[1:]))
+"""
+    options = ["--detector", DETECTOR, "--jsonl", rows, "--save", copy]
+    done = python("-c", program, clip, *options)
+    assert done.returncode == code, done.stderr
+    with av.open(str(copy)) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == len(rows.read_text().splitlines()) == 8
