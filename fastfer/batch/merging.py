@@ -14,6 +14,7 @@ from fastfer.io.file_kinds import is_file, is_folder
 from fastfer.outputs.base import write_error
 from fastfer.outputs.paths import WholeFile, check_new, check_outputs
 from fastfer.outputs.table_formats import attributes_of, format_of
+from fastfer.outputs.temporary_names import remove_abandoned
 
 
 def merge(tables: Sequence[str], out: str, *, overwrite: bool = False) -> int:
@@ -45,6 +46,7 @@ def merge(tables: Sequence[str], out: str, *, overwrite: bool = False) -> int:
                 f"{file}: no {table.suffix} file, which --out asks for", code="unsupported_format"
             )
     _check_disjoint(files)
+    remove_abandoned(target.parent)
     whole = WholeFile(target)
     try:
         written: Any = table.open(whole.temporary)

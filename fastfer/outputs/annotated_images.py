@@ -20,6 +20,7 @@ from fastfer.io.file_kinds import exists, is_folder, real_path
 from fastfer.labels import Language
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.paths import write_whole
+from fastfer.outputs.temporary_names import remove_abandoned
 from fastfer.results import PhotoResult
 
 SUFFIXES: Final = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
@@ -64,6 +65,7 @@ class AnnotatedImageWriter(Output[PhotoResult]):
         """Device and number of the files of all sources, which links may lead to."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(folder)
             self._here = Path(real_path(folder))
             for source in map(Path, sources):
                 if _is_copy(source):  # Of an earlier run in the same folder.

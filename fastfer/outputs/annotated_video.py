@@ -18,6 +18,7 @@ from fastfer.errors import OutputError, UsageError
 from fastfer.outputs.base import Frame, Output, write_error
 from fastfer.outputs.paths import WholeFile
 from fastfer.outputs.sound import Sound
+from fastfer.outputs.temporary_names import remove_abandoned
 from fastfer.results import VideoFrameResult
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ class AnnotatedVideoWriter(Output[VideoFrameResult]):
                 f"cannot write {self._path}: this PyAV has no encoder for it; install PyAV from "
                 "its wheels, or try a name that ends in .avi"
             )
+        remove_abandoned(self._path.parent)
         whole = self._file.temporary != self._path
         self._container = av.open(
             os.path.abspath(self._file.temporary),  # noqa: PTH100 - no name is taken for a URL.

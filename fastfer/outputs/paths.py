@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final
 from fastfer.errors import UsageError
 from fastfer.io.file_kinds import exists, is_file, is_folder, real_path
 from fastfer.outputs.base import write_error
+from fastfer.outputs.temporary_names import temporary_name
 
 STDOUT: Final = "-"
 _Path = str | os.PathLike[str]
@@ -171,8 +171,7 @@ class WholeFile:
             if _is_special(self.path):
                 self._temporary = self.path
             else:
-                name = f".fastfer-{secrets.token_hex(8)}{self.path.suffix}"
-                temporary = self.path.with_name(name)
+                temporary = self.path.with_name(temporary_name(self.path.suffix))
                 try:
                     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
                 except OSError as error:
