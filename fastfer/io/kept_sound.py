@@ -39,7 +39,7 @@ class KeptSound:
 
     def offer(self, packet: Any) -> bool:
         """Keep ``packet`` if it belongs to the sound and is wanted; whether it does."""
-        if not self.wanted or packet.stream_index != self._index:
+        if not self.wanted or packet.stream.index != self._index:
             return False
         self._packets.append(packet)
         return True

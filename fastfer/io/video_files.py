@@ -309,7 +309,7 @@ class VideoFile:
         times: list[float] = []
         for packet in self._demuxed():
             self._waiting.append(packet)
-            if packet.stream_index == self._stream.index and packet.pts is not None:
+            if packet.stream.index == self._stream.index and packet.pts is not None:
                 times.append(float(packet.pts * packet.time_base))
             if len(times) == _MEASURED:
                 break
@@ -346,7 +346,7 @@ class VideoFile:
             yield from self._flush()
 
     def _decode(self, packet: Packet[Any], ours: int) -> Iterator[AvFrame]:
-        which = packet.stream_index
+        which = packet.stream.index  # stream_index is 0 in the empty packets at the end.
         base = self._time_bases[which] if which < len(self._time_bases) else 0.0
         if self._decoding_times and which == ours and packet.dts is not None:
             self._first_dts = min(self._first_dts, packet.dts * base)
@@ -380,7 +380,7 @@ class VideoFile:
             if kept.offer(packet):
                 if packet.pts is not None and packet.pts * packet.time_base >= end:
                     return
-            elif packet.stream_index == self._stream.index:
+            elif packet.stream.index == self._stream.index:
                 pictures -= 1
                 if pictures < 0:
                     return

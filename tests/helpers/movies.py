@@ -36,6 +36,8 @@ def write_movie(
     sound: float = 0.0,
     sound_start: float = 0.0,
     sound_codec: str | None = None,
+    sound_first: bool = False,
+    chapters: int = 0,
     aspect: Fraction | None = None,
     matrix: Iterable[int] | None = None,
     pixel_format: str = "yuv420p",
@@ -54,6 +56,8 @@ def write_movie(
         sound: seconds of a tone.
         sound_start: time of its first sample.
         sound_codec: its encoder; by default AAC, Opus in WebM.
+        sound_first: whether the sound is the first stream.
+        chapters: of one second each; an MP4 has a stream for them.
         aspect: of a pixel.
         matrix: display matrix, nine integers.
         pixel_format: of the encoder.
@@ -62,6 +66,7 @@ def write_movie(
         gop: frames from one key frame to the next.
     """
     with av.open(str(path), "w", options=options or {}) as container:
+        audio = _add_sound(container, path, sound_codec) if sound and sound_first else None
         stream: Any = container.add_stream(codec, rate=fps)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixel_format
@@ -73,7 +78,10 @@ def write_movie(
             stream.codec_context.sample_aspect_ratio = aspect
         if matrix is not None:
             stream.set_display_matrix(list(matrix))
-        audio: Any = _add_sound(container, path, sound_codec) if sound else None
+        if sound and not sound_first:
+            audio = _add_sound(container, path, sound_codec)
+        if chapters:
+            container.set_chapters([_chapter(i) for i in range(chapters)])
         packets = []
         for i, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "bgr24")
@@ -89,6 +97,12 @@ def write_movie(
         for packet in sorted(packets, key=lambda p: float((p.dts or 0) * p.time_base)):
             container.mux(packet)
     return path
+
+
+def _chapter(i: int) -> Any:
+    return {
+        "id": i, "start": i, "end": i + 1, "time_base": Fraction(1), "metadata": {"title": f"{i}"},
+    }  # fmt: skip
 
 
 def _add_sound(container: Any, path: Path, codec: str | None) -> Any:

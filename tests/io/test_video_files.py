@@ -117,6 +117,18 @@ def test_sound_that_is_longer_than_the_picture(tmp_path: Path, name: str) -> Non
     assert len(times(open_source(path))) == 10
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.flv"])
+def test_no_frame_is_lost_if_the_sound_is_the_first_stream(tmp_path: Path, name: str) -> None:
+    path = write_movie(tmp_path / name, levels(20), sound=2.0, sound_first=True)
+    assert [level(f.image) for f in open_source(path)] == list(range(20))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_chapters_change_nothing(tmp_path: Path, name: str) -> None:
+    path = write_movie(tmp_path / name, levels(20), sound=2.0, chapters=2)
+    assert [level(f.image) for f in open_source(path)] == list(range(20))
+
+
 def test_a_trimmed_clip_is_whole(tmp_path: Path) -> None:
     """An edit list that starts between two key frames, as phones write it."""
     whole = write_movie(tmp_path / "whole.mp4", levels(25), gop=25)
