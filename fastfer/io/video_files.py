@@ -388,7 +388,7 @@ class VideoFile:
     def _stamp(self, frame: AvFrame) -> float | None:
         """The presentation time of ``frame`` as it is stored."""
         if not self._decoding_times or frame.dts is None:
-            return frame.time
+            return None if self._decoding_times else frame.time
         # AVI has the order of decoding only, which is that of presentation but for a delay.
         time: float = frame.dts * self._time_bases[self._stream.index]
         if self._delay is None:
@@ -407,8 +407,10 @@ class VideoFile:
         if not start or not self.media.sought:
             yield from self._decoded()
             return
-        frames: Iterator[AvFrame] = iter(())
-        first: AvFrame | None = None
+        frames: Iterator[AvFrame] = self._decoded() if self._decoding_times else iter(())
+        first = next(frames, None)
+        if first is not None:
+            self._stamp(first)  # Measures the delay, which cannot be done after seeking.
         for margin in _SEEK_MARGINS:
             # Formats without an index lead to the first key frame only from before all stamps.
             sought = -_BEFORE_ALL if margin == math.inf else max(0.0, start - margin)
@@ -439,8 +441,6 @@ class VideoFile:
         """Read on at the position of the container."""
         self._packets = demuxed(self._container)
         self._error = None
-        self._first_dts = math.inf
-        self._delay = None
 
     def _turn(self, frame: AvFrame) -> None:
         """Take over the orientation of ``frame``."""

@@ -44,6 +44,7 @@ def write_movie(
     options: dict[str, str] | None = None,
     color: tuple[int, int] | None = None,
     gop: int = 12,
+    b_frames: int | None = None,
 ) -> Path:
     """Write ``frames`` at ``times`` seconds.
 
@@ -64,6 +65,7 @@ def write_movie(
         options: of the container.
         color: FFmpeg's numbers of colour space and range.
         gop: frames from one key frame to the next.
+        b_frames: most in a row; by default those of the encoder.
     """
     with av.open(str(path), "w", options=options or {}) as container:
         audio = _add_sound(container, path, sound_codec) if sound and sound_first else None
@@ -72,6 +74,9 @@ def write_movie(
         stream.pix_fmt = pixel_format
         stream.codec_context.time_base = Fraction(1, TICKS)
         stream.codec_context.gop_size = gop
+        if b_frames is not None:
+            stream.codec_context.max_b_frames = b_frames
+            stream.codec_context.time_base = Fraction(1, fps)  # Of which B-frames need each.
         if color is not None:
             stream.codec_context.colorspace, stream.codec_context.color_range = color
         if aspect is not None:

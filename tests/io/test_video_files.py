@@ -252,6 +252,17 @@ def test_a_part_of_a_video(tmp_path: Path, name: str) -> None:
     assert source.count == 8
 
 
+def test_a_part_of_an_avi_whose_groups_are_open(tmp_path: Path) -> None:
+    """After a seek, the decoder drops the frames that are shown before the key frame; and of the
+    last frames an AVI says no time."""
+    path = write_movie(tmp_path / "a.avi", moving_face(28), codec="mpeg4", b_frames=2)
+    every = [(f.pts, f.image.tobytes()) for f in open_source(path)]
+    assert [pts for pts, _ in every] == pytest.approx([i / 10 for i in range(28)])
+    for i in range(1, 28):
+        part = open_source(path, clip=ClipOptions(start=i / 10))
+        assert [(f.pts, f.image.tobytes()) for f in part] == every[i:]
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts", "a.flv"])
 @pytest.mark.parametrize("start", [0.01, 0.5, 1.0, 1.3, 2.9])
 def test_a_part_of_a_video_with_sound(tmp_path: Path, name: str, start: float) -> None:
