@@ -64,7 +64,14 @@ FORMATS: Final = {
         "webm", ("libvpx-vp9",), "libopus", frozenset(("opus", "vorbis")), has_aspect=False
     ),
     ".avi": VideoFormat(
-        "avi", ("mjpeg",), "libmp3lame", frozenset(("mp3", "ac3", "pcm_s16le")), has_aspect=False
+        # It has no times. Sound is encoded, with silence in its gaps; and the first packet of MP3,
+        # which begins before 0, must not delay the picture.
+        "avi",
+        ("mjpeg",),
+        "libmp3lame",
+        frozenset(),
+        (("avoid_negative_ts", "disabled"),),
+        has_aspect=False,
     ),
 }
 """Format by file suffix: what browsers and players play."""

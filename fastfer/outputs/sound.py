@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import Any, Final
 
 import av
 from av.audio.resampler import AudioResampler
+from av.codec import Codec
 from av.container import OutputContainer
 
 from fastfer.errors import InputError
@@ -19,7 +21,8 @@ from fastfer.io.video_files import Media
 
 _ERRORS = (av.FFmpegError, ValueError, OSError)
 _RATE: Final = 48000
-"""Samples per second of encoded sound, if the source's are not known yet, and of Opus."""
+"""Samples per second of encoded sound, if the source's are not known yet or the encoder lacks them,
+and of Opus."""
 _ROUNDED: Final = 0.06
 """Seconds by which coarse time stamps of a container may be off."""
 _APART: Final = 5.0
@@ -57,6 +60,7 @@ class Sound:
         """Of the copy's packets, in seconds."""
         self._next_sample: int | None = None
         """Where the decoded samples so far end."""
+        self._fills_gaps = container.format.name == "avi"
         self._encoder: Any = None
         self._stream: Any = None
         self._resampler: Any = None
@@ -75,7 +79,7 @@ class Sound:
             if known and self._decoder.name in copied:
                 self._stream = container.add_stream_from_template(found)
             else:
-                rate = _RATE if codec == "libopus" or not known else known
+                rate = known if known in _rates(codec) else _RATE
                 layout = "mono" if self._decoder.layout.nb_channels == 1 else "stereo"
                 self._stream = container.add_stream(codec, rate=rate, layout=layout)
                 self._encoder = self._stream.codec_context
@@ -202,9 +206,12 @@ class Sound:
                     self._encoder.format, self._encoder.layout, self._encoder.sample_rate,
                     self._encoder.frame_size or None,
                 )  # fmt: skip
+            before = self._next_sample or 0
             self._count_samples(frame)
-            for part in self._resampler.resample(frame):
-                yield from self._stream.encode(part)
+            gap = _silence(frame, before) if self._fills_gaps else ()
+            for piece in chain(gap, (frame,)):
+                for part in self._resampler.resample(piece):
+                    yield from self._stream.encode(part)
 
     def _count_samples(self, frame: Any) -> None:
         """Give ``frame`` a time in samples: those of containers are rounded, some to 26 ms."""
@@ -217,6 +224,23 @@ class Sound:
         frame.pts, frame.time_base = self._next_sample, Fraction(1, rate)
         if self._next_sample is not None:
             self._next_sample += frame.samples
+
+
+def _rates(codec: str) -> Container[int]:
+    """Samples per second with which to encode."""
+    return () if codec == "libopus" else Codec(codec, "w").audio_rates or ()
+
+
+def _silence(frame: Any, begin: int) -> Iterator[Any]:
+    """Silence from sample ``begin`` to ``frame``, a second at a time."""
+    zero = b"\x80" if frame.format.name.startswith("u8") else b"\0"
+    for at in range(begin, frame.pts or 0, frame.sample_rate):
+        count = min(frame.sample_rate, frame.pts - at)
+        piece = av.AudioFrame(frame.format.name, frame.layout.name, count)
+        for plane in piece.planes:
+            plane.update(zero * plane.buffer_size)
+        piece.sample_rate, piece.pts, piece.time_base = frame.sample_rate, at, frame.time_base
+        yield piece
 
 
 def _opened(media: Media) -> Any:

@@ -36,6 +36,7 @@ def write_movie(
     sound: float = 0.0,
     sound_start: float = 0.0,
     sound_codec: str | None = None,
+    sound_rate: int = 48000,
     sound_first: bool = False,
     chapters: int = 0,
     aspect: Fraction | None = None,
@@ -57,6 +58,7 @@ def write_movie(
         sound: seconds of a tone.
         sound_start: time of its first sample.
         sound_codec: its encoder; by default AAC, Opus in WebM.
+        sound_rate: samples per second.
         sound_first: whether the sound is the first stream.
         chapters: of one second each; an MP4 has a stream for them.
         aspect: of a pixel.
@@ -68,7 +70,9 @@ def write_movie(
         b_frames: most in a row; by default those of the encoder.
     """
     with av.open(str(path), "w", options=options or {}) as container:
-        audio = _add_sound(container, path, sound_codec) if sound and sound_first else None
+        audio = (
+            _add_sound(container, path, sound_codec, sound_rate) if sound and sound_first else None
+        )
         stream: Any = container.add_stream(codec, rate=fps)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixel_format
@@ -84,7 +88,7 @@ def write_movie(
         if matrix is not None:
             stream.set_display_matrix(list(matrix))
         if sound and not sound_first:
-            audio = _add_sound(container, path, sound_codec)
+            audio = _add_sound(container, path, sound_codec, sound_rate)
         if chapters:
             container.set_chapters([_chapter(i) for i in range(chapters)])
         packets = []
@@ -110,13 +114,13 @@ def _chapter(i: int) -> Any:
     }  # fmt: skip
 
 
-def _add_sound(container: Any, path: Path, codec: str | None) -> Any:
+def _add_sound(container: Any, path: Path, codec: str | None, rate: int) -> Any:
     codec = codec or ("libopus" if path.suffix == ".webm" else "aac")
-    return container.add_stream(codec, rate=48000, layout="mono", bit_rate=96_000)
+    return container.add_stream(codec, rate=rate, layout="mono", bit_rate=96_000)
 
 
 def _tone(stream: Any, seconds: float, start: float) -> list[Any]:
-    rate, packets = 48000, []
+    rate, packets = stream.rate, []
     samples = np.sin(np.arange(round(seconds * rate)) * (2 * np.pi * 440 / rate)) * 0.3
     for at in range(0, len(samples), 960):
         frame = av.AudioFrame.from_ndarray(

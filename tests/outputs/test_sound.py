@@ -115,7 +115,31 @@ def test_sound_that_begins_long_after_the_picture(
     assert first.time == pytest.approx(8.0, abs=0.1)
 
 
-@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm", "copy.mov"])
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm", "copy.avi"])
+@pytest.mark.parametrize("rate", [7000, 22254, 96000, 192000])
+def test_rates_that_the_encoder_lacks(tmp_path: Path, target: str, rate: int) -> None:
+    source = write_movie(
+        tmp_path / "a.mov", levels(20), sound=2.0, sound_codec="pcm_s24le", sound_rate=rate
+    )
+    assert duration(annotated(source, tmp_path / target)) == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("tone", ["aac", "pcm_s16le", "pcm_u8"])
+def test_an_avi_has_silence_where_the_source_has_no_sound(tmp_path: Path, tone: str) -> None:
+    """It has no times: sound that begins late, or after a gap, would be heard too early."""
+    source = write_movie(
+        tmp_path / "a.mkv", levels(50, step=0), sound=2.0, sound_start=2.5, sound_codec=tone
+    )
+    copy = annotated(source, tmp_path / "copy.avi")
+    with av.open(str(copy)) as container:
+        parts = [(p.time, np.abs(p.to_ndarray()).max()) for p in container.decode(audio=0)]
+    assert next(time for time, loud in parts if loud > 0.1) == pytest.approx(2.5, abs=0.1)
+    with av.open(str(copy)) as container:
+        shown = [p.pts for p in container.demux(video=0) if p.size]
+    assert shown == list(range(50))
+
+
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm"])
 def test_sound_whose_time_stamps_go_back(tmp_path: Path, target: str) -> None:
     """Recordings that are joined byte by byte begin again at zero; the picture is not lost."""
     part = write_movie(tmp_path / "a.ts", levels(20), sound=2.0).read_bytes()
