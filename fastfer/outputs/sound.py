@@ -97,7 +97,8 @@ class Sound:
                 self._waiting = packet
                 return
             self._last_end = time + float(self._ticks(packet) * packet.time_base)
-            if time >= -1e-3:
+            # The first packet of Opus begins before 0, by what the decoder leaves out.
+            if (time if self._encoder is None else self._last_end) >= -1e-3:
                 yield from self._in_order(self._converted(packet))
 
     def remove(self, begin: float, seconds: float) -> Iterator[Any]:
@@ -206,6 +207,8 @@ class Sound:
                     self._encoder.format, self._encoder.layout, self._encoder.sample_rate,
                     self._encoder.frame_size or None,
                 )  # fmt: skip
+            if frame.pts is not None and frame.time < self._zero - 1e-3:
+                continue
             before = self._next_sample or 0
             self._count_samples(frame)
             gap = _silence(frame, before) if self._fills_gaps else ()

@@ -115,6 +115,20 @@ def test_sound_that_begins_long_after_the_picture(
     assert first.time == pytest.approx(8.0, abs=0.1)
 
 
+@pytest.mark.parametrize("target", ["copy.mp4", "copy.mov"])
+def test_the_first_packet_of_opus(tmp_path: Path, target: str) -> None:
+    """It begins before 0 by what its decoder leaves out."""
+    source = write_movie(tmp_path / "a.webm", levels(20), codec="libvpx-vp9", sound=2.0)
+    with av.open(str(source)) as container:
+        before = sum(p.samples for p in container.decode(audio=0))
+    with av.open(str(annotated(source, tmp_path / target))) as container:
+        parts = list(container.decode(audio=0))
+        start = float((container.streams.video[0].start_time or 0) / 90_000)
+    loud = next(p.time for p in parts if np.abs(p.to_ndarray()[:, :480]).max() > 0.05)
+    assert loud - start == pytest.approx(0.0, abs=0.005)
+    assert sum(p.samples for p in parts) == pytest.approx(before, abs=1024)
+
+
 @pytest.mark.parametrize("target", ["copy.mp4", "copy.mkv", "copy.webm", "copy.avi"])
 @pytest.mark.parametrize("rate", [7000, 22254, 96000, 192000])
 def test_rates_that_the_encoder_lacks(tmp_path: Path, target: str, rate: int) -> None:
