@@ -245,8 +245,8 @@ class VideoFile:
             index += 1
         else:
             self._check_end(seen, pts)
-            if clip.every is not None:
-                media.picture_end = pts + 1 / self._rate
+            tick = math.inf if clip.every is None else 1 / self._rate
+            media.picture_end = min(media.clip_end, pts + tick)
         if self._damaged:
             self.notes.append(f"{self.name}: damaged packets, which were skipped: {self._damaged}")
         if index == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from fractions import Fraction
@@ -302,6 +303,18 @@ def test_one_frame_every_so_many_seconds(tmp_path: Path) -> None:
     source = open_source(path, clip=ClipOptions(start=0.3, every=0.5))
     assert times(source) == [0.3, 0.5, 1.0, 1.5, 2.0, 2.5]
     assert source.fps == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [({}, math.inf), ({"every": 2.0}, 4.0), ({"end": 3.5}, 3.5), ({"end": 3.5, "every": 2.0}, 3.5),
+     ({"end": 1.5}, 1.5), ({"end": 9.0, "every": 2.0}, 4.0)],
+)  # fmt: skip
+def test_when_the_last_frame_ends(tmp_path: Path, options: dict[str, float], end: float) -> None:
+    path = write_movie(tmp_path / "a.mp4", levels(4), fps=1)
+    source: Any = open_source(path, clip=ClipOptions(**options))
+    assert list(source)
+    assert source.media.picture_end == pytest.approx(end, abs=0.01)
 
 
 def test_a_part_without_frames(tmp_path: Path) -> None:
