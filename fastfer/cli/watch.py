@@ -44,12 +44,12 @@ def main(argv: Sequence[str] | None = None, prog: str = "fastfer watch") -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fastfer.watch.config import read_config
+    from fastfer.watch.config import count_of, read_config
 
     config = read_config(args.file)
     if args.check:
         names = ", ".join(camera.name for camera in config.cameras)
-        print(f"{args.file}: {len(config.cameras)} cameras: {names}")
+        print(f"{args.file}: {count_of(len(config.cameras), 'camera')}: {names}")
         return 0
     import cv2
 
@@ -64,7 +64,10 @@ def _run(args: argparse.Namespace) -> int:
         try:
             watcher.run()
         finally:
-            terminal.say(f"{watcher.frames:,} frames analysed")
+            terminal.say(f"{count_of(watcher.frames, 'frame')} analysed")
+            for name, sink in watcher.sinks.items():
+                if sink.dropped:
+                    terminal.say(f"{name}: {count_of(sink.dropped, 'frame')} lost")
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from fastfer.errors import UsageError
+from fastfer.io.addresses import hide_passwords
 from fastfer.io.open_source import CameraOptions
 from fastfer.labels import Attribute
 from fastfer.pipeline.video_pipeline import VideoOptions
@@ -119,6 +120,8 @@ class Mqtt:
         check_integer(port=(self.port, 1, 65535), qos=(self.qos, 0, 2), queue=(self.queue, 1))
         check_choice(rows=(self.rows, ROWS))
         check_text(host=self.host, topic=self.topic)
+        if not is_host(self.host):
+            raise UsageError(f"host {self.host!r} is not the name or address of a machine")
         if set(self.topic) & set("+#"):
             raise UsageError(
                 f"topic {self.topic!r}: + and # stand for others, rows need one of their own",
@@ -155,7 +158,8 @@ class Webhook:
         check_text(url=self.url)
         if not self.url.startswith(("http://", "https://")) or not _is_url(self.url):
             raise UsageError(
-                f"webhook url {self.url!r} must be a URL that begins with http:// or https://"
+                f"webhook url {hide_passwords(self.url)!r} must be a URL that begins with http:// "
+                "or https://, names a host, and has other characters than ASCII as %XX"
             )
         check_positive(every=self.every, timeout=self.timeout)
         check_range(retry_for=(self.retry_for, 0), timeout=(self.timeout, 0, HOUR))
@@ -253,12 +257,26 @@ def secret(variable: str | None) -> str | None:
     return os.environ[variable]
 
 
+def count_of(number: int, noun: str) -> str:
+    """``number`` and ``noun``, in the plural unless it is one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _is_url(url: str) -> bool:
     """Whether a request can be sent to ``url``."""
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
+        rest = parts.path + parts.query
+        return is_host(parts.hostname) and parts.port != 0 and rest.isascii() and " " not in url
     except ValueError:
+        return False
+
+
+def is_host(name: str | None) -> bool:
+    """Whether ``name`` can be looked up: printable, and its parts of 1 to 63 characters."""
+    try:
+        return bool(name) and str(name).isprintable() and bool(str(name).encode("idna"))
+    except UnicodeError:
         return False
 
 

@@ -4,12 +4,13 @@ outage."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Final
 
 from fastfer.errors import FastferError
-from fastfer.io.frame_source import VideoFrame
+from fastfer.io.frame_source import FrameSource, VideoFrame
 from fastfer.io.open_source import open_source
 from fastfer.watch.config import Camera
 
@@ -36,7 +37,6 @@ class Feed:
             say: prints an event for the user.
         """
         self.camera = camera
-        self.connected = False
         self.ended = False
         """Whether a recording is over."""
         self.used = 0.0
@@ -44,6 +44,10 @@ class Feed:
         self._ready = ready
         self._say = say
         self._frame: VideoFrame | None = None
+        self._source: FrameSource | None = None
+        """While it is open."""
+        self._seen = 0.0
+        """When the last frame came, of the clock ``time.monotonic``."""
         self._dropped_before = 0
         self._dropped = 0
         self._closing = threading.Event()
@@ -56,6 +60,21 @@ class Feed:
     def waiting(self) -> bool:
         """Whether a frame is there; hold ``ready``."""
         return self._frame is not None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the source is open and, if it is live, has delivered within ``stall`` seconds."""
+        source = self._source
+        if source is None or not source.live:
+            return source is not None
+        return self.waiting or time.monotonic() - self._seen < self.camera.stall
+
+    def report(self) -> None:
+        """Print the events of the source: an outage while it lasts, not with the next frame."""
+        source = self._source
+        with suppress(IndexError):  # Two threads may be here.
+            while source is not None:
+                self._say(f"{self.camera.name}: {source.notes.pop(0)}")
 
     @property
     def dropped(self) -> int:
@@ -82,6 +101,7 @@ class Feed:
         delay = FIRST_DELAY
         reported = False
         while not self._closing.is_set():
+            self._seen = 0.0
             try:
                 live = self._read()
                 delay, reported = FIRST_DELAY, False
@@ -90,13 +110,21 @@ class Feed:
                     self._say(f"{self.camera.name}: the recording has ended")
                     break
             except FastferError as error:
+                source = self._source
+                if self._seen:  # It could be opened: this is another outage.
+                    delay, reported = FIRST_DELAY, False
+                    if source is not None and not source.live:  # Or its rows would come again.
+                        self.ended = True
+                        self._say(f"{self.camera.name}: the recording has ended: {error}")
+                        break
                 if not reported:
                     self._say(f"{self.camera.name}: {error}; trying again")
                 reported = True
             except Exception as error:  # One camera must not end the others.
                 self._say(f"{self.camera.name}: {type(error).__name__}: {error}; trying again")
             finally:
-                self.connected = False
+                self.report()
+                self._source = None
                 self._dropped_before += self._dropped
                 self._dropped = 0
             self._closing.wait(delay)
@@ -109,10 +137,9 @@ class Feed:
         due = -1.0
         skipped = 0
         with closing(open_source(self.camera.source, self.camera.options)) as source:
-            self.connected = True
+            self._source, self._seen = source, time.monotonic()
             for frame in source:
-                while source.notes:
-                    self._say(source.notes.pop(0))
+                self.report()
                 if self._closing.is_set():
                     break
                 if frame.pts < due - 1e-6:
@@ -120,6 +147,7 @@ class Feed:
                 else:
                     due = max(due + 1 / self.camera.fps, frame.pts + 0.5 / self.camera.fps)
                     self._offer(frame)
+                self._seen = time.monotonic()
                 self._dropped = source.dropped + skipped
             return source.live
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
+from fastfer.outputs.base import write_error
 from fastfer.outputs.columns import ColumnGroup, to_record
 from fastfer.outputs.table_formats import Parquet
 from fastfer.results import VideoFrameResult
@@ -57,21 +60,29 @@ class FileSink(Sink):
 
     def _take(self, result: VideoFrameResult, now: float) -> None:
         file = self._open.get(result.source)
-        if file is not None and now - file.begun >= self._config.rotate:
+        if file is not None and self._due(file, now):
             self._guarded(lambda: self._close_file(result.source))
             file = None
-        if file is None:
-            folder = Path(self._config.folder, result.source)
-            folder.mkdir(parents=True, exist_ok=True)
-            file = self._open[result.source] = self._new(folder, now)
-        before = file.frames
+        folder = Path(self._config.folder, result.source)
         try:
-            file.add(result, now)
-        except BaseException:
-            self.dropped += before - file.frames  # The caller counts this one.
-            raise
+            if file is None:
+                folder.mkdir(parents=True, exist_ok=True)
+                file = self._open[result.source] = self._new(folder, now)
+            before = file.frames
+            try:
+                file.add(result, now)
+            except BaseException:
+                self.dropped += before - file.frames  # The caller counts this one.
+                raise
+        except OSError as error:
+            # Of the folder: each file has another name, and would be a problem of its own.
+            raise write_error(folder, error) from None
         if isinstance(file, _LinesFile):
             self.sent += 1
+
+    def _due(self, file: _ParquetFile | _LinesFile, now: float) -> bool:
+        """Whether a file is complete; also if the clock was set back by as much."""
+        return abs(now - file.begun) >= self._config.rotate
 
     def _new(self, folder: Path, now: float) -> _ParquetFile | _LinesFile:
         if self._parquet is None:
@@ -81,7 +92,7 @@ class FileSink(Sink):
     def _idle(self) -> None:
         now = time.time()
         for name, file in list(self._open.items()):
-            if now - file.begun >= self._config.rotate:
+            if self._due(file, now):
                 self._guarded(lambda n=name: self._close_file(n))  # type: ignore[misc]
 
     def _finish(self) -> None:
@@ -93,8 +104,10 @@ class FileSink(Sink):
         frames = file.frames
         try:
             file.close()
-        except BaseException:
+        except BaseException as error:
             self.dropped += frames - 1  # The caller counts one.
+            if isinstance(error, OSError):
+                raise write_error(Path(self._config.folder, name), error) from None
             raise
         self.sent += frames
 
@@ -125,10 +138,15 @@ class _ParquetFile:
 
     def close(self) -> None:
         try:
-            if self._results:
-                self._flush()
-        finally:
-            self._file.close()
+            try:
+                if self._results:
+                    self._flush()
+            finally:
+                self._file.close()
+        except BaseException:
+            # Incomplete, and where the disk is full in the way of other files.
+            self._hidden.unlink(missing_ok=True)
+            raise
         self._hidden.replace(self._path)
 
 
@@ -140,9 +158,15 @@ class _LinesFile:
         self.begun = now
         path = folder / f"{_stamp(now)}.jsonl"
         self._file: IO[bytes] = path.open("ab", 0)
+        self._size = self._file.tell()
 
     def add(self, result: VideoFrameResult, now: float) -> None:
-        self._file.write(encode(result, now) + b"\n")
+        line = encode(result, now) + b"\n"
+        if self._file.write(line) != len(line):
+            # A full disk takes a part, without an error before the next one.
+            self._file.truncate(self._size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._size += len(line)
 
     def close(self) -> None:
         with suppress(OSError):

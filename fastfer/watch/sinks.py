@@ -15,10 +15,14 @@ from collections.abc import Callable
 from typing import Final
 
 from fastfer.results import VideoFrameResult
-from fastfer.watch.config import Rows
+from fastfer.watch.config import Rows, count_of
 
 POLL: Final = 0.25
 """Seconds after which a thread without rows looks whether something is due."""
+QUIET: Final = 60.0
+"""Seconds before the same problem is reported again: a full disk is one for every frame."""
+MAX_PROBLEMS: Final = 100
+"""Problems that are remembered."""
 
 
 class Sink(ABC):
@@ -40,6 +44,8 @@ class Sink(ABC):
         self._rows = rows
         self._say = say
         self._queue: queue.Queue[tuple[VideoFrameResult, float]] = queue.Queue(size)
+        self._problems: dict[str, float] = {}
+        """When each problem was reported, by its text."""
         self._closing = threading.Event()
         self._deadline = math.inf
         """Of the clock ``time.monotonic``: when to give up what waits, after :meth:`close`."""
@@ -85,8 +91,18 @@ class Sink(ABC):
         try:
             act()
         except Exception as error:  # The other receivers continue.
-            self.dropped += 1
-            self._say(f"{self.name}: {error}")
+            self._lose(1, str(error))
+
+    def _lose(self, frames: int, problem: str) -> None:
+        """Count frames that are given up, and report why, unless that was done just now."""
+        self.dropped += frames
+        now = time.monotonic()
+        if now - self._problems.get(problem, -math.inf) < QUIET:
+            return
+        if len(self._problems) >= MAX_PROBLEMS:
+            self._problems.clear()
+        self._problems[problem] = now
+        self._say(f"{self.name}: {problem}; {count_of(self.dropped, 'frame')} lost so far")
 
     @abstractmethod
     def _take(self, result: VideoFrameResult, now: float) -> None:

@@ -10,13 +10,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastfer.errors import FastferError
+from fastfer.errors import FastferError, FrameError
 from fastfer.labels import CONTEMPT
 from fastfer.pipeline.push_tracker import Tracker
-from fastfer.watch.config import Config
+from fastfer.results import VideoFrameResult
+from fastfer.watch.config import Config, count_of
 from fastfer.watch.feeds import Feed, Shares
 from fastfer.watch.files import FileSink
 from fastfer.watch.metrics import MetricsServer
@@ -100,29 +102,28 @@ class Watcher:
         """Analyse one frame, or wait a moment for one; False at the end."""
         while self._actions:
             self._actions.popleft()()
+        for feed in self.feeds.values():
+            feed.report()
         with self._ready:
             feeds = list(self.feeds.values())
-            feed = self._shares.next(feeds)
-            if feed is None:
+            chosen = self._shares.next(feeds)
+            if chosen is None:
                 if self._stopping or all(f.ended for f in feeds):
                     return False
                 self._ready.wait(0.25)
                 return not self._stopping
-            frame = feed.take()
+            frame = chosen.take()
         if self._stopping:
             return False
-        self._analyze(feed, frame)
+        self._analyze(chosen, frame)
         return True
 
     def _analyze(self, feed: Feed, frame: VideoFrame) -> None:
         name = feed.camera.name
         now, begin = time.time(), time.perf_counter()
-        tracker = self._trackers.get(name)
         try:
-            if tracker is None:
-                tracker = self._trackers[name] = Tracker(self._engine, options=self._config.video)
-            result = tracker.update(frame.image, frame.pts)
-        except FastferError as error:  # After an outage the times of a camera start again.
+            result = self._track(name, frame)
+        except FastferError as error:
             self._trackers.pop(name, None)
             self._say(f"{name}: {error}; tracking starts again")
             return
@@ -134,6 +135,15 @@ class Watcher:
             sink.put(result, now)
         if self.metrics is not None:
             self.metrics.frame(name, len(result), seconds)
+
+    def _track(self, name: str, frame: VideoFrame) -> VideoFrameResult:
+        tracker = self._trackers.get(name)
+        if tracker is not None:
+            # After an outage the times of a camera start again: so does tracking.
+            with suppress(FrameError):
+                return tracker.update(frame.image, frame.pts)
+        tracker = self._trackers[name] = Tracker(self._engine, options=self._config.video)
+        return tracker.update(frame.image, frame.pts)
 
     # --- Configuration ---------------------------------------------------------------------------
 
@@ -154,7 +164,8 @@ class Watcher:
             if name not in self.feeds:
                 self._start(name)
         for name in ("files", "mqtt", "webhook"):
-            if getattr(config, name) != getattr(before, name):
+            failed = getattr(config, name) is not None and name not in self.sinks
+            if failed or getattr(config, name) != getattr(before, name):
                 old = self.sinks.pop(name, None)
                 if old is not None:
                     old.close()
@@ -162,7 +173,7 @@ class Watcher:
                     self._open_sink(name, config)
                 except FastferError as error:
                     self._say(f"[{name}]: {error}; there is none until the file is read again")
-        self._say(f"read again: {len(cameras)} cameras")
+        self._say(f"read again: {count_of(len(cameras), 'camera')}")
 
     def _start(self, name: str) -> None:
         camera = next(camera for camera in self._config.cameras if camera.name == name)

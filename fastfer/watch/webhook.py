@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from http.client import HTTPException
+from typing import Any, Final
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.parse import unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from fastfer import __version__
 from fastfer.io.addresses import hide_passwords
@@ -26,12 +29,22 @@ MOST_FRAMES: Final = 500
 """Frames in one request."""
 
 
+class _NoRedirection(HTTPRedirectHandler):
+    """Does not follow: a POST would become a GET without rows, and seem to be delivered."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_open: Final = build_opener(_NoRedirection).open
+
+
 class WebhookSink(Sink):
     """Sends the frames of about a second as one POST request of JSON Lines.
 
     A request that fails is repeated for some minutes, unless the receiver says that it is at fault
-    (4xx except 408 and 429). Each has an ``Idempotency-Key``, by which the receiver knows a
-    repetition.
+    (4xx except 408 and 429) or elsewhere (3xx). Each has an ``Idempotency-Key``, by which the
+    receiver knows a repetition.
     """
 
     name = "webhook"
@@ -45,10 +58,16 @@ class WebhookSink(Sink):
         super().__init__(config.rows, config.queue, say)
         self._config = config
         self._secret = config.secret
+        self._url, self._authorization = _split_user(config.url)
         self._lines: list[bytes] = []
         self._since = 0.0
         self.retries = 0
         """Requests that were repeated."""
+
+    @property
+    def waiting(self) -> int:
+        """Frames in the queue and in the request under way."""
+        return super().waiting + len(self._lines)
 
     def _take(self, result: VideoFrameResult, now: float) -> None:
         if not self._lines:
@@ -67,21 +86,21 @@ class WebhookSink(Sink):
 
     def _send(self) -> None:
         body = b"\n".join(self._lines) + b"\n"
-        count, self._lines = len(self._lines), []
-        request = Request(self._config.url, body, self._headers(body), method="POST")
+        count = len(self._lines)
+        request = Request(self._url, body, self._headers(body), method="POST")
         until = time.monotonic() + self._config.retry_for
         delay = FIRST_RETRY
         while (problem := self._try(request)) is not None:
             reason, final = problem
             if final or time.monotonic() + delay > min(until, self._deadline):
-                self.dropped += count
-                name = hide_passwords(self._config.url)
-                self._say(f"webhook: {name}: {reason}; {count} frames are lost")
+                self._lines = []
+                self._lose(count, f"{hide_passwords(self._config.url)}: {reason}")
                 return
             self.retries += 1
             pause = threading.Event() if self._closing.is_set() else self._closing
             pause.wait(delay * random.uniform(0.7, 1.3))
             delay = min(2 * delay, LONGEST_RETRY)
+        self._lines = []
         self.sent += count
 
     def _headers(self, body: bytes) -> dict[str, str]:
@@ -90,6 +109,8 @@ class WebhookSink(Sink):
             "User-Agent": f"fastfer/{__version__}",
             "Idempotency-Key": hashlib.sha256(body).hexdigest()[:32],
         }
+        if self._authorization:
+            headers["Authorization"] = self._authorization
         if self._secret is not None:
             digest = hmac.new(self._secret.encode(), body, hashlib.sha256).hexdigest()
             headers["X-Fastfer-Signature"] = f"sha256={digest}"
@@ -98,10 +119,28 @@ class WebhookSink(Sink):
     def _try(self, request: Request) -> tuple[str, bool] | None:
         """Why a request failed, and whether that is final."""
         try:
-            with urlopen(request, timeout=self._config.timeout):
+            with _open(request, timeout=self._config.timeout):
                 return None
         except HTTPError as error:
+            if 300 <= error.code < 400:
+                place = hide_passwords(error.headers.get("Location") or "another address")
+                return f"status {error.code}, a redirection to {place}; name that as url", True
             final = 400 <= error.code < 500 and error.code not in (408, 429)
             return f"status {error.code}", final
         except (URLError, OSError) as error:
             return str(getattr(error, "reason", error)), False
+        except HTTPException as error:
+            return f"the answer is no HTTP: {type(error).__name__}", False
+        except ValueError as error:  # No address after all.
+            return str(error), True
+
+
+def _split_user(url: str) -> tuple[str, str]:
+    """``url`` without user and password, which no request has in its address, and the header that
+    carries them."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, ""
+    token = base64.b64encode(unquote(user).encode()).decode()
+    return parts._replace(netloc=host).geturl(), f"Basic {token}"

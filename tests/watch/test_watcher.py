@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -29,6 +26,7 @@ from fastfer.watch.watcher import Watcher
 from tests.helpers.cameras import StallingServer
 from tests.helpers.commands import environment
 from tests.helpers.errors import raises
+from tests.helpers.late_answers import late_answers
 from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
 
@@ -111,31 +109,6 @@ def test_fair_shares_and_counted_drops(
         assert rows[-1]["frame_index"] >= len(rows) - 1
 
 
-class _Receiver(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server: Any = self.server
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        server.received.append((dict(self.headers), body))
-        self.send_response(server.statuses.pop(0) if server.statuses else 200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Any]:
-    """An HTTP server that keeps what it receives."""
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
-    server.received, server.statuses = [], []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def test_webhooks_are_repeated_and_signed(
     clip: Path,
     engine: str,
@@ -172,76 +145,6 @@ def test_webhooks_that_are_refused_are_counted(
     )
     watcher.run()
     assert (watcher.sinks["webhook"].sent, watcher.sinks["webhook"].dropped) == (0, 30)
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[int]:
-    """The port of a running mosquitto."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        pytest.skip("needs mosquitto (Debian: mosquitto)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "mosquitto.conf").write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
-    )
-    process = subprocess.Popen(
-        [program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL
-    )
-
-    def listens() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_until(listens)
-    yield port
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture
-def received(broker: int) -> Iterator[list[Any]]:
-    """The messages of all cameras that arrive at the broker."""
-    pytest.importorskip("paho.mqtt.client")
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    messages: list[Any] = []
-    subscribed = threading.Event()
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.on_message = lambda _c, _d, message: messages.append(message)
-    client.on_subscribe = lambda *_: subscribed.set()
-    client.connect("127.0.0.1", broker)
-    client.subscribe("cameras/#", qos=1)
-    client.loop_start()
-    assert subscribed.wait(10)
-    yield messages
-    client.loop_stop()
-
-
-@contextmanager
-def late_answers(port: int, seconds: float) -> Iterator[int]:
-    """The port of a way to ``port`` on which answers are late."""
-
-    def forward(source: socket.socket, target: socket.socket, delay: float) -> None:
-        with suppress(OSError):
-            while data := source.recv(1 << 16):
-                time.sleep(delay)
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def serve() -> None:
-        with suppress(OSError):  # Until the server is closed.
-            while True:
-                client, _ = server.accept()
-                real = socket.create_connection(("127.0.0.1", port))
-                for way in (client, real, 0.0), (real, client, seconds):
-                    threading.Thread(target=forward, args=way, daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve, daemon=True).start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.5])

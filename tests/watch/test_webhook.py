@@ -1,0 +1,65 @@
+"""Webhooks: what counts as delivered, and what is repeated."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from fastfer.results import VideoFrameResult
+from fastfer.watch.config import Webhook
+from fastfer.watch.webhook import WebhookSink
+from tests.helpers.waiting import wait_until
+
+
+def frame(index: int) -> VideoFrameResult:
+    return VideoFrameResult((), 64, 48, source="door", frame_index=index, pts=index / 10)
+
+
+def sink_to(receiver: Any, said: list[str], user: str = "", **options: Any) -> WebhookSink:
+    url = f"http://{user}127.0.0.1:{receiver.server_port}/faces"
+    sink = WebhookSink(Webhook(url, rows="all", every=0.01, **options), said.append)
+    sink.start()
+    return sink
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirection_is_no_delivery(receiver: Any, said: list[str], status: int) -> None:
+    """Followed, it would become a GET without rows, whose answer says nothing about them."""
+    receiver.statuses += [status] * 10
+    sink = sink_to(receiver, said)
+    sink.put(frame(0), 0.0)
+    wait_until(lambda: sink.dropped == 1)
+    sink.close()
+    assert (sink.sent, sink.retries, len(receiver.received)) == (0, 0, 1)
+    assert "/elsewhere" in said[0]
+
+
+def test_an_answer_that_is_no_http_is_repeated(receiver: Any, said: list[str]) -> None:
+    receiver.statuses += [0]
+    sink = sink_to(receiver, said)
+    sink.put(frame(0), 0.0)
+    wait_until(lambda: sink.sent == 1)
+    sink.close()
+    assert (sink.retries, sink.dropped, said) == (1, 0, [])
+
+
+def test_frames_of_a_request_under_way_wait(receiver: Any, said: list[str]) -> None:
+    receiver.statuses += [503] * 100
+    sink = sink_to(receiver, said)
+    sink.put(frame(0), 0.0)
+    wait_until(lambda: sink.retries == 1)
+    assert (sink.waiting, sink.sent, sink.dropped) == (1, 0, 0)
+    sink.close(0.01)
+    assert (sink.waiting, sink.sent, sink.dropped) == (0, 0, 1)
+
+
+def test_user_and_password_are_sent(receiver: Any, said: list[str]) -> None:
+    sink = sink_to(receiver, said, user="door:p%40ss@")
+    sink.put(frame(0), 0.0)
+    wait_until(lambda: sink.sent == 1)
+    sink.close()
+    expected = base64.b64encode(b"door:p@ss").decode()
+    ((headers, _),) = receiver.received
+    assert headers["Authorization"] == f"Basic {expected}"
