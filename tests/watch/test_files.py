@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from fastfer.results import VideoFrameResult
 from fastfer.watch.config import Files
 from fastfer.watch.files import FLUSH_ROWS, FileSink
-from tests.helpers.commands import environment
+from tests.helpers.full_disk import full_disk
 from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
 
@@ -79,51 +77,35 @@ def test_lines_are_delivered_at_once(tmp_path: Path, said: list[str]) -> None:
     assert (sink.sent, sink.waiting, sink.dropped) == (1, 0, 0)
 
 
-def limited(tmp_path: Path, code: str) -> str:
-    """What ``code`` prints in a process whose files may have at most 3000 bytes: a full disk."""
-    head = (
-        "import resource, signal\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
-        "from fastfer.results import VideoFrameResult\n"
-        "from fastfer.watch.config import Files\n"
-        "from fastfer.watch.files import FileSink\n"
-        "said = []\n"
-        f"folder = {str(tmp_path)!r}\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", head + code],
-        env=environment(), capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    return done.stdout
-
-
-FULL = """
-sink = FileSink(Files(folder, format=FORMAT), said.append)
-sink.start()
-for i in range(COUNT):
-    sink.put(VideoFrameResult((), 64, 48, source="a", frame_index=i, pts=i / 10), 0.0)
-sink.close()
-print(sink.sent, sink.dropped, sink.waiting, len(said), folder in said[0])
-"""
+def write_to_a_full_disk(sink: FileSink, count: int) -> None:
+    with full_disk(3000):
+        sink.start()
+        for i in range(count):
+            sink.put(frame(i), 0.0)
+        sink.close()
 
 
 @requires_posix
-def test_lines_on_a_full_disk_are_whole_or_absent(tmp_path: Path) -> None:
-    printed = limited(tmp_path, FULL.replace("FORMAT", "'jsonl'").replace("COUNT", "100"))
-    (file,) = tmp_path.glob("a/*.jsonl")
+def test_lines_on_a_full_disk_are_whole_or_absent(tmp_path: Path, said: list[str]) -> None:
+    sink = FileSink(Files(str(tmp_path), format="jsonl"), said.append)
+    write_to_a_full_disk(sink, 100)
+    (file,) = tmp_path.glob("door/*.jsonl")
     rows = [json.loads(line)["frame_index"] for line in file.read_text().splitlines()]
     assert 0 < len(rows) < 100
     assert rows == list(range(len(rows)))
-    assert printed.split() == [str(len(rows)), str(100 - len(rows)), "0", "1", "True"]
+    assert (sink.sent, sink.dropped, sink.waiting) == (len(rows), 100 - len(rows), 0)
+    assert str(tmp_path / "door") in said[0]
+    assert len(said) <= 2  # The first line that does not fit is shortened, the next has no room.
 
 
 @requires_posix
-def test_a_table_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+def test_a_table_on_a_full_disk_leaves_nothing(tmp_path: Path, said: list[str]) -> None:
     pytest.importorskip("pyarrow")
-    printed = limited(tmp_path, FULL.replace("FORMAT", "'parquet'").replace("COUNT", "300"))
-    assert printed.split() == ["0", "300", "0", "1", "True"]
-    assert list(tmp_path.glob("a/*")) + list(tmp_path.glob("a/.*")) == []
+    sink = FileSink(Files(str(tmp_path)), said.append)
+    write_to_a_full_disk(sink, 300)
+    assert (sink.sent, sink.dropped, sink.waiting, len(said)) == (0, 300, 0, 1)
+    assert str(tmp_path / "door") in said[0]
+    assert list((tmp_path / "door").iterdir()) == []
 
 
 def test_a_clock_that_is_set_back_begins_another_file(tmp_path: Path, said: list[str]) -> None:

@@ -85,14 +85,14 @@ def run_export(
     ``prepare`` returns, for the folder to verify on, the network, its export and a description of
     the samples.
     """
-    from training.common.run_folder import CONFIG, read_json
+    from training.common.run_folder import read_config_json
 
     if options.out.suffix != ".onnx":
         raise UsageError(f"--out {options.out}: the name must end in .onnx")
     if not options.run.exists():
         raise InputError(f"{options.run}: no such file or folder", code="not_found")
     folder = options.run.is_dir()
-    data = options.data or (read_json(options.run / CONFIG)["data"] if folder else None)
+    data = options.data or (read_config_json(options.run).get("data") if folder else None)
     if data is None:
         raise UsageError("--data is needed to verify a .keras file")
     model, export, samples = prepare(data)

@@ -58,19 +58,28 @@ class TrainingConfig:
         """The configuration in a ``config.json``; unless ``strict``, unknown options are ignored.
 
         Raises:
-            UsageError: it has unknown options, or lacks some.
+            UsageError: it has unknown options, lacks some, or has values of another type.
         """
         names = {f.name for f in fields(cls)} if not strict else values.keys() - {"environment"}
         known = {k: v for k, v in values.items() if k in names}
-        for name, hint in get_type_hints(cls).items():
-            if isinstance(hint, type) and is_dataclass(hint) and name in known:
-                known[name] = hint(**known[name])
-            elif get_origin(hint) is tuple and name in known:
-                known[name] = tuple(known[name] or ())
         try:
+            for name, hint in get_type_hints(cls).items():
+                if isinstance(hint, type) and is_dataclass(hint) and name in known:
+                    known[name] = hint(**known[name])
+                elif get_origin(hint) is tuple and name in known:
+                    known[name] = tuple(known[name] or ())
+                elif hint in (int, float, str) and name in known:
+                    _check_type(name, known[name], hint)
             return cls(**known)
         except TypeError as e:
             raise UsageError(
                 f"the run was configured by another version of this command: {e}",
                 code="unknown_option",
             ) from e
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, (int, float) if kind is float else kind):
+        raise UsageError(
+            f"{name} in config.json is {value!r}, expected a value of type {kind.__name__}"
+        )

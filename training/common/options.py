@@ -13,11 +13,13 @@ from fastfer.errors import FastferError, OutputError, UsageError
 
 def run_command(run: Callable[[], int], advice: Callable[[], str] = str) -> int:
     """Call ``run`` and return its exit code; print an error on one line, and ``advice`` after
-    Ctrl-C."""
+    Ctrl-C or on a full disk."""
     try:
         return run()
     except FastferError as e:
         print(f"error: {e}", file=sys.stderr)
+        if e.code == "disk_full" and (after := advice().strip()):
+            print(after, file=sys.stderr)
         return e.exit_code
     except OSError as e:  # a full disk, a place without permission
         print(f"error: {e}", file=sys.stderr)

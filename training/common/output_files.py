@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fastfer.errors import OutputError
+from fastfer.outputs.base import write_error
 
 
 def check_output(option: str, path: Path) -> None:
@@ -27,8 +29,12 @@ def check_output(option: str, path: Path) -> None:
 
 @contextmanager
 def temporary_files(targets: Sequence[Path]) -> Iterator[list[Path]]:
-    """Temporary paths next to ``targets``, whose folders are created."""
-    with ExitStack() as stack:
+    """Temporary paths next to ``targets``, whose folders are created.
+
+    Raises:
+        OutputError: the disk became full meanwhile.
+    """
+    with _full_disk_of(targets[0]), ExitStack() as stack:
         paths = []
         for target in targets:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +58,30 @@ def put_in_place(files: Sequence[Path], targets: Sequence[Path]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON to a temporary name and rename it, so that no reader sees half a file."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text to a temporary name and rename it.
+
+    Raises:
+        OutputError: it cannot be written; a file that was there before remains.
+    """
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        raise write_error(path, e) from e
+
+
+@contextmanager
+def _full_disk_of(path: Path) -> Iterator[None]:
+    """Name ``path`` in the error of a full disk, which names no file."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise write_error(path, e) from e

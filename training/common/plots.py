@@ -11,8 +11,10 @@ mpl.use("Agg")  # Importing this module selects the backend for all plots of tra
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fastfer.errors import UsageError
+from fastfer.outputs.base import write_error
 
 DPI = 110
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf", ".svg")
@@ -43,6 +45,7 @@ def curves(log: Sequence[Mapping[str, float]], path: Path) -> None:
                 # Markers, because a line of one epoch is invisible.
                 axis.plot(epochs, figures, style, marker="o", markersize=2.5, label=key)
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.set_title(title)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
@@ -73,7 +76,18 @@ def recall_curves(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write ``figure`` to ``path``, whose folder is created, and close it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, bbox_inches="tight")
-    plt.close(figure)
+    """Write ``figure`` to ``path``, whose folder is created, and close it.
+
+    Raises:
+        OutputError: it cannot be written; a file that was there before remains.
+    """
+    part = path.with_name(f"part.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(part, dpi=DPI, bbox_inches="tight")
+        part.replace(path)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        raise write_error(path, e) from e
+    finally:
+        plt.close(figure)

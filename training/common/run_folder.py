@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from importlib import metadata
@@ -25,11 +26,14 @@ from tqdm import tqdm
 import training.common.layers
 import training.common.schedules  # noqa: F401
 from fastfer.errors import InputError, ModelError, UsageError
+from fastfer.outputs.base import write_error
 from training.common.stopping import nan_is_worst
 
 CONFIG, LOG = "config.json", "log.csv"
 SKIPPED, DUPLICATES = "skipped.txt", "duplicates.txt"
 LAST, BEST = "last.keras", "best.keras"
+# Temporary names of the last and the best checkpoint and of the log.
+_PARTS = ("part.keras", "part.best.keras", "log.csv.part")
 WATCHED = "val_loss"
 # Inside last.keras, a zip, so that weights and state are replaced together or not at all.
 STATE = "run.json"
@@ -57,11 +61,22 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> Any:
+def read_config_json(folder: Path) -> dict[str, Any]:
+    """The options in the ``config.json`` of a run.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = folder / CONFIG
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; is {path.parent} a run folder?") from None
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such file; is {folder} a run folder?") from None
+    except ValueError as e:
+        raise InputError(f"{path}: not the options of a run: {e}", code="damaged") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: not the options of a run", code="damaged")
+    return values
 
 
 def read_state(folder: Path) -> State | None:
@@ -72,8 +87,10 @@ def read_state(folder: Path) -> State | None:
     try:
         with zipfile.ZipFile(path) as archive:
             state: State = json.loads(archive.read(STATE))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as e:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as e:
         raise InputError(f"{path}: not the checkpoint of a run ({e})", code="damaged") from None
+    if not isinstance(state, dict) or not State.__required_keys__ <= state.keys():
+        raise InputError(f"{path}: not the checkpoint of a run", code="damaged")
     return state
 
 
@@ -106,15 +123,18 @@ def load_network(path: Path, *, compile: bool = False) -> keras.Model:
 
     Raises:
         InputError: there is no such file.
-        ModelError: the file is not a Keras 3 network.
+        ModelError: the file is damaged, or not a Keras 3 network.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder", code="not_found")
     if path.is_dir():
         path = checkpoint_of(path)
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        # Keras would report that there is no such file.
+        raise ModelError(f"{path}: not a Keras model, or its end is missing; copy it again")
     try:
         return keras.saving.load_model(path, compile=compile)
-    except (ValueError, OSError, TypeError, KeyError) as e:
+    except Exception as e:  # Keras raises whatever the damage leads to.
         reason = str(e).strip().splitlines()[:1]
         raise ModelError(f"{path}: not a readable Keras model: {''.join(reason)}") from e
 
@@ -293,20 +313,32 @@ class RunKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._drawn = time.monotonic()
 
     def _save(self, best: bool) -> None:
+        """Write checkpoint and log.
+
+        Raises:
+            OutputError: they cannot be written; those of the epoch before remain, and nothing of
+                what was begun, which on a full disk would be in the way.
+        """
+        try:
+            self._write(best)
+        except OSError as e:
+            for name in _PARTS:
+                (self._folder / name).unlink(missing_ok=True)
+            raise write_error(self._folder / LAST, e) from e
+
+    def _write(self, best: bool) -> None:
         """Write every file to a temporary name first, so that an interruption damages none."""
-        part = self._folder / "part.keras"
+        part, copy, table = (self._folder / name for name in _PARTS)
         self.model.save(part)
         with zipfile.ZipFile(part, "a") as archive:
             archive.writestr(STATE, json.dumps(self._state))
         if best:
-            copy = self._folder / "part.best.keras"
             shutil.copyfile(part, copy)
             copy.replace(self._folder / BEST)
         part.replace(self._folder / LAST)
         if self.log:
             # A metric may first appear in a later epoch.
             columns = list(dict.fromkeys(k for row in self.log for k in row))
-            table = self._folder / (LOG + ".part")
             with table.open("w", newline="", encoding="utf-8") as f:
                 writer = csv.DictWriter(f, columns)
                 writer.writeheader()

@@ -45,7 +45,7 @@ class ReduceLROnPlateau(_NanIsWorst, keras.callbacks.ReduceLROnPlateau):  # type
         if self._rate() < before:
             print(
                 f"learning rate lowered from {before:.3g} to {self._rate():.3g}: {self.monitor} "
-                f"has not improved for {self.patience} epochs",
+                f"has not improved for {self.patience} epoch{'s' * (self.patience != 1)}",
                 flush=True,
             )
 

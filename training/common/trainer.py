@@ -92,9 +92,9 @@ class Training(Generic[C]):
             raise UsageError("--resume needs --out: the folder of the run")
         refuse_changes(parser, options, ("out", "resume", *self.relocatable))
 
-        from training.common.run_folder import CONFIG, read_json, read_state
+        from training.common.run_folder import read_config_json, read_state
 
-        config = self.config.from_json(read_json(options.out / CONFIG))
+        config = self.config.from_json(read_config_json(options.out))
         moved = {k: getattr(options, k) for k in self.relocatable if getattr(options, k)}
         config = replace(config, **moved)
         # None if the run was stopped before its first checkpoint.

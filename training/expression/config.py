@@ -241,11 +241,11 @@ def read_config(run: Path) -> ExpressionConfig:
     Raises:
         InputError: ``run`` is a folder without a configuration.
     """
-    from training.common.run_folder import CONFIG, read_json
+    from training.common.run_folder import CONFIG, read_config_json
 
-    path = (run if run.is_dir() else run.parent) / CONFIG
-    if run.is_dir() or (run.is_file() and path.exists()):
-        return ExpressionConfig.from_json(read_json(path), strict=False)
+    folder = run if run.is_dir() else run.parent
+    if run.is_dir() or (run.is_file() and (folder / CONFIG).exists()):
+        return ExpressionConfig.from_json(read_config_json(folder), strict=False)
     return ExpressionConfig(data="", epochs=0, batch_size=0, learning_rate=0.0)
 
 

@@ -149,6 +149,8 @@ def load_dataset(
     else:
         splits = _csv_splits(path, None if votes is None else Path(votes), bad, classes == 8)
     bad.raise_unless(skip_bad)
+    if bad.found and not any(len(s) for s in splits.values()):
+        raise InputError(f"{path}: no usable face; {bad.listing()}", code="empty_file")
     names = CLASSES[classes]
     if len(names) < len(EMOTIONS):
         splits = {name: _restrict(s, names) for name, s in splits.items()}

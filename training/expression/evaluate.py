@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastfer.cli.arguments import CommandParser
-from fastfer.errors import UsageError
+from fastfer.errors import InputError, UsageError
 from fastfer.labels import EMOTIONS
 from training.common.options import run_command, whole
 from training.expression import metrics
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from training.common.output_files import write_json
+    from training.common.output_files import write_json, write_text
     from training.common.plots import curves
     from training.common.run_folder import LOG
     from training.expression import plots
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
             curves(_read_log(log), out / f"curves{suffix}.png")
     write_json(out / "report.json", reports)
     text = markdown(reports, dataset.classes)
-    (out / "report.md").write_text(text, encoding="utf-8")
+    write_text(out / "report.md", text)
     if len(predictors) > 1:
         plots.accuracy_against_latency(reports, out / "comparison.png")
     print(text)
@@ -259,8 +259,11 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 
 def _read_log(path: Path) -> list[dict[str, float]]:
-    with path.open(newline="", encoding="utf-8") as f:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(f)]
+    try:
+        with path.open(newline="", encoding="utf-8") as f:
+            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(f)]
+    except (ValueError, TypeError, csv.Error) as e:
+        raise InputError(f"{path}: not the log of a run: {e}", code="damaged") from None
 
 
 if __name__ == "__main__":

@@ -128,13 +128,16 @@ def read_face(path: Path) -> NDArray[np.uint8]:
     The whole picture is the face; a picture that is not square is stretched.
 
     Raises:
-        InputError: OpenCV cannot decode the file.
+        InputError: the file cannot be read, or OpenCV cannot decode it.
     """
     import cv2
 
     # Read by NumPy: OpenCV does not open every path on Windows.
-    content = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    try:
+        content = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except (OSError, cv2.error):  # A folder of that name; more pixels than OpenCV accepts.
+        image = None
     if image is None:
         raise InputError(f"{path}: not a readable image", code="damaged")
     from fastfer.kernels.pack import pack_faces

@@ -113,6 +113,8 @@ def _table_in(archive: zipfile.ZipFile, path: Path) -> str:
 
 MAX_LINE = 100_000
 """Characters of a row; one of FER-2013 has at most 9,300."""
+MAX_DIGITS = 9
+"""Digits of a label; Python refuses to read numbers of thousands."""
 MAX_LINES = 1_000_000
 """Rows of a table; FER-2013 has 35,888 with the header."""
 
@@ -189,8 +191,8 @@ def _row_problem(row: list[str], columns: int, i_label: int, i_usage: int | None
     if len(row) != columns:
         return f"{len(row)} columns instead of {columns}"
     label = row[i_label].strip()
-    if not label.isdecimal() or int(label) >= len(EMOTIONS):
-        return f"unknown label {label!r}, expected 0 to {len(EMOTIONS) - 1}"
+    if not label.isdecimal() or len(label) > MAX_DIGITS or int(label) >= len(EMOTIONS):
+        return f"unknown label {label[:20]!r}, expected 0 to {len(EMOTIONS) - 1}"
     if i_usage is not None and row[i_usage].strip() not in USAGES:
         return f"unknown Usage {row[i_usage].strip()!r}, expected one of {', '.join(USAGES)}"
     return ""

@@ -37,13 +37,13 @@ def read_folders(root: Path, bad: BadRows) -> dict[str, FaceSource]:
             continue
         paths: list[Path] = []
         labels: list[int] = []
-        for emotion in sorted(p for p in folder.iterdir() if p.is_dir()):
+        for emotion in sorted(p for p in folder.iterdir() if p.is_dir() and not _hidden(p)):
             name = FOLDER_ALIASES.get(emotion.name.lower(), emotion.name.lower())
             if name not in EMOTIONS:
                 bad.add(str(emotion), f"unknown label {emotion.name!r}")
                 continue
             for file in sorted(emotion.iterdir()):
-                if file.suffix.lower() not in IMAGE_SUFFIXES:
+                if file.suffix.lower() not in IMAGE_SUFFIXES or _hidden(file):
                     continue
                 try:
                     read_face(file)
@@ -60,3 +60,8 @@ def read_folders(root: Path, bad: BadRows) -> dict[str, FaceSource]:
             code="no_pictures",
         )
     return splits
+
+
+def _hidden(path: Path) -> bool:
+    """Whether the file system, a desktop or a notebook keeps notes of its own in it."""
+    return path.name.startswith(".")

@@ -42,3 +42,14 @@ def test_a_configuration_of_another_version_is_rejected():
         Config.from_json(values)
     assert caught.value.code == "unknown_option"
     assert Config.from_json(values, strict=False).group == Group(7)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", "many"), ("epochs", 1.5), ("learning_rate", "0.1"), ("group", {"epochs": 1})],
+)
+def test_values_of_another_type_are_named(name, value):
+    values = {**asdict(Config.from_options(OPTIONS)), name: value}
+    for strict in (True, False):
+        with pytest.raises(UsageError, match=r"config|epochs"):
+            Config.from_json(values, strict=strict)

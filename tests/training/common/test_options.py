@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fastfer.errors import ModelError, UsageError
+from fastfer.errors import ModelError, OutputError, UsageError
 from tests.helpers.errors import raises
 from training.common import options
 
@@ -97,3 +97,12 @@ def test_a_resumed_run_keeps_its_options() -> None:
     options.refuse_changes(parser, parser.parse_args(["--data", "moved"]), allowed)
     with raises(UsageError, "usage", "--batch-size"):
         options.refuse_changes(parser, parser.parse_args(["--batch-size", "4"]), allowed)
+
+
+def test_a_full_disk_advises_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    full = OutputError("cannot write a: full", code="disk_full")
+    assert options.run_command(failing(full), lambda: "go on with --resume") == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: cannot write a: full",
+        "go on with --resume",
+    ]

@@ -8,8 +8,15 @@ import pytest
 
 from fastfer.errors import OutputError
 from tests.helpers.errors import raises
+from tests.helpers.full_disk import full_disk
+from tests.helpers.markers import requires_posix
 from training.common import output_files
-from training.common.output_files import check_output, put_in_place, temporary_files
+from training.common.output_files import (
+    check_output,
+    put_in_place,
+    temporary_files,
+    write_json,
+)
 
 
 def test_paths_that_cannot_hold_a_file_are_rejected(tmp_path):
@@ -52,3 +59,17 @@ def test_files_are_moved_all_or_none(tmp_path, before):
     second.rmdir()
     put_in_place(made, [first, second])
     assert first.read_bytes() == second.read_bytes() == b"new"
+
+
+@requires_posix
+def test_a_full_disk_is_named(tmp_path):
+    target = tmp_path / "a.onnx"
+    with (
+        raises(OutputError, "output_failed", str(target)),
+        temporary_files([target]) as (path,),
+        full_disk(10),
+    ):
+        path.write_bytes(b"x" * 100)
+    with full_disk(10), raises(OutputError, "output_failed", "report.json"):
+        write_json(tmp_path / "report.json", ["x" * 100])
+    assert [*tmp_path.iterdir()] == []

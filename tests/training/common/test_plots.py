@@ -8,8 +8,10 @@ from typing import Any
 import cv2
 import pytest
 
-from fastfer.errors import UsageError
+from fastfer.errors import OutputError, UsageError
 from tests.helpers.errors import raises
+from tests.helpers.full_disk import full_disk
+from tests.helpers.markers import requires_posix
 from training.common import plots
 
 LOG = [
@@ -57,3 +59,20 @@ def test_suffixes() -> None:
     for name in ("a", "a.txt"):
         with raises(UsageError, "usage", "--preview", name):
             plots.check_suffix("--preview", Path(name))
+
+
+def test_epochs_are_whole_numbers(drawn: list[Any]) -> None:
+    plots.curves(LOG, Path("curves.png"))
+    ticks = [tick for tick in drawn[0].axes[0].get_xticks() if 1 <= tick <= 2]
+    assert ticks == [1, 2]
+
+
+@requires_posix
+def test_a_full_disk_keeps_the_plot_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "curves.png"
+    plots.curves(LOG, path)
+    before = path.read_bytes()
+    with full_disk(100), raises(OutputError, "output_failed", str(path)):
+        plots.curves(LOG, path)
+    assert path.read_bytes() == before
+    assert [*tmp_path.iterdir()] == [path]

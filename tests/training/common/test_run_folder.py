@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
-from fastfer.errors import InputError, ModelError
+from fastfer.errors import InputError, ModelError, OutputError
+from tests.helpers.errors import raises
+from tests.helpers.full_disk import full_disk
+from tests.helpers.markers import requires_posix
 from training.common import plots, run_folder
 from training.common.run_folder import BEST, LAST, LOG, checkpoint_of, read_state, take_weights
 from training.common.schedules import learning_rate
@@ -110,3 +113,46 @@ def test_weights_are_copied_around_layers_that_differ(capsys):
         expected = begun[i] if i in (3, 4, 5, 6) else other.get_weights()
         for one, two in zip(layer.get_weights(), expected, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+@requires_posix
+def test_a_full_disk_keeps_the_last_checkpoint_and_no_remains(tmp_path):
+    keep_epochs(tmp_path, [1.0])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with full_disk(1000), raises(OutputError, "output_failed", str(tmp_path)):
+        keep_epochs(tmp_path, [0.5])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "text"])
+def test_a_damaged_network_is_named(tmp_path, damage):
+    keep_epochs(tmp_path, [1.0])
+    path = tmp_path / BEST
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.getinfo("model.weights.h5")
+    middle = weights.header_offset + weights.compress_size // 2
+    content[middle : middle + 500] = bytes(255 - b for b in content[middle : middle + 500])
+    path.write_bytes(
+        {"truncated": content[: len(content) // 2], "changed": content, "text": b"hello"}[damage]
+    )
+    with raises(ModelError, "invalid_model", str(path)):
+        run_folder.load_network(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b'{"data": "x', b"[1]", b"\xff\xfe", b""])
+def test_a_damaged_configuration_is_named(tmp_path, content):
+    path = tmp_path / run_folder.CONFIG
+    path.write_bytes(content)
+    with raises(InputError, "damaged", str(path)):
+        run_folder.read_config_json(tmp_path)
+    with raises(InputError, "unreadable_input", "run folder"):
+        run_folder.read_config_json(path)
+
+
+@pytest.mark.parametrize("state", ["[]", "{}", '{"epoch": 1}', "1", "x"])
+def test_a_damaged_state_is_named(tmp_path, state):
+    with zipfile.ZipFile(tmp_path / LAST, "w") as archive:
+        archive.writestr(run_folder.STATE, state)
+    with raises(InputError, "damaged", LAST):
+        read_state(tmp_path)

@@ -55,3 +55,6 @@ def test_a_drop_of_the_learning_rate_is_printed(capsys: pytest.CaptureFixture[st
     (line,) = capsys.readouterr().out.splitlines()
     assert "0.5" in line
     assert "0.05" in line
+    assert "2 epochs" in line
+    run(ReduceLROnPlateau("val_loss", factor=0.1, patience=1), [1.0] * 2)
+    assert capsys.readouterr().out.endswith("1 epoch\n")

@@ -15,7 +15,7 @@ def test_a_run_leaves_log_configuration_and_curves(detector_run):
     keys = ("loss", "val_loss", "score", "box", "landmarks")
     assert np.isfinite([row[k] for row in rows for k in keys]).all()
     assert (detector_run / "curves.png").stat().st_size > 5000
-    assert run_folder.read_json(detector_run / run_folder.CONFIG)["sides"] == [64, 96]
+    assert run_folder.read_config_json(detector_run)["sides"] == [64, 96]
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(detector_run, scenes, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastfer.errors import ModelError, UsageError
-from training.common.run_folder import BEST, CONFIG, LAST, LOG, read_json, read_state
+from training.common.run_folder import BEST, CONFIG, LAST, LOG, read_config_json, read_state
 from training.expression.architectures import ARCHITECTURES, build, check_weights, count_macs
 
 
@@ -24,7 +24,7 @@ def test_an_architecture_trains_an_epoch(train_once, few_faces_csv, arch):
     assert float(macs) == pytest.approx(count_macs(model) / 1e6, abs=0.06)
     (row,) = read_state(out)["log"]
     assert np.isfinite([row["loss"], row["val_loss"]]).all()
-    config = read_json(out / CONFIG)
+    config = read_config_json(out)
     assert config["optimizer"] == ARCHITECTURES[arch].optimizer
     assert config["environment"]["versions"]["keras"] == keras.__version__
     assert {p.name for p in out.iterdir()} == {

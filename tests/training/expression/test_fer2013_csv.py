@@ -142,6 +142,7 @@ BAD_ROWS = [
     (GOOD.replace("7", "99999999999999999999999", 1), "a pixel of"),
     ("7" + GOOD[1:], "unknown label '7', expected 0 to 6"),
     ("-1" + GOOD[1:], "unknown label '-1'"),
+    ("9" * 5000 + GOOD[1:], "unknown label '999"),
     ("happy" + GOOD[1:], "unknown label 'happy'"),
     ("²" + GOOD[1:], "unknown label '²'"),
     (GOOD[1:], "unknown label ''"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import cv2
@@ -96,3 +98,49 @@ def test_folders_stream_with_bounded_memory(tmp_path):
     # Both numbers are above the faces of one chunk.
     few, many = peak(13), peak(39)
     assert many - few < (39 - 13) * 21 * 48 * 48, "less than the packed faces alone"
+
+
+def oversized_png() -> bytes:
+    """A picture of 60000 x 60000 pixels in a few bytes; OpenCV refuses it by an exception."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(b"\0"))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling", "oversized"])
+def test_what_only_has_the_name_of_a_picture_is_bad(tmp_path, kind):
+    write_folders(tmp_path, {"train": draw_faces(7)}, ".png")
+    bad = tmp_path / "train" / "happy" / "bad.png"
+    if kind == "folder":
+        bad.mkdir()
+    elif kind == "dangling":
+        bad.symlink_to(tmp_path / "absent.png")
+    else:
+        bad.write_bytes(oversized_png())
+    with raises(InputError, "damaged", "bad.png"):
+        load_dataset(tmp_path)
+    assert len(load_dataset(tmp_path, skip_bad=True).split("train")) == 7
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path):
+    """Those of macOS and of notebooks."""
+    write_folders(tmp_path, {"train": draw_faces(7)}, ".png")
+    (tmp_path / "train" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "train" / "happy" / "._0.png").write_bytes(b"no picture")
+    dataset = load_dataset(tmp_path)
+    assert len(dataset.split("train")) == 7
+    assert dataset.bad.found == []
+
+
+def test_data_of_bad_pictures_alone_is_refused_even_if_they_are_skipped(tmp_path):
+    folder = tmp_path / "train" / "happy"
+    folder.mkdir(parents=True)
+    (folder / "bad.png").write_bytes(b"no picture")
+    with raises(InputError, "empty_file", "bad.png"):
+        load_dataset(tmp_path, skip_bad=True)

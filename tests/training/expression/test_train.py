@@ -17,7 +17,7 @@ import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
 from fastfer.errors import InputError, ModelError, OutputError, UsageError
 from tests.helpers.drawn_faces import csv_text, write_folders
 from training.common import run_folder
-from training.common.run_folder import BEST, CONFIG, LAST, LOG, read_json, read_state
+from training.common.run_folder import BEST, CONFIG, LAST, LOG, read_config_json, read_state
 from training.expression.augment import Augmentation
 from training.expression.data import load_dataset
 from training.expression.plots import preview
@@ -72,7 +72,7 @@ def test_each_head_has_its_own_loss(two_heads):
 
 
 def test_the_configuration_holds_the_options(trained_run):
-    config = read_json(trained_run / CONFIG)
+    config = read_config_json(trained_run)
     assert config["arch"] == "tiny"
     assert config["augmentation"]["rotation"] == 3
     assert {"backend", "versions", "git"} <= set(config["environment"])
@@ -304,7 +304,7 @@ def test_held_out_faces_validate_data_without_a_validation_split(tmp_path, parts
     assert train(*common) == USAGE
     assert "--split fraction" in capsys.readouterr().err
     assert train(*common, "--split", "fraction", "--seed", 3) == 0
-    assert read_json(out / CONFIG)["val_fraction"] == 0.2
+    assert read_config_json(out)["val_fraction"] == 0.2
     printed = capsys.readouterr().out
     assert "training on 168 faces, validating on 42 " in printed
     assert f"training.evaluate {out} --data {data} --val-fraction 0.2 --seed 3" in printed
