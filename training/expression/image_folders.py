@@ -29,12 +29,20 @@ def read_folders(root: Path, bad: BadRows) -> dict[str, FaceSource]:
     """The splits in ``root``, by folder name; unreadable images and unknown labels go to ``bad``.
 
     Raises:
-        InputError: there are no faces.
+        InputError: there are no faces, or two folders of one split.
     """
+    known = {name.lower(): name for name in (*TRAIN_SPLITS, *VALIDATION_SPLITS)}
     splits: dict[str, FaceSource] = {}
+    folders: dict[str, str] = {}
     for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-        if folder.name not in (*TRAIN_SPLITS, *VALIDATION_SPLITS):
+        split = known.get(folder.name.lower())
+        if split is None:
             continue
+        if split in folders:
+            raise InputError(
+                f"{root}: {folders[split]} and {folder.name} are folders of one split; merge them"
+            )
+        folders[split] = folder.name
         paths: list[Path] = []
         labels: list[int] = []
         for emotion in sorted(p for p in folder.iterdir() if p.is_dir() and not _hidden(p)):
@@ -52,7 +60,7 @@ def read_folders(root: Path, bad: BadRows) -> dict[str, FaceSource]:
                     continue
                 paths.append(file)
                 labels.append(EMOTIONS.index(name))
-        splits[folder.name] = FolderSource(paths, np.array(labels, np.int64))
+        splits[split] = FolderSource(paths, np.array(labels, np.int64))
     if not any(len(s) for s in splits.values()) and not bad.found:
         raise InputError(
             f"{root}: no faces found; expected train/<emotion>/*.jpg and test/ or validation/ "

@@ -144,3 +144,17 @@ def test_data_of_bad_pictures_alone_is_refused_even_if_they_are_skipped(tmp_path
     (folder / "bad.png").write_bytes(b"no picture")
     with raises(InputError, "empty_file", "bad.png"):
         load_dataset(tmp_path, skip_bad=True)
+
+
+def test_names_of_splits_may_be_capitalised(tmp_path):
+    write_folders(tmp_path, {"Train": draw_faces(7), "TEST": draw_faces(7)}, ".png")
+    train, val = load_dataset(tmp_path).training_and_validation()
+    assert (len(train), len(val)) == (7, 7)
+
+
+def test_two_folders_of_one_split_are_refused(tmp_path):
+    write_folders(tmp_path, {"train": draw_faces(7), "Train": draw_faces(7)}, ".png")
+    if len([*tmp_path.iterdir()]) == 1:
+        pytest.skip("this file system knows no capitals")
+    with raises(InputError, "unreadable_input", "train", "Train"):
+        load_dataset(tmp_path)
