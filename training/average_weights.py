@@ -15,6 +15,7 @@ import numpy as np
 from fastfer.cli.arguments import CommandParser
 from fastfer.errors import UsageError
 from training.common.options import amount, run_command
+from training.common.output_files import check_output, new_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,8 +41,7 @@ def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) ->
         raise UsageError(f"--shares: {len(shares)} for {len(networks)} networks, expected one each")
     if not sum(shares):
         raise UsageError("--shares: all are 0")
-    if out.suffix != ".keras":
-        raise UsageError(f"--out {out}: the name must end in .keras")
+    check_output("--out", out, ".keras")
     for path in networks:
         if path.is_file() and path.suffix != ".keras":
             raise UsageError(f"{path}: expected a run folder or .keras file")
@@ -57,8 +57,8 @@ def _run(networks: Sequence[Path], shares: Sequence[float] | None, out: Path) ->
             for same in zip(*weights, strict=True)
         ]
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    models[0].save(out)
+    with new_file(out) as file:
+        models[0].save(file)
     shown = ", ".join(f"{part:.3g} of {path}" for part, path in zip(parts, networks, strict=True))
     print(f"{out}: {shown}")
     return 0

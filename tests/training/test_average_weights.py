@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
-from fastfer.errors import InputError, UsageError
+from fastfer.errors import InputError, OutputError, UsageError
 from training.average_weights import main
 from training.expression.architectures import build
 
@@ -62,3 +62,9 @@ def test_invalid_averages_are_rejected(networks, monkeypatch, capsys, words, cod
 def test_the_suffix_of_the_output_is_checked(networks, capsys):
     assert main([str(networks / "a.keras"), "--out", "a.onnx"]) == UsageError.exit_code
     assert "a.onnx" in capsys.readouterr().err
+
+
+def test_the_place_of_the_output_is_checked_first(networks, capsys):
+    place = networks / "a.keras" / "out.keras"
+    assert main([str(networks / "none.keras"), "--out", str(place)]) == OutputError.exit_code
+    assert str(place) in capsys.readouterr().err

@@ -13,13 +13,13 @@ import numpy as np
 
 from fastfer.classifiers.attributes import KIND, AttributeClassifier
 from fastfer.cli.arguments import CommandParser
-from fastfer.errors import ModelError, UsageError
+from fastfer.errors import ModelError
 from fastfer.labels import AGE_GROUPS, GENDERS
 from training.attributes.fairface import Faces
 from training.attributes.short_graph import shorten
 from training.attributes.train import split
 from training.common.options import run_command
-from training.common.output_files import check_output, temporary_files
+from training.common.output_files import check_output, new_file
 from training.expression.face_sources import ArraySource, as_batch
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.out.suffix != ".onnx":
-        raise UsageError(f"--out {options.out}: the name must end in .onnx")
-    check_output("--out", options.out)
+    check_output("--out", options.out, ".onnx")
     import keras
 
     from training.attributes.network import load
@@ -61,9 +59,8 @@ def _run(options: argparse.Namespace) -> int:
     # The graph computes in float32, whatever was trained in this process before.
     keras.config.set_dtype_policy("float32")
     train, held_out = split(Faces.read(options.data, "train"))
-    with temporary_files([options.out]) as (file,):
+    with new_file(options.out) as file:
         report = export(load(options.run), train, held_out, file, options.trained_on)
-        file.replace(options.out)
     print(f"{report}\nwrote {options.out}, {options.out.stat().st_size:,} bytes")
     return 0
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from fastfer.cli.arguments import CommandParser
-from fastfer.errors import UsageError
 from training.attributes.fairface import Faces
 from training.common.options import run_command, whole
+from training.common.output_files import check_output, new_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.out.suffix != ".keras":
-        raise UsageError(f"--out {options.out}: the name must end in .keras")
+    check_output("--out", options.out, ".keras")
     from training.attributes.network import build, load
     from training.expression.channel_pruning import FACES, prune
     from training.expression.face_sources import as_batch
@@ -43,8 +42,8 @@ def _run(options: argparse.Namespace) -> int:
     drawn = np.random.default_rng(options.seed).permutation(len(faces))[:FACES]
     model = build()
     prune(model, load(options.run), as_batch(faces.pixels[drawn]), f"{options.run} as attributes")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    model.save(options.out)
+    with new_file(options.out) as file:
+        model.save(file)
     print(f"wrote {options.out}")
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastfer.errors import InputError, ModelError, UsageError
-from training.common.output_files import temporary_files
+from training.common.output_files import check_output, new_file
 
 if TYPE_CHECKING:
     import keras
@@ -87,8 +87,7 @@ def run_export(
     """
     from training.common.run_folder import read_config_json
 
-    if options.out.suffix != ".onnx":
-        raise UsageError(f"--out {options.out}: the name must end in .onnx")
+    check_output("--out", options.out, ".onnx")
     if not options.run.exists():
         raise InputError(f"{options.run}: no such file or folder", code="not_found")
     folder = options.run.is_dir()
@@ -97,8 +96,7 @@ def run_export(
         raise UsageError("--data is needed to verify a .keras file")
     model, export, samples = prepare(data)
     about = {"name": options.name, "trained_on": options.trained_on}
-    with temporary_files([options.out]) as (file,):
+    with new_file(options.out) as file:
         report = export.export(model, file, about, samples)
-        file.replace(options.out)
     print(f"{report}\nwrote {options.out}, {options.out.stat().st_size:,} bytes")
     return 0

@@ -12,12 +12,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from fastfer.errors import OutputError
+from fastfer.errors import OutputError, UsageError
 from fastfer.outputs.base import write_error
 
 
-def check_output(option: str, path: Path) -> None:
-    """OutputError unless a file can be written to ``path``, whose folders need not exist yet."""
+def check_output(option: str, path: Path, suffix: str) -> None:
+    """UsageError unless ``path`` ends in ``suffix``, OutputError unless a file can be written
+    there; its folders need not exist yet."""
+    if path.suffix != suffix:
+        raise UsageError(f"{option} {path}: the name must end in {suffix}")
     if path.is_dir():
         raise OutputError(f"{option} {path}: is a folder, expected a file name")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
@@ -41,6 +44,14 @@ def temporary_files(targets: Sequence[Path]) -> Iterator[list[Path]]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(dir=target.parent))
             paths.append(Path(folder) / target.name)
         yield paths
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """A temporary path for ``target``, which it replaces at the end of a block without error."""
+    with temporary_files([target]) as (file,):
+        yield file
+        file.replace(target)
 
 
 def put_in_place(files: Sequence[Path], targets: Sequence[Path]) -> None:

@@ -7,15 +7,15 @@ unknown: those that come from another detector are less exact than a face mesh's
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from fastfer.cli.arguments import CommandParser
-from fastfer.errors import InputError, UsageError
+from fastfer.errors import UsageError
 from training.common.options import run_command
-from training.detector.new_labels import UNKNOWN
+from training.detector import new_labels
+from training.detector.photos import read_rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,23 +37,18 @@ def _run(folders: list[Path], without_landmarks: list[Path], out: Path) -> int:
     unknown = [folder for folder in without_landmarks if folder not in folders]
     if unknown:
         raise UsageError(f"--without-landmarks {unknown[0]}: not one of the folders to combine")
-    if (out / "labels.jsonl").exists():
-        raise UsageError(f"{out} holds labels already; choose another --out")
-    (out / "images").mkdir(parents=True, exist_ok=True)
-    with (out / "labels.jsonl").open("w", encoding="utf-8") as file:
-        for number, folder in enumerate(folders):
-            try:
-                lines = (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()
-            except OSError as error:
-                raise InputError(f"{folder / 'labels.jsonl'}: {error.strerror}") from None
-            (out / "images" / str(number)).symlink_to((folder / "images").resolve())
-            for row in map(json.loads, lines):
-                row["file"] = f"{number}/{row['file']}"
-                if folder in without_landmarks:
-                    for face in row["faces"]:
-                        face["lm"] = UNKNOWN
-                file.write(json.dumps(row) + "\n")
-            print(f"{folder}: {len(lines)} photos")
+    new_labels.check_new(out)
+    merged = []
+    for number, folder in enumerate(folders):
+        rows = read_rows(folder)
+        for row in rows:
+            row["file"] = f"{number}/{row['file']}"
+            if folder in without_landmarks:
+                for face in row["faces"]:
+                    face["lm"] = new_labels.UNKNOWN
+        merged += rows
+        print(f"{folder}: {len(rows)} photos")
+    new_labels.write(out, [folder / "images" for folder in folders], merged)
     return 0
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from fastfer.detections import Detections
 from fastfer.errors import FastferError, InputError, UsageError
 from fastfer.io.photos import SUFFIXES, read_image
-from training.common.output_files import temporary_files
+from training.common.output_files import new_file
 from training.detector.photos import LABELS
 
 UNKNOWN = [float("nan")] * 10
@@ -78,12 +78,23 @@ def as_lists(values: NDArray[np.floating[Any]]) -> list[list[float]]:
     return [[round(float(v), 1) for v in entry.ravel()] for entry in values]
 
 
-def write(out: Path, photos: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write the labels of ``photos`` to the folder ``out``; returns the path of the labels."""
-    out.mkdir(parents=True, exist_ok=True)
-    link = out / "images"
-    if not link.exists():
-        link.symlink_to(photos.resolve(), target_is_directory=True)
-    with temporary_files([out / LABELS]) as (file,):
+def write(out: Path, photos: Path | Sequence[Path], rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write labels to the folder ``out``; returns their path.
+
+    Args:
+        out: new, or without labels.
+        photos: the folder of the photos, linked as ``images``; several are linked as ``images/0``,
+            ``images/1``, ...
+        rows: the labels, each with the place of its photo below ``images``.
+    """
+    if isinstance(photos, Path):
+        links = {"images": photos}
+    else:
+        links = {f"images/{i}": folder for i, folder in enumerate(photos)}
+    for name, folder in links.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        if not (out / name).exists():
+            (out / name).symlink_to(folder.resolve(), target_is_directory=True)
+    with new_file(out / LABELS) as file:
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return file.replace(out / LABELS)
+    return out / LABELS

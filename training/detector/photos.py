@@ -5,9 +5,8 @@ Photos are decoded and reduced once, so that decoding does not limit the speed o
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +74,8 @@ def read_photos(
     Raises:
         InputError: the folder or split does not exist, or a line or photo cannot be read.
     """
-    rows = itertools.islice(_rows(Path(folder), split), None, None, every)
-    return [_open(path, row, channels, longest) for path, row in rows]
+    rows = read_rows(Path(folder), split)[::every]
+    return [_open(Path(folder, "images", row["file"]), row, channels, longest) for row in rows]
 
 
 def memory(photos: Sequence[Photo]) -> int:
@@ -84,24 +83,30 @@ def memory(photos: Sequence[Photo]) -> int:
     return sum(photo.pixels.nbytes for photo in photos)
 
 
-def _rows(folder: Path, split: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+def read_rows(folder: Path, split: str | None = None) -> list[dict[str, Any]]:
+    """The rows of the labels in ``folder``: of one split, or all.
+
+    Raises:
+        InputError: the labels cannot be read, a line is damaged, or there is no such row.
+    """
+    file = folder / LABELS
     try:
-        lines = (folder / LABELS).read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as e:
-        raise InputError(f"{folder / LABELS}: {e.strerror}; see --data", code="not_found") from None
-    count = 0
+        raise InputError(f"{file}: {e.strerror}; see --data", code="not_found") from None
+    rows = []
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            if row["split"] != split:
-                continue
-            path = folder / "images" / row["file"]
+            if split is None or row["split"] == split:
+                Path(row["file"])
+                rows.append(row)
         except (ValueError, KeyError, TypeError) as e:
-            raise InputError(f"{folder / LABELS}, line {number}: {e!r}", code="damaged") from None
-        count += 1
-        yield path, row
-    if not count:
-        raise InputError(f"{folder / LABELS}: no photo of the split {split!r}", code="no_pictures")
+            raise InputError(f"{file}, line {number}: {e!r}", code="damaged") from None
+    if not rows:
+        of_split = "" if split is None else f" of the split {split!r}"
+        raise InputError(f"{file}: no photo{of_split}", code="no_pictures")
+    return rows
 
 
 def _open(path: Path, row: dict[str, Any], channels: int, longest: int) -> Photo:

@@ -10,7 +10,6 @@ Detectors' landmarks err by about 7 % of the distance of the outer eye corners, 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,12 +21,12 @@ import numpy as np
 from tqdm import tqdm
 
 from fastfer.cli.arguments import CommandParser
-from fastfer.errors import InputError, UsageError
+from fastfer.errors import InputError
 from fastfer.kernels.boxes import iou
 from training.common.options import amount, resume_advice, run_command
-from training.common.output_files import temporary_files
+from training.detector import new_labels
 from training.detector.face_mesh import FaceMesh, Points
-from training.detector.photos import LABELS, SAME_FACE
+from training.detector.photos import SAME_FACE, read_rows
 
 MAX_DIFFERENCE = 0.12
 """Largest mean distance between both sources' landmarks, over the distance of the eyes. Landmarks
@@ -61,29 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    source, images, target = options.data / LABELS, options.data / "images", options.out / LABELS
-    if target.exists():
-        raise UsageError(f"{target} already exists; choose another --out")
-    try:
-        lines = source.read_text(encoding="utf-8").splitlines()
-    except OSError as e:
-        raise InputError(f"{source}: {e.strerror}") from None
+    images = options.data / "images"
+    new_labels.check_new(options.out)
+    labels = read_rows(options.data)
     mesh = FaceMesh(options.mesh)
     rows, faces, kept = [], 0, 0
-    for row in tqdm([json.loads(line) for line in lines], disable=None, unit="photo"):
+    for row in tqdm(labels, disable=None, unit="photo"):
         if row["faces"]:
             frame = _read(images / row["file"])
             faces += len(row["faces"])
             row = relabel(row, partial(mesh.landmarks, frame), options.max_difference)
             kept += len(row["faces"])
-        rows.append(json.dumps(row, separators=(",", ":")) + "\n")
-    options.out.mkdir(parents=True, exist_ok=True)
-    link = options.out / "images"
-    if not link.exists():
-        link.symlink_to(images.resolve(), target_is_directory=True)
-    with temporary_files([target]) as (file,):
-        file.write_text("".join(rows), encoding="utf-8")
-        file.replace(target)
+        rows.append(row)
+    target = new_labels.write(options.out, images, rows)
     print(f"{target}: {kept} of {faces} faces have landmarks of the mesh")
     return 0
 

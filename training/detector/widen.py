@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastfer.cli.arguments import CommandParser
-from fastfer.errors import ModelError, UsageError
+from fastfer.errors import ModelError
 from training.common.options import run_command, whole
-from training.common.output_files import temporary_files
+from training.common.output_files import check_output, new_file
 
 if TYPE_CHECKING:
     import keras
@@ -42,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.out.suffix != ".keras":
-        raise UsageError(f"--out {options.out}: the name must end in .keras")
+    check_output("--out", options.out, ".keras")
     import keras
 
     from training.common import checked_export
@@ -58,9 +57,8 @@ def _run(options: argparse.Namespace) -> int:
     worst = float(np.abs(got - expected).max())
     if not checked_export.share_of(worst, float(np.abs(expected).max())) <= TOLERANCE:
         raise ModelError(f"the outputs differ by {worst:.1e}; nothing was written")
-    with temporary_files([options.out]) as (file,):
+    with new_file(options.out) as file:
         wide.save(file)
-        file.replace(options.out)
     print(f"{narrow.count_params():,} parameters widened to {wide.count_params():,}: {options.out}")
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastfer.errors import InputError
 from fastfer.kernels.boxes import iou
+from training.detector.photos import read_rows
 
 Boxes = NDArray[np.float64]
 
@@ -54,18 +54,9 @@ def read_labels(folder: Path, split: str = "val") -> list[LabelledPhoto]:
     Boxes drawn by hand (``gt``) that no other label covers are faces, too.
 
     Raises:
-        InputError: the labels cannot be read, or hold no photo of this split.
+        InputError: the labels cannot be read, are damaged, or hold no photo of this split.
     """
-    try:
-        lines = (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(
-            f"{folder / 'labels.jsonl'}: {error.strerror}; pass --data FOLDER"
-        ) from None
-    photos = [_photo(folder, row) for row in map(json.loads, lines) if row["split"] == split]
-    if not photos:
-        raise InputError(f"{folder / 'labels.jsonl'}: no photo of the split {split!r}")
-    return photos
+    return [_photo(folder, row) for row in read_rows(folder, split)]
 
 
 def _photo(folder: Path, row: dict[str, Any]) -> LabelledPhoto:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from fastfer.cli.arguments import CommandParser
 from fastfer.errors import UsageError
 from training.common.options import run_command, whole
+from training.common.output_files import check_output, new_file
 
 if TYPE_CHECKING:
     import keras
@@ -54,8 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     from training.expression.face_sources import as_batch
     from training.expression.predictors import KerasPredictor, load_predictor
 
-    if options.out.suffix != ".keras":
-        raise UsageError(f"--out {options.out}: the name must end in .keras")
+    check_output("--out", options.out, ".keras")
     predictor = load_predictor(options.large)
     if not isinstance(predictor, KerasPredictor):
         raise UsageError(f"{options.large}: expected a run folder or a .keras file")
@@ -64,9 +64,9 @@ def _run(options: argparse.Namespace) -> int:
     dataset = load_dataset(options.data, skip_bad=options.skip_bad)
     train = dataset.split(dataset.training or "training")
     drawn = np.random.default_rng(options.seed).permutation(len(train))[:FACES]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     prune(model, large, as_batch(train.load(drawn)), f"{options.large} as {options.arch}")
-    model.save(options.out)
+    with new_file(options.out) as file:
+        model.save(file)
     print(f"wrote {options.out}")
     return 0
 

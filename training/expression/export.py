@@ -126,10 +126,8 @@ def _with_tensorflow(options: argparse.Namespace, arguments: Sequence[str]) -> i
 
 def _check_options(options: argparse.Namespace) -> None:
     for option, path in (("--out", options.out), ("--float32-out", options.float32_out)):
-        if path is not None and path.suffix != ".onnx":
-            raise UsageError(f"{option} {path}: the name must end in .onnx")
         if path is not None:
-            check_output(option, path)
+            check_output(option, path, ".onnx")
     if options.float32_out is not None:
         if not options.int8:
             raise UsageError("--float32-out needs --int8; without it, --out is the float32 file")

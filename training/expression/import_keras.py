@@ -2,7 +2,7 @@
 
 Reads ``.h5`` and ``.hdf5`` files, also those that Keras 2 wrote, and ``.keras`` files; writes ONNX
 and compares both on random faces. A file of input (N, 48, 48, 1) also gets the metadata with which
-``fastfer image --model`` loads it without further options. The file does not tell the order of its
+``fastfer image --model`` loads it without further options. The file does not state the order of its
 outputs nor the scale of its input: labelled faces do, otherwise the usual ones are assumed.
 """
 
@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from fastfer.classifiers.contract import ModelContract
 from fastfer.classifiers.custom import SYNONYMS
 from fastfer.cli.arguments import CommandParser
-from fastfer.errors import InputError, ModelError, UsageError
+from fastfer.errors import InputError, ModelError
 from fastfer.labels import ALL_EMOTIONS, EMOTIONS
 from training.common.options import finite, run_command
-from training.common.output_files import check_output, put_in_place, temporary_files
+from training.common.output_files import check_output, new_file
 from training.expression.data import load_dataset
 
 if TYPE_CHECKING:
@@ -98,13 +98,10 @@ def _ratio(text: str) -> float:
 def _run(options: argparse.Namespace) -> int:
     from training.expression.export import check_packages
 
-    if options.out.suffix != ".onnx":
-        raise UsageError(f"--out {options.out}: the name must end in .onnx")
-    check_output("--out", options.out)
+    check_output("--out", options.out, ".onnx")
     check_packages()
-    with temporary_files([options.out]) as files:
-        report = import_keras(options, files[0])
-        put_in_place(files, [options.out])
+    with new_file(options.out) as file:
+        report = import_keras(options, file)
     print(f"{report}\nwrote {options.out}, {options.out.stat().st_size:,} bytes")
     return 0
 
@@ -186,7 +183,7 @@ def choose_order_and_scale(
         words = [f"--labels {','.join(orders[0])}"] * (len(orders) > 1)
         words += [f"--scale {Fraction(scales[0]).limit_denominator(255)}"] * (len(scales) > 1)
         notes.append(
-            f"assumed {' '.join(words)}, which the file does not tell; with others its answers "
+            f"assumed {' '.join(words)}, which the file does not state; with others its answers "
             "would be wrong. --data FACES chooses them by labelled faces"
         )
     return orders[0], scales[0], notes

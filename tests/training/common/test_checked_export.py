@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import pytest
 
-from fastfer.errors import FastferError, InputError, ModelError, UsageError
+from fastfer.errors import FastferError, InputError, ModelError, OutputError, UsageError
 from tests.helpers.errors import raises
 from training.common.checked_export import Export, add_options, run_export, share_of
 
@@ -86,6 +86,7 @@ def test_a_failed_check_keeps_the_earlier_file(
         ("run", "net.bin", UsageError, "usage"),
         ("none", "net.onnx", InputError, "not_found"),
         ("net.keras", "net.onnx", UsageError, "usage"),
+        ("none", "net.keras/net.onnx", OutputError, "output_failed"),
     ],
 )
 def test_refused_options(

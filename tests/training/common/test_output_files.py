@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from fastfer.errors import OutputError
+from fastfer.errors import OutputError, UsageError
 from tests.helpers.errors import raises
 from tests.helpers.full_disk import full_disk
 from tests.helpers.markers import requires_posix
 from training.common import output_files
 from training.common.output_files import (
     check_output,
+    new_file,
     put_in_place,
     temporary_files,
     write_json,
@@ -24,15 +25,17 @@ def test_paths_that_cannot_hold_a_file_are_rejected(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path / "folder", tmp_path / "file" / "m.onnx"):
         with raises(OutputError, "output_failed", str(path)):
-            check_output("--out", path)
-    check_output("--out", tmp_path / "new" / "m.onnx")
+            check_output("--out", path, path.suffix)
+    with raises(UsageError, "usage", "--out m.keras", ".onnx"):
+        check_output("--out", Path("m.keras"), ".onnx")
+    check_output("--out", tmp_path / "new" / "m.onnx", ".onnx")
     assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_without_permission_is_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(output_files.os, "access", lambda path, mode: Path(path) != tmp_path)
     with raises(OutputError, "output_failed", str(tmp_path)):
-        check_output("--out", tmp_path / "new" / "m.onnx")
+        check_output("--out", tmp_path / "new" / "m.onnx", ".onnx")
 
 
 def test_temporary_files_lie_beside_their_targets_and_vanish(tmp_path):
@@ -40,6 +43,23 @@ def test_temporary_files_lie_beside_their_targets_and_vanish(tmp_path):
         assert file.parent.parent == tmp_path / "new"
         file.write_bytes(b"x")
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_new_file_is_whole_or_the_old_one(tmp_path):
+    target = tmp_path / "new" / "a.keras"
+    with new_file(target) as file:
+        file.write_bytes(b"whole")
+        assert not target.exists()
+
+    def fail():
+        with new_file(target) as file:
+            file.write_bytes(b"ha")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert target.read_bytes() == b"whole"
+    assert list(target.parent.iterdir()) == [target]
 
 
 @pytest.mark.parametrize("before", [b"old content", None])

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from fastfer.errors import InputError
 from training.detector import relabel
 from training.detector.photos import LABELS, read_photos, regions
 
@@ -74,3 +75,10 @@ def test_the_command_writes_labels_and_a_link(scenes, tmp_path, monkeypatch):
 def test_a_missing_folder(tmp_path):
     words = ["--data", str(tmp_path), "--mesh", "mesh.tflite", "--out", str(tmp_path / "out")]
     assert relabel.main(words) == 3
+
+
+def test_damaged_labels_are_an_error(tmp_path, capsys):
+    (tmp_path / LABELS).write_text("[]\n")
+    words = ["--data", str(tmp_path), "--mesh", "mesh.tflite", "--out", str(tmp_path / "out")]
+    assert relabel.main(words) == InputError.exit_code
+    assert "line 1" in capsys.readouterr().err

@@ -57,10 +57,10 @@ def test_boxes_of_dlib(tmp_path):
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
-    with raises(InputError, "unreadable_input", "labels.jsonl"):
+    with raises(InputError, "not_found", "labels.jsonl"):
         read_labels(tmp_path)
     write_label(tmp_path)
-    with raises(InputError, "unreadable_input", "'train'"):
+    with raises(InputError, "no_pictures", "'train'"):
         read_labels(tmp_path, "train")
     with pytest.raises(InputError):
         read_labels(tmp_path)[0].read()
