@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-import time
+from array import array
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from fastfer.io.open_source import open_source
 from tests.helpers.commands import python
 from tests.helpers.errors import raises
 from tests.helpers.movies import levels, write_movie
+from tests.helpers.waiting import wait_until
 
 SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n"
 PLAYLISTS = {
@@ -116,6 +117,16 @@ def test_standard_input(counts: dict[str, str], name: str) -> None:
     assert counts[name] == "7 7"
 
 
+def waiting(pipe: int) -> int:
+    """Bytes in a pipe that nobody has read."""
+    import fcntl
+    import termios
+
+    count = array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
+
+
 def send(data: bytes, first: int = 0) -> int:
     """The end to read of a pipe that gets ``data``, the ``first`` bytes earlier."""
     reader, writer = os.pipe()
@@ -123,7 +134,8 @@ def send(data: bytes, first: int = 0) -> int:
     def write() -> None:
         with suppress(BrokenPipeError), open(writer, "wb", 0) as file:  # noqa: PTH123
             file.write(data[:first])
-            time.sleep(0.2 if first else 0)
+            if first:  # A pipe joins what is written before it is read.
+                wait_until(lambda: waiting(writer) == 0)
             file.write(data[first:])
 
     threading.Thread(target=write, daemon=True).start()
