@@ -10,6 +10,7 @@ import pytest
 
 from fastfer.detectors import create_detector
 from fastfer.errors import ModelError
+from tests.helpers.errors import raises
 
 onnx = pytest.importorskip("onnx")
 
@@ -57,10 +58,10 @@ def test_boxes_and_landmarks_of_cells(tmp_path):
 def test_other_files_are_refused(tmp_path):
     file = tmp_path / "other.onnx"
     write_network(file, ("a", "b", "c", "d"))
-    with pytest.raises(ModelError, match="a, b, c, d"):
+    with raises(ModelError, "invalid_model", "a, b, c, d"):
         create_detector(f"{FILE}:file={file}")
     file.write_bytes(b"text")
-    with pytest.raises(ModelError, match="not an ONNX file"):
+    with raises(ModelError, "invalid_model", str(file)):
         create_detector(f"{FILE}:file={file}")
-    with pytest.raises(ModelError, match="does not exist"):
+    with raises(ModelError, "not_found", str(tmp_path / "none.onnx")):
         create_detector(f"{FILE}:file={tmp_path / 'none.onnx'}")

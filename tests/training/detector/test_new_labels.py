@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import pytest
 
 from fastfer.detections import Detections
 from fastfer.errors import InputError, UsageError
+from tests.helpers.errors import raises
 from training.detector import new_labels
 from training.detector.photos import read_photos
 
@@ -29,10 +29,10 @@ def test_written_labels_are_read_back(tmp_path):
     np.testing.assert_array_equal(photo.known.landmarks[0], marks[0])
     assert np.isnan(photo.known.landmarks[1]).all()
     np.testing.assert_array_equal(photo.known.ignore, [[50, 5, 9, 9]])
-    with pytest.raises(UsageError, match="already exists"):
+    with raises(UsageError, "usage", str(out)):
         new_labels.check_new(out)
 
 
 def test_a_folder_without_photos_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="no photos"):
+    with raises(InputError, "no_pictures", str(tmp_path)):
         next(new_labels.photos_in(tmp_path))
