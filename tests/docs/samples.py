@@ -56,11 +56,11 @@ def documents() -> list[Path]:
 
 
 def samples(file: Path) -> Iterator[Sample]:
-    """The code blocks of ``file`` in bash and Python."""
+    """The code blocks of ``file`` in bash and Python, and those of other files with a name."""
     text = file.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
-        if match["language"] in ("bash", "python"):
-            title = re.search(r'title="(.+?)"', match["attributes"])
+        title = re.search(r'title="(.+?)"', match["attributes"])
+        if match["language"] in ("bash", "python") or title:
             yield Sample(
                 file=file,
                 line=text.count("\n", 0, match.start("language")) + 1,
@@ -103,10 +103,14 @@ def run_command(
     Installation commands are checked against pyproject.toml; commands of training, benchmarks and
     ``fastfer import`` take too long and are parsed only. A camera is replaced by clip.mp4.
     """
+    if words[0] == "export":
+        words = words[1:]
     while words and re.fullmatch(r"\w+=\S*", words[0]):
         monkeypatch.setenv(*words[0].split("=", 1))
         words = words[1:]
     match words:
+        case []:
+            return
         case ["pip", "install", *arguments]:
             check_installation(arguments)
         case ["curl", *arguments]:
