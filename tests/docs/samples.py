@@ -26,6 +26,9 @@ FENCE = re.compile(
     re.MULTILINE,
 )
 
+MODULES = ("training", "benchmarks", "tests.fuzz")
+"""Modules outside the package, whose commands are parsed only: they take too long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -100,8 +103,8 @@ def run_command(
 ) -> None:
     """Run one command in this process, in the current folder.
 
-    Installation commands are checked against pyproject.toml; commands of training, benchmarks and
-    ``fastfer import`` take too long and are parsed only. A camera is replaced by clip.mp4.
+    Installation commands are checked against pyproject.toml; commands of :data:`MODULES` and
+    ``fastfer import`` are parsed only. A camera is replaced by clip.mp4.
     """
     if words[0] == "export":
         words = words[1:]
@@ -111,6 +114,11 @@ def run_command(
     match words:
         case []:
             return
+        case [*_] if "|" in words:
+            first, last = words[: words.index("|")], words[words.index("|") + 1 :]
+            assert last[0] == "fastfer"
+            given = subprocess.run(first, check=True, stdout=subprocess.PIPE).stdout
+            subprocess.run([sys.executable, "-m", *last], check=True, input=given)
         case ["pip", "install", *arguments]:
             check_installation(arguments)
         case ["curl", *arguments]:
@@ -131,7 +139,7 @@ def run_command(
             run_fastfer(["video", *arguments], monkeypatch, parse_only)
         case ["python", "-m", "fastfer", *arguments] | ["fastfer", *arguments]:
             run_fastfer(arguments, monkeypatch, parse_only)
-        case ["python", "-m", module, *arguments] if module.startswith(("training", "benchmarks")):
+        case ["python", "-m", module, *arguments] if module.startswith(MODULES):
             parse_module_options(module, arguments, monkeypatch)
         case _:
             pytest.fail(f"no rule to test the command {shlex.join(words)}")

@@ -84,15 +84,20 @@ def test_sample(
 ) -> None:
     if sample.mark == "skip":
         pytest.skip(str(sample.reason))
-    if sample.code.startswith("curl "):
+    code = sample.code
+    if code.startswith("curl "):
         monkeypatch.setenv("FASTFER_URL", request.getfixturevalue("server_url"))
+    if "ws://127.0.0.1:8000" in code:
+        url = request.getfixturevalue("server_url")
+        code = code.replace("ws://127.0.0.1:8000", url.replace("http", "ws"))
+        code = code.replace("VideoCapture(0)", 'VideoCapture("clip.mp4")')
     folder = folders[sample.file]
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("FASTFER_HOME", str(folder / "store"))
     capfd.readouterr()
     if sample.language == "python":
-        run_python(sample.code, str(sample))
+        run_python(code, str(sample))
     elif sample.language == "bash":  # Others are files, which commands of the page read.
         for words in command_lines(sample.code):
             run_command(words, monkeypatch, parse_only=sample.mark == "options")
