@@ -39,6 +39,14 @@ def test_schema_names_every_key() -> None:
         assert set(keys) <= terms
 
 
+def test_the_glossary_has_the_words_of_a_face() -> None:
+    words = re.findall(r"^(.+)\n:   ", page("reference/glossary.md"), re.MULTILINE)
+    terms = {term for word in words for term in word.split(", ")}
+    same = {"track_id": "track", "attributes": "attribute"}
+    keys = [field.name for field in fields(Face)] + ["valence", "arousal"]
+    assert {same.get(key, key.replace("_", " ")) for key in keys} <= terms
+
+
 def test_the_glossary_is_in_alphabetical_order() -> None:
     words = re.findall(r"^(.+)\n:   ", page("reference/glossary.md"), re.MULTILINE)
     assert words == sorted(words, key=str.casefold)
