@@ -92,16 +92,17 @@ child()
 assert len(list(stream)) == 89
 """,
     "frames of a stream": """
-import gc, time
+import gc
 from av.video.frame import VideoFrame
+from fastfer.io.prefetch import PrefetchSource
+from tests.helpers.waiting import wait_until
 stream = fastfer.stream(clip, engine=fastfer.Engine(model=model))
 next(stream)
 def frames():
     return [value for value in gc.get_objects() if type(value) is VideoFrame]
-count = 0
-while count < len(frames()):  # Until the thread that decodes waits for the consumer.
-    count = len(frames())
-    time.sleep(0.3)
+(source,) = (value for value in gc.get_objects() if type(value) is PrefetchSource)
+wait_until(source._queue.full)  # The thread that decodes then waits for the consumer.
+count = len(frames())
 assert count > 4
 def use():
     global stream

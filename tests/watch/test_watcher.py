@@ -220,7 +220,7 @@ def test_the_command_and_its_signals(
     for wrong in ("[[camera", f"deep = {'[' * 100_000}", f"long = {'9' * 100_000}", "engine = 5"):
         file.write_text(wrong)
         process.send_signal(signal.SIGHUP)
-        assert "going on as before" in process.stderr.readline()
+        assert str(file) in process.stderr.readline()
     file.write_text(text + camera("clip", clip))
     process.send_signal(signal.SIGHUP)
     wait_until(lambda: rows("clip") == 30)
