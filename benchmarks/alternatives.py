@@ -59,7 +59,7 @@ def _area_matrix(side: int) -> NDArray[np.float32]:
     edges = np.arange(side + 1)
     begin = np.arange(SIZE)[:, None] * (side / SIZE)
     cover = np.minimum(edges[1:], begin + side / SIZE) - np.maximum(edges[:-1], begin)
-    return (np.maximum(cover, 0) * (SIZE / side)).astype(np.float32)
+    return np.asarray(np.maximum(cover, 0) * (SIZE / side), np.float32)
 
 
 def opencv(frame: Frame, boxes: Sequence[Box]) -> Batch:
@@ -68,7 +68,7 @@ def opencv(frame: Frame, boxes: Sequence[Box]) -> Batch:
     for x, y, w, h in boxes:
         gray = cv2.cvtColor(frame[y : y + h, x : x + w], cv2.COLOR_BGR2GRAY)
         tile = cv2.resize(gray, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-        tiles.append(tile.astype(np.float32) / 255)
+        tiles.append(tile.astype(np.float32) / np.float32(255))
     return np.stack(tiles)[..., None]
 
 
@@ -78,7 +78,7 @@ def pillow(frame: Frame, boxes: Sequence[Box]) -> Batch:
     for x, y, w, h in boxes:
         crop = Image.fromarray(frame[y : y + h, x : x + w, ::-1]).convert("L")
         tile = crop.resize((SIZE, SIZE), Image.Resampling.BOX)
-        tiles.append(np.asarray(tile, np.float32) / 255)
+        tiles.append(np.asarray(tile, np.float32) / np.float32(255))
     return np.stack(tiles)[..., None]
 
 
@@ -89,7 +89,7 @@ def tutorial(frame: Frame, boxes: Sequence[Box]) -> Batch:
     tiles = []
     for x, y, w, h in boxes:
         tile = cv2.resize(gray[y : y + h, x : x + w], (SIZE, SIZE))
-        tiles.append(tile.astype(np.float32) / 255)
+        tiles.append(tile.astype(np.float32) / np.float32(255))
     return np.stack(tiles)[..., None]
 
 

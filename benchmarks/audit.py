@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -114,7 +115,7 @@ def main() -> None:
     for detector in usable:
         engine = Engine(detector)
         for name, frames, fps in sources:
-            result = audit(lambda f=frames, r=fps: ArraySource(f, r), engine, VideoOptions())
+            result = audit(partial(ArraySource, frames, fps), engine, VideoOptions())
             skipping = ""
             if isinstance(detector, NanoDetector):
                 skipping = f"; {_skipping_ms(frames, fps, engine):.1f}"

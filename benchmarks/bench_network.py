@@ -46,8 +46,8 @@ def tutorial_network() -> onnxruntime.InferenceSession:
         nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"]))
         x, channels = f"r{i}", filters
         if i % 2:
-            window = {"kernel_shape": [2, 2], "strides": [2, 2]}
-            nodes.append(helper.make_node("MaxPool", [x], [f"p{i}"], **window))
+            pool = helper.make_node("MaxPool", [x], [f"p{i}"], kernel_shape=[2, 2], strides=[2, 2])
+            nodes.append(pool)
             x = f"p{i}"
     nodes.append(helper.make_node("Flatten", [x], ["flat"]))
     for name, source, inputs, outputs in (("d", "flat", 6 * 6 * 128, 512), ("e", "dr", 512, 7)):
@@ -55,7 +55,7 @@ def tutorial_network() -> onnxruntime.InferenceSession:
         nodes.append(helper.make_node("Gemm", dense, [name]))
         nodes.append(helper.make_node("Relu", [name], [name + "r"]))
     nodes[-1] = helper.make_node("Softmax", ["e"], ["probabilities"])
-    sides = ["N", 48, 48, 1]
+    sides: list[str | int] = ["N", 48, 48, 1]
     graph = helper.make_graph(
         nodes,
         "tutorial",

@@ -12,6 +12,7 @@ every frame), ``full_processing`` is fastfer with ``--detect-every 1 --classify-
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import cv2
@@ -79,8 +80,8 @@ def pipeline(
 
 METHODS = {
     "opencv_loop": opencv_loop,
-    "full_processing": lambda *given: pipeline(*given, FULL_PROCESSING),
-    "defaults": lambda *given: pipeline(*given, VideoOptions()),
+    "full_processing": partial(pipeline, options=FULL_PROCESSING),
+    "defaults": partial(pipeline, options=VideoOptions()),
 }
 
 

@@ -43,7 +43,7 @@ def write_clip(path: Path) -> Path:
     import av
     from skimage.data import astronaut
 
-    portrait: Any = cv2.resize(astronaut()[:, :, ::-1], (1024, 1024))
+    portrait: Any = cv2.resize(astronaut()[:, :, ::-1], (1024, 1024))  # type: ignore[no-untyped-call]
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30)

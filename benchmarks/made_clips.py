@@ -202,8 +202,8 @@ class _Face:
             share = (pts - midpoint) / MORPH + 0.5
             if share < 1:
                 smooth = float(np.clip(share, 0, 1)) ** 2 * (3 - 2 * float(np.clip(share, 0, 1)))
-                pair = self.portraits[i : i + 2]
-                return _morph(*pair, smooth), pair[share > 0.5].label
+                one, other = self.portraits[i : i + 2]
+                return _morph(one, other, smooth), (other if share > 0.5 else one).label
         return self.portraits[-1].image, self.portraits[-1].label
 
     def pose(self, pts: float) -> tuple[float, float, float, float]:
@@ -263,7 +263,7 @@ def _ground(rng: np.random.Generator, width: int) -> Frame:
         x, y = int(rng.integers(width)), int(rng.integers(HEIGHT))
         w, h = (int(v) for v in rng.integers(10, 90, 2))
         cv2.rectangle(ground, (x, y), (x + w, y + h), float(rng.uniform(30, 210)), -1)
-    return np.clip(cv2.GaussianBlur(ground, (0, 0), 1.5), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(cv2.GaussianBlur(ground, (0, 0), 1.5), 0, 255), np.uint8)
 
 
 def _paste(
@@ -276,7 +276,7 @@ def _paste(
     region = canvas[y0 : max(0, top + 2 * half), x0 : max(0, left + 2 * half)]
     if not region.size:
         return
-    matrix = cv2.getRotationMatrix2D((PORTRAIT / 2, PORTRAIT / 2), -roll, 2 * side / PORTRAIT)
+    matrix: Any = cv2.getRotationMatrix2D((PORTRAIT / 2, PORTRAIT / 2), -roll, 2 * side / PORTRAIT)
     matrix[:, 2] += np.array(centre) - PORTRAIT / 2 - (x0, y0)
     size = region.shape[1::-1]
     # Of a small face each pixel shows the mean of the picture under it.

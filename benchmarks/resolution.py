@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,7 +50,7 @@ def cutouts(engine: Engine, photos: list[Frame], min_face: float) -> list[Frame]
                 continue
             left, top = int(x + w / 2 - side / 2), int(y + h / 2 - side / 2)
             pad = int(side)
-            padded = np.asarray(cv2.copyMakeBorder(photo, *[pad] * 4, cv2.BORDER_REFLECT_101))
+            padded: Any = cv2.copyMakeBorder(photo, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
             cuts.append(padded[top + pad :, left + pad :][: int(side), : int(side)])
     return cuts
 

@@ -11,7 +11,7 @@ is used for the photos.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,7 +80,7 @@ def squares(count: int = COUNT) -> list[Frame]:
     """Noise, stripes and gradients."""
     rng = np.random.default_rng(1)
     ys, xs = np.mgrid[:SIDE, :SIDE] / SIDE
-    kinds = [
+    kinds: list[Callable[[], Any]] = [
         lambda: rng.integers(0, 256, (SIDE, SIDE)),
         lambda: 127 + 120 * np.sin(xs * rng.uniform(5, 60) + ys * rng.uniform(5, 60)),
         lambda: 255 * np.clip(xs * rng.uniform(-1, 1) + ys * rng.uniform(-1, 1) + 0.5, 0, 1),

@@ -24,7 +24,8 @@ class Adapter:
         """The faces of a file."""
         import cv2
 
-        return self.analyze(cv2.imread(path))
+        found: Found = self.analyze(cv2.imread(path))
+        return found
 
     def video(self, path: str) -> tuple[int, int]:
         """Frames and faces of a clip."""
@@ -136,8 +137,9 @@ class Tutorial(Adapter):
         import cv2
         import keras
 
-        cascade = cv2.data.haarcascades + "haarcascade_frontalface_default.xml"
-        self.cascade = cv2.CascadeClassifier(cascade)
+        opencv: Any = cv2  # Of version 4, which has the cascades.
+        cascade = opencv.data.haarcascades + "haarcascade_frontalface_default.xml"
+        self.cascade = opencv.CascadeClassifier(cascade)
         layers = keras.layers
         self.model = keras.Sequential([keras.Input((SIDE, SIDE, 1))])
         for filters in (32, 64, 128):

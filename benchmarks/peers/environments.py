@@ -82,6 +82,6 @@ def installed_mb(python: Path) -> float:
 
 def versions(python: Path) -> list[str]:
     """What pip lists, as ``name==version``."""
-    command = [python, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
+    command = [str(python), "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [line for line in done.stdout.split() if not line.startswith(BASE)]

@@ -76,7 +76,7 @@ def collect(
         _write_clip(folder / "clip.mp4", frames),
         _write_clip(folder / "warm-up.mp4", frames[:10]),
     )
-    longest = sorted(max(np.shape(cv2.imread(str(path)))) for path in files)
+    longest = sorted(max(np.asarray(cv2.imread(str(path))).shape) for path in files)
     found.described += [
         f"Photos: {len(files)} JPEG files, long side {longest[0]} to {longest[-1]} px.",
         f"Clip: {name.replace('-', ' ')}, {frames[0].shape[1]}x{frames[0].shape[0]}, "

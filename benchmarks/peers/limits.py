@@ -59,7 +59,7 @@ def _photo(inputs: Inputs, rounds: int) -> Limit:
     ours, limit = _alternate(
         lambda: engine.analyze(encoded), lambda: cv2.imdecode(data, cv2.IMREAD_COLOR), 2 * rounds
     )
-    height, width = np.shape(cv2.imdecode(data, cv2.IMREAD_COLOR))[:2]
+    height, width = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)).shape[:2]
     return Limit(f"analyse a JPEG of {width}x{height}", "decode it (OpenCV)", ours, limit)
 
 
