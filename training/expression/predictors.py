@@ -21,8 +21,6 @@ from training.expression.metrics import Doubles, softmax
 
 Floats = NDArray[np.float32]
 BATCH = 256
-# Name of the ferplus head in files of earlier versions.
-OLD_FERPLUS = "crowd"
 DEFAULT_OUTPUT = "probabilities"
 
 
@@ -213,29 +211,10 @@ def _load_keras(path: Path) -> KerasPredictor:
     from training.common.fold_batchnorm import inference_model
     from training.common.run_folder import load_network
 
-    model = _with_current_heads(load_network(path))
+    model = load_network(path)
     if model.input_shape[1:] != (48, 48, 1):
         raise ModelError(f"{path}: input {model.input_shape}, expected (N, 48, 48, 1)")
     return KerasPredictor(path, inference_model(model), inference_model(model, fold=False))
-
-
-def _with_current_heads(model: Any) -> Any:
-    """``model`` with its ferplus head called so, which earlier versions called otherwise."""
-    if OLD_FERPLUS not in getattr(model, "output_names", ()):
-        return model
-
-    def renamed(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {renamed(k): renamed(v) for k, v in value.items()}
-        if isinstance(value, list | tuple):
-            return type(value)(map(renamed, value))
-        return FERPLUS if value == OLD_FERPLUS else value
-
-    current = type(model).from_config(renamed(model.get_config()))
-    # By name: the order of layers of the same depth follows their names.
-    for layer in model.layers:
-        current.get_layer(renamed(layer.name)).set_weights(layer.get_weights())
-    return current
 
 
 def _load_onnx(path: Path, threads: int | None) -> OnnxPredictor:

@@ -9,7 +9,6 @@ import pytest
 import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
 from fastfer.classifiers.native import FLOAT32_MODEL
 from fastfer.errors import FastferError
-from training.expression.architectures import build
 from training.expression.metrics import softmax
 from training.expression.predictors import FlipPredictor, load_predictor
 
@@ -30,15 +29,6 @@ def test_all_heads_in_one_pass(two_heads, images):
         assert tuple(once) == predictor.heads
         for head, probabilities in once.items():
             np.testing.assert_allclose(probabilities, predictor.predict(images, head), atol=1e-6)
-
-
-def test_files_of_earlier_versions_have_the_current_head_names(tmp_path, images):
-    old = build("tiny", 7, ("fer2013", "crowd"))
-    old.save(tmp_path / "old.keras")
-    predictor = load_predictor(tmp_path / "old.keras")
-    assert predictor.heads == ("fer2013", "ferplus")
-    logits = old(images, training=False)["crowd"]
-    np.testing.assert_allclose(predictor.logits(images, "ferplus"), logits, atol=1e-4)
 
 
 def test_mirror_images_are_averaged(trained_run, images):
