@@ -86,8 +86,7 @@ def _include(path: str) -> str:
 def _commands() -> str:
     from fastfer.cli.main import COMMANDS
 
-    names = [name for name in COMMANDS if name != "import"]  # Its parser needs Keras.
-    return "\n\n".join(f"## fastfer {name}\n\n```text\n{_help(name)}```" for name in names)
+    return "\n\n".join(f"## fastfer {name}\n\n```text\n{_help(name)}```" for name in COMMANDS)
 
 
 def _help(name: str) -> str:
