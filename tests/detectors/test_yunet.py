@@ -18,7 +18,7 @@ from fastfer.detectors.yunet import STRIDES, YUNET, YuNetDetector
 from fastfer.errors import ModelError
 from fastfer.models import store
 from tests.helpers.errors import raises
-from tests.helpers.onnx_models import write_model
+from tests.helpers.onnx_models import write_model, write_yunet
 
 
 @pytest.fixture(scope="session")
@@ -130,27 +130,6 @@ def test_unsupported_inputs(free: Path, tmp_path: Path, shape: list[int | str]) 
     path = change_input(free, tmp_path / "net.onnx", shape)
     with raises(ModelError, "invalid_model", "net.onnx", "float32"):
         YuNetDetector(path)
-
-
-def write_yunet(path: Path, columns: dict[str, int] | None = None) -> Path:
-    """A network with YuNet's outputs, all 0, at 64 x 64; ``columns`` replaces their widths."""
-    widths = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10} | (columns or {})
-    nodes, outputs = [], []
-    constants = [onnx.numpy_helper.from_array(np.zeros(1, np.float32), "none")]
-    nodes.append(onnx.helper.make_node("ReduceMin", ["input"], ["least"], keepdims=0))
-    nodes.append(onnx.helper.make_node("Mul", ["least", "none"], ["zero"]))
-    for stride in STRIDES:
-        for kind, width in widths.items():
-            name = f"{kind}_{stride}"
-            value = np.ones((1, (64 // stride) ** 2, width), np.float32)
-            constants.append(onnx.numpy_helper.from_array(value, f"of_{name}"))
-            nodes.append(onnx.helper.make_node("Mul", [f"of_{name}", "zero"], [name]))
-            outputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    inputs = [onnx.helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1, 3, "h", "w"])]
-    graph = onnx.helper.make_graph(nodes, "yunet", inputs, outputs, constants)
-    opsets = [onnx.helper.make_opsetid("", 17)]
-    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
-    return path
 
 
 def test_outputs_of_another_shape(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ class Site:
     lengths: bool = True
     """Whether responses have a Content-Length."""
     requests: list[tuple[str, str | None]] = field(default_factory=list)
-    """Path and range of every request."""
+    """Path and range of every GET request."""
+    received: list[bytes] = field(default_factory=list)
+    """Bodies of POST requests."""
 
 
 @contextmanager
@@ -39,6 +41,11 @@ def serve() -> Iterator[Site]:
 
         def do_GET(self) -> None:
             _answer(self, holder[0])
+
+        def do_POST(self) -> None:
+            holder[0].received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     holder.append(Site(f"http://127.0.0.1:{server.server_port}"))

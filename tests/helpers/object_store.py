@@ -1,0 +1,40 @@
+"""An S3 server of this machine, moto's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.helpers.ports import free_port, listens
+from tests.helpers.waiting import wait_until
+
+
+@contextmanager
+def run_object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A file system of the server, which the environment then names to this process and those that
+    it starts."""
+    s3fs = pytest.importorskip("s3fs", reason="needs s3fs, of the extra cluster")
+    pytest.importorskip("moto", reason="needs moto[server], of the extra cluster")
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    try:
+        wait_until(lambda: listens(port))
+        yield s3fs.S3FileSystem(skip_instance_cache=True)
+    finally:
+        server.terminate()
+        server.wait()
