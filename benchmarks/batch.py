@@ -51,9 +51,9 @@ def main() -> None:
     args = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {args.jobs} jobs, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
-        compare(args.folder, Path(folder), args.jobs, args.base, scaling=args.scaling)
+        compare(args.folder.resolve(), Path(folder), args.jobs, args.base, scaling=args.scaling)
         if args.large is not None:
-            compare(args.large, Path(folder), args.jobs, None, scaling=False)
+            compare(args.large.resolve(), Path(folder), args.jobs, None, scaling=False)
 
 
 def compare(photos: Path, folder: Path, jobs: int, base: Path | None, *, scaling: bool) -> None:
