@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import tests.helpers.tiny_network  # noqa: F401  (adds the architecture "tiny")
-from tests.docs.samples import parse_module_options
+from tests.docs.commands import parse_module_options
 from training.attributes import train as attributes_train
 from training.expression.config import ExpressionConfig, configure, parser
 
