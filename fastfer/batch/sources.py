@@ -8,37 +8,25 @@ from __future__ import annotations
 
 import glob
 import os
-import tarfile
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from fastfer.batch.lists import SourceList
-from fastfer.batch.tar_reader import DAMAGED, PackedTar, TarReader
-from fastfer.batch.units import (
-    PACKED_TAR_SUFFIXES,
-    ZIP_SUFFIXES,
-    Kind,
-    Member,
-    Unit,
-    filesystem,
-    is_archive,
-    kind_of,
-)
+from fastfer.batch.units import Unit
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords, scheme
+from fastfer.io.archives.listing import TOO_LARGE, list_members
+from fastfer.io.archives.tar_reader import DAMAGED
+from fastfer.io.endings import Kind, is_archive, is_packed, kind_of
 from fastfer.io.file_kinds import is_folder
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
+from fastfer.io.object_store import filesystem
 from fastfer.io.photos import OTHER_SUFFIXES
+from fastfer.io.source_list import SourceList
 
-UNREAD_FILES: Final = 10
-UNREAD_RATIO: Final = 20
-"""An archive is given up if what is unpacked for nothing takes more than so many times the limit of
-one file, and more than so many times the archive itself."""
 Partition = Literal["none", "folder", "date"]
 
 
@@ -178,20 +166,14 @@ class Sources:
 
     def _in_archive(self, path: str, seen: _Directories) -> Iterator[Unit]:
         """The photos and videos of an archive, and one unit with an error if it is damaged."""
-        lower = path.lower()
-        packed = lower.endswith(PACKED_TAR_SUFFIXES)
-        if packed and not seen.unpack:
+        if is_packed(path) and not seen.unpack:
             raise _PackedError
         names: Counter[str] = Counter()
         try:
-            if lower.endswith(ZIP_SUFFIXES):
-                members = _zip_members(path)
-            else:
-                members = _packed_members(path, self._limits) if packed else _tar_members(path)
-            for member, problem, seconds in members:
+            for member, problem, seconds in list_members(path, self._limits):
                 kind = kind_of(member.name)
                 passed_over = kind == "nothing" or PurePosixPath(member.name).name.startswith(".")
-                if passed_over and (problem is None or problem[1] != _TOO_LARGE):
+                if passed_over and (problem is None or problem[1] != TOO_LARGE):
                     continue
                 source = f"{path}/{member.name}"
                 names[member.name] += 1
@@ -315,85 +297,6 @@ def _nothing(
     source: str, message: str, code: str = "unreadable_input", partition: str = ""
 ) -> Unit:
     return Unit(source, "nothing", source, error=(message, code), partition=partition)
-
-
-_Found = tuple[Member, tuple[str, str] | None, float]
-"""A member, message and code if it cannot be read, and the time of its last modification."""
-_ENCRYPTED: Final = ("encrypted; unpack the archive with its password", "encrypted")
-_TOO_LARGE: Final = "too_many_bytes"
-_SPARSE: Final = ("stored with holes (a sparse file); unpack the archive", "unsupported_format")
-
-
-def _zip_members(path: str) -> Iterator[_Found]:
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if not info.is_dir():
-                try:
-                    seconds = datetime(*info.date_time, tzinfo=UTC).timestamp()
-                except ValueError:
-                    seconds = 0.0
-                member = Member("zip", info.filename, info.header_offset, info.file_size)
-                yield member, _ENCRYPTED if info.flag_bits & 1 else None, seconds
-
-
-def _tar_members(path: str) -> Iterator[_Found]:
-    archive: Any
-    with TarReader.open(path, "r:") as archive:
-        while (info := archive.next()) is not None:
-            archive.members.clear()  # It would keep them all.
-            if _is_file(info):
-                member = Member("tar", info.name, info.offset_data, info.size)
-                yield member, _problem(info), info.mtime
-
-
-def _is_file(info: tarfile.TarInfo) -> bool:
-    """Whether a member of a tar is a file, or another name of one."""
-    return info.isreg() or info.islnk() or info.issym()
-
-
-def _problem(info: tarfile.TarInfo) -> tuple[str, str] | None:
-    """Why a file in a tar cannot be read, message and code."""
-    if info.issparse():
-        return _SPARSE
-    if info.isreg():
-        return None
-    message = f"stored as a link to {info.linkname}; unpack the archive to analyse it by this name"
-    return message, "unsupported_format"
-
-
-def _packed_members(path: str, limits: FileLimits) -> Iterator[_Found]:
-    """What is not read has to be unpacked too: an archive in which that is too much is given up.
-
-    Raises:
-        InputError: code ``too_many_bytes``.
-    """
-    most = max(UNREAD_FILES * limits.bytes, UNREAD_RATIO * Path(path).stat().st_size)
-    unread = 0
-    archive = PackedTar(path)
-    try:
-        while (info := archive.next()) is not None:
-            too_large = info.size > limits.bytes
-            if not info.isreg() or too_large or kind_of(info.name) == "nothing":
-                unread += info.size
-                if unread > most:
-                    raise InputError(
-                        f"{path}: given up at {info.name}: what is no photo or video, or too large "
-                        f"a one, is more than {most:,} bytes once unpacked; unpack the archive, or "
-                        "raise the limit with --max-bytes",
-                        code="too_many_bytes",
-                    )
-            if _is_file(info):
-                problem = _problem(info)
-                if too_large:
-                    problem = (
-                        f"{info.size:,} bytes once unpacked, over the limit of {limits.bytes:,}; "
-                        "if you trust the archive, raise it with --max-bytes",
-                        _TOO_LARGE,
-                    )
-                member = Member("packed_tar", info.name, info.offset_data, info.size)
-                yield member, problem, info.mtime
-    finally:
-        archive.close()
 
 
 def _modified_in_store(files: Any, path: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastfer.labels import ALL_EMOTIONS
+from fastfer.outputs.terminal_text import count_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,10 @@ class Summary:
     def text(self) -> str:
         """A few lines for a terminal."""
         get = self.counts.get
-        lines = [f"{self.out}: {self.rows:,} rows in {_plural(self.files, 'file')}"]
-        found = [_plural(get("photos", 0), "photo")]
+        lines = [f"{self.out}: {self.rows:,} rows in {count_of(self.files, 'file')}"]
+        found = [count_of(get("photos", 0), "photo")]
         if get("videos", 0):
-            found.append(f"{_plural(get('videos', 0), 'video')} ({get('frames', 0):,} frames)")
+            found.append(f"{count_of(get('videos', 0), 'video')} ({get('frames', 0):,} frames)")
         before = f"; {self.done_before:,} done before this run" if self.done_before else ""
         lines.append(f"found     {', '.join(found)}{before}")
         faces = ", ".join(f"{name} {n:,}" for name, n in self.emotions.items())
@@ -65,7 +66,7 @@ class Summary:
         rate = f", {self.done_now / self.seconds:,.0f} files/s" if self.seconds > 0 else ""
         lines.append(f"time      {duration(self.seconds)}{rate}")
         memory = f"{self.peak_memory / 1e6:,.0f} MB, of which {self.parent_memory / 1e6:,.0f} MB"
-        restarts = f"; {_plural(self.restarts, 'worker')} restarted" if self.restarts else ""
+        restarts = f"; {count_of(self.restarts, 'worker')} restarted" if self.restarts else ""
         lines.append(f"memory    {memory} in the main process{restarts}")
         return "\n".join(lines)
 
@@ -87,7 +88,3 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours / 24:.0f} days"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 from fastfer.batch.journal import Journal
 from fastfer.batch.journal_file import is_journal, remove
-from fastfer.batch.units import filesystem
 from fastfer.errors import OutputError, UsageError
 from fastfer.io.addresses import hide_passwords, scheme
 from fastfer.io.file_kinds import exists, is_file
+from fastfer.io.object_store import filesystem
 from fastfer.outputs.base import write_error
 from fastfer.outputs.columns import ColumnGroup
 from fastfer.outputs.table_formats import TableFormat, format_of

@@ -7,56 +7,26 @@ import hashlib
 import os
 import stat
 import tempfile
-import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import Final
 
-from fastfer.batch.tar_reader import DAMAGED, PackedTar
-from fastfer.batch.zip_reader import member_chunks
-from fastfer.errors import InputError, UsageError
+from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords, scheme
-from fastfer.io.encoded_image import EncodedImage, read_up_to
+from fastfer.io.archives.members import Member, member_chunks, read_member
+from fastfer.io.encoded_image import EncodedImage
+from fastfer.io.endings import Kind
 from fastfer.io.file_kinds import exists
 from fastfer.io.limits import FileLimits
-from fastfer.io.photos import SUFFIXES
+from fastfer.io.object_store import open_url, read_url
 
-Kind = Literal["photo", "video", "nothing"]
-
-VIDEO_SUFFIXES: Final = frozenset((
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
-    ".wmv", ".flv", ".3gp", ".ogv", ".gif",
-))  # fmt: skip
-"""Endings of the videos that are picked from a directory or archive."""
-
-TAR_SUFFIXES: Final = (".tar",)
-PACKED_TAR_SUFFIXES: Final = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-ZIP_SUFFIXES: Final = (".zip",)
-ARCHIVE_SUFFIXES: Final = (*TAR_SUFFIXES, *PACKED_TAR_SUFFIXES, *ZIP_SUFFIXES)
-
-_OPEN_ARCHIVES: Final = 4
-"""Compressed archives that a process keeps open."""
 _CHUNK: Final = 1 << 20
 
 
 def _idle() -> None:
     """Nobody waits for a sign of life."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Where a file lies inside an archive."""
-
-    archive: Literal["tar", "packed_tar", "zip"]
-    name: str
-    offset: int
-    """Of the data in an uncompressed tar; of the header in a zip; in a compressed tar the position
-    in the unpacked stream."""
-    size: int
-    """Bytes once unpacked, as the archive states it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +62,7 @@ class Unit:
                 read_member(self.path, self.member, limits, alive), self.source, limits
             )
         if scheme(self.path):
-            return EncodedImage(_read_url(self.path, limits), self.source, limits)
+            return EncodedImage(read_url(self.path, limits), self.source, limits)
         before = _fingerprint(self.path)
         image = _read_file(self.path, limits)
         if before is not None and _fingerprint(self.path) != before:
@@ -141,10 +111,10 @@ class Unit:
 
     def _chunks(self, limits: FileLimits, alive: Callable[[], None]) -> Iterator[bytes]:
         if self.member is not None:
-            yield from _member_chunks(self.path, self.member, limits, alive)
+            yield from member_chunks(self.path, self.member, limits, alive)
             return
         size = 0
-        with _open_url(self.path) as file:
+        with open_url(self.path) as file:
             while chunk := file.read(_CHUNK):
                 size += len(chunk)
                 limits.check_bytes(self.source, size)
@@ -174,19 +144,6 @@ def key_of(source: str) -> bytes:
     return hashlib.blake2b(source.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def kind_of(name: str) -> Kind:
-    """What the ending of ``name`` promises; ``nothing`` if it is no photo and no video."""
-    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a million times.
-    if suffix in SUFFIXES:
-        return "photo"
-    return "video" if suffix in VIDEO_SUFFIXES else "nothing"
-
-
-def is_archive(path: str) -> bool:
-    """Whether the ending of ``path`` is that of an archive."""
-    return path.lower().endswith(ARCHIVE_SUFFIXES)
-
-
 def _fingerprint(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)  # noqa: PTH116 - once for every photo.
@@ -204,140 +161,3 @@ def _read_file(path: str, limits: FileLimits) -> EncodedImage:
                 f"{hide_passwords(path)}: vanished while it was read", code="changed"
             ) from None
         raise
-
-
-# --- Archives ------------------------------------------------------------------------------------
-
-
-def read_member(
-    path: str, member: Member, limits: FileLimits, alive: Callable[[], None] = _idle
-) -> bytes:
-    """The bytes of a member of the archive ``path``, at most those that ``limits`` allow; ``alive``
-    is called again and again while what is before it is unpacked.
-
-    Raises:
-        InputError: the archive or the member cannot be read.
-    """
-    try:
-        return b"".join(_member_chunks(path, member, limits, alive))
-    except MemoryError:
-        raise _too_much_memory(f"{path}/{member.name}") from None
-
-
-def _too_much_memory(name: str) -> InputError:
-    return InputError(
-        f"{name}: unpacking it takes more memory than this process may have",
-        code="too_much_memory",
-    )
-
-
-def _member_chunks(
-    path: str, member: Member, limits: FileLimits, alive: Callable[[], None]
-) -> Iterator[bytes]:
-    """The bytes of a member, at most those that ``limits`` allow."""
-    limits.check_bytes(f"{path}/{member.name}", member.size)
-    size = 0
-    for chunk in _all_chunks(path, member, alive):
-        size += len(chunk)
-        limits.check_bytes(f"{path}/{member.name}", size)  # It may be more than is stated.
-        yield chunk
-
-
-def _all_chunks(path: str, member: Member, alive: Callable[[], None]) -> Iterator[bytes]:
-    name = f"{path}/{member.name}"
-    try:
-        if member.archive == "tar":
-            with Path(path).open("rb") as file:
-                file.seek(member.offset)
-                yield from _chunks(file, member.size, name)
-        elif member.archive == "zip":
-            archive = _opened(path, lambda: zipfile.ZipFile(path))
-            info = archive.NameToInfo.get(member.name)
-            if info is None or info.header_offset != member.offset:  # Two members of one name.
-                info = next(i for i in archive.infolist() if i.header_offset == member.offset)
-            yield from member_chunks(path, archive, info)
-        else:
-            stream: PackedTar = _opened(path, lambda: PackedTar(path))
-            yield from _chunks(stream.open(member.offset, alive), member.size, name)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file", code="not_found") from None
-    except NotImplementedError as error:  # A RuntimeError too.
-        message = f"{name}: packed in a way that fastfer cannot read: {error}; unpack the archive"
-        raise InputError(message, code="unsupported_format") from None
-    except RuntimeError as error:  # zipfile: a password is required.
-        raise InputError(f"{name}: {error}", code="encrypted") from None
-    except MemoryError:
-        _archives.pop((path, os.getpid()), None)  # It stopped anywhere.
-        raise _too_much_memory(name) from None
-    except (*DAMAGED, StopIteration) as error:
-        raise InputError(f"{name}: damaged archive: {error}", code="damaged") from None
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror or error}") from None
-
-
-def _chunks(file: BinaryIO, size: int, name: str) -> Iterator[bytes]:
-    while size > 0:
-        chunk = file.read(min(size, _CHUNK))
-        if not chunk:
-            raise InputError(f"{name}: the end of the archive is missing", code="truncated")
-        size -= len(chunk)
-        yield chunk
-
-
-_archives: Final[OrderedDict[tuple[str, int], Any]] = OrderedDict()
-
-
-def _opened(path: str, open_archive: Any) -> Any:
-    """The opened archive; of the last few, one for each process."""
-    key = (path, os.getpid())
-    if key in _archives:
-        _archives.move_to_end(key)
-        return _archives[key]
-    _archives[key] = archive = open_archive()
-    while len(_archives) > _OPEN_ARCHIVES:
-        _archives.popitem(last=False)[1].close()
-    return archive
-
-
-# --- Object stores -------------------------------------------------------------------------------
-
-
-def filesystem(url: str) -> tuple[Any, str]:
-    """The fsspec file system of ``url``, and the path within it.
-
-    Raises:
-        UsageError: fsspec, or what it needs for this scheme, is not installed
-            (``missing_package``), or the scheme is unknown.
-    """
-    try:
-        import fsspec
-    except ImportError:
-        raise UsageError(
-            f'{hide_passwords(url)}: needs fsspec: pip install "fastfer[batch]"',
-            code="missing_package",
-        ) from None
-    try:
-        found: tuple[Any, str] = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise UsageError(f"{hide_passwords(url)}: {error}", code="missing_package") from None
-    except ValueError as error:
-        raise UsageError(f"{hide_passwords(url)}: {error}") from None
-    return found
-
-
-@contextmanager
-def _open_url(url: str) -> Iterator[BinaryIO]:
-    name = hide_passwords(url)
-    files, path = filesystem(url)
-    try:
-        with files.open(path, "rb") as file:
-            yield file
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such file", code="not_found") from None
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {error.strerror or error}") from None
-
-
-def _read_url(url: str, limits: FileLimits) -> bytes:
-    with _open_url(url) as file:
-        return read_up_to(file, limits.bytes + 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastfer.cli import arguments, terminal
 from fastfer.errors import FastferError
+from fastfer.outputs.terminal_text import count_of
 
 if TYPE_CHECKING:
     from fastfer.watch.watcher import Watcher
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "fastfer watch") -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from fastfer.watch.config import count_of, read_config
+    from fastfer.watch.config import read_config
 
     config = read_config(args.file)
     if args.check:

@@ -1,1 +1,1 @@
-"""Input: photos, video files, cameras, network streams and arrays."""
+"""Input: photos, video files, cameras, network streams, arrays, archives and object stores."""

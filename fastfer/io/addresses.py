@@ -53,3 +53,11 @@ def is_camera(path: str) -> bool:
     """Whether ``path`` is a camera of Linux: ``/dev/video0``, ``/dev/v4l/by-id/...``, or a link."""
     pattern = r"/dev/(video\d+|v4l/.+)"
     return any(re.fullmatch(pattern, name) for name in (path, real_path(path)))
+
+
+def is_host(name: str | None) -> bool:
+    """Whether ``name`` can be looked up: printable, and its parts of 1 to 63 characters."""
+    try:
+        return bool(name) and str(name).isprintable() and bool(str(name).encode("idna"))
+    except UnicodeError:
+        return False

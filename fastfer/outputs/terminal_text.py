@@ -1,4 +1,4 @@
-"""Alignment and escaping of text on a terminal."""
+"""Alignment, escaping and plurals of text on a terminal."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def pad(text: str, width: int) -> str:
 def printable(text: str) -> str:
     """``text`` with control characters and undecodable bytes escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def count_of(number: int, noun: str) -> str:
+    """``number`` and ``noun``, in the plural unless it is one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

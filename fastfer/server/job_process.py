@@ -122,9 +122,9 @@ def _outputs(
     from fastfer.outputs.csv_rows import CsvWriter
     from fastfer.outputs.events import EventWriter
     from fastfer.outputs.jsonl import JsonLinesWriter
+    from fastfer.outputs.people_file import PeopleFile
     from fastfer.outputs.plot import PlotWriter
     from fastfer.outputs.report import ReportWriter
-    from fastfer.server.people_file import PeopleFile
 
     lang, seconds = request["lang"], 1 / source.fps
     outputs: list[Any] = [
@@ -145,7 +145,7 @@ def _outputs(
         ),
     ]
     if importlib.util.find_spec("pyarrow") is not None:
-        from fastfer.server.parquet import ParquetFile
+        from fastfer.outputs.parquet_file import ParquetFile
 
         outputs.append(ParquetFile(folder / "faces.parquet", request["columns"]))
     for output in outputs:

@@ -7,34 +7,30 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeVar
 
 from fastfer.errors import UsageError
-from fastfer.io.addresses import hide_passwords
 from fastfer.io.open_source import CameraOptions
+from fastfer.io.toml_file import parse_toml, read_text
 from fastfer.labels import Attribute
+from fastfer.outputs.sinks.files import FilesOptions
+from fastfer.outputs.sinks.mqtt import MqttOptions
+from fastfer.outputs.sinks.webhook import WebhookOptions
 from fastfer.pipeline.video_pipeline import VideoOptions
 from fastfer.validation import (
     check_attributes,
-    check_choice,
-    check_flag,
     check_integer,
     check_positive,
     check_range,
     check_text,
 )
 from fastfer.watch.engine_options import check_engine
-from fastfer.watch.toml_file import parse_toml, read_text
 
 T = TypeVar("T")
 
-Rows = Literal["all", "faces"]
-ROWS: Final = ("all", "faces")
 MAX_NAME: Final = 60
 """Characters of a camera's name, which has at most four bytes each; folders may have 255."""
 DAY: Final = 86_400
-HOUR: Final = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,96 +81,6 @@ class Camera:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """``[files]``: rows in one folder for each camera."""
-
-    folder: str
-    format: Literal["parquet", "jsonl"] = "parquet"
-    rotate: float = 600.0
-    """Seconds of each file. A file of Parquet appears when it is complete."""
-    rows: Rows = "all"
-
-    def __post_init__(self) -> None:
-        check_text(folder=self.folder)
-        check_choice(format=(self.format, ("parquet", "jsonl")), rows=(self.rows, ROWS))
-        check_positive(rotate=self.rotate)
-
-
-@dataclass(frozen=True, slots=True)
-class Mqtt:
-    """``[mqtt]``: a message for each frame."""
-
-    host: str = "localhost"
-    port: int = 1883
-    topic: str = "fastfer/{camera}"
-    qos: int = 1
-    username: str | None = None
-    password_env: str | None = None
-    """Environment variable with the password."""
-    tls: bool = False
-    rows: Rows = "faces"
-    queue: int = 1000
-    """Messages that wait for a broker that is away; more are dropped and counted."""
-
-    def __post_init__(self) -> None:
-        check_integer(port=(self.port, 1, 65535), qos=(self.qos, 0, 2), queue=(self.queue, 1))
-        check_choice(rows=(self.rows, ROWS))
-        check_text(host=self.host, topic=self.topic)
-        if not is_host(self.host):
-            raise UsageError(f"host {self.host!r} is not the name or address of a machine")
-        if set(self.topic) & set("+#"):
-            raise UsageError(
-                f"topic {self.topic!r}: + and # stand for others, rows need one of their own",
-                code="out_of_range",
-            )
-        for name in ("username", "password_env"):
-            if getattr(self, name) is not None:
-                check_text(**{name: getattr(self, name)})
-        check_flag(tls=self.tls)
-
-    @property
-    def password(self) -> str | None:
-        """The password."""
-        return secret(self.password_env)
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """``[webhook]``: POST requests with the rows of about a second."""
-
-    url: str
-    rows: Rows = "faces"
-    every: float = 1.0
-    """Seconds from one request to the next."""
-    retry_for: float = 300.0
-    """Seconds for which a request that fails is repeated, less and less often."""
-    timeout: float = 10.0
-    secret_env: str | None = None
-    """Environment variable with the key of the signature in ``X-Fastfer-Signature``."""
-    queue: int = 1000
-    """Frames that wait; more are dropped and counted."""
-
-    def __post_init__(self) -> None:
-        check_text(url=self.url)
-        if not self.url.startswith(("http://", "https://")) or not _is_url(self.url):
-            raise UsageError(
-                f"webhook url {hide_passwords(self.url)!r} must be a URL that begins with http:// "
-                "or https://, names a host, and has other characters than ASCII as %XX"
-            )
-        check_positive(every=self.every, timeout=self.timeout)
-        check_range(retry_for=(self.retry_for, 0), timeout=(self.timeout, 0, HOUR))
-        if self.secret_env is not None:
-            check_text(secret_env=self.secret_env)
-        check_integer(queue=(self.queue, 1))
-        check_choice(rows=(self.rows, ROWS))
-
-    @property
-    def secret(self) -> str | None:
-        """The key of the signature."""
-        return secret(self.secret_env)
-
-
-@dataclass(frozen=True, slots=True)
 class Metrics:
     """``[metrics]``: numbers for Prometheus."""
 
@@ -194,9 +100,9 @@ class Config:
     cameras: tuple[Camera, ...]
     engine: Mapping[str, Any] = field(default_factory=dict)
     video: VideoOptions = field(default_factory=VideoOptions)
-    files: Files | None = None
-    mqtt: Mqtt | None = None
-    webhook: Webhook | None = None
+    files: FilesOptions | None = None
+    mqtt: MqttOptions | None = None
+    webhook: WebhookOptions | None = None
     metrics: Metrics | None = None
 
     @property
@@ -234,50 +140,14 @@ def parse_config(text: str) -> Config:
         cameras,
         check_engine(values.get("engine", {})),
         _section(VideoOptions, "video", values.get("video", {})),
-        _optional(Files, "files", values),
-        _optional(Mqtt, "mqtt", values),
-        _optional(Webhook, "webhook", values),
+        _optional(FilesOptions, "files", values),
+        _optional(MqttOptions, "mqtt", values),
+        _optional(WebhookOptions, "webhook", values),
         _optional(Metrics, "metrics", values),
     )
     if not (config.files or config.mqtt or config.webhook):
         raise UsageError("no output; add [files], [mqtt] or [webhook]")
     return config
-
-
-def secret(variable: str | None) -> str | None:
-    """The value of an environment variable.
-
-    Raises:
-        UsageError: it is not set.
-    """
-    if variable is None:
-        return None
-    if variable not in os.environ:
-        raise UsageError(f"the environment variable {variable} is not set")
-    return os.environ[variable]
-
-
-def count_of(number: int, noun: str) -> str:
-    """``number`` and ``noun``, in the plural unless it is one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _is_url(url: str) -> bool:
-    """Whether a request can be sent to ``url``."""
-    try:
-        parts = urlsplit(url)
-        rest = parts.path + parts.query
-        return is_host(parts.hostname) and parts.port != 0 and rest.isascii() and " " not in url
-    except ValueError:
-        return False
-
-
-def is_host(name: str | None) -> bool:
-    """Whether ``name`` can be looked up: printable, and its parts of 1 to 63 characters."""
-    try:
-        return bool(name) and str(name).isprintable() and bool(str(name).encode("idna"))
-    except UnicodeError:
-        return False
 
 
 def _list(values: Mapping[str, Any], name: str) -> list[Any]:

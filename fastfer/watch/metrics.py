@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from fastfer.errors import OutputError, UsageError
+from fastfer.outputs.sinks.base import Sink
 from fastfer.watch.config import Metrics
 from fastfer.watch.feeds import Feed
-from fastfer.watch.sinks import Sink
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 

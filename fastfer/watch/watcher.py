@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 from fastfer.errors import FastferError, FrameError
 from fastfer.labels import CONTEMPT
+from fastfer.outputs.sinks.base import Sink
+from fastfer.outputs.sinks.files import FileSink
+from fastfer.outputs.sinks.mqtt import MqttSink
+from fastfer.outputs.sinks.webhook import WebhookSink
+from fastfer.outputs.terminal_text import count_of
 from fastfer.pipeline.push_tracker import Tracker
 from fastfer.results import VideoFrameResult
-from fastfer.watch.config import Config, count_of
+from fastfer.watch.config import Config
 from fastfer.watch.feeds import Feed, Shares
-from fastfer.watch.files import FileSink
 from fastfer.watch.metrics import MetricsServer
-from fastfer.watch.mqtt import MqttSink
-from fastfer.watch.sinks import Sink
-from fastfer.watch.webhook import WebhookSink
 
 if TYPE_CHECKING:
     from fastfer.engine import Engine

@@ -11,7 +11,6 @@ import sys
 import tarfile
 import tempfile
 import threading
-import tracemalloc
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from fastfer.batch.units import Unit
 from fastfer.errors import InputError
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.video_files import VideoFile
+from tests.helpers.archives import write_tar
 from tests.helpers.batch_jobs import photo
 from tests.helpers.errors import raises
 from tests.helpers.markers import requires_posix
@@ -207,52 +207,6 @@ def test_a_tar_without_its_end_has_a_row(tmp_path: Path, jpeg: bytes, mode: str,
     assert not problems(units(path))
 
 
-def test_sparse_members_are_refused(tmp_path: Path, jpeg: bytes) -> None:
-    """Their data lie elsewhere, and their size may be any."""
-    sparse = tarfile.TarInfo("1.jpg")
-    sparse.type, sparse.size = tarfile.GNUTYPE_SPARSE, 512
-    header = bytearray(sparse.tobuf(tarfile.GNU_FORMAT))
-    header[386:410] = b"00000000000\x0000000001000\0"  # One piece of 512 bytes.
-    header[483:495] = b"77777777777\0"
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(1536))
-    (unit,) = units(tmp_path / "a.tar")
-    assert unit.error is not None
-    assert unit.error[1] == "unsupported_format"
-
-
-@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
-@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
-def test_links_in_a_tar_have_a_row(tmp_path: Path, jpeg: bytes, kind: bytes, ending: str) -> None:
-    """As tar stores the second name of a file with two."""
-    path = tmp_path / f"t.{ending}"
-    with tarfile.open(path, "w:gz" if ending == "tar.gz" else "w") as archive:
-        member = tarfile.TarInfo("1.jpg")
-        member.size = len(jpeg)
-        archive.addfile(member, io.BytesIO(jpeg))
-        for name in ("2.jpg", "notes.txt"):
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname = kind, "1.jpg"
-            archive.addfile(link)
-    first, second = units(path)
-    assert first.error is None
-    assert names([second], tmp_path) == [f"t.{ending}/2.jpg"]
-    assert problems([second]) == ["unsupported_format"]
-
-
-def test_damaged_data_of_every_packer(tmp_path: Path, jpeg: bytes) -> None:
-    for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        with zipfile.ZipFile(tmp_path / "a.zip", "w", kind) as archive:
-            archive.writestr("clip.mp4", jpeg * 20)
-        data = bytearray((tmp_path / "a.zip").read_bytes())
-        data[60:200] = b"\xff" * 140
-        (tmp_path / "a.zip").write_bytes(data)
-        (unit,) = units(tmp_path / "a.zip")
-        with pytest.raises(InputError), unit.as_file(DEFAULT_LIMITS):
-            pass
-
-
 def test_encrypted_members(tmp_path: Path, jpeg: bytes) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("1.jpg", jpeg)
@@ -265,51 +219,6 @@ def test_encrypted_members(tmp_path: Path, jpeg: bytes) -> None:
     found = units(tmp_path / "a.zip")
     assert problems(found) == ["encrypted"]
     assert found[1].read(DEFAULT_LIMITS).data == jpeg
-
-
-def _bomb(file: Path, kind: bytes, size: int, jpeg: bytes) -> None:
-    """A packed tar: a photo, and a header of ``size`` bytes."""
-    first = tarfile.TarInfo("1.jpg")
-    first.size = len(jpeg)
-    header = tarfile.TarInfo("././@LongLink")
-    header.type, header.size = kind, size
-    with tarfile.open(file, "w:gz", compresslevel=1) as archive:
-        archive.addfile(first, io.BytesIO(jpeg))
-        archive.addfile(header, io.BytesIO(bytes(size)))
-        archive.addfile(first, io.BytesIO(jpeg))
-
-
-@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
-def test_large_headers_are_not_read(tmp_path: Path, jpeg: bytes, kind: bytes) -> None:
-    _bomb(tmp_path / "a.tar.gz", kind, 64 << 20, jpeg)
-    tracemalloc.start()
-    try:
-        photo_unit, problem = units(tmp_path / "a.tar.gz")
-        assert tracemalloc.get_traced_memory()[1] < 32 << 20
-    finally:
-        tracemalloc.stop()
-    assert problem.error is not None
-    assert problem.error[1] == "truncated"
-    assert photo_unit.read(DEFAULT_LIMITS).data == jpeg
-
-
-def test_headers_in_a_row(tmp_path: Path) -> None:
-    header = tarfile.TarInfo("././@LongLink")
-    header.type = tarfile.GNUTYPE_LONGNAME
-    (tmp_path / "a.tar").write_bytes(header.tobuf() * 1500)
-    assert problems(units(tmp_path / "a.tar")) == ["damaged"]
-
-
-def test_long_names_and_attributes(tmp_path: Path, jpeg: bytes) -> None:
-    name = "x" * 3000 + ".jpg"
-    for style in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
-        with tarfile.open(tmp_path / "a.tar", "w", format=style) as archive:
-            info = tarfile.TarInfo(name)
-            info.size = len(jpeg)
-            archive.addfile(info, io.BytesIO(jpeg))
-        (unit,) = units(tmp_path / "a.tar")
-        assert unit.source.endswith(name)
-        assert unit.read(DEFAULT_LIMITS).data == jpeg
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds to RLIMIT_AS")
@@ -386,18 +295,6 @@ def test_no_room_for_the_copy_of_a_video(tmp_path: Path) -> None:
     assert not list((tmp_path / "copies").iterdir())
 
 
-def test_unknown_compression(tmp_path: Path, jpeg: bytes) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("1.jpg", jpeg)
-    data = bytearray((tmp_path / "a.zip").read_bytes())
-    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
-        struct.pack_into("<H", data, data.index(signature) + offset, 97)
-    (tmp_path / "a.zip").write_bytes(bytes(data))
-    (unit,) = units(tmp_path / "a.zip")
-    with raises(InputError, "unsupported_format"):
-        unit.read(DEFAULT_LIMITS)
-
-
 @requires_posix
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path, jpeg: bytes) -> None:
     """A writer appends to the file as long as it is read."""
@@ -441,7 +338,7 @@ def test_counting_unpacks_nothing(
     def unpack(_: str) -> None:
         raise AssertionError("it was unpacked")
 
-    monkeypatch.setattr("fastfer.batch.sources.PackedTar", unpack)
+    monkeypatch.setattr("fastfer.io.archives.listing.PackedTar", unpack)
     assert Sources([f"{tmp_path}/{named}"]).count() is None
 
 
@@ -481,3 +378,38 @@ def test_object_stores(tmp_path: Path, jpeg: bytes) -> None:
         assert problems(units("memory://nothing/*.jpg")) == ["no_match"]
     finally:
         store.rm("/photos", recursive=True)
+
+
+def test_a_member_that_is_too_large_is_its_own_error(tmp_path: Path, jpeg: bytes) -> None:
+    members = ("big.bin", 3 << 20), ("a.jpg", jpeg), ("b.mp4", 3 << 20), ("c.jpg", jpeg)
+    path = write_tar(tmp_path / "a.tar.gz", *members)
+    limits = FileLimits(bytes=2 << 20)
+    found = list(Sources([str(path)], limits=limits))
+    assert [unit.source.removeprefix(f"{path}/") for unit in found] == [n for n, _ in members]
+    for unit in found[::2]:
+        with raises(InputError, "too_many_bytes"):
+            unit.read(limits)
+    signs: list[None] = []
+    for unit in found[1::2]:
+        assert unit.read(limits, lambda: signs.append(None)).data == jpeg
+    assert len(signs) > 100  # The time before a photo is not without progress.
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "a.mp4"])
+def test_an_archive_of_much_that_is_not_read(name: str, tmp_path: Path, jpeg: bytes) -> None:
+    members: list[tuple[str, Any]] = [("a.jpg", jpeg), *[(name, 3 << 20)] * 8, ("b.jpg", jpeg)]
+    path = write_tar(tmp_path / "a.tar.gz", *members)
+    last = list(Sources([str(path)], limits=FileLimits(bytes=2 << 20)))[-1]
+    assert last.error is not None
+    assert (last.source, last.error[1]) == (str(path), "too_many_bytes")
+    assert list(Sources([str(path)]))[-1].error is None
+
+
+def test_a_list_with_an_endless_line_is_one_error(tmp_path: Path) -> None:
+    with (tmp_path / "list").open("wb") as file:
+        file.write(b"a.jpg\n")
+        file.truncate(1 << 20)
+    (tmp_path / "other").write_text("b.jpg")
+    found = list(Sources([], [str(tmp_path / "list"), str(tmp_path / "other")]))
+    assert [unit.source for unit in found] == ["a.jpg", str(tmp_path / "list"), "b.jpg"]
+    assert problems(found) == ["unreadable_input"]

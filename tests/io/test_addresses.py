@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastfer.io.addresses import hide_passwords, is_camera, scheme
+from fastfer.io.addresses import hide_passwords, is_camera, is_host, scheme
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,8 @@ def test_cameras_by_path() -> None:
     assert is_camera("/dev/v4l/by-id/usb-Logitech-video-index0")
     assert not is_camera("/dev/null")
     assert not is_camera("video0")
+
+
+def test_hosts_that_can_be_looked_up() -> None:
+    assert all(map(is_host, ("localhost", "192.168.0.9", "a-b.example.org", "bücher.example")))
+    assert not any(map(is_host, (None, "", "a..b", f"{'a' * 64}.org", "a\n")))

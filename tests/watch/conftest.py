@@ -1,22 +1,18 @@
-"""Cameras of tests: clips and streams of this machine."""
+"""Cameras of tests: clips and streams of this machine, and receivers of their rows."""
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.helpers.cameras import StallingServer
 from tests.helpers.clips import moving_face, write_video
 from tests.helpers.onnx_models import write_model
-from tests.helpers.waiting import wait_until
+from tests.helpers.receivers import broker, received, receiver, said
+
+__all__ = ["broker", "received", "receiver", "said"]
 
 
 @pytest.fixture(scope="session")
@@ -44,93 +40,3 @@ def stream() -> Iterator[Callable[[int], StallingServer]]:
     yield start
     for server in servers:
         server.close()
-
-
-@pytest.fixture
-def said() -> list[Any]:
-    """What a watcher said."""
-    return []
-
-
-class _Receiver(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server: Any = self.server
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        server.received.append((dict(self.headers), body))
-        status = server.statuses.pop(0) if server.statuses else 200
-        if status == 0:  # No HTTP.
-            self.wfile.write(b"hello\r\n")
-            self.close_connection = True
-            return
-        self.send_response(status)
-        if 300 <= status < 400:
-            self.send_header("Location", "/elsewhere")
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        server: Any = self.server
-        server.received.append((dict(self.headers), b"GET"))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Any]:
-    """An HTTP server that keeps what it receives, and answers with ``statuses``, then with 200; a
-    status of 0 is an answer that is no HTTP."""
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
-    server.received, server.statuses = [], []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[int]:
-    """The port of a running mosquitto."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        pytest.skip("needs mosquitto (Debian: mosquitto)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "mosquitto.conf").write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
-    )
-    process = subprocess.Popen(
-        [program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL
-    )
-
-    def listens() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_until(listens)
-    yield port
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture
-def received(broker: int) -> Iterator[list[Any]]:
-    """The messages of all cameras that arrive at the broker."""
-    pytest.importorskip("paho.mqtt.client")
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    messages: list[Any] = []
-    subscribed = threading.Event()
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.on_message = lambda _c, _d, message: messages.append(message)
-    client.on_subscribe = lambda *_: subscribed.set()
-    client.connect("127.0.0.1", broker)
-    client.subscribe("cameras/#", qos=1)
-    client.loop_start()
-    assert subscribed.wait(10)
-    yield messages
-    client.loop_stop()

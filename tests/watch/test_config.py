@@ -117,10 +117,6 @@ def test_all_sections(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[640, 480]", "[640]", "out_of_range"),
         ("[640, 480]", "640", "out_of_range"),
         ("[640, 480]", "['a', 'b']", "out_of_range"),
-        ("size =", f"deep = {'[' * 100_000}\nsize =", "usage"),
-        ("size = ", f"long = {'9' * 100_000}\nsize = ", "usage"),
-        ("size = ", f"a{'.a' * 100_000} = 1\nsize = ", "usage"),
-        ("size = ", f'"\u2028"{".a" * 100_000} = 1\nsize = ', "usage"),
     ],
 )
 def test_mistakes(before: str, after: str, code: str) -> None:
@@ -138,7 +134,7 @@ def test_files_that_hold_nothing(tmp_path: Path) -> None:
         read_config("/dev/zero")
     with raises(UsageError, "usage"):
         read_config(tmp_path)
-    (tmp_path / "a.toml").write_bytes(b"#\n" * 500_001)
+    (tmp_path / "a.toml").write_bytes(b"#\n" * 600_000)
     with raises(UsageError, "usage", "a.toml"):
         read_config(tmp_path / "a.toml")
     (tmp_path / "a.toml").write_bytes(b"\xff")

@@ -12,11 +12,14 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
+from fastfer.outputs.terminal_text import count_of
 from fastfer.results import VideoFrameResult
-from fastfer.watch.config import Rows, count_of
 
+Rows = Literal["all", "faces"]
+ROWS: Final = ("all", "faces")
+"""Which frames a receiver takes: all, or those with faces."""
 POLL: Final = 0.25
 """Seconds after which a thread without rows looks whether something is due."""
 QUIET: Final = 60.0

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
@@ -16,17 +17,20 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from fastfer import __version__
-from fastfer.io.addresses import hide_passwords
+from fastfer.errors import UsageError
+from fastfer.io.addresses import hide_passwords, is_host
+from fastfer.outputs.sinks.base import ROWS, Rows, Sink
+from fastfer.outputs.sinks.environment import secret
+from fastfer.outputs.sinks.json_row import encode
 from fastfer.results import VideoFrameResult
-from fastfer.watch.config import Webhook
-from fastfer.watch.files import encode
-from fastfer.watch.sinks import Sink
+from fastfer.validation import check_choice, check_integer, check_positive, check_range, check_text
 
 FIRST_RETRY: Final = 0.5
 LONGEST_RETRY: Final = 30.0
 """Seconds before a failed request is repeated; doubled each time."""
 MOST_FRAMES: Final = 500
 """Frames in one request."""
+HOUR: Final = 3_600
 
 
 class _NoRedirection(HTTPRedirectHandler):
@@ -39,6 +43,42 @@ class _NoRedirection(HTTPRedirectHandler):
 _open: Final = build_opener(_NoRedirection).open
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookOptions:
+    """``[webhook]``: POST requests with the rows of about a second."""
+
+    url: str
+    rows: Rows = "faces"
+    every: float = 1.0
+    """Seconds from one request to the next."""
+    retry_for: float = 300.0
+    """Seconds for which a request that fails is repeated, less and less often."""
+    timeout: float = 10.0
+    secret_env: str | None = None
+    """Environment variable with the key of the signature in ``X-Fastfer-Signature``."""
+    queue: int = 1000
+    """Frames that wait; more are dropped and counted."""
+
+    def __post_init__(self) -> None:
+        check_text(url=self.url)
+        if not self.url.startswith(("http://", "https://")) or not _is_url(self.url):
+            raise UsageError(
+                f"webhook url {hide_passwords(self.url)!r} must be a URL that begins with http:// "
+                "or https://, names a host, and has other characters than ASCII as %XX"
+            )
+        check_positive(every=self.every, timeout=self.timeout)
+        check_range(retry_for=(self.retry_for, 0), timeout=(self.timeout, 0, HOUR))
+        if self.secret_env is not None:
+            check_text(secret_env=self.secret_env)
+        check_integer(queue=(self.queue, 1))
+        check_choice(rows=(self.rows, ROWS))
+
+    @property
+    def secret(self) -> str | None:
+        """The key of the signature."""
+        return secret(self.secret_env)
+
+
 class WebhookSink(Sink):
     """Sends the frames of about a second as one POST request of JSON Lines.
 
@@ -49,16 +89,16 @@ class WebhookSink(Sink):
 
     name = "webhook"
 
-    def __init__(self, config: Webhook, say: Callable[[str], None]) -> None:
+    def __init__(self, options: WebhookOptions, say: Callable[[str], None]) -> None:
         """Prepare; nothing is sent yet.
 
         Raises:
             UsageError: the key of the signature is not set.
         """
-        super().__init__(config.rows, config.queue, say)
-        self._config = config
-        self._secret = config.secret
-        self._url, self._authorization = _split_user(config.url)
+        super().__init__(options.rows, options.queue, say)
+        self._options = options
+        self._secret = options.secret
+        self._url, self._authorization = _split_user(options.url)
         self._lines: list[bytes] = []
         self._since = 0.0
         self.retries = 0
@@ -76,7 +116,7 @@ class WebhookSink(Sink):
         self._idle()
 
     def _idle(self) -> None:
-        due = time.monotonic() - self._since >= self._config.every
+        due = time.monotonic() - self._since >= self._options.every
         if self._lines and (due or len(self._lines) >= MOST_FRAMES):
             self._send()
 
@@ -88,13 +128,13 @@ class WebhookSink(Sink):
         body = b"\n".join(self._lines) + b"\n"
         count = len(self._lines)
         request = Request(self._url, body, self._headers(body), method="POST")
-        until = time.monotonic() + self._config.retry_for
+        until = time.monotonic() + self._options.retry_for
         delay = FIRST_RETRY
         while (problem := self._try(request)) is not None:
             reason, final = problem
             if final or time.monotonic() + delay > min(until, self._deadline):
                 self._lines = []
-                self._lose(count, f"{hide_passwords(self._config.url)}: {reason}")
+                self._lose(count, f"{hide_passwords(self._options.url)}: {reason}")
                 return
             self.retries += 1
             pause = threading.Event() if self._closing.is_set() else self._closing
@@ -119,7 +159,7 @@ class WebhookSink(Sink):
     def _try(self, request: Request) -> tuple[str, bool] | None:
         """Why a request failed, and whether that is final."""
         try:
-            with _open(request, timeout=self._config.timeout):
+            with _open(request, timeout=self._options.timeout):
                 return None
         except HTTPError as error:
             if 300 <= error.code < 400:
@@ -144,3 +184,13 @@ def _split_user(url: str) -> tuple[str, str]:
         return url, ""
     token = base64.b64encode(unquote(user).encode()).decode()
     return parts._replace(netloc=host).geturl(), f"Basic {token}"
+
+
+def _is_url(url: str) -> bool:
+    """Whether a request can be sent to ``url``."""
+    try:
+        parts = urlsplit(url)
+        rest = parts.path + parts.query
+        return is_host(parts.hostname) and parts.port != 0 and rest.isascii() and " " not in url
+    except ValueError:
+        return False

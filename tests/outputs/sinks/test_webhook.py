@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from fastfer.outputs.sinks.webhook import WebhookOptions, WebhookSink
 from fastfer.results import VideoFrameResult
-from fastfer.watch.config import Webhook
-from fastfer.watch.webhook import WebhookSink
 from tests.helpers.waiting import wait_until
 
 
@@ -19,7 +18,7 @@ def frame(index: int) -> VideoFrameResult:
 
 def sink_to(receiver: Any, said: list[str], user: str = "", **options: Any) -> WebhookSink:
     url = f"http://{user}127.0.0.1:{receiver.server_port}/faces"
-    sink = WebhookSink(Webhook(url, rows="all", every=0.01, **options), said.append)
+    sink = WebhookSink(WebhookOptions(url, rows="all", every=0.01, **options), said.append)
     sink.start()
     return sink
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from fastfer.outputs.sinks.mqtt import MqttOptions, MqttSink
 from fastfer.results import VideoFrameResult
-from fastfer.watch.config import Mqtt
-from fastfer.watch.mqtt import MqttSink
 from tests.helpers.late_answers import late_answers
 from tests.helpers.waiting import wait_until
 
@@ -21,7 +20,9 @@ def frame(index: int) -> VideoFrameResult:
 
 
 def start(port: int, said: list[str], **options: Any) -> MqttSink:
-    sink = MqttSink(Mqtt("127.0.0.1", port, "cameras/{camera}", rows="all", **options), said.append)
+    sink = MqttSink(
+        MqttOptions("127.0.0.1", port, "cameras/{camera}", rows="all", **options), said.append
+    )
     sink.start()
     return sink
 

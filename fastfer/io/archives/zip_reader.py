@@ -1,4 +1,4 @@
-"""Members of zip archives, unpacked in small steps; see :mod:`fastfer.batch.unpacked`."""
+"""Members of zip archives, unpacked in small steps; see :mod:`fastfer.io.archives.unpacked`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from fastfer.batch.unpacked import Decompressor, decompressor, unpack
+from fastfer.io.archives.unpacked import Decompressor, decompressor, unpack
 
 _CHUNK: Final = 1 << 20
 _BLOCK: Final = 16 << 10

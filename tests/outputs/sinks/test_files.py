@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fastfer.outputs.sinks.files import FLUSH_ROWS, FileSink, FilesOptions
 from fastfer.results import VideoFrameResult
-from fastfer.watch.config import Files
-from fastfer.watch.files import FLUSH_ROWS, FileSink
 from tests.helpers.full_disk import full_disk
 from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
@@ -22,7 +21,7 @@ def frame(index: int) -> VideoFrameResult:
 
 def test_frames_of_an_unfinished_table_wait(tmp_path: Path, said: list[str]) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    sink = FileSink(Files(str(tmp_path)), said.append)
+    sink = FileSink(FilesOptions(str(tmp_path)), said.append)
     sink.start()
     count = FLUSH_ROWS + 5
     for i in range(count):
@@ -36,7 +35,7 @@ def test_frames_of_an_unfinished_table_wait(tmp_path: Path, said: list[str]) -> 
 
 def test_a_table_that_cannot_be_completed_is_counted(tmp_path: Path, said: list[str]) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
-    sink = FileSink(Files(str(tmp_path), rotate=100.0), said.append)
+    sink = FileSink(FilesOptions(str(tmp_path), rotate=100.0), said.append)
     sink.start()
     for i in range(3):
         sink.put(frame(i), 2.0**33)
@@ -54,7 +53,7 @@ def test_frames_that_cannot_be_encoded_are_lost_once(
     tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("pyarrow")
-    sink = FileSink(Files(str(tmp_path)), said.append)
+    sink = FileSink(FilesOptions(str(tmp_path)), said.append)
 
     def fail(results: object) -> None:
         raise ValueError("no column for it")
@@ -69,7 +68,7 @@ def test_frames_that_cannot_be_encoded_are_lost_once(
 
 
 def test_lines_are_delivered_at_once(tmp_path: Path, said: list[str]) -> None:
-    sink = FileSink(Files(str(tmp_path), format="jsonl"), said.append)
+    sink = FileSink(FilesOptions(str(tmp_path), format="jsonl"), said.append)
     sink.start()
     sink.put(frame(0), 0.0)
     wait_until(lambda: sink.sent == 1)
@@ -87,7 +86,7 @@ def write_to_a_full_disk(sink: FileSink, count: int) -> None:
 
 @requires_posix
 def test_lines_on_a_full_disk_are_whole_or_absent(tmp_path: Path, said: list[str]) -> None:
-    sink = FileSink(Files(str(tmp_path), format="jsonl"), said.append)
+    sink = FileSink(FilesOptions(str(tmp_path), format="jsonl"), said.append)
     write_to_a_full_disk(sink, 100)
     (file,) = tmp_path.glob("door/*.jsonl")
     rows = [json.loads(line)["frame_index"] for line in file.read_text().splitlines()]
@@ -101,7 +100,7 @@ def test_lines_on_a_full_disk_are_whole_or_absent(tmp_path: Path, said: list[str
 @requires_posix
 def test_a_table_on_a_full_disk_leaves_nothing(tmp_path: Path, said: list[str]) -> None:
     pytest.importorskip("pyarrow")
-    sink = FileSink(Files(str(tmp_path)), said.append)
+    sink = FileSink(FilesOptions(str(tmp_path)), said.append)
     write_to_a_full_disk(sink, 300)
     assert (sink.sent, sink.dropped, sink.waiting, len(said)) == (0, 300, 0, 1)
     assert str(tmp_path / "door") in said[0]
@@ -109,7 +108,7 @@ def test_a_table_on_a_full_disk_leaves_nothing(tmp_path: Path, said: list[str]) 
 
 
 def test_a_clock_that_is_set_back_begins_another_file(tmp_path: Path, said: list[str]) -> None:
-    sink = FileSink(Files(str(tmp_path), format="jsonl", rotate=100.0), said.append)
+    sink = FileSink(FilesOptions(str(tmp_path), format="jsonl", rotate=100.0), said.append)
     sink.start()
     for i, now in enumerate([2.0**33, 2.0**33 - 50, 2.0**33 - 5000]):
         sink.put(frame(i), now)

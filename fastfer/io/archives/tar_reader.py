@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from fastfer.batch.unpacked import UnpackedFile
+from fastfer.io.archives.unpacked import UnpackedFile
 
 try:
     from lzma import LZMAError

@@ -9,7 +9,7 @@ import pytest
 import fastfer
 from fastfer import batch
 from fastfer.outputs import parquet_schema
-from fastfer.server.parquet import FLUSH_FRAMES, ParquetFile
+from fastfer.outputs.parquet_file import FLUSH_FRAMES, ParquetFile
 from tests.helpers.clips import moving_face, write_video
 
 pq = pytest.importorskip("pyarrow.parquet")

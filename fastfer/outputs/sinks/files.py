@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final, Literal
 
 from fastfer.outputs.base import write_error
-from fastfer.outputs.columns import ColumnGroup, to_record
+from fastfer.outputs.columns import ColumnGroup
+from fastfer.outputs.sinks.base import ROWS, Rows, Sink
+from fastfer.outputs.sinks.json_row import encode
 from fastfer.outputs.table_formats import Parquet
 from fastfer.results import VideoFrameResult
-from fastfer.watch.config import Files
-from fastfer.watch.sinks import Sink
+from fastfer.validation import check_choice, check_positive, check_text
 
 FLUSH_ROWS = 256
 """Frames that are encoded together."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesOptions:
+    """``[files]``: rows in one folder for each camera."""
+
+    folder: str
+    format: Literal["parquet", "jsonl"] = "parquet"
+    rotate: float = 600.0
+    """Seconds of each file. A file of Parquet appears when it is complete."""
+    rows: Rows = "all"
+
+    def __post_init__(self) -> None:
+        check_text(folder=self.folder)
+        check_choice(format=(self.format, ("parquet", "jsonl")), rows=(self.rows, ROWS))
+        check_positive(rotate=self.rotate)
 
 
 class FileSink(Sink):
@@ -34,17 +51,17 @@ class FileSink(Sink):
 
     def __init__(
         self,
-        config: Files,
+        options: FilesOptions,
         say: Callable[[str], None],
         groups: tuple[ColumnGroup, ...] = (),
     ) -> None:
         """Prepare the folder; ``groups`` are columns that tables have only with attributes, or with
         a network that knows contempt."""
-        super().__init__(config.rows, 10_000, say)
-        self._config = config
+        super().__init__(options.rows, 10_000, say)
+        self._options = options
         self._open: dict[str, _ParquetFile | _LinesFile] = {}
         self._parquet: Parquet | None = None
-        if config.format == "parquet":
+        if options.format == "parquet":
             self._parquet = Parquet(groups)
             self._parquet.encode([])  # Says what is missing now, not with the first row.
 
@@ -63,7 +80,7 @@ class FileSink(Sink):
         if file is not None and self._due(file, now):
             self._guarded(lambda: self._close_file(result.source))
             file = None
-        folder = Path(self._config.folder, result.source)
+        folder = Path(self._options.folder, result.source)
         try:
             if file is None:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +99,7 @@ class FileSink(Sink):
 
     def _due(self, file: _ParquetFile | _LinesFile, now: float) -> bool:
         """Whether a file is complete; also if the clock was set back by as much."""
-        return abs(now - file.begun) >= self._config.rotate
+        return abs(now - file.begun) >= self._options.rotate
 
     def _new(self, folder: Path, now: float) -> _ParquetFile | _LinesFile:
         if self._parquet is None:
@@ -107,7 +124,7 @@ class FileSink(Sink):
         except BaseException as error:
             self.dropped += frames - 1  # The caller counts one.
             if isinstance(error, OSError):
-                raise write_error(Path(self._config.folder, name), error) from None
+                raise write_error(Path(self._options.folder, name), error) from None
             raise
         self.sent += frames
 
@@ -171,13 +188,6 @@ class _LinesFile:
     def close(self) -> None:
         with suppress(OSError):
             self._file.close()
-
-
-def encode(result: VideoFrameResult, now: float) -> bytes:
-    """The JSON object of a frame, with the time of day (``time``, UTC)."""
-    moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-    record: dict[str, Any] = {"time": moment, **to_record(result)}
-    return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _stamp(now: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fastfer.outputs.sinks.base import Sink
 from fastfer.results import VideoFrameResult
-from fastfer.watch.sinks import Sink
 
 
 class Broken(Sink):

@@ -1,0 +1,1 @@
+"""Zip and tar archives of anybody, read at a bounded cost."""

@@ -1,0 +1,1 @@
+"""Receivers of a run that does not end: files that rotate, an MQTT broker, a webhook."""
