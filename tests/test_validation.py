@@ -24,6 +24,7 @@ from fastfer.validation import (
     parse_literal,
     split_attributes,
 )
+from tests.helpers.errors import raises
 
 
 @pytest.mark.parametrize(
@@ -58,9 +59,8 @@ def test_values_in_range(check: Callable[..., None], values: list[Any]) -> None:
 )
 def test_values_out_of_range(check: Callable[..., None], values: list[Any]) -> None:
     for value in values:
-        with pytest.raises(UsageError, match="max_width") as caught:
+        with raises(UsageError, "out_of_range", "max_width"):
             check(first=values_in_range(check), max_width=value)
-        assert caught.value.code == "out_of_range"
 
 
 def values_in_range(check: Callable[..., None]) -> Any:
@@ -69,9 +69,8 @@ def values_in_range(check: Callable[..., None]) -> Any:
 
 def test_unknown_names_are_in_the_message() -> None:
     check_names("stream", ["smooth"], ["smooth", "detect_every"])
-    with pytest.raises(UsageError, match=r"smoth.*detect_every") as caught:
+    with raises(UsageError, "unknown_option", "smoth", "detect_every"):
         check_names("stream", ["smooth", "smoth"], ["smooth", "detect_every"])
-    assert caught.value.code == "unknown_option"
 
 
 @pytest.mark.parametrize("parse", [parse_json, parse_literal])
@@ -80,7 +79,7 @@ def test_unknown_names_are_in_the_message() -> None:
 )
 def test_text_of_files_ends_in_a_value_error(parse: Callable[[str], Any], text: str) -> None:
     assert parse("[1, 2]") == [1, 2]
-    with pytest.raises(ValueError, match=r".*"):
+    with pytest.raises(ValueError):
         parse(text)
 
 

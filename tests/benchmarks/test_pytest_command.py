@@ -11,8 +11,9 @@ from benchmarks import pytest_command
 
 
 def test_help_is_the_benchmarks_own(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match=r"^0$"):
+    with pytest.raises(SystemExit) as caught:
         pytest_command.run("benchmarks/bench_pack.py", "What is measured.\n\nHow.\n", ["--help"])
+    assert caught.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith("usage: python -m benchmarks.bench_pack")
     assert "What is measured.\n\nHow." in text
@@ -29,8 +30,9 @@ def test_other_options_reach_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_pytest_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pytest_command, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match="pip install"):
+    with pytest.raises(SystemExit) as caught:
         pytest_command.run("bench_x.py", None, [])
+    assert "pytest-benchmark" in str(caught.value.code)
 
 
 def test_a_report_without_pytest_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,5 +42,6 @@ def test_a_report_without_pytest_says_what_to_install(monkeypatch: pytest.Monkey
     report = importlib.import_module("benchmarks.report")
     monkeypatch.setattr("benchmarks.pytest_command.find_spec", lambda name: None)
     monkeypatch.setattr(sys, "argv", ["report"])
-    with pytest.raises(SystemExit, match="pip install"):
+    with pytest.raises(SystemExit) as caught:
         report.main()
+    assert "pytest" in str(caught.value.code)

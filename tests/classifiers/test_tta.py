@@ -14,6 +14,7 @@ from fastfer.classifiers.native import EmotionClassifier
 from fastfer.classifiers.tta import classify_with_flips
 from fastfer.errors import UsageError
 from fastfer.face_reader import FaceReader
+from tests.helpers.errors import raises
 
 
 @pytest.fixture(scope="module")
@@ -105,5 +106,5 @@ def test_videos_are_not_averaged() -> None:
 
 
 def test_another_word_is_refused() -> None:
-    with pytest.raises(UsageError, match="tta"):
+    with raises(UsageError, "out_of_range", "tta"):
         fastfer.Engine(tta="crop")  # type: ignore[arg-type]

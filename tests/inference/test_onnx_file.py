@@ -32,5 +32,5 @@ def test_truncated_files(tmp_path: Path) -> None:
 
 
 def test_free_input_refuses_other_files() -> None:
-    with pytest.raises(ValueError, match="protocol-buffer"):
+    with pytest.raises(ValueError):
         free_input(b"\x0b\xff\xff", "input")

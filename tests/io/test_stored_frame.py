@@ -45,10 +45,10 @@ def test_a_restored_frame_is_the_original(name: str) -> None:
     ],
 )
 def test_wrong_layouts(name: str, width: int, sizes: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         FrameLayout(name, width, 4, sizes, COLORS).shapes()
 
 
 def test_memory_that_is_too_short() -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         StoredFrame(FrameLayout("gray", 8, 8, (8,), COLORS), np.zeros(63, np.uint8))

@@ -169,14 +169,14 @@ def test_gains_up_to_the_limit_do_not_overflow(engine: Any, seed: int, size: int
 )
 def test_invalid_gains_are_refused(engine: Any, gain: Any) -> None:
     column = np.full(len(gain), -7, np.int64)
-    with pytest.raises(ValueError, match="gain"):
+    with pytest.raises(ValueError):
         engine.assign(gain, column)
     assert (column == -7).all()
 
 
 @pytest.mark.skipif(backend.PURE, reason="the reference does not check arguments")
 def test_a_result_of_another_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="column"):
+    with pytest.raises(ValueError):
         backend.assign(np.ones((2, 2)), np.zeros(3, np.int64))
 
 

@@ -64,9 +64,9 @@ def test_a_cell_of_known_values() -> None:
 def test_more_faces_than_room(engine: Any) -> None:
     map = np.ones((PLANES, 2, 2), np.float32)
     assert decode(engine, map, 8, 0, 4)[0] == 4
-    with pytest.raises(ValueError, match="boxes"):
+    with pytest.raises(ValueError):
         decode(engine, map, 8, 0, 3)
-    with pytest.raises(ValueError, match="boxes"):
+    with pytest.raises(ValueError):
         decode(engine, map, 8, 0, 5, count=2)
 
 

@@ -122,7 +122,7 @@ def test_iou_and_nms_refuse_other_shapes() -> None:
         lambda: _native.nms(boxes, np.array([0, 1, 3]), 0.5, keep),
         lambda: _native.nms(boxes, np.array([0, 1, -1]), 0.5, keep),
     ):
-        with pytest.raises(ValueError):  # noqa: PT011
+        with pytest.raises(ValueError):
             call()
 
 
@@ -149,7 +149,7 @@ def test_frames_larger_than_the_address_space_are_refused() -> None:
             "version": 3,
         }
 
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         _native.pack(**(arguments() | {"frame": np.asarray(Endless())}))
 
 

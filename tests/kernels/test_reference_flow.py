@@ -121,5 +121,5 @@ def test_arguments_that_break_memory_are_refused() -> None:
     ):
         given = {"before": patches, "after": patches, "boxes": boxes, "points": points[:3]}
         given |= {"surround": 1.8, "out": out} | change
-        with pytest.raises(ValueError, match=r"\w"):
+        with pytest.raises(ValueError):
             backend.flow(*given.values())

@@ -80,7 +80,7 @@ def test_cosine_and_sine_of_no_angle_are_refused() -> None:
     out = np.empty((1, 48, 48, 1), np.float32)
     frame = np.zeros((60, 60), np.uint8)
     for rotation in ([65536, 65536], [65537, 0], [-65536, 30000]):
-        with pytest.raises(RuntimeError, match="status"):
+        with pytest.raises(RuntimeError):
             backend.pack(frame, np.array([[9.0, 9, 40, 40]]), 48, 1.0, 0.0, out,
                          np.array([rotation], np.int32))  # fmt: skip
 

@@ -65,9 +65,8 @@ def test_failed_photos_are_skipped(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="file") as caught:
+    with raises(OutputError, "output_failed", "file"):
         AnnotatedImageWriter(tmp_path / "file" / "out", [])
-    assert caught.value.code == "output_failed"
 
 
 def save(folder: Path, sources: list[Path]) -> list[str | None]:

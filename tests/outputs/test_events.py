@@ -13,6 +13,7 @@ import pytest
 
 from fastfer.errors import UsageError
 from fastfer.outputs.events import Change, Event, EventFinder, EventWriter, WallClock, clock
+from tests.helpers.errors import raises
 from tests.helpers.results import attributes, episode, frame, video_face, write_all
 
 
@@ -186,9 +187,8 @@ def test_live_sources_have_the_time_of_day(tmp_path: Path) -> None:
 
 
 def test_an_unknown_suffix(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"events\.txt") as caught:
+    with raises(UsageError, "unsupported_format", "events.txt"):
         EventWriter(str(tmp_path / "events.txt"), 0.1)
-    assert caught.value.code == "unsupported_format"
 
 
 def test_clock() -> None:

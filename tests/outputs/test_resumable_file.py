@@ -70,16 +70,14 @@ def test_a_file_without_resume_is_overwritten(tmp_path: Path, writer: Any) -> No
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 @writers
 def test_a_full_disk(writer: Any) -> None:
-    with pytest.raises(OutputError, match="/dev/full") as caught:
+    with raises(OutputError, "disk_full", "/dev/full"):
         write_all(writer("/dev/full"), RESULTS)
-    assert caught.value.code == "disk_full"
 
 
 @writers
 def test_a_missing_folder(tmp_path: Path, writer: Any) -> None:
-    with pytest.raises(OutputError, match="rows") as caught:
+    with raises(OutputError, "output_failed", "rows"):
         writer(tmp_path / "no" / "rows")
-    assert caught.value.code == "output_failed"
 
 
 @writers

@@ -7,6 +7,7 @@ import pytest
 
 from fastfer.errors import UsageError
 from tests.helpers.drawn_scenes import LANDMARKS
+from tests.helpers.errors import raises
 from tests.helpers.face_regions import face_regions
 from training.detector.photos import Photo
 from training.detector.tiles import TileAugmentation, cut, distort, fit, mirror
@@ -92,5 +93,5 @@ def test_distortion_depends_on_the_seed_alone(channels):
 
 @pytest.mark.parametrize("options", [{"flip": 2.0}, {"shrink": 0.0}])
 def test_out_of_range_options_are_refused(options):
-    with pytest.raises(UsageError, match=f"--{next(iter(options))}"):
+    with raises(UsageError, "usage", f"--{next(iter(options))}"):
         TileAugmentation(**options)

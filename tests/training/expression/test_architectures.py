@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastfer.errors import ModelError, UsageError
+from tests.helpers.errors import raises
 from training.common.run_folder import BEST, CONFIG, LAST, LOG, read_config_json, read_state
 from training.expression.architectures import ARCHITECTURES, build, check_weights, count_macs
 
@@ -79,9 +80,8 @@ def test_imagenet_without_a_network_is_a_failed_download(tmp_path, monkeypatch):
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr("keras.src.applications.vgg16.file_utils.get_file", offline)
-    with pytest.raises(ModelError, match="vgg16") as caught:
+    with raises(ModelError, "download_failed", "vgg16"):
         build("vgg16", 7, weights="imagenet")
-    assert caught.value.code == "download_failed"
 
 
 def test_weights_of_a_file_are_loaded(tmp_path):

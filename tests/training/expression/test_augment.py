@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fastfer.errors import UsageError
 from tests.helpers.drawn_faces import draw_faces
+from tests.helpers.errors import raises
 from training.expression.augment import Augmentation
 
 EVERYTHING = Augmentation(brightness=0.2, contrast=0.3, blur=0.5, erase=0.5, mixup=0.4)
@@ -154,9 +155,8 @@ def test_mixup_blends_faces_and_targets_by_the_same_share():
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
 def test_numbers_out_of_range_are_rejected(name, value):
-    with pytest.raises(UsageError, match=f"--{name} ") as caught:
+    with raises(UsageError, "out_of_range", f"--{name} "):
         Augmentation(**{name: value})
-    assert caught.value.code == "out_of_range"
 
 
 def test_the_views_of_a_pair_differ_by_a_small_error_of_the_box():

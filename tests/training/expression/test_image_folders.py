@@ -49,9 +49,8 @@ def test_an_unreadable_image_is_named_and_stops_or_is_skipped(tmp_path, content)
     write_folders(tmp_path, {"train": draw_faces(7)}, ".png")
     bad = tmp_path / "train" / "happy" / "bad.png"
     bad.write_bytes(content)
-    with pytest.raises(InputError, match=r"bad\.png") as caught:
+    with raises(InputError, "damaged", "bad.png"):
         load_dataset(tmp_path)
-    assert caught.value.code == "damaged"
     assert len(load_dataset(tmp_path, skip_bad=True).split("train")) == 7
 
 
