@@ -22,11 +22,10 @@ WITHOUT_TESTS = {
     "fastfer/io/picture_formats/tiff.py": "tests/io/test_image_headers.py",
     "fastfer/io/picture_formats/webp.py": "tests/io/test_image_headers.py",
     "fastfer/io/video_process.py": "tests/io/test_isolated_video.py",
-    "fastfer/outputs/parquet_schema.py": "tests/batch",
     "training/expression/heads.py": "names alone",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
-WHOLE = ("batch", "server", "studio", "watch")
+WHOLE = ("server", "studio", "watch")
 """Folders that are tested by running the whole; a module there may have no test file of its own."""
 WITHOUT_MODULE = {
     "tests/test_conftest.py": "of the tests themselves",

@@ -145,9 +145,9 @@ def _outputs(
         ),
     ]
     if importlib.util.find_spec("pyarrow") is not None:
-        from fastfer.outputs.parquet_file import ParquetFile
+        from fastfer.outputs.parquet_rows import ParquetWriter
 
-        outputs.append(ParquetFile(folder / "faces.parquet", request["columns"]))
+        outputs.append(ParquetWriter(folder / "faces.parquet", request["columns"]))
     for output in outputs:
         end.callback(output.close)
     return outputs

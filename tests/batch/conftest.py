@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fastfer.labels import ATTRIBUTES
 from tests.helpers.batch_jobs import photo
 from tests.helpers.clips import moving_face, write_video
 from tests.helpers.onnx_models import write_model
@@ -72,3 +73,17 @@ def album(tmp_path: Path) -> Path:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 frames with a face."""
     return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", moving_face(24))
+
+
+@pytest.fixture
+def asking(real_engine: dict[str, Any]) -> dict[str, Any]:
+    """With both attributes."""
+    return real_engine | {"attributes": ATTRIBUTES}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Two photos, and a file that is none."""
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 not a photo")
+    return [photo(tmp_path / "a.jpg"), photo(tmp_path / "b.jpg"), broken]

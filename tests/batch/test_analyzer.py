@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastfer.labels import ATTRIBUTES, GENDERS
+from fastfer.outputs.parquet_schema import schema
+
 pytest.importorskip("pyarrow")
 
 import fastfer
@@ -79,3 +82,16 @@ def test_arguments_that_an_engine_lacks_are_refused() -> None:
 def test_a_classifier_object(album: Path) -> None:
     rows = Analyzer(model=fastfer.EmotionClassifier())({"path": [str(next(album.rglob("*.jpg")))]})
     assert len(rows["source"]) == 1
+
+
+def test_analyzer(photos: list[Path], asking: dict[str, Any]) -> None:
+    batch = {"path": np.array(list(map(str, photos)))}
+    analyzer = Analyzer(**asking)
+    assert analyzer.table(batch).schema.equals(schema(ATTRIBUTES))
+    found = analyzer(batch)
+    assert list(found) == schema(ATTRIBUTES).names
+    assert set(found["perceived_gender"][:2]) <= set(GENDERS)
+    assert found["age_group"][2] is None
+    assert found["expected_age"].dtype == np.float32
+    with raises(UsageError, "unknown_option"):
+        Analyzer(attributes=["race"])

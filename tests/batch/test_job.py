@@ -1,32 +1,33 @@
-"""Jobs: tables of photos and videos, resuming, workers that die, refusals."""
+"""Jobs: tables of photos and videos, resuming, full disks, refusals."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pyarrow")
+
+import pyarrow.parquet as pq
 
 from fastfer import batch
 from fastfer.batch.job import Job, JobOptions, Progress, parse_shard
 from fastfer.batch.journal import Journal
 from fastfer.batch.setup import Setup
 from fastfer.errors import UsageError
-from fastfer.io.limits import FileLimits
+from fastfer.labels import AGE_GROUPS, ATTRIBUTES, GENDERS
+from fastfer.outputs.parquet_schema import schema
 from tests.helpers.batch_jobs import Interrupted, photo, rows, run
-from tests.helpers.clips import moving_face, write_video
-from tests.helpers.commands import environment, python
+from tests.helpers.commands import environment
 from tests.helpers.errors import raises
-from tests.helpers.hostile_clips import INDEX_BOMB_CODE, index_bomb
 from tests.helpers.markers import requires_posix
-from tests.helpers.pictures import encode, portrait
 from tests.helpers.waiting import wait_until
 
 
@@ -91,16 +92,6 @@ def test_csv_equals_that_of_the_image_command(
     )
 
 
-def test_partitions_and_shards_of_a_folder(
-    album: Path, tmp_path: Path, engine: dict[str, Any]
-) -> None:
-    run([album], tmp_path / "out", engine, partition_by="folder", shard_rows=4)
-    files = sorted((tmp_path / "out").rglob("*.parquet"))
-    assert {f.parent.name.rpartition("%2F")[2] for f in files} == {"a", "b"}
-    assert len(files) > 2
-    assert sum(len(rows(f)) for f in files) == 13
-
-
 def test_every_unit_is_in_one_part(album: Path, tmp_path: Path, engine: dict[str, Any]) -> None:
     parts = [tmp_path / f"{i}.parquet" for i in (1, 2, 3)]
     for i, part in enumerate(parts, 1):
@@ -110,68 +101,6 @@ def test_every_unit_is_in_one_part(album: Path, tmp_path: Path, engine: dict[str
     assert rows(tmp_path / "merged.parquet") == rows(tmp_path / "whole.parquet")
     with raises(UsageError, "would_overwrite"):
         batch.merge([str(parts[0]), str(tmp_path / "whole.parquet")], str(tmp_path / "m.parquet"))
-
-
-@pytest.fixture(params=["folder", "memory://tables/faces"])
-def store(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
-    """A folder for the files of a table, on the disk or in an object store."""
-    import fsspec
-
-    monkeypatch.chdir(tmp_path)
-    yield request.param
-    files, path = fsspec.core.url_to_fs(request.param)
-    files.rm(path, recursive=True)
-
-
-def test_parts_share_a_folder(store: str, album: Path, engine: dict[str, Any]) -> None:
-    import fsspec
-
-    for number in ("1/2", "2/2", "1/2"):
-        run([album], store, engine, shard=parse_shard(number))
-    files, path = fsspec.core.url_to_fs(store)
-    run([album], store, engine, shard=parse_shard("1/2"), overwrite=True)
-    found = sorted(file for file in files.find(path) if file.endswith(".parquet"))
-    assert [file.rpartition("/")[2] for file in found] == [
-        "part-1-of-2-00000.parquet",
-        "part-2-of-2-00000.parquet",
-    ]
-    with raises(UsageError, "would_overwrite"):
-        run([album], store, engine)
-
-
-def test_overwriting_a_folder_spares_what_is_not_the_jobs(
-    store: str, album: Path, engine: dict[str, Any]
-) -> None:
-    import fsspec
-
-    files, path = fsspec.core.url_to_fs(store)
-    run([album], store, engine)
-    others = ["photo.jpg", "run1/part-00000.parquet", "run1/folder=a/part-00000.parquet"]
-    for name in others:
-        files.makedirs(f"{path}/{name}".rpartition("/")[0], exist_ok=True)
-        files.pipe_file(f"{path}/{name}", b"of somebody else")
-    run([album], store, engine, overwrite=True)
-    assert all(files.cat_file(f"{path}/{name}") == b"of somebody else" for name in others)
-    table = files.cat_file(f"{path}/part-00000.parquet")
-    files.pipe_file(f"{path}/part-00000-c1d2.snappy.parquet", table)
-    with raises(UsageError, "would_overwrite"):
-        run([album], store, engine, overwrite=True)
-    assert files.exists(f"{path}/part-00000-c1d2.snappy.parquet")
-    assert files.cat_file(f"{path}/part-00000.parquet") == table
-
-
-def test_a_folder_with_other_tables_is_refused(
-    album: Path, tmp_path: Path, engine: dict[str, Any]
-) -> None:
-    """Readers of the folder would count their rows too."""
-    run([album], tmp_path / "one.parquet", engine)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "one.parquet").rename(tmp_path / "out" / "one.parquet")
-    with raises(UsageError, "would_overwrite"):
-        run([album], tmp_path / "out", engine)
-    assert [file.name for file in (tmp_path / "out").iterdir()] == ["one.parquet"]
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0"])
@@ -197,124 +126,6 @@ def test_an_interrupted_job_goes_on(
     assert summary.done_before > 0
     run([album, clip], tmp_path / "whole.parquet", engine)
     assert rows(out) == rows(tmp_path / "whole.parquet")
-
-
-@requires_posix
-def test_photos_that_end_their_worker(tmp_path: Path, engine: dict[str, Any]) -> None:
-    for i in range(10):
-        photo(tmp_path / "in" / f"{i}.jpg")
-    for width in (101, 102, 104):
-        photo(tmp_path / "in" / f"w{width}.jpg", width)
-    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=2)
-    codes = {Path(r["source"]).name: r["error_code"] for r in rows(tmp_path / "t.parquet")}
-    assert len(codes) == summary.counts["photos"] == 13
-    assert {name: code for name, code in codes.items() if code} == {
-        "w101.jpg": "worker_crashed",
-        "w102.jpg": "worker_killed",
-        "w104.jpg": "failed",  # An exception, which the worker outlives.
-    }
-    assert summary.restarts >= 2  # Two photos may end one worker together, but each ends one alone.
-
-
-def test_bad_pictures_print_nothing(tmp_path: Path, engine: dict[str, Any]) -> None:
-    """libpng and libjpeg write to standard error themselves."""
-    broken = bytearray(encode(portrait((640, 480)), "PNG"))
-    broken[len(broken) // 2 : len(broken) // 2 + 40] = bytes(40)
-    (tmp_path / "broken.png").write_bytes(broken)
-    code = (
-        "import json, sys\n"
-        "from fastfer import batch\n"
-        "if __name__ == '__main__':\n"
-        "    photo, out, engine = sys.argv[1:]\n"
-        "    options = batch.JobOptions(jobs=1)\n"
-        "    print(batch.run([photo], out, engine=json.loads(engine), options=options).errors)\n"
-    )
-    (tmp_path / "job.py").write_text(code)
-    paths = [str(tmp_path / name) for name in ("job.py", "broken.png", "t.jsonl")]
-    done = subprocess.run(
-        [sys.executable, *paths, json.dumps({key: str(value) for key, value in engine.items()})],
-        env=environment(), capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert (done.stdout, done.stderr) == ("{'damaged': 1}\n", "")
-
-
-@pytest.mark.parametrize("segment", [0, 1.0])
-def test_a_detector_that_fails_in_a_video(
-    tmp_path: Path, engine: dict[str, Any], segment: float
-) -> None:
-    """The row names the line of the detector's file."""
-    clip = write_video(tmp_path / "clip.mp4", moving_face(30, side=152))
-    run([clip], tmp_path / "t.jsonl", engine, segment=segment)
-    lines = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text().splitlines()]
-    (row,) = [row for row in lines if row["error"] is not None]
-    assert row["error_code"] == "failed"
-    assert "moody.py, line " in row["error"]
-    assert "a fault in a video" in row["error"]
-
-
-def test_a_photo_that_hangs_is_given_up(tmp_path: Path, engine: dict[str, Any]) -> None:
-    photo(tmp_path / "in" / "good.jpg")
-    photo(tmp_path / "in" / "hangs.jpg", 103)
-    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=1, timeout=2.0)
-    assert summary.errors == {"timeout": 1}
-    assert summary.counts["faces"] == 1
-
-
-@requires_posix
-def test_a_video_that_takes_all_memory_is_its_error(tmp_path: Path, engine: dict[str, Any]) -> None:
-    """The decoder process refuses; the worker lives on, and the other files are analysed."""
-    folder = tmp_path / "clips"
-    folder.mkdir()
-    (folder / "a bomb.mp4").write_bytes(index_bomb(tmp_path / "clip.mp4", 20_000_000))
-    write_video(folder / "good.mp4", moving_face(5))
-    out = tmp_path / "rows.jsonl"
-    limits = FileLimits(memory=200_000_000)
-    summary = batch.run(
-        [str(folder)], str(out), engine=engine, limits=limits, options=JobOptions(jobs=1)
-    )
-    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    failed = [row for row in rows if row["error"] is not None]
-    assert [row["error_code"] for row in failed] == [INDEX_BOMB_CODE]
-    assert len(rows) == 6
-    assert summary.errors == {INDEX_BOMB_CODE: 1}
-
-
-def test_models_that_cannot_be_loaded_end_the_job(album: Path, tmp_path: Path) -> None:
-    from fastfer.errors import ModelError
-
-    with raises(ModelError, "not_found"):
-        run([album], tmp_path / "t.csv", {"model": tmp_path / "none.onnx"}, jobs=1)
-
-
-def test_a_table_of_another_job_is_refused(
-    album: Path, tmp_path: Path, engine: dict[str, Any]
-) -> None:
-    out = tmp_path / "t.parquet"
-    run([album], out, engine)
-    with raises(UsageError, "cannot_resume"):
-        run([album], out, engine | {"min_quality": 0.5})
-    run([album], out, engine | {"min_quality": 0.5}, overwrite=True)
-    out.write_bytes(out.read_bytes()[:-100])
-    with raises(UsageError, "other_schema"):
-        run([album], out, engine | {"min_quality": 0.5})
-    out.unlink()
-    with raises(UsageError, "cannot_resume"):
-        run([album], out, engine | {"min_quality": 0.5})
-
-
-def test_a_table_without_journal_is_refused(
-    album: Path, tmp_path: Path, engine: dict[str, Any]
-) -> None:
-    out = tmp_path / "t.csv"
-    out.write_text("name,age\nAda,36\n")
-    with raises(UsageError, "other_schema"):
-        run([album], out, engine)
-    run([album], out, engine, overwrite=True)
-    Path(f"{out}.journal").unlink()
-    with raises(UsageError, "would_overwrite"):
-        run([album], out, engine)
-    with raises(UsageError, "unsupported_format"):
-        run([album], tmp_path / "t.xlsx", engine)
 
 
 def test_two_jobs_on_one_table_are_refused(
@@ -352,28 +163,6 @@ def test_a_killed_process_goes_on(tmp_path: Path, engine: dict[str, Any]) -> Non
     assert done.returncode == 0, done.stderr
     sources = [line.split(",")[0] for line in (tmp_path / "t.csv").read_text().splitlines()[1:]]
     assert sorted(sources) == sorted(str(p) for p in (tmp_path / "in").iterdir())
-
-
-@requires_posix
-@pytest.mark.parametrize("kilobytes", [10, 60, 120])
-def test_a_limit_on_the_size_of_files_ends_the_job(
-    kilobytes: int, tmp_path: Path, engine: dict[str, Any]
-) -> None:
-    """Waiting would not help; the same command continues it without the limit."""
-    for i in range(40):
-        photo(tmp_path / "in" / f"{i:02}.jpg")
-    given = {name: str(value) for name, value in engine.items()}
-    code = (
-        "import resource\n"
-        "from fastfer import batch\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({kilobytes << 10}, {kilobytes << 10}))\n"
-        f"batch.run([{str(tmp_path / 'in')!r}], {str(tmp_path / 't.jsonl')!r}, engine={given!r},\n"
-        "    options=batch.JobOptions(jobs=0))\n"
-    )
-    done = python("-c", code)
-    assert "OutputError" in done.stderr.splitlines()[-1]
-    assert "(ulimit -f)" in done.stderr
-    assert run([tmp_path / "in"], tmp_path / "t.jsonl", given).rows == 40
 
 
 @requires_posix
@@ -423,3 +212,35 @@ def test_paths_are_taken(tmp_path: Path) -> None:
     options = JobOptions(jobs=1)
     summary = batch.run([tmp_path / "gone.jpg"], tmp_path / "t.csv", options=options)
     assert summary.errors == {"not_found": 1}
+
+
+def test_photos_and_clips_in_each_format(
+    photos: list[Path], clip: Path, tmp_path: Path, asking: dict[str, Any]
+) -> None:
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for suffix in ("parquet", "csv", "jsonl"):
+        out = tmp_path / f"t.{suffix}"
+        run([*photos, clip], out, asking)
+        if suffix == "parquet":
+            table = pq.read_table(out)
+            assert table.schema.equals(schema(ATTRIBUTES))
+            faces = [row for row in rows(out) if row["face_index"] is not None]
+            others = [row for row in rows(out) if row["face_index"] is None]
+            assert others
+            assert {row["age_group"] for row in others} == {None}
+            for names in (GENDERS, [f"age_{group}" for group in AGE_GROUPS]):
+                shares = np.array([[row[name] for name in names] for row in faces])
+                # Each is rounded to four digits.
+                assert np.allclose(shares.sum(axis=1), 1, atol=0.5e-4 * len(names) + 1e-6)
+        elif suffix == "csv":
+            with out.open(encoding="utf-8", newline="") as lines:
+                faces = [row for row in csv.DictReader(lines) if row["face_index"]]
+        else:
+            records = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+            faces = [face["attributes"] for r in records for face in r["faces"] or ()]
+        found[suffix] = sorted(
+            (row["perceived_gender"], row["age_group"], round(float(row["expected_age"]), 1))
+            for row in faces
+        )
+    assert found["parquet"] == found["csv"] == found["jsonl"]
+    assert len(found["csv"]) >= 20

@@ -1,12 +1,10 @@
-"""The journal's file: fastfer's own is continued, all others are left alone; damage is named."""
+"""Journals: what is recorded, and damage, which is named."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,138 +15,41 @@ from fastfer.batch.journal import Journal
 from fastfer.errors import FastferError, UsageError
 from tests.helpers.batch_jobs import Interrupted, photo, run
 from tests.helpers.errors import raises
-from tests.helpers.markers import requires_posix
 
 
-def database(path: Path) -> None:
-    """A user's database."""
-    with closing(sqlite3.connect(path)) as users:
-        users.execute("CREATE TABLE people (name TEXT)")
-        users.execute("INSERT INTO people VALUES ('Ada')")
-        users.commit()
+def test_units_and_their_rows_are_recorded_together(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "t.journal")
+    assert journal.begin({"format": ".csv"})
+    journal.record([b"1", b"2"], [("", 3, b"rows"), ("x", 1, b"row")], {"photos": 2})
+    journal.record([b"3"], [("", 1, b"more")], {"photos": 1, "faces": 1})
+    with pytest.raises(FastferError):  # One of them is done already.
+        journal.record([b"4", b"1"], [("", 9, b"twice")], {"photos": 9})
+    journal.close()
+    journal = Journal(tmp_path / "t.journal")
+    assert not journal.begin({"format": ".csv"})
+    assert [journal.is_done(key) for key in (b"1", b"3", b"4")] == [True, True, False]
+    assert (journal.count_done(), journal.counts()) == (3, {"faces": 1, "photos": 3})
+    assert journal.pending() == {"": 4, "x": 1}
+    assert list(journal.pieces(None, journal.last_piece())) == [b"rows", b"row", b"more"]
+    journal.file_written("part-0", 4, "", journal.last_piece())
+    assert (journal.pending(), journal.files()) == ({"x": 1}, {"part-0": 4})
+    with raises(UsageError, "other_schema", ".csv", ".parquet"):
+        journal.begin({"format": ".parquet"})
+    with raises(UsageError, "cannot_resume", "exact"):
+        journal.begin({"format": ".csv", "exact": True})
+    journal.close()
 
 
-def text(path: Path) -> None:
-    """A user's file."""
-    path.write_bytes(b"a diary of many years\n" * 40)
-
-
-def dangling(path: Path) -> None:
-    """A link to nothing."""
-    path.symlink_to(path.with_name("elsewhere"))
-
-
-def link_to_empty(path: Path) -> None:
-    """A link to an empty file."""
-    path.with_name("elsewhere").touch()
-    path.symlink_to(path.with_name("elsewhere"))
-
-
-def link_to_journal(path: Path) -> None:
-    """A link to the journal of another table."""
-    elsewhere = path.with_name("elsewhere")
-    Journal(elsewhere).close()
-    path.symlink_to(elsewhere)
-
-
-def pipe(path: Path) -> None:
-    """A pipe, which blocks who opens it."""
-    os.mkfifo(path)
-
-
-def contents(folder: Path) -> dict[str, bytes | str | None]:
-    """What is in a folder, without following links."""
-    found: dict[str, bytes | str | None] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            found[str(path)] = str(path.readlink())
-        else:
-            found[str(path)] = path.read_bytes() if path.is_file() else None
-    return found
-
-
-@requires_posix
-@pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
-@pytest.mark.parametrize(
-    "make",
-    [database, text, Path.touch, Path.mkdir, dangling, link_to_empty, link_to_journal, pipe],
-)
-def test_foreign_files_are_left_alone(
-    make: Callable[[Path], None],
-    suffix: str,
-    overwrite: bool,
-    tmp_path: Path,
-    engine: dict[str, Any],
-) -> None:
-    picture = photo(tmp_path / "in" / "1.jpg")
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "t.csv").touch()
-    make(folder / f"t.csv.journal{suffix}")
-    before = contents(folder)
-    with raises(UsageError, "would_overwrite", "t.csv.journal"):
-        run([picture], folder / "t.csv", engine, overwrite=overwrite)
-    assert contents(folder) == before
-
-
-@requires_posix
-@pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-@pytest.mark.parametrize("make", [text, dangling])
-def test_foreign_files_next_to_a_journal_are_left_alone(
-    make: Callable[[Path], None],
-    suffix: str,
-    overwrite: bool,
-    tmp_path: Path,
-    engine: dict[str, Any],
-) -> None:
-    picture = photo(tmp_path / "in" / "1.jpg")
-    out = tmp_path / "out" / "t.csv"
-    run([picture], out, engine)
-    make(Path(f"{out}.journal{suffix}"))
-    before = contents(out.parent)
-    with raises(UsageError, "would_overwrite", f"t.csv.journal{suffix}"):
-        run([picture], out, engine, overwrite=overwrite)
-    assert contents(out.parent) == before
-
-
-def test_the_journal_of_a_folder_is_as_careful(tmp_path: Path, engine: dict[str, Any]) -> None:
-    pytest.importorskip("pyarrow")
-    folder = tmp_path / "out"
-    folder.mkdir()
-    database(folder / ".fastfer.journal")
-    before = contents(folder)
-    with raises(UsageError, "would_overwrite"):
-        run([photo(tmp_path / "1.jpg")], folder, engine, overwrite=True)
-    assert contents(folder) == before
-
-
-@requires_posix
-def test_the_unfinished_table_is_written_through_no_link(
-    tmp_path: Path, engine: dict[str, Any]
-) -> None:
-    out = tmp_path / "out" / "t.csv"
-    out.parent.mkdir()
-    victim = tmp_path / "victim"
-    victim.write_text("mine")
-    notes = out.with_name(".t.csv.writing-notes")
-    notes.write_text("mine")
-    out.with_name(".t.csv.writing").symlink_to(victim)
-    run([photo(tmp_path / "1.jpg")], out, engine)
-    assert out.is_file()
-    assert not out.is_symlink()
-    assert victim.read_text() == notes.read_text() == "mine"
-
-
-@pytest.mark.parametrize("name", ["a b.csv", "100%?x=1#2.csv", "ảnh.csv"])
-def test_any_name(name: str, tmp_path: Path, engine: dict[str, Any]) -> None:
-    pictures = [photo(tmp_path / "in" / "1.jpg"), photo(tmp_path / "in" / "2.jpg")]
-    out = tmp_path / "out" / name
-    run(pictures[:1], out, engine)
-    assert run(pictures, out, engine).done_before == 1
-    assert {path.name for path in out.parent.iterdir()} == {name, f"{name}.journal"}
-    assert run(pictures, out, engine, overwrite=True).done_before == 0
+def test_values_of_the_state(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "t.journal")
+    for value in ("a \udce9", '{"rows": 5}'):
+        journal.put("name", value)
+        assert journal.get("name") == value
+    assert journal.get_object("name") == {"rows": 5}
+    journal.put("name", None)
+    assert journal.get("name") is None
+    assert journal.get_object("name") is None
+    journal.close()
 
 
 def killed(pictures: list[Path], out: Path, engine: dict[str, Any]) -> None:

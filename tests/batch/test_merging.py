@@ -10,7 +10,9 @@ import pytest
 
 from fastfer.batch import merge
 from fastfer.errors import FastferError, UsageError
-from tests.helpers.batch_jobs import photo, run
+from fastfer.labels import ATTRIBUTES
+from fastfer.outputs.parquet_schema import schema
+from tests.helpers.batch_jobs import photo, rows, run
 from tests.helpers.errors import raises
 
 
@@ -62,3 +64,23 @@ def refusal(table: Path, out: Path) -> str | None:
     except FastferError as error:
         return error.code
     return None
+
+
+def test_merge_keeps_the_columns_and_refuses_others(
+    photos: list[Path], tmp_path: Path, asking: dict[str, Any], real_engine: dict[str, Any]
+) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    for suffix in ("parquet", "csv"):
+        first, second, plain = (str(tmp_path / f"{n}.{suffix}") for n in ("1", "2", "plain"))
+        run(photos[:1], first, asking)
+        run(photos[1:], second, asking)
+        run(photos[1:], plain, real_engine)
+        out = tmp_path / f"out.{suffix}"
+        assert merge([first, second], str(out)) == 2
+        if suffix == "parquet":
+            assert pq.read_table(out).schema.equals(schema(ATTRIBUTES))
+            assert len(rows(out)) == 3
+        for pair in ([first, plain], [plain, first]):
+            with raises(UsageError, "other_schema"):
+                merge(pair, str(tmp_path / f"no.{suffix}"))
+        assert not (tmp_path / f"no.{suffix}").exists()

@@ -1,10 +1,11 @@
-"""The pool of worker processes: how long a worker may take to load its models."""
+"""The pool of worker processes: workers that die, hang, or never load their models."""
 
 from __future__ import annotations
 
 import os
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from fastfer.batch import pool
 from fastfer.batch.setup import Setup
 from fastfer.batch.sources import Sources
 from fastfer.batch.tasks import Task
-from tests.helpers.batch_jobs import photo
+from tests.helpers.batch_jobs import photo, rows, run
 from tests.helpers.markers import requires_posix
 
 
@@ -41,3 +42,28 @@ def test_loading_models_is_not_the_time_of_a_file(
         assert finished.code == "timeout"
     finally:
         workers.close()
+
+
+@requires_posix
+def test_photos_that_end_their_worker(tmp_path: Path, engine: dict[str, Any]) -> None:
+    for i in range(10):
+        photo(tmp_path / "in" / f"{i}.jpg")
+    for width in (101, 102, 104):
+        photo(tmp_path / "in" / f"w{width}.jpg", width)
+    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=2)
+    codes = {Path(r["source"]).name: r["error_code"] for r in rows(tmp_path / "t.parquet")}
+    assert len(codes) == summary.counts["photos"] == 13
+    assert {name: code for name, code in codes.items() if code} == {
+        "w101.jpg": "worker_crashed",
+        "w102.jpg": "worker_killed",
+        "w104.jpg": "failed",  # An exception, which the worker outlives.
+    }
+    assert summary.restarts >= 2  # Two photos may end one worker together, but each ends one alone.
+
+
+def test_a_photo_that_hangs_is_given_up(tmp_path: Path, engine: dict[str, Any]) -> None:
+    photo(tmp_path / "in" / "good.jpg")
+    photo(tmp_path / "in" / "hangs.jpg", 103)
+    summary = run([tmp_path / "in"], tmp_path / "t.parquet", engine, jobs=1, timeout=2.0)
+    assert summary.errors == {"timeout": 1}
+    assert summary.counts["faces"] == 1

@@ -9,11 +9,8 @@ import struct
 import subprocess
 import sys
 import tarfile
-import tempfile
-import threading
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +20,6 @@ from fastfer.batch.sources import Sources
 from fastfer.batch.units import Unit
 from fastfer.errors import InputError
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
-from fastfer.io.video_files import VideoFile
 from tests.helpers.archives import write_tar
 from tests.helpers.batch_jobs import photo
 from tests.helpers.errors import raises
@@ -113,17 +109,6 @@ def test_loops_of_symbolic_links_end(tmp_path: Path) -> None:
     for unit in found[1:]:
         with pytest.raises(InputError):
             unit.read(DEFAULT_LIMITS)
-
-
-@requires_posix
-def test_pipes_are_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.jpg")
-    os.mkfifo(tmp_path / "pipe.mp4")
-    picture, video = units(tmp_path)
-    with raises(InputError, "unreadable_input"):
-        picture.read(DEFAULT_LIMITS)
-    with raises(InputError, "unreadable_input"), video.as_file(DEFAULT_LIMITS):
-        pass
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
@@ -243,87 +228,6 @@ def test_an_archive_for_which_memory_is_short(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.stdout.strip() == "[('nothing', 'too_much_memory'), ('photo', '')]"
-
-
-def test_copies_of_videos(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They are held to the limit, errors name the member, and nothing stays behind."""
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("bomb.mp4", bytes(3 << 20))
-    temporary = tmp_path_factory.mktemp("copies")
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    (unit,) = units(tmp_path / "a.zip")
-    with raises(InputError, "too_many_bytes"), unit.as_file(FileLimits(bytes=2 << 20)):
-        pass
-    assert unit.member is not None
-    lying = replace(unit, member=replace(unit.member, size=1))
-    with raises(InputError, "too_many_bytes"), lying.as_file(FileLimits(bytes=2 << 20)):
-        pass
-    with (
-        raises(InputError, "unsupported_format", "a.zip/bomb.mp4") as caught,
-        unit.as_file(DEFAULT_LIMITS) as path,
-    ):
-        VideoFile(path)
-    assert str(temporary) not in str(caught.value)
-    assert not list(temporary.iterdir())
-
-
-@requires_posix
-def test_no_room_for_the_copy_of_a_video(tmp_path: Path) -> None:
-    """A limit on the size of files ends it half-way, as a full disk does (``disk_full``)."""
-    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("clip.mp4", bytes(3 << 20))
-    (tmp_path / "copies").mkdir()
-    code = (
-        "import resource, signal, sys\n"
-        "from fastfer.batch.sources import Sources\n"
-        "from fastfer.errors import InputError\n"
-        "from fastfer.io.limits import DEFAULT_LIMITS\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20,) * 2)\n"
-        "try:\n"
-        "    with next(iter(Sources(sys.argv[1:]))).as_file(DEFAULT_LIMITS): pass\n"
-        "except InputError as error: print(error.code)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "a.zip")],
-        capture_output=True, text=True, check=True,
-        env={**os.environ, "TMPDIR": str(tmp_path / "copies")},
-    )  # fmt: skip
-    assert done.stdout.strip() == "unreadable_input"
-    assert not list((tmp_path / "copies").iterdir())
-
-
-@requires_posix
-def test_a_file_that_changes_while_it_is_read(tmp_path: Path, jpeg: bytes) -> None:
-    """A writer appends to the file as long as it is read."""
-    file = tmp_path / "growing.jpg"
-    file.write_bytes(jpeg)
-    (unit,) = units(file)
-    stop = threading.Event()
-
-    def grow() -> None:
-        with file.open("ab", 0) as out:
-            while not stop.is_set():
-                out.write(b"\0" * 4096)
-                if out.tell() > 50_000_000:
-                    return
-
-    writer = threading.Thread(target=grow)
-    writer.start()
-    try:
-        codes = set()
-        for _ in range(50):
-            try:
-                unit.read(DEFAULT_LIMITS)
-            except InputError as error:
-                codes.add(error.code)
-    finally:
-        stop.set()
-        writer.join()
-    assert codes <= {"changed"}
-    assert unit.read(DEFAULT_LIMITS).header.width == 96
 
 
 @pytest.mark.parametrize("named", ["in", "in/*", "in/t.tar.gz"])

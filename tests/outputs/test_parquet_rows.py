@@ -9,7 +9,7 @@ import pytest
 import fastfer
 from fastfer import batch
 from fastfer.outputs import parquet_schema
-from fastfer.outputs.parquet_file import FLUSH_FRAMES, ParquetFile
+from fastfer.outputs.parquet_rows import FLUSH_FRAMES, ParquetWriter
 from tests.helpers.clips import moving_face, write_video
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -21,7 +21,7 @@ def test_tables_of_jobs_can_be_merged(tmp_path: Path) -> None:
     for name in ("a", "b"):
         clip = write_video(tmp_path / f"{name}.mp4", moving_face(4))
         tables.append(str(tmp_path / f"{name}.parquet"))
-        table = ParquetFile(Path(tables[-1]))
+        table = ParquetWriter(Path(tables[-1]))
         results = list(fastfer.stream(clip, engine=engine))
         for result in results * FLUSH_FRAMES:
             table.write(result)
@@ -33,5 +33,5 @@ def test_tables_of_jobs_can_be_merged(tmp_path: Path) -> None:
 
 
 def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
-    ParquetFile(tmp_path / "t.parquet", ("age",)).close()
+    ParquetWriter(tmp_path / "t.parquet", ("age",)).close()
     assert pq.read_schema(tmp_path / "t.parquet").equals(parquet_schema.schema(("age",)))

@@ -16,7 +16,7 @@ FLUSH_FRAMES: Final = 256
 """Frames that are encoded together."""
 
 
-class ParquetFile(Output[VideoFrameResult]):
+class ParquetWriter(Output[VideoFrameResult]):
     """Writes a table as ``fastfer batch`` does, see ``docs/reference/table.md``."""
 
     def __init__(self, path: Path, attributes: Iterable[ColumnGroup] = ()) -> None:
