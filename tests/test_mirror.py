@@ -25,7 +25,7 @@ WITHOUT_TESTS = {
     "training/expression/heads.py": "names alone",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
-WHOLE = ("server", "studio", "watch")
+WHOLE = ("studio", "watch")
 """Folders that are tested by running the whole; a module there may have no test file of its own."""
 WITHOUT_MODULE = {
     "tests/test_conftest.py": "of the tests themselves",

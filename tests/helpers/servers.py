@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,10 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.helpers.commands import environment
+
+if TYPE_CHECKING:
+    import httpx
+
+
+JPEG = {"content-type": "image/jpeg"}
 
 
 @dataclass
@@ -67,3 +75,30 @@ def run_server(
                     process.wait()
             if process.stderr is not None:
                 process.stderr.close()
+
+
+def raw_exchange(server: RunningServer, *parts: bytes, wait: float = 20) -> bytes:
+    """Send ``parts`` over one connection; all that the server answers until it closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
+        answer = b""
+        try:
+            for part in parts:
+                connection.sendall(part)
+            while data := connection.recv(65536):
+                answer += data
+        except ConnectionError:
+            pass
+        return answer
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of an answer that is an error."""
+    return answer.status_code, answer.json()["error_code"]
+
+
+def faces_of(answer: httpx.Response) -> list[dict[str, object]]:
+    """The faces of the only picture of a request."""
+    assert answer.status_code == 200, answer.text
+    (result,) = answer.json()["results"]
+    faces: list[dict[str, object]] = result["faces"]
+    return faces

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import pytest
 
-from tests.helpers.clips import portrait
+from tests.helpers.clips import moving_face, portrait, write_video
 from tests.helpers.servers import RunningServer, run_server
 
 if TYPE_CHECKING:
@@ -38,3 +38,10 @@ def photo() -> bytes:
     """A JPEG with one face."""
     data: bytes = cv2.imencode(".jpg", portrait())[1].tobytes()
     return data
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A video with one face."""
+    path = write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", moving_face(24))
+    return path.read_bytes()

@@ -9,6 +9,9 @@ import pytest
 from fastfer.engine import Engine
 from fastfer.server.engines import EnginePool
 from tests.helpers.clips import portrait
+from tests.helpers.servers import JPEG
+
+httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +38,14 @@ def test_a_detector_keeps_the_smallest_face(pool: EnginePool) -> None:
     assert len(Engine().analyze(small)) == 1
     assert len(pool.main.analyze(small)) == 0
     assert len(pool.select("nano").analyze(small)) == 0
+
+
+def test_only_detectors_that_are_there_are_offered(client: httpx.Client, photo: bytes) -> None:
+    offered = client.get("/v1/info").json()["detectors"]
+    assert offered[:2] == ["default", "nano"]
+    for name in ("default", "nano", "yunet", "haar"):
+        answer = client.post("/v1/analyze", content=photo, headers=JPEG, params={"detector": name})
+        assert (answer.status_code == 200) == (name in offered)
+        if name not in offered:
+            assert answer.status_code == 503
+            assert "/" not in answer.json()["error"]  # No path of the server.

@@ -15,12 +15,11 @@ import pytest
 from fastfer.server.settings import PREFIX
 from tests.helpers.clips import portrait
 from tests.helpers.commands import python
-from tests.helpers.servers import RunningServer, run_server
+from tests.helpers.servers import JPEG, RunningServer, run_server
 from tests.helpers.waiting import wait_until
 
 httpx = pytest.importorskip("httpx", reason="needs the extra test-studio")
 FOLDERS = f"{PREFIX}*"
-JPEG = {"content-type": "image/jpeg"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -52,16 +51,6 @@ def test_stops_gracefully_and_leaves_no_files(photo: bytes) -> None:
         assert list(server.temporary.glob(FOLDERS)) == []
         assert server.process.stderr is not None
         assert "Traceback" not in server.process.stderr.read()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_removes_what_a_crashed_server_left() -> None:
-    with run_server() as server:
-        server.stop(signal.SIGKILL)
-        (left,) = server.temporary.glob(FOLDERS)
-        with run_server(temporary=server.temporary) as second:
-            assert not left.exists()
-            assert len(list(second.temporary.glob(FOLDERS))) == 1
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads /proc")
