@@ -8,10 +8,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHOUT_TESTS = {
-    "fastfer/cli/merge.py": "tests/batch",
-    "fastfer/cli/serve.py": "tests/server",
-    "fastfer/cli/studio.py": "tests/studio",
-    "fastfer/cli/watch.py": "tests/watch",
     "fastfer/display/font/make_font.py": "draws the font once; what it drew is tested by text.py",
     "fastfer/io/decode_pixels.py": "tests/io/test_hostile_pictures.py",
     "fastfer/io/picture_formats/bmp.py": "tests/io/test_image_headers.py",
@@ -25,7 +21,7 @@ WITHOUT_TESTS = {
     "training/expression/heads.py": "names alone",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
-WHOLE = ("studio", "watch")
+WHOLE = ("studio",)
 """Folders that are tested by running the whole; a module there may have no test file of its own."""
 WITHOUT_MODULE = {
     "tests/test_conftest.py": "of the tests themselves",

@@ -80,3 +80,9 @@ def run_image(run_fastfer: Run, model: str) -> Run:
 def run_video(run_fastfer: Run, model: str) -> Run:
     """``fastfer video`` with the random network, within the process of the tests."""
     return lambda *args: run_fastfer("video", *args, model)
+
+
+@pytest.fixture
+def run_batch(run_fastfer: Run, model: str) -> Run:
+    """``fastfer batch`` with the random network, within this process and without workers."""
+    return lambda *args: run_fastfer("batch", *args, model, "--jobs=0")

@@ -22,12 +22,6 @@ from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
 
 
-@pytest.fixture
-def run_batch(run_fastfer: Run, model: str) -> Run:
-    """``fastfer batch`` with the random network, within this process and without workers."""
-    return lambda *args: run_fastfer("batch", *args, model, "--jobs=0")
-
-
 def test_a_folder_with_unreadable_photos(album: Path, tmp_path: Path, run_batch: Run) -> None:
     done = run_batch(album, "--out", tmp_path / "t.csv")
     assert done.returncode == 3
@@ -79,21 +73,6 @@ def test_usage_errors(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_lists_and_merge(album: Path, tmp_path: Path, run_batch: Run, run_fastfer: Run) -> None:
-    names = [album / "ảnh.jpg", album / "blank.png"]
-    for i, name in enumerate(names):
-        (tmp_path / f"{i}.txt").write_text(f"{name}\n", encoding="utf-8")
-        done = run_batch("--files-from", tmp_path / f"{i}.txt", "--out", tmp_path / f"{i}.parquet")
-        assert done.returncode == 0
-    parts = [tmp_path / f"{i}.parquet" for i in (0, 1)]
-    done = run_fastfer("merge", *parts, "--out", tmp_path / "all.parquet")
-    assert done.returncode == 0
-    done = run_fastfer("merge", *parts, "--out", tmp_path / "all.parquet")
-    assert done.returncode == 2  # It exists.
-    done = run_fastfer("merge", *parts, parts[0], "--out", tmp_path / "x.csv")
-    assert done.returncode == 2
-
-
 def test_a_table_never_replaces_a_list(album: Path, tmp_path: Path, run_batch: Run) -> None:
     names = tmp_path / "names.csv"
     names.write_text(f"{album / 'blank.png'}\n", encoding="utf-8")
@@ -111,15 +90,6 @@ def test_rows_with_the_ending_of_another_format_are_refused(
         done = run(source, option)
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
-
-
-def test_watch_checks_its_file(tmp_path: Path, run_fastfer: Run) -> None:
-    file = tmp_path / "cameras.toml"
-    file.write_text("[files]\nfolder = 'rows'\n[[camera]]\nname = 'door'\nsource = 0\n")
-    done = run_fastfer("watch", file, "--check")
-    assert (done.returncode, done.stdout.split()[-1]) == (0, "door")
-    file.write_text("[[camera]]\n")
-    assert run_fastfer("watch", file, "--check").returncode == 2
 
 
 def test_the_commands_are_listed(capfd: pytest.CaptureFixture[str]) -> None:

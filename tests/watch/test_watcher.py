@@ -5,54 +5,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import signal
 import socket
-import subprocess
-import sys
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
-from fastfer.errors import OutputError
 from fastfer.labels import AGE_GROUPS
 from fastfer.watch.config import parse_config
 from fastfer.watch.watcher import Watcher
-from tests.helpers.cameras import StallingServer
-from tests.helpers.commands import environment
-from tests.helpers.errors import raises
 from tests.helpers.late_answers import late_answers
-from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
-
-Stream = Callable[[int], StallingServer]
-
-
-def camera(name: str, source: object, more: str = "") -> str:
-    return f"[[camera]]\nname = '{name}'\nsource = '{source}'\n{more}\n"
-
-
-@contextmanager
-def watching(text: str, said: list[str]) -> Iterator[Watcher]:
-    """A watcher that runs in a thread."""
-    watcher = Watcher(parse_config(text), said.append)
-    thread = threading.Thread(target=watcher.run)
-    thread.start()
-    try:
-        yield watcher
-    finally:
-        watcher.stop()
-        thread.join()
-
-
-def lines(folder: Path) -> list[dict[str, Any]]:
-    found = [json.loads(x) for f in sorted(folder.glob("*.jsonl")) for x in f.open()]
-    return sorted(found, key=lambda row: row["frame_index"])
+from tests.helpers.watching import Stream, camera, lines, watching
 
 
 def test_recordings_lose_no_frame(clip: Path, tmp_path: Path, engine: str, said: list[str]) -> None:
@@ -161,28 +126,6 @@ def test_mqtt_messages(
     assert frames == set(range(30))
 
 
-def test_metrics(clip: Path, tmp_path: Path, engine: str, said: list[str]) -> None:
-    pytest.importorskip("prometheus_client")
-    text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n[metrics]\nport = 0\n"
-    text += camera("a", clip) + camera("b", "http://127.0.0.1:9/none")
-    with watching(text, said) as watcher:
-        assert watcher.metrics is not None
-        port = watcher.metrics.port
-
-        def page() -> str:
-            with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-                found: str = answer.read().decode()
-                return found
-
-        wait_until(lambda: 'fastfer_watch_frames_total{camera="a"} 30.0' in page())
-        wait_until(lambda: 'fastfer_watch_sent_total{output="files"} 30.0' in page())
-        assert 'fastfer_watch_up{camera="b"} 0.0' in page()
-        assert 'fastfer_watch_faces_total{camera="a"} 30.0' in page()
-        taken = text.replace("port = 0", f"port = {port}")
-        with raises(OutputError, "address_in_use"):
-            Watcher(parse_config(taken), said.append)
-
-
 def test_another_configuration_leaves_the_rest_alone(
     stream: Stream, clip: Path, tmp_path: Path, engine: str, said: list[str]
 ) -> None:
@@ -196,36 +139,6 @@ def test_another_configuration_leaves_the_rest_alone(
         wait_until(lambda: set(watcher.feeds) == {"live", "new"} and watcher.feeds["new"].ended)
         assert watcher.feeds["live"] is feed
     assert len(lines(tmp_path / "new")) == 30
-
-
-@requires_posix
-def test_the_command_and_its_signals(
-    stream: Stream, clip: Path, tmp_path: Path, engine: str
-) -> None:
-    file = tmp_path / "cameras.toml"
-    text = engine + f"[files]\nfolder = '{tmp_path / 'rows'}'\nformat = 'jsonl'\n"
-    text += camera("live", stream(5000).url)
-    file.write_text(text)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fastfer", "watch", str(file)],
-        env=environment(), stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-    def rows(name: str) -> int:
-        folder = tmp_path / "rows" / name
-        return sum(len(f.read_bytes().splitlines()) for f in folder.glob("*.jsonl"))
-
-    wait_until(lambda: rows("live") > 2)
-    assert process.stderr is not None
-    for wrong in ("[[camera", f"deep = {'[' * 100_000}", f"long = {'9' * 100_000}", "engine = 5"):
-        file.write_text(wrong)
-        process.send_signal(signal.SIGHUP)
-        assert str(file) in process.stderr.readline()
-    file.write_text(text + camera("clip", clip))
-    process.send_signal(signal.SIGHUP)
-    wait_until(lambda: rows("clip") == 30)
-    process.terminate()
-    assert process.wait(20) == 143
 
 
 def test_attributes_add_columns(clip: Path, tmp_path: Path, engine: str, said: list[str]) -> None:

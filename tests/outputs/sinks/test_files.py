@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fastfer.errors import UsageError
 from fastfer.outputs.sinks.files import FLUSH_ROWS, FileSink, FilesOptions
 from fastfer.results import VideoFrameResult
+from tests.helpers.errors import raises
 from tests.helpers.full_disk import full_disk
 from tests.helpers.markers import requires_posix
 from tests.helpers.waiting import wait_until
@@ -114,3 +117,13 @@ def test_a_clock_that_is_set_back_begins_another_file(tmp_path: Path, said: list
         sink.put(frame(i), now)
     sink.close()
     assert len([*tmp_path.glob("door/*")]) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"folder": ""}, {"folder": "\0"}, {"folder": 5}, {"format": "xml"}, {"rows": "some"},
+     {"rotate": 0}, {"rotate": float("nan")}],
+)  # fmt: skip
+def test_options_that_are_refused(wrong: dict[str, Any]) -> None:
+    with raises(UsageError, "out_of_range"):
+        FilesOptions(**{"folder": "rows"} | wrong)

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from fastfer.errors import UsageError
 from fastfer.outputs.sinks.mqtt import MqttOptions, MqttSink
 from fastfer.results import VideoFrameResult
+from tests.helpers.errors import raises
 from tests.helpers.late_answers import late_answers
 from tests.helpers.waiting import wait_until
 
@@ -52,3 +54,24 @@ def test_messages_that_are_not_acknowledged_wait(
         wait_until(lambda: sink.sent + sink.waiting == 20)
         sink.close()
     assert (sink.sent, sink.waiting, sink.dropped) == (20, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"host": 5}, "out_of_range"),
+        ({"host": "a..b"}, "usage"),
+        ({"port": 0}, "out_of_range"),
+        ({"topic": "faces/#"}, "out_of_range"),
+        ({"topic": "faces/+/x"}, "out_of_range"),
+        ({"qos": 3}, "out_of_range"),
+        ({"tls": 1}, "out_of_range"),
+        ({"username": 1}, "out_of_range"),
+        ({"password_env": 5}, "out_of_range"),
+        ({"rows": "some"}, "out_of_range"),
+        ({"queue": 0}, "out_of_range"),
+    ],
+)
+def test_options_that_are_refused(wrong: dict[str, Any], code: str) -> None:
+    with raises(UsageError, code):
+        MqttOptions(**wrong)

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from fastfer.errors import UsageError
 from fastfer.outputs.sinks.webhook import WebhookOptions, WebhookSink
 from fastfer.results import VideoFrameResult
+from tests.helpers.errors import raises
 from tests.helpers.waiting import wait_until
 
 
@@ -62,3 +64,37 @@ def test_user_and_password_are_sent(receiver: Any, said: list[str]) -> None:
     expected = base64.b64encode(b"door:p@ss").decode()
     ((headers, _),) = receiver.received
     assert headers["Authorization"] == f"Basic {expected}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://example.org", "http://", "http://[", "http://a:99999/", "http://a:0/", "http://a/ b",
+     "https://example..org/", f"https://{'a' * 64}.org/", "https://example.org/mặt"],
+)  # fmt: skip
+def test_addresses_that_are_refused(url: str) -> None:
+    with raises(UsageError, "usage"):
+        WebhookOptions(url)
+
+
+def test_an_address_is_shown_without_its_password() -> None:
+    with raises(UsageError, "usage") as caught:
+        WebhookOptions("ftp://door:secret@example.org")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"url": 5}, {"rows": "some"}, {"every": 0}, {"retry_for": -1}, {"timeout": float("inf")},
+     {"secret_env": 5}, {"queue": 0}],
+)  # fmt: skip
+def test_options_that_are_refused(wrong: dict[str, Any]) -> None:
+    with raises(UsageError, "out_of_range"):
+        WebhookOptions(**{"url": "https://example.org"} | wrong)
+
+
+def test_the_key_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTFER_TEST_SECRET", "key")
+    assert WebhookOptions("http://a", secret_env="FASTFER_TEST_SECRET").secret == "key"
+    monkeypatch.delenv("FASTFER_TEST_SECRET")
+    with raises(UsageError, "usage", "FASTFER_TEST_SECRET"):
+        WebhookSink(WebhookOptions("http://a", secret_env="FASTFER_TEST_SECRET"), print)
