@@ -9,15 +9,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 WITHOUT_TESTS = {
     "fastfer/display/font/make_font.py": "draws the font once; what it drew is tested by text.py",
-    "fastfer/io/decode_pixels.py": "tests/io/test_hostile_pictures.py",
-    "fastfer/io/picture_formats/bmp.py": "tests/io/test_image_headers.py",
-    "fastfer/io/picture_formats/exif.py": "tests/io/test_image_headers.py",
-    "fastfer/io/picture_formats/header.py": "tests/io/test_image_headers.py",
-    "fastfer/io/picture_formats/jpeg.py": "tests/io/test_image_headers.py",
-    "fastfer/io/picture_formats/png.py": "tests/io/test_image_headers.py",
-    "fastfer/io/picture_formats/tiff.py": "tests/io/test_image_headers.py",
-    "fastfer/io/picture_formats/webp.py": "tests/io/test_image_headers.py",
-    "fastfer/io/video_process.py": "tests/io/test_isolated_video.py",
     "training/expression/heads.py": "names alone",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
@@ -31,7 +22,6 @@ WITHOUT_MODULE = {
     "tests/classifiers/test_heads.py": "classifiers/native.py: networks with several heads",
     "tests/classifiers/test_priors.py": "classifiers/native.py: class priors",
     "tests/detectors/test_own_detector.py": "a detector from outside the package",
-    "tests/io/test_hostile_pictures.py": "damaged and hostile files, all formats and readers",
     "tests/kernels/test_native.py": "fastfer/_native.pyx",
     "tests/outputs/test_commands_agree.py": "the outputs of both commands, compared",
     "tests/outputs/test_golden.py": "results of the bundled networks",

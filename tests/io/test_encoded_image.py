@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.limits import DEFAULT_LIMITS, FileLimits
 from fastfer.io.photos import find_photos, read_image
 from tests.helpers.errors import raises
+from tests.helpers.picture_files import tiff
 from tests.helpers.pictures import encode, png_of_size, portrait, tiff16
 
 FORMATS = {
@@ -343,3 +345,94 @@ def test_a_header_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert image.decode_reduced(2) is not None
     assert image.decode().shape == (1600, 2400, 3)
     assert parsed == ["large"]
+
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+
+
+needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="shared/cases is absent")
+
+
+@needs_cases
+def test_the_cases_that_were_found() -> None:
+    for name in ("hidden.jpg", "dupz.tif"):
+        with raises(InputError, "too_many_pixels", name):
+            read_image(CASES / name)
+    with raises(InputError, "unsupported_format", "bomb16000.gif"):
+        read_image(CASES / "bomb16000.gif")
+    assert read_image(CASES / "exifbomb.jpg").shape == (64, 64, 3)
+
+
+@needs_cases
+def test_an_animation_that_crashed_the_decoder() -> None:
+    """In a process of its own, because a crash would end the tests."""
+    code = f"""
+from fastfer.errors import InputError
+from fastfer.io.photos import read_image
+try:
+    print(read_image({str(CASES / "crash-apng.png")!r}).shape)
+except InputError as error:
+    print(error.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.strip() in ("damaged", "(160, 160, 3)")
+
+
+_MEASURE = """
+import sys
+from fastfer.io.encoded_image import EncodedImage
+import cv2
+cv2.setNumThreads(1)
+
+def status(key):
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith(key)).split()[1]) * 1024
+
+for path in sys.argv[1:]:
+    image = EncodedImage.read(path)
+    open("/proc/self/clear_refs", "w").write("5")
+    before = status("VmRSS") - len(image.data)
+    image.decode()
+    print(path, image.memory, status("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is measured on Linux")
+def test_memory_is_what_is_stated(tmp_path: Path) -> None:
+    size = (2400, 1800)
+    photo = portrait(size)
+    alpha = photo.convert("RGBA")
+    deep = np.zeros((size[1], size[0], 4), np.uint16)
+    turned = Image.Exif()
+    turned[274] = 6
+    files = {
+        "a.jpg": encode(photo, "JPEG"),
+        "turned.jpg": encode(photo, "JPEG", exif=turned.tobytes()),
+        "progressive.jpg": encode(photo, "JPEG", progressive=True, subsampling=0),
+        "cmyk.jpg": encode(photo.convert("CMYK"), "JPEG", progressive=True),
+        "rgb.png": encode(photo, "PNG", compress_level=1),
+        "rgba.png": encode(alpha, "PNG", compress_level=1),
+        "deep.png": bytes(cv2.imencode(".png", deep)[1]),
+        "lossy.webp": encode(photo, "WEBP", method=0),
+        "lossless.webp": encode(alpha, "WEBP", method=0, quality=0, lossless=True),
+        "a.bmp": encode(photo, "BMP"),
+        "rgb.tif": encode(photo, "TIFF"),
+        "rgba.tif": encode(alpha, "TIFF", compression="tiff_lzw"),
+        "deep.tif": tiff(deep, compression="zlib", extrasamples=["unassalpha"]),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    command = [sys.executable, "-c", _MEASURE, *(str(tmp_path / name) for name in files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        path, stated, measured = line.split()
+        assert int(measured) < int(stated) + 12_000_000, path
+
+
+def test_too_much_memory_is_refused_before_decoding() -> None:
+    from fastfer.io.limits import FileLimits
+
+    image = EncodedImage(encode(portrait(), "PNG"), limits=FileLimits(memory=96 * 64 * 6))
+    with raises(InputError, "too_much_memory", "--max-memory"):
+        image.decode()
