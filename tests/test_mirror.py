@@ -12,8 +12,6 @@ WITHOUT_TESTS = {
     "training/expression/heads.py": "names alone",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
-WHOLE = ("studio",)
-"""Folders that are tested by running the whole; a module there may have no test file of its own."""
 WITHOUT_MODULE = {
     "tests/test_conftest.py": "of the tests themselves",
     "tests/test_mirror.py": "of the tests themselves",
@@ -55,32 +53,29 @@ def mirror_of(module: Path) -> str:
     return (folder / f"test_{module.stem.strip('_')}.py").as_posix()
 
 
+def modules() -> list[Path]:
+    """All that is mirrored: modules of Python, and the studio's of JavaScript."""
+    python = [path for name in ("fastfer", "training") for path in (ROOT / name).rglob("*.py")]
+    scripts = (ROOT / "fastfer" / "studio").rglob("*.js")  # They are tested in a browser.
+    found = [path.relative_to(ROOT) for path in (*python, *scripts) if path.stem != "__init__"]
+    assert len(found) > 250
+    return found
+
+
 def test_every_module_has_a_test_file_of_its_name() -> None:
-    modules = [
-        path.relative_to(ROOT)
-        for package in ("fastfer", "training")
-        for path in (ROOT / package).rglob("*.py")
-        if path.stem != "__init__"
-    ]
-    assert len(modules) > 150
-    modules = [module for module in modules if module.parts[1] not in WHOLE]
-    missing = {m.as_posix() for m in modules if not (ROOT / mirror_of(m)).exists()}
+    missing = {m.as_posix() for m in modules() if not (ROOT / mirror_of(m)).exists()}
     assert missing - set(WITHOUT_TESTS) == set(), "write their tests, or list them with a reason"
     assert set(WITHOUT_TESTS) - missing == set(), "these have a test file now"
 
 
 def test_every_test_file_has_a_module_of_its_name() -> None:
-    expected = {
-        mirror_of(path.relative_to(ROOT))
-        for package in ("fastfer", "training")
-        for path in (ROOT / package).rglob("*.py")
-    }
+    expected = set(map(mirror_of, modules()))
     # The kernels of C are tested by the names of their files: cext/ff_rotate.c.
     expected |= {f"tests/kernels/test_{c.stem[3:]}.py" for c in (ROOT / "cext").glob("ff_*.c")}
     found = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")
-        if path.relative_to(ROOT).parts[1] not in {*FOLDERS, *WHOLE}
+        if path.relative_to(ROOT).parts[1] not in FOLDERS
     }
     assert found - expected - {"tests/test_init.py"} == set(WITHOUT_MODULE)
 

@@ -24,6 +24,9 @@ FLAGS = (
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
 )
 
+WAIT = 30_000
+"""Milliseconds in which a page has to change."""
+
 
 @contextmanager
 def open_browser(webcam: Path | None = None) -> Iterator[Browser]:
@@ -101,3 +104,25 @@ def downloaded(page: Page, button: str) -> bytes:
     with page.expect_download() as waiting:
         page.click(button)
     return Path(waiting.value.path()).read_bytes()
+
+
+def thrown_by(page: Page) -> list[str]:
+    """Collects what the page throws."""
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(str(error)))
+    return thrown
+
+
+def waiting(page: Page) -> bool:
+    """Lets Playwright call the handlers of routes."""
+    return bool(page.evaluate("true"))
+
+
+def hold(page: Page, count: int) -> list[Any]:
+    """The first ``count`` photos that are sent wait until ``continue_()``."""
+    held: list[Any] = []
+    page.route(
+        "**/v1/analyze*",
+        lambda route: held.append(route) if len(held) < count else route.continue_(),
+    )
+    return held

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
 import pytest
 
 from tests.helpers.browser import open_browser, open_context, write_y4m
@@ -52,3 +53,13 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", moving_face(50))
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> list[str]:
+    """Five photos with one face, and one without."""
+    paths = [tmp_path / f"{n}.jpg" for n in range(6)]
+    for path in paths:
+        cv2.imwrite(str(path), portrait())
+    cv2.imwrite(str(paths[5]), np.full((200, 200, 3), 128, np.uint8))
+    return [str(path) for path in paths]

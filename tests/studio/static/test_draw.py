@@ -11,6 +11,7 @@ from fastfer.labels import CONTEMPT, EMOTIONS
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+
 CAPTIONS = """async ([boxes, size, shown, emotion]) => {
   const draw = await import("/studio/draw.js");
   const canvas = document.createElement("canvas");

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from fastfer.labels import AGE_GROUPS
-from tests.helpers.browser import downloaded
+from tests.helpers.browser import WAIT, downloaded, open_context, thrown_by
 from tests.helpers.clips import moving_face, write_video
+from tests.helpers.servers import RunningServer, run_server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs the extra test-studio").expect
-WAIT = 30_000
 
 
 def test_attributes_of_a_clip_and_its_downloads(page: Page, clip: Path) -> None:
@@ -146,3 +146,60 @@ def test_two_people_and_two_clips(page: Page, clip: Path, tmp_path: Path) -> Non
     assert page.locator(".clip h2 >> nth=0").inner_text() == "both.mp4"
     tracks = page.locator(".clip").nth(1).locator(".ff-track")
     assert (page.locator(".ff-track").count(), tracks.count()) == (3, 1)
+
+
+def test_an_expired_clip_says_so(page: Page, clip: Path) -> None:
+    thrown = thrown_by(page)
+    page.click("#tab-video")
+    page.set_input_files(".clip-file", str(clip))
+    page.wait_for_selector(".clip-remove")
+    page.route(
+        "**/faces.csv",
+        lambda route: route.fulfill(
+            status=404,
+            json={"error": "no such job, or it has expired", "error_code": "unknown_job"},
+        ),
+    )
+    page.click("button:has-text('faces.csv')")
+    expect(page.locator(".clip .error")).to_contain_text("expired", timeout=WAIT)
+    assert thrown == []
+
+
+@pytest.mark.parametrize(("language", "reason"), [("en", "not a video"), ("vi", "định dạng này")])
+def test_a_damaged_clip(page: Page, tmp_path: Path, language: str, reason: str) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"no video" * 100)
+    page.select_option("#language", language)
+    page.click("#tab-video")
+    page.set_input_files(".clip-file", str(path))
+    expect(page.locator(".clip .error")).to_contain_text(reason, timeout=WAIT)
+
+
+def test_a_clip_that_is_too_large(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "large.mp4"
+    path.write_bytes(bytes(30_000_000))
+    with (
+        run_server("--no-browser", "--max-video-mb", "1", command="studio") as server,
+        open_context(browser, server.url, locale="en-US") as context,
+    ):
+        page = context.new_page()
+        page.goto(f"{server.url}/studio/")
+        page.wait_for_selector("html[data-ready]")
+        page.click("#tab-video")
+        page.set_input_files(".clip-file", str(path))
+        expect(page.locator(".clip .error")).to_contain_text("larger than", timeout=WAIT)
+
+
+def test_results_stay_for_a_page_that_can_come_back(
+    page: Page, studio: RunningServer, clip: Path
+) -> None:
+    """Browsers keep a page that a link has left, and show it again after "back"."""
+    page.click("#tab-video")
+    page.set_input_files(".clip-file", str(clip))
+    page.wait_for_selector(".clip-remove")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    page.click("button:has-text('faces.csv')")
+    with page.expect_download():
+        page.click("button:has-text('faces.csv')")
+    with page.expect_request(lambda request: request.method == "DELETE"):
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: false}))")
