@@ -10,6 +10,7 @@ from fastfer.detections import CropCalibration, Detections
 from fastfer.errors import BoxError
 from fastfer.face_reader import FaceReader, Stopwatch
 from fastfer.labels import EMOTIONS
+from tests.helpers.errors import raises
 from tests.helpers.landmarks import LEVEL_FACE, rolled
 from tests.helpers.onnx_models import write_model
 from tests.helpers.pictures import astronaut
@@ -108,7 +109,7 @@ def test_several_frames_are_read_in_one_batch(classifier: EmotionClassifier) -> 
 
 def test_uncroppable_faces_are_errors(classifier: EmotionClassifier) -> None:
     outside = Detections(BOXES + np.float32(1000), np.ones(2, np.float32))
-    with pytest.raises(BoxError):
+    with raises(BoxError, "invalid_box"):
         FaceReader(classifier, CropCalibration()).pack(astronaut(), outside)
 
 

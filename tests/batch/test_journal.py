@@ -22,7 +22,7 @@ def test_units_and_their_rows_are_recorded_together(tmp_path: Path) -> None:
     assert journal.begin({"format": ".csv"})
     journal.record([b"1", b"2"], [("", 3, b"rows"), ("x", 1, b"row")], {"photos": 2})
     journal.record([b"3"], [("", 1, b"more")], {"photos": 1, "faces": 1})
-    with pytest.raises(FastferError):  # One of them is done already.
+    with raises(FastferError, "cannot_resume"):  # One of them is done already.
         journal.record([b"4", b"1"], [("", 9, b"twice")], {"photos": 9})
     journal.close()
     journal = Journal(tmp_path / "t.journal")

@@ -57,7 +57,7 @@ def test_times_must_not_go_back(engine: Engine, pts: Any) -> None:
     first, second = moving_face(2)
     tracker = Tracker(engine)
     tracker.update(first, 1.0)
-    with pytest.raises(FrameError):
+    with raises(FrameError, "invalid_frame"):
         tracker.update(second, pts)
     assert tracker.update(second, 1.0).frame_index == 1
 
@@ -68,7 +68,7 @@ def test_an_invalid_frame_does_not_end_the_run(engine: Engine) -> None:
     (face,) = tracker.update(first, 0.0).faces
     nothing: Any = None  # As cameras return it at their end.
     for invalid in (np.zeros((8, 8, 4), np.uint8), nothing):
-        with pytest.raises(FrameError):
+        with raises(FrameError, "invalid_frame"):
             tracker.update(invalid, 0.1)
     (again,) = tracker.update(second, 0.1).faces
     assert again.track_id == face.track_id

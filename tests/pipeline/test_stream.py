@@ -87,7 +87,7 @@ def test_the_source_is_closed_without_a_context_manager(engine: Engine, end: str
     if end == "exhausted":
         assert len(list(results)) == 4
     elif end == "error":
-        with pytest.raises(FrameError):
+        with raises(FrameError, "invalid_frame"):
             list(results)
     else:
         next(results)

@@ -130,7 +130,7 @@ def test_frames_before_an_error_of_the_source_have_results(engine: Engine) -> No
 def test_frames_before_an_invalid_frame_have_results(engine: Engine) -> None:
     seen = []
     frames = [*moving_face(20), np.zeros((8, 8, 3)), *moving_face(5)]
-    with pytest.raises(FrameError):
+    with raises(FrameError, "invalid_frame"):
         seen.extend(VideoPipeline(engine).run(ArraySource(frames, 25)))
     assert len(seen) == 20
 

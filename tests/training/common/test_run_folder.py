@@ -60,7 +60,7 @@ def test_a_validation_loss_of_nan_is_the_worst(tmp_path):
 
 def test_a_run_without_a_finite_validation_loss_has_no_best_checkpoint(tmp_path):
     keep_epochs(tmp_path, [NAN, float("inf")])
-    with pytest.raises(ModelError):
+    with raises(ModelError, "invalid_model"):
         run_folder.best_of_finished(tmp_path, 2)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastfer.errors import InputError, ModelError
+from tests.helpers.errors import raises
 from tests.helpers.pictures import astronaut
 from training.detector import face_mesh
 from training.detector.face_mesh import Crop, FaceMesh, Region
@@ -69,10 +70,10 @@ def test_a_region_samples_its_part_of_the_feature_map():
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(InputError):
+    with raises(InputError, "unreadable_input"):
         FaceMesh(tmp_path / "none.tflite")
     (tmp_path / "bad.tflite").write_bytes(b"no network")
-    with pytest.raises(ModelError):
+    with raises(ModelError, "invalid_model"):
         FaceMesh(tmp_path / "bad.tflite")
 
 

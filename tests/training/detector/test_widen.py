@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastfer.errors import ModelError
+from tests.helpers.errors import raises
 from training.detector import network, widen
 
 
@@ -38,7 +39,7 @@ def test_added_channels_are_not_zero():
 @pytest.mark.parametrize("widths", [(8, 8, 8), (16, 16, 24)], ids=["narrower", "other layers"])
 def test_networks_that_cannot_be_widened(widths):
     narrow = network.build(1, (8, 8), (16, 24, 24))
-    with pytest.raises(ModelError):
+    with raises(ModelError, "invalid_model"):
         widen.widen(narrow, network.build(1, (8, 8), widths))
 
 

@@ -6,7 +6,6 @@ import json
 
 import cv2
 import numpy as np
-import pytest
 
 from fastfer.errors import InputError
 from tests.helpers.errors import raises
@@ -62,5 +61,5 @@ def test_what_cannot_be_read_is_named(tmp_path):
     write_label(tmp_path)
     with raises(InputError, "no_pictures", "'train'"):
         read_labels(tmp_path, "train")
-    with pytest.raises(InputError):
+    with raises(InputError, "unreadable_input"):
         read_labels(tmp_path)[0].read()

@@ -10,6 +10,7 @@ import pytest
 
 from fastfer.detections import CropCalibration, Detections
 from fastfer.errors import InputError
+from tests.helpers.errors import raises
 from training.evaluate_detectors import large_photos
 from training.evaluate_detectors.labelled_photos import LabelledPhoto
 
@@ -46,7 +47,7 @@ def test_the_same_photos_are_made_again(photo) -> None:
 
 def test_faces_near_others_are_not_cut(photo, tmp_path) -> None:
     two = LabelledPhoto(photo.path, photo.size, np.array([*FACE, [150.0, 40, 30, 30]]), NONE)
-    with pytest.raises(InputError):
+    with raises(InputError, "unreadable_input"):
         large_photos.collages([two], 1)
 
 

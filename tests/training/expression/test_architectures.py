@@ -95,7 +95,7 @@ def test_weights_of_a_file_are_loaded(tmp_path):
         np.testing.assert_array_equal(a, b)
     other = tmp_path / "other.weights.h5"
     build("fastfer", 7).save_weights(other)
-    with pytest.raises(ModelError):
+    with raises(ModelError, "invalid_model"):
         build("vgg16", 7, weights=str(other))
 
 

@@ -80,5 +80,5 @@ def test_votes_of_another_file_are_rejected(tmp_path, faces_csv, votes_csv):
         with pytest.raises(InputError) as caught:
             load_dataset(faces_csv, votes=path)
         assert caught.value.code == code
-    with pytest.raises(UsageError):
+    with raises(UsageError, "usage"):
         load_dataset(tmp_path, votes=votes_csv)
