@@ -20,7 +20,6 @@ WITHOUT_MODULE = {
     "tests/classifiers/test_heads.py": "classifiers/native.py: networks with several heads",
     "tests/classifiers/test_priors.py": "classifiers/native.py: class priors",
     "tests/detectors/test_own_detector.py": "a detector from outside the package",
-    "tests/kernels/test_native.py": "fastfer/_native.pyx",
     "tests/outputs/test_commands_agree.py": "the outputs of both commands, compared",
     "tests/outputs/test_golden.py": "results of the bundled networks",
     "tests/pipeline/test_prefetched_detection.py": "detection ahead of tracking, in a whole run",
@@ -72,6 +71,7 @@ def test_every_test_file_has_a_module_of_its_name() -> None:
     expected = set(map(mirror_of, modules()))
     # The kernels of C are tested by the names of their files: cext/ff_rotate.c.
     expected |= {f"tests/kernels/test_{c.stem[3:]}.py" for c in (ROOT / "cext").glob("ff_*.c")}
+    expected.add("tests/kernels/test_native.py")  # cext/_native.pyx
     found = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")

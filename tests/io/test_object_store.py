@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +39,9 @@ def test_missing_files(store: Any) -> None:
         pass
 
 
-def test_what_cannot_be_read_hides_passwords(tmp_path: Any) -> None:
+def test_messages_hide_passwords(tmp_path: Path) -> None:
     url = f"file://{tmp_path}/?token=secret"
-    with pytest.raises(InputError) as caught, open_url(url):
+    with raises(InputError, "not_found") as caught, open_url(url):
         pass
     assert "secret" not in str(caught.value)
 
@@ -49,6 +51,6 @@ def test_stores_that_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (files.protocol, path) == ("memory", "/folder/a")
     with raises(UsageError, "usage", "nothing://me:***@host"):
         filesystem("nothing://me:secret@host/a")
-    monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
+    monkeypatch.setitem(sys.modules, "fsspec", None)
     with raises(UsageError, "missing_package", "fastfer[batch]"):
         filesystem("memory://folder/a")
