@@ -42,10 +42,13 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         return outputs
 
 
-def convolution(x: Any, filters: int, kernel: int = 3, strides: int = 1) -> Any:
-    """A convolution with "same" padding and without bias, then batch normalisation."""
+def convolution(
+    x: Any, filters: int, kernel: int = 3, strides: int = 1, gamma: str = "ones"
+) -> Any:
+    """A convolution with "same" padding and without bias, then batch normalisation, whose scale is
+    initialised by ``gamma``."""
     x = keras.layers.Conv2D(
         filters, kernel, strides=strides, padding="same", use_bias=False,
         kernel_initializer="he_normal",
     )(x)  # fmt: skip
-    return BatchNormalization(momentum=0.95)(x)
+    return BatchNormalization(momentum=0.95, gamma_initializer=gamma)(x)

@@ -97,7 +97,7 @@ def cut(
     photo: Photo, size: tuple[int, int], augmentation: TileAugmentation, rng: np.random.Generator
 ) -> tuple[Pixels, FaceRegions]:
     """A random crop of a photo at a random scale; ``size`` is its width and height."""
-    height, width, channels = photo.pixels.shape
+    height, width = photo.pixels.shape[:2]
     whole = min(size[0] / width, size[1] / height)
     low, high = max(augmentation.shrink, 0.5 * whole), min(augmentation.grow, 3 * whole)
     targets = np.concatenate([photo.known.boxes, photo.known.false_hits])
@@ -125,22 +125,27 @@ def cut(
         rotation: Any = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), angle, 1)
         matrix = rotation[:, :2] @ matrix
         matrix[:, 2] += rotation[:, 2]
-    pixels, before = photo.pixels, 1.0
-    if scale < 0.75:
-        # Area averaging as at inference; the warp then only shifts and rotates.
-        before = scale
-        small = max(1, round(width * scale)), max(1, round(height * scale))
-        reduced: Any = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
-        pixels = np.asarray(reduced)
-    to_tile = matrix.copy()
-    to_tile[:, :2] /= before
-    # Pixel i covers i to i + 1, while the warp counts from the pixels' middles.
-    to_tile[:, 2] += to_tile[:, :2].sum(axis=1) * 0.5 - 0.5
-    warped: Any = cv2.warpAffine(
-        pixels, to_tile, size, flags=cv2.INTER_LINEAR, borderValue=(fill,) * 3
-    )
-    out = np.asarray(warped).reshape(size[1], size[0], channels)
+    out = _warped(photo.pixels, matrix, scale, size, fill)
     return out, _drop_invisible(_transform(photo.known, matrix, scale), size)
+
+
+def vary(
+    photo: Photo, longest: int, augmentation: TileAugmentation, rng: np.random.Generator
+) -> tuple[Pixels, FaceRegions]:
+    """The whole photo at a random scale, with a long side of at most ``longest``, perhaps rotated;
+    distorted."""
+    height, width = photo.pixels.shape[:2]
+    scale = math.exp(rng.uniform(math.log(augmentation.shrink), math.log(augmentation.grow)))
+    scale = min(scale, longest / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    angle = 0.0
+    if rng.random() < augmentation.rotate:
+        angle = rng.uniform(-augmentation.angle, augmentation.angle)
+    matrix = np.array(cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale), np.float64)
+    matrix[:, 2] += np.array([size[0] - width, size[1] - height]) / 2
+    pixels = _warped(photo.pixels, matrix, scale, size, 0)
+    known = _drop_invisible(_transform(photo.known, matrix, scale), size)
+    return distort(pixels, augmentation, rng), known
 
 
 def mirror(pixels: Pixels, known: FaceRegions) -> tuple[Pixels, FaceRegions]:
@@ -212,6 +217,29 @@ def _mosaic(
         out[y : y + size[1], x : x + size[0]] = piece
         parts.append(known.moved(1, x, y))
     return out, FaceRegions.joined(parts)
+
+
+def _warped(
+    pixels: Pixels, matrix: NDArray[np.float64], scale: float, size: tuple[int, int], fill: int
+) -> Pixels:
+    """``pixels`` after the affine ``matrix``, which scales by ``scale``, in a picture of ``size``,
+    width and height."""
+    height, width, channels = pixels.shape
+    before = 1.0
+    if scale < 0.75:
+        # Area averaging as at inference; the warp then only shifts and rotates.
+        before = scale
+        small = max(1, round(width * scale)), max(1, round(height * scale))
+        reduced: Any = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(reduced)
+    to_tile = matrix.copy()
+    to_tile[:, :2] /= before
+    # Pixel i covers i to i + 1, while the warp counts from the pixels' middles.
+    to_tile[:, 2] += to_tile[:, :2].sum(axis=1) * 0.5 - 0.5
+    warped: Any = cv2.warpAffine(
+        pixels, to_tile, size, flags=cv2.INTER_LINEAR, borderValue=(fill,) * 3
+    )
+    return np.asarray(warped).reshape(size[1], size[0], channels)
 
 
 def _transform(known: FaceRegions, matrix: NDArray[np.float64], scale: float) -> FaceRegions:

@@ -2,7 +2,9 @@
 
 The first stage searches augmented tiles of the photos, and each of its proposals, right or wrong,
 is cropped as at inference. Labelled faces are also cropped around jittered boxes, so that faces
-which the first stage misses are trained, too.
+which the first stage misses are trained, too. With ``--views`` it searches varied whole photos
+instead, coarse to fine as at inference: its mistakes there are those that the second stage must
+correct.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ from fastfer.detectors.resize import shrink
 from fastfer.errors import FastferError, InputError
 from fastfer.kernels.boxes import iou
 from training.common.options import resume_advice, run_command, share, whole
-from training.detector.photos import FaceRegions, Floats, Photo, read_photos
-from training.detector.tiles import Pixels, TileAugmentation, draw
+from training.detector.photos import FaceRegions, Floats, Photo, read_photos, read_rows
+from training.detector.tiles import Pixels, TileAugmentation, draw, vary
 
 FILES = {"train": "train.npz", "val": "val.npz"}
 CHUNK = 250
@@ -53,8 +55,24 @@ MIN_PROPOSAL_SCORE = 0.1
 """The first stage's threshold for proposals."""
 MAX_PROPOSALS = 12
 """Proposals per tile, best first."""
+VIEW = TileAugmentation(
+    shrink=0.5,
+    grow=1.3,
+    rotate=0.4,
+    angle=30.0,
+    light=0.5,
+    dark=0.03,
+    blur=0.1,
+    noise=0.05,
+    jpeg=0.1,
+)
+"""How whole photos are varied."""
+LONGEST_PHOTO, LONGEST_VIEW = 1024, 1400
+"""Long sides in pixels to which whole photos and their views are limited."""
+MIN_VIEW_SCORE, MAX_VIEW_PROPOSALS = 0.06, 60
+"""The first stage's threshold and the number of proposals in a whole photo."""
 FACES = 3
-"""Faces per tile that are cropped around jittered boxes."""
+"""Faces per tile or photo that are cropped around jittered boxes."""
 CENTRE_JITTER, SIZE_JITTER = 0.1, 0.15
 """Standard deviations of the jitter, in sides of the face and of the logarithm of its sides."""
 SMALLEST = 10.0
@@ -133,6 +151,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument(
         "--tiles", type=whole(1), default=90_000, help="tiles to train; 1/30 more to validate"
     )
+    p.add_argument(
+        "--views", type=whole(1), metavar="N",
+        help="search N varied views of each whole photo instead of tiles, to validate one",
+    )  # fmt: skip
     p.add_argument("--faces", type=share, default=0.6, help="share of tiles from photos with faces")
     p.add_argument(
         "--add-to", type=Path, metavar="FOLDER",
@@ -147,13 +169,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     made = {s: Crops.read(options.add_to / FILES[s]) for s in FILES if options.add_to}
     for number, split in enumerate(["train"] if made else FILES):
-        tiles = options.tiles if split == "train" else max(options.tiles // 30, 1)
+        tiles, what = _amount(options, split)
         drawn = _draw_split(options, split, number, tiles)
         faces = drawn.targets[:, FACE]
         if not len(faces):
-            raise InputError(f"no crops of {tiles} {split} tiles; more --tiles or --faces")
+            more = "" if options.views else "; more --tiles or --faces"
+            raise InputError(f"no crops of {what}{more}")
         print(
-            f"{split}: {len(faces)} crops of {tiles} tiles, {100 * faces.mean():.0f} % with a face",
+            f"{split}: {len(faces)} crops of {what}, {100 * faces.mean():.0f} % with a face",
             flush=True,
         )
         made[split] = Crops.joined([made[split], drawn]) if split in made else drawn
@@ -165,10 +188,21 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _amount(options: argparse.Namespace, split: str) -> tuple[int, str]:
+    """The number of tiles or views, and what they are."""
+    if not options.views:
+        tiles = options.tiles if split == "train" else max(options.tiles // 30, 1)
+        return tiles, f"{tiles} {split} tiles"
+    views = options.views if split == "train" else 1
+    photos = len(read_rows(options.data, split))
+    return views * photos, f"{views} views of {photos} {split} photos"
+
+
 def _draw_split(options: argparse.Namespace, split: str, number: int, tiles: int) -> Crops:
     chunks = chunk_sizes(tiles)
     seeds = [(options.seed, number, chunk) for chunk in range(len(chunks))]
-    setup = (options.data, split, options.detector, options.faces)
+    faces = None if options.views else options.faces
+    setup = (options.data, split, options.detector, faces)
     # The threads of OpenCV and ONNX Runtime do not survive a fork.
     with ProcessPoolExecutor(options.workers, get_context("spawn"), _set_up, setup) as processes:
         # The workers inherit that SIGINT is ignored; only this process handles Ctrl-C.
@@ -197,16 +231,21 @@ class _Source:
 
     photos: Sequence[Photo]
     detector: NanoDetector
-    faces: float
+    faces: float | None
+    """Share of tiles from photos with faces; ``None`` for views of whole photos."""
     error: FastferError | None = None
     """An error of the set-up, raised by the first job so that it reaches the parent."""
 
 
-def _set_up(data: Path, split: str, detector: Path, faces: float) -> None:
+def _set_up(data: Path, split: str, detector: Path, faces: float | None) -> None:
     cv2.setNumThreads(1)
     try:
-        _Source.detector = first_stage(detector)
-        _Source.photos = read_photos(data, split)
+        if faces is None:
+            _Source.detector = first_stage_of_photos(detector)
+            _Source.photos = read_photos(data, split, longest=LONGEST_PHOTO)
+        else:
+            _Source.detector = first_stage(detector)
+            _Source.photos = read_photos(data, split)
     except FastferError as error:
         _Source.error = error
     _Source.faces = faces
@@ -219,10 +258,19 @@ def first_stage(file: Path = NANO_MODEL) -> NanoDetector:
     )
 
 
+def first_stage_of_photos(file: Path = NANO_MODEL) -> NanoDetector:
+    """The first stage alone, which searches whole photos coarse to fine."""
+    return NanoDetector(file, score=MIN_VIEW_SCORE, refiner="none", threads=1)
+
+
 def _draw_chunk(seed: tuple[int, int, int], count: int) -> Crops:
     if _Source.error is not None:
         raise _Source.error
     rng = np.random.default_rng(seed)
+    if _Source.faces is None:
+        photos, first = _Source.photos, seed[2] * CHUNK
+        numbers = (n % len(photos) for n in range(first, first + count))
+        return Crops.joined([crops_of_view(photos[n], _Source.detector, rng) for n in numbers])
     return crops_of_photos(_Source.photos, _Source.detector, count, _Source.faces, rng)
 
 
@@ -249,7 +297,23 @@ def crops_of_tile(
     tile: Pixels, known: FaceRegions, detector: NanoDetector, rng: np.random.Generator
 ) -> Crops:
     """Crops of the first stage's proposals in ``tile`` (H, W) and of its faces, jittered."""
-    boxes = np.concatenate([_proposals(tile, detector, rng), _jittered(known.boxes, rng)])
+    return _crops_around(_proposals(tile, detector, rng), tile, known, rng)
+
+
+def crops_of_view(photo: Photo, detector: NanoDetector, rng: np.random.Generator) -> Crops:
+    """Crops of the first stage's proposals in a varied view of a whole photo, and of its faces,
+    jittered."""
+    pixels, known = vary(photo, LONGEST_VIEW, VIEW, rng)
+    view = np.ascontiguousarray(pixels[..., 0])
+    found = detector.detect(view)
+    best = np.argsort(-found.scores, kind="stable")[:MAX_VIEW_PROPOSALS]
+    return _crops_around(found.boxes[best].astype(np.float64), view, known, rng)
+
+
+def _crops_around(
+    proposals: NDArray[Any], tile: Pixels, known: FaceRegions, rng: np.random.Generator
+) -> Crops:
+    boxes = np.concatenate([proposals, _jittered(known.boxes, rng)])
     crops = proposal_crops(boxes)
     targets = _targets(boxes, crops, known)
     use = (targets[:, WEIGHT] > 0) | (targets[:, FACE] > 0)

@@ -22,7 +22,7 @@ from training.refiner.crops import FILES, Crops
 if TYPE_CHECKING:
     import keras
 
-LARGEST = 800_000
+LARGEST = 2_000_000
 """Largest size of the file in bytes."""
 CHECKED = 512
 """Crops on which the file is compared with the network."""

@@ -26,12 +26,12 @@ from training.common.layers import convolution
 Tensor = Any
 LAST = "values"
 """Name of the layer that computes the outputs."""
-STEM, STEM_KERNEL = 24, 5
-WIDTHS = (48, 96, 128)
+STEM, STEM_KERNEL = 32, 5
+WIDTHS = (64, 128, 192)
 """Channels at strides 4, 8 and 16."""
 EXTRA_CONVOLUTIONS = (1, 1, 0)
-"""Convolutions at each stride after the one that reduces."""
-CONTEXT_STEM, CONTEXT_WIDTHS = 24, (48, 64)
+"""Convolutions at each stride after the one that reduces; a residual one follows them."""
+CONTEXT_STEM, CONTEXT_WIDTHS = 32, (64, 96)
 """Channels over the larger crop at stride 2, and twice at stride 4."""
 
 
@@ -50,6 +50,8 @@ def build() -> keras.Model:
             if y.shape[1:3] == around.shape[1:3]:
                 y = L.Add()([y, convolution(around, filters)])
             x = L.ReLU()(y)
+        # At first without effect: zeros.
+        x = L.ReLU()(L.Add()([x, convolution(x, filters, gamma="zeros")]))
     # A dense layer as a convolution, which does not depend on the order of flattened inputs.
     x = L.Conv2D(VALUES, x.shape[1], dtype="float32", name=LAST)(x)
     values = L.Flatten(dtype="float32", name=OUTPUT)(x)

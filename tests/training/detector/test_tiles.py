@@ -10,7 +10,7 @@ from tests.helpers.drawn_scenes import LANDMARKS
 from tests.helpers.errors import raises
 from tests.helpers.face_regions import face_regions
 from training.detector.photos import Photo
-from training.detector.tiles import TileAugmentation, cut, distort, fit, mirror
+from training.detector.tiles import TileAugmentation, cut, distort, fit, mirror, vary
 
 PLAIN = TileAugmentation(
     flip=0, mosaic=0, aimed=1, rotate=0, light=0, blur=0, noise=0, jpeg=0, occlude=0
@@ -58,6 +58,22 @@ def test_landmarks_follow_a_rotation(seed):
     for point in known.landmarks.reshape(-1, 2):
         column, row = (int(np.clip(v, 0, 255)) for v in point)
         assert pixels[row, column, 0] > 100
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_whole_photo_varied(seed):
+    rotated = TileAugmentation(
+        **{**vars(PLAIN), "rotate": seed % 2, "angle": 40, "shrink": 0.4, "grow": 2}
+    )
+    photo = white_rectangle((130, 80, 40, 40))
+    pixels, known = vary(photo, 400, rotated, np.random.default_rng(seed))
+    height, width = pixels.shape[:2]
+    assert 0.4 * 300 - 1 <= width <= 400
+    assert width / height == pytest.approx(1.5, abs=0.02)
+    rows, columns = np.nonzero(pixels[..., 0] > 127)
+    x, y, w, h = known.boxes[0]
+    np.testing.assert_allclose([columns.mean(), rows.mean()], [x + w / 2, y + h / 2], atol=1)
+    assert w == pytest.approx(40 * width / 300, rel=0.02)
 
 
 def test_mirroring_swaps_right_and_left_landmarks():

@@ -172,6 +172,26 @@ def test_crops_depend_on_the_seed_alone(scenes):
     assert len(third.pixels) != len(one.pixels) or (third.pixels != one.pixels).any()
 
 
+def test_crops_of_whole_photos(scenes, tmp_path, capsys):
+    words = ("--data", scenes, "--views", 2, "--seed", 3)
+    for name, workers in ("one", 1), ("two", 2):
+        assert run_crops(*words, "--workers", workers, "--out", tmp_path / name) == 0
+    assert "2 views of 12 train photos" in capsys.readouterr().out
+    one, two = (Crops.read(tmp_path / name / "train.npz") for name in ("one", "two"))
+    np.testing.assert_array_equal(one.pixels, two.pixels)
+    np.testing.assert_array_equal(one.targets, two.targets)
+    faces = sum(len(photo.known.boxes) for photo in read_photos(scenes, "train"))
+    assert one.targets[:, FACE].sum() >= faces, "each face at least once in two views"
+
+
+def test_a_view_is_cropped_at_its_proposals():
+    photo = Photo(np.zeros((200, 200, 1), np.uint8), face_regions())
+    boxes = [(10 * i, 20, 30, 30) for i in range(10)]
+    made = crops.crops_of_view(photo, Proposing(*boxes), np.random.default_rng(0))
+    assert len(made.pixels) == 10
+    assert not made.targets[:, FACE].any()
+
+
 def test_the_files_of_the_command(crops_folder, tmp_path):
     made = Crops.read(crops_folder / "train.npz")
     assert len(made.pixels) == len(made.targets) > 50
