@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,7 @@ from fastfer.results import PhotoResult
 from tests.helpers.batch_jobs import photo, rows, run
 from tests.helpers.errors import raises
 from tests.helpers.markers import requires_posix
-from tests.helpers.waiting import wait_until
+from tests.helpers.object_store import run_object_store
 
 
 class StoppedJournal(Journal):
@@ -220,35 +217,9 @@ def test_a_table_of_another_schema_is_refused(
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A file system of an S3 server of this machine, with a bucket."""
-    s3fs = pytest.importorskip("s3fs", reason="needs s3fs, of the extra cluster")
-    pytest.importorskip("moto", reason="needs moto[server], of the extra cluster")
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-
-    def listens() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_until(listens)
-    try:
-        files = s3fs.S3FileSystem()
+    with run_object_store(monkeypatch) as files:
         files.mkdir("bucket")
         yield files
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def test_from_a_bucket_to_a_bucket(

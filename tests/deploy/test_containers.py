@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from fastfer.cli import serve, studio
+from tests.helpers.ports import free_port
 from tests.helpers.servers import run_server
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -86,6 +86,5 @@ def test_health() -> None:
 
     with run_server() as server:
         assert health(server.port) == 0
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     assert health(port) == 1

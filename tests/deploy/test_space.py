@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from tests.helpers.commands import environment
 from tests.helpers.pictures import astronaut
+from tests.helpers.ports import free_port
 from tests.helpers.waiting import wait_until
 
 gradio_client = pytest.importorskip("gradio_client")
@@ -25,8 +25,7 @@ SPACE = Path(__file__).resolve().parents[2] / "deploy" / "space"
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A client of the running Space."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("space")
     settings = {
         "GRADIO_SERVER_PORT": str(port),

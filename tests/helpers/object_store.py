@@ -34,6 +34,7 @@ def run_object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, value)
     try:
         wait_until(lambda: listens(port))
+        s3fs.S3FileSystem.clear_instance_cache()  # Others would keep to an earlier server.
         yield s3fs.S3FileSystem(skip_instance_cache=True)
     finally:
         server.terminate()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.waiting import wait_until
+from tests.helpers.mqtt_broker import run_broker
 
 
 @pytest.fixture
@@ -64,26 +61,8 @@ def receiver() -> Iterator[Any]:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[int]:
     """The port of a running mosquitto."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        pytest.skip("needs mosquitto (Debian: mosquitto)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "mosquitto.conf").write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
-    )
-    process = subprocess.Popen(
-        [program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL
-    )
-
-    def listens() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_until(listens)
-    yield port
-    process.terminate()
-    process.wait()
+    with run_broker(tmp_path) as port:
+        yield port
 
 
 @pytest.fixture

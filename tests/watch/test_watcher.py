@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import socket
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fastfer.labels import AGE_GROUPS
 from fastfer.watch.config import parse_config
 from fastfer.watch.watcher import Watcher
 from tests.helpers.late_answers import late_answers
+from tests.helpers.ports import free_port
 from tests.helpers.waiting import wait_until
 from tests.helpers.watching import Stream, camera, lines, watching
 
@@ -43,8 +43,7 @@ def test_parquet_files_rotate(clip: Path, tmp_path: Path, engine: str, said: lis
 def test_cameras_that_cannot_be_opened_are_tried_again(
     stream: Stream, tmp_path: Path, engine: str, said: list[str]
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     text = engine + f"[files]\nfolder = '{tmp_path}'\nformat = 'jsonl'\n"
     text += camera("gone", f"http://127.0.0.1:{port}/live") + camera("here", stream(200).url)
     with watching(text, said) as watcher:

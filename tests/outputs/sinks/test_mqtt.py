@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from fastfer.outputs.sinks.mqtt import MqttOptions, MqttSink
 from fastfer.results import VideoFrameResult
 from tests.helpers.errors import raises
 from tests.helpers.late_answers import late_answers
+from tests.helpers.ports import free_port
 from tests.helpers.waiting import wait_until
 
 pytest.importorskip("paho.mqtt.client")
@@ -30,8 +30,7 @@ def start(port: int, said: list[str], **options: Any) -> MqttSink:
 
 
 def test_a_broker_that_is_away_is_said(said: list[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     sink = start(port, said)
     sink.put(frame(0), 0.0)
     wait_until(lambda: len(said) == 1)
