@@ -70,15 +70,19 @@ def test_signals(tmp_path: Path, clip: Path, outputs: str) -> None:
             [sys.executable, "-m", "fastfer", "watch", str(file)],
             env=environment(), stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        wait_until(lambda: rows("live") > 2)
         assert process.stderr is not None
-        for wrong in ("[[camera", f"deep = {'[' * 100_000}", "engine = 5"):
-            file.write_text(wrong)
+        try:
+            wait_until(lambda: rows("live") > 2)
+            for wrong in ("[[camera", f"deep = {'[' * 100_000}", "engine = 5"):
+                file.write_text(wrong)
+                process.send_signal(signal.SIGHUP)
+                assert str(file) in process.stderr.readline()
+            file.write_text(text + camera("clip", clip))
             process.send_signal(signal.SIGHUP)
-            assert str(file) in process.stderr.readline()
-        file.write_text(text + camera("clip", clip))
-        process.send_signal(signal.SIGHUP)
-        wait_until(lambda: rows("clip") == 40)
-        process.terminate()
-        assert process.wait(20) == 143
-        process.stderr.close()
+            wait_until(lambda: rows("clip") == 40)
+            process.terminate()
+            assert process.wait(20) == 143
+        finally:
+            process.kill()
+            process.wait()
+            process.stderr.close()

@@ -65,7 +65,8 @@ def _run(words: list[str], monkeypatch: pytest.MonkeyPatch, parse_only: bool) ->
         case ["pip", "install", *arguments]:
             check_installation(arguments)
         case ["curl", *arguments]:
-            run_process(["curl", "--silent", "--show-error", "--fail", *arguments])
+            options = ["--silent", "--show-error", "--fail", "--max-time", "120"]
+            run_process(["curl", *options, *arguments])
         case ["npm", *_]:
             run_npm(words)
         case ["mkdocs", "build"]:
@@ -114,7 +115,8 @@ def _program(words: Sequence[str]) -> list[str]:
 
 def run_npm(words: Sequence[str]) -> None:
     """Run npm, if its registry answers."""
-    question = _program(["npm", "view", "onnxruntime-web", "version", "--fetch-retries=0"])
+    options = ["--fetch-retries=0", "--fetch-timeout=20000"]
+    question = _program(["npm", "view", "onnxruntime-web", "version", *options])
     if subprocess.run(question, capture_output=True, check=False).returncode != 0:
         pytest.skip("npm's registry does not answer")
     run_process([*words, "--no-audit", "--no-fund"])
@@ -189,7 +191,7 @@ def has_sent(file: str) -> bool:
 def page(url: str) -> str | None:
     """The text at ``url``, if there is one."""
     try:
-        with urlopen(url) as answer:
+        with urlopen(url, timeout=30) as answer:
             return str(answer.read().decode())
     except OSError:
         return None

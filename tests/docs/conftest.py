@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -80,9 +81,12 @@ def local_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
         pytest.importorskip(package, reason="needs the extras watch and batch")
     for name in ("MQTT_PASSWORD", "WEBHOOK_SECRET"):
         monkeypatch.setenv(name, "secret")
-    camera = StallingServer(20, repeat=1000)
     text = Path("cameras.toml").read_text(encoding="utf-8")
-    with run_broker(tmp_path) as broker, serve() as receiver:
+    with (
+        closing(StallingServer(20, repeat=1000)) as camera,
+        run_broker(tmp_path) as broker,
+        serve() as receiver,
+    ):
         for there, here in {
             "rtsp://user:password@192.0.2.10/stream1": camera.url,
             "source = 0 ": f'source = "{camera.url}" ',
@@ -95,7 +99,6 @@ def local_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
         Path("local.toml").write_text(text, encoding="utf-8")
         yield "fastfer watch local.toml\n"
         assert receiver.received
-    camera.close()
     assert {file.parent.name for file in Path("rows").rglob("*.parquet")} == {"door", "hall"}
 
 

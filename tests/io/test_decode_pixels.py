@@ -56,7 +56,7 @@ def test_deflate_streams() -> None:
 
 
 def test_a_bomb_is_not_unpacked_to_its_end() -> None:
-    bomb = zlib.compress(bytes(1 << 30), 1)
+    bomb = zlib.compress(bytes(64 << 20), 1)
     assert is_whole(memoryview(bomb[: len(bomb) // 2]), 100)
 
 
