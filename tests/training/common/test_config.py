@@ -45,16 +45,16 @@ def test_a_configuration_of_another_version_is_rejected():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "code"),
+    ("name", "value", "code", "named"),
     [
-        ("epochs", "many", "usage"),
-        ("epochs", 1.5, "usage"),
-        ("learning_rate", "0.1", "usage"),
-        ("group", {"epochs": 1}, "unknown_option"),
+        ("epochs", "many", "usage", "epochs"),
+        ("epochs", 1.5, "usage", "epochs"),
+        ("learning_rate", "0.1", "usage", "learning_rate"),
+        ("group", {"epochs": 1}, "unknown_option", "epochs"),
     ],
 )
-def test_values_of_another_type_are_named(name, value, code):
+def test_values_of_another_type_are_named(name, value, code, named):
     values = {**asdict(Config.from_options(OPTIONS)), name: value}
     for strict in (True, False):
-        with raises(UsageError, code):
+        with raises(UsageError, code, named):
             Config.from_json(values, strict=strict)
