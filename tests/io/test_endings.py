@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastfer.io.endings import is_archive, is_packed, kind_of
+from fastfer.io.endings import is_archive, is_packed, is_zip, kind_of
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,5 @@ def test_archives() -> None:
     plain = ["a.tar", "a.ZIP"]
     assert all(map(is_archive, packed + plain))
     assert [name for name in packed + plain if is_packed(name)] == packed
+    assert [name for name in packed + plain if is_zip(name)] == ["a.ZIP"]
     assert not any(map(is_archive, ("a.gz", "a.tar.jpg", "zip", "a.7z")))

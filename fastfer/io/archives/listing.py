@@ -12,15 +12,15 @@ from typing import Any, Final
 from fastfer.errors import InputError
 from fastfer.io.archives.members import Member
 from fastfer.io.archives.tar_reader import PackedTar, TarReader
-from fastfer.io.endings import ZIP_SUFFIXES, is_packed, kind_of
+from fastfer.io.endings import is_packed, is_zip, kind_of
 from fastfer.io.limits import FileLimits
 
 UNREAD_FILES: Final = 10
 UNREAD_RATIO: Final = 20
-"""An archive is given up if what is unpacked for nothing takes more than so many times the limit of
-one file, and more than so many times the archive itself."""
+"""An archive is given up if what is unpacked but not read takes more than this many times the limit
+of one file, and more than this many times the archive itself."""
 TOO_LARGE: Final = "too_many_bytes"
-"""Code of a file in a compressed tar that is too large to be unpacked."""
+"""Error code of a file in a compressed tar that is over the limit."""
 _ENCRYPTED: Final = ("encrypted; unpack the archive with its password", "encrypted")
 _SPARSE: Final = ("stored with holes (a sparse file); unpack the archive", "unsupported_format")
 
@@ -29,18 +29,18 @@ Listed = tuple[Member, tuple[str, str] | None, float]
 
 
 def list_members(path: str, limits: FileLimits) -> Iterator[Listed]:
-    """The files of the archive at ``path``, which a compressed tar is unpacked for.
+    """The files of the archive at ``path``; a compressed tar is unpacked to find them.
 
     Args:
         path: its ending says what it is.
-        limits: of each file of a compressed tar, and of what else is unpacked there.
+        limits: for each file of a compressed tar, and for what has to be unpacked between them.
 
     Raises:
-        InputError: too much is unpacked that nobody reads (``too_many_bytes``).
+        InputError: too much has to be unpacked that is not read (``too_many_bytes``).
         Exception: one of :data:`~fastfer.io.archives.tar_reader.DAMAGED`.
         OSError: it cannot be read.
     """
-    if path.lower().endswith(ZIP_SUFFIXES):
+    if is_zip(path):
         return _zip_members(path)
     return _packed_members(path, limits) if is_packed(path) else _tar_members(path)
 
