@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHOUT_TESTS = {
-    "fastfer/display/font/make_font.py": "draws the font once; what it drew is tested by text.py",
+    "fastfer/display/font/make_font.py": "run by hand; tests/display/test_text.py tests the font",
     "training/expression/heads.py": "names alone",
 }
 """Modules without a test file of their name, and where they are tested instead, or why not."""
@@ -69,7 +69,7 @@ def test_every_module_has_a_test_file_of_its_name() -> None:
 
 def test_every_test_file_has_a_module_of_its_name() -> None:
     expected = set(map(mirror_of, modules()))
-    # The kernels of C are tested by the names of their files: cext/ff_rotate.c.
+    # Kernels in C have tests of their name: cext/ff_rotate.c has test_rotate.py.
     expected |= {f"tests/kernels/test_{c.stem[3:]}.py" for c in (ROOT / "cext").glob("ff_*.c")}
     expected.add("tests/kernels/test_native.py")  # cext/_native.pyx
     found = {

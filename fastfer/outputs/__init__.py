@@ -1,4 +1,5 @@
 """Output files: one format per module, all of them an :class:`fastfer.outputs.base.Output`.
 
-Receivers of a run without an end are in :mod:`fastfer.outputs.sinks`.
+What takes the rows of endless runs, such as those of ``fastfer watch``, is in
+:mod:`fastfer.outputs.sinks`.
 """

@@ -32,7 +32,7 @@ SHORTER = {
     "benchmarks.segments": "--seconds 4 --segment 2",
     "benchmarks.batch": "",
 }
-"""Options that make a module's run short, and accept networks that have hardly learnt."""
+"""Options that make a module's run short, and accept networks that are hardly trained."""
 
 
 def run_command(

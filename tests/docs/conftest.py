@@ -1,4 +1,4 @@
-"""What the samples name: files, servers and cameras of this machine."""
+"""What the samples name: generated files, local servers and simulated cameras."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def rtsp_url() -> Iterator[str]:
 
 @pytest.fixture
 def local_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """``fastfer watch`` with the cameras.toml of the page, but addresses of this machine."""
+    """``fastfer watch`` with the cameras.toml of the page, but local addresses."""
     for package in ("paho.mqtt", "prometheus_client", "pyarrow"):
         pytest.importorskip(package, reason="needs the extras watch and batch")
     for name in ("MQTT_PASSWORD", "WEBHOOK_SECRET"):
@@ -115,7 +115,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def downloads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """``fastfer models``, for which another file is YuNet's."""
+    """``fastfer models`` downloads a small file from a local server in place of YuNet."""
     from fastfer.cli import models
 
     monkeypatch.delenv("FASTFER_OFFLINE", raising=False)

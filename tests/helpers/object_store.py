@@ -1,4 +1,4 @@
-"""An S3 server of this machine, moto's."""
+"""A local S3 server: moto."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.helpers.waiting import wait_until
 
 @contextmanager
 def run_object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A file system of the server, which the environment then names to this process and those that
-    it starts."""
+    """The file system of a running server; the environment directs this process and its children to
+    it."""
     s3fs = pytest.importorskip("s3fs", reason="needs s3fs, of the extra cluster")
     pytest.importorskip("moto", reason="needs moto[server], of the extra cluster")
     port = free_port()

@@ -1,1 +1,1 @@
-"""Zip and tar archives of anybody, read at a bounded cost."""
+"""Untrusted zip and tar archives, read in bounded time and memory."""

@@ -1,4 +1,4 @@
-"""Tar archives of anybody, also compressed, at a bounded cost; errors of damaged archives."""
+"""Untrusted tar archives, also compressed, at a bounded cost; errors of damaged archives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_HEADER_BYTES: Final = 1 << 20
 
 
 class TarReader(tarfile.TarFile):
-    """A tar archive of anybody: ``tarfile`` would read headers of any size into memory, and an
+    """An untrusted tar archive: ``tarfile`` would read headers of any size into memory, and an
     archive of a megabyte can unpack to gigabytes of them."""
 
     def next(self) -> tarfile.TarInfo | None:

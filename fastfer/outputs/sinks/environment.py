@@ -1,4 +1,4 @@
-"""Secrets of receivers, which are in environment variables and not in files."""
+"""Passwords and keys of receivers, which come from environment variables, not from files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tar archives of anybody: headers without end, and ends without mark."""
+"""Untrusted tar archives: headers without end, and missing end marks."""
 
 from __future__ import annotations
 
