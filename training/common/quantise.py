@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import onnx
@@ -19,6 +22,7 @@ def quantise(
     kinds: Sequence[str],
     kept: Callable[[Path], list[str]],
     prepare: Callable[[onnx.ModelProto], bool] = lambda model: False,
+    largest: float = math.inf,
 ) -> None:
     """Write the INT8 version of ``plain``: QDQ nodes, scales per channel.
 
@@ -29,6 +33,8 @@ def quantise(
         kinds: types of nodes to quantise.
         kept: names of the nodes that stay in float32, for the file after constant folding.
         prepare: changes the folded model in place before it is quantised; returns whether it did.
+        largest: activations are clipped to this and its negative. A few outliers would leave all
+            others few of the 256 levels.
     """
     import onnx
     from onnxruntime.quantization import (
@@ -41,7 +47,7 @@ def quantise(
 
     class Inputs(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._inputs = iter(inputs)
+            self._inputs = iter(given)
 
         def get_next(self) -> dict[str, Any] | None:
             return next(self._inputs, None)
@@ -52,6 +58,8 @@ def quantise(
         model = onnx.load(ready)
         if prepare(model):
             onnx.save(model, ready)
+        given = list(inputs)
+        ranges = _clipped_ranges(model, given, kinds, largest)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             quantize_static(
@@ -60,11 +68,45 @@ def quantise(
                 op_types_to_quantize=list(kinds), nodes_to_exclude=kept(ready),
                 # Seven-bit weights cannot overflow the 16-bit sums of CPUs without VNNI.
                 reduce_range=True,
-                extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+                extra_options={
+                    "ActivationSymmetric": False, "WeightSymmetric": True,
+                    "TensorQuantOverrides": ranges,
+                },
             )  # fmt: skip
     finally:
         ready.unlink(missing_ok=True)
     save(onnx.load(path), path)
+
+
+def _clipped_ranges(
+    model: onnx.ModelProto, inputs: Sequence[dict[str, Any]], kinds: Sequence[str], largest: float
+) -> dict[str, list[dict[str, Any]]]:
+    """The ranges of the activations that exceed ``largest``, by name of the tensor."""
+    import onnx
+    from onnxruntime import InferenceSession
+
+    if math.isinf(largest):
+        return {}
+    known = {output.name for output in model.graph.output}
+    names = [n.output[0] for n in model.graph.node if n.op_type in kinds]
+    names = [name for name in names if name not in known]
+    seen = onnx.ModelProto.FromString(model.SerializeToString())
+    seen.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    session = InferenceSession(seen.SerializeToString(), providers=["CPUExecutionProvider"])
+    low = dict.fromkeys(names, 0.0)
+    high = dict.fromkeys(names, 0.0)
+    for batch in inputs:
+        for name, values in zip(names, session.run(names, batch), strict=True):
+            low[name] = min(low[name], float(values.min()))
+            high[name] = max(high[name], float(values.max()))
+    return {
+        name: [{
+            "rmin": np.float32(max(low[name], -largest)),
+            "rmax": np.float32(min(high[name], largest)),
+        }]
+        for name in names
+        if max(-low[name], high[name]) > largest
+    }  # fmt: skip
 
 
 def replace_by_int8(
@@ -73,6 +115,7 @@ def replace_by_int8(
     kinds: Sequence[str],
     kept: Callable[[Path], list[str]],
     compare: Callable[[Path, Path], str],
+    largest: float = math.inf,
 ) -> str:
     """Replace ``path`` by its INT8 version with the same metadata; see :func:`quantise`.
 
@@ -83,7 +126,7 @@ def replace_by_int8(
 
     small = path.with_suffix(".int8.onnx")
     try:
-        quantise(path, small, inputs, kinds, kept)
+        quantise(path, small, inputs, kinds, kept, largest=largest)
         known = {p.key: p.value for p in onnx.load(path).metadata_props}
         model = onnx.load(small)
         onnx.helper.set_model_props(model, known | {"fastfer.quantisation": json.dumps("int8")})

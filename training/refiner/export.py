@@ -22,13 +22,15 @@ from training.refiner.crops import FILES, Crops
 if TYPE_CHECKING:
     import keras
 
-LARGEST = 2_000_000
+LARGEST = 2_500_000
 """Largest size of the file in bytes."""
 CHECKED = 512
 """Crops on which the file is compared with the network."""
 QUANTISED = ("Conv", "Add", "Relu")
 """Types of nodes that ``--int8`` quantises: all but the first convolutions, which have few
 channels, and the last, which computes the outputs."""
+LARGEST_ACTIVATION = 8.0
+"""Activations are clipped to this in INT8: a few reach 60."""
 RANGE_CROPS = 2048
 """Training crops that set the ranges of INT8."""
 MAX_SCORE_CHANGE, MAX_PLACE_CHANGE = 0.02, 0.01
@@ -215,7 +217,7 @@ def _quantise(path: Path, data: Path, crops: Crops) -> str:
     parts = np.array_split(chosen, max(len(chosen) // 64, 1))
     return replace_by_int8(
         path, (as_inputs(known.take(part)) for part in parts), QUANTISED, kept_in_float32,
-        lambda plain, small: _check_int8(plain, small, crops),
+        lambda plain, small: _check_int8(plain, small, crops), LARGEST_ACTIVATION,
     )  # fmt: skip
 
 

@@ -66,3 +66,16 @@ def _fail(path: Path) -> list[str]:
 def test_unused_operator_sets_are_removed(plain: Path) -> None:
     save(onnx.load(plain), plain)
     assert [o.domain for o in onnx.load(plain).opset_import] == [""]
+
+
+@pytest.mark.parametrize("largest", [np.inf, 50.0])
+def test_outliers_are_clipped(plain: Path, tmp_path: Path, largest: float) -> None:
+    batches = np.random.default_rng(1).normal(size=(4, 2, 8, 6, 6)).astype(np.float32)
+    batches[0, 0, :, 0, 0] *= 1000
+    small = tmp_path / "small.onnx"
+    given = ({"x": b} for b in batches)
+    quantise(plain, small, given, ["Conv"], lambda path: ["first"], largest=largest)
+    graph = onnx.load(small).graph
+    scales = {t.name: float(numpy_helper.to_array(t)) for t in graph.initializer if not t.dims}
+    steps = 255 * scales["a_scale"]
+    assert steps == pytest.approx(100, rel=0.01) if largest < np.inf else steps > 1000
