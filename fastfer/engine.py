@@ -29,7 +29,7 @@ from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.pillow_images import PillowImage, is_pillow_image, pillow_pixels
 from fastfer.kernels.pack import check_frame
 from fastfer.labels import Attribute
-from fastfer.quarter_turns import TURNS, turn, turn_back
+from fastfer.quarter_turns import TURNS, may_lie, turn, turn_back
 from fastfer.results import FrameResult
 from fastfer.validation import (
     check_attributes,
@@ -226,8 +226,8 @@ class Engine:
                 each box is cropped as it is, with ``detection_score`` 1.
             reduced: a smaller copy of an array, in color or gray, which the detector searches in
                 its place, as far as it can.
-            rotate: ``"auto"`` searches a picture without a face, or with uncertain ones alone,
-                also on its sides and upside down, and takes the position with the highest
+            rotate: ``"auto"`` searches a picture without a face, or with uncertain or weak ones
+                alone, also on its sides and upside down, and takes the position with the highest
                 detection scores; see :attr:`FrameResult.rotation`.
 
         Raises:
@@ -250,7 +250,7 @@ class Engine:
         detector = self.detector
         found = _detect(detector, frame, reduced)
         (result,) = self._read(detector, [frame], [found], [{"detect": stopwatch.lap()}], stopwatch)
-        return self._turned(frame, result) if rotate is not None and _uncertain(result) else result
+        return self._turned(frame, result) if rotate is not None and may_lie(result) else result
 
     def analyze_batch(self, frames: Sequence[Frame], *, color: Color = "bgr") -> list[FrameResult]:
         """As :meth:`analyze` for several arrays, whose faces are classified in one batch.
@@ -305,7 +305,7 @@ class Engine:
         found = _croppable(finish(frame), detector, frame)
         timings = {"detect": detect + stopwatch.lap()}
         (result,) = self._read(detector, [frame], [found], [timings], stopwatch)
-        if rotate is not None and _uncertain(result):
+        if rotate is not None and may_lie(result):
             result = self._turned(frame, result)
         return result.with_stage_time("read", read), frame
 
@@ -410,11 +410,6 @@ def _load_detector(
     if min_face or size:
         raise UsageError("min_face and detect_size do not apply to a detector object")
     return detector
-
-
-def _uncertain(result: FrameResult) -> bool:
-    """Whether there is no face, or none that looks like one."""
-    return all(face.uncertain for face in result)
 
 
 @using_opencv()

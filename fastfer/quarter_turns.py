@@ -14,6 +14,13 @@ Frame = NDArray[np.uint8]
 
 TURNS: Final = (90, 270, 180)
 """Degrees clockwise by which a picture is turned, in the order of the attempts."""
+UPRIGHT_SCORE: Final = 0.9
+"""Detection score from which a face is taken for upright; faces on their side have lower ones."""
+
+
+def may_lie(result: FrameResult) -> bool:
+    """Whether the picture may lie on its side: it has no face, or only uncertain or weak ones."""
+    return all(face.uncertain or face.detection_score < UPRIGHT_SCORE for face in result)
 
 
 def turn(frame: Frame, degrees: int) -> Frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 
 from fastfer.engine import Engine
 from fastfer.errors import UsageError
-from fastfer.quarter_turns import TURNS, turn, turn_back
-from fastfer.results import FrameResult
+from fastfer.quarter_turns import TURNS, may_lie, turn, turn_back
+from fastfer.results import Face, FrameResult
 from tests.helpers.errors import raises
 from tests.helpers.pictures import astronaut
 from tests.helpers.results import photo_face
@@ -48,7 +49,7 @@ def test_a_photo_on_its_side(engine: Engine, degrees: int) -> None:
     upright = engine.analyze(HEAD)
     photo = turn(HEAD, 360 - degrees)
     if degrees != 180:  # Upside down some detectors find it too.
-        assert all(face.uncertain for face in engine.analyze(photo))
+        assert may_lie(engine.analyze(photo))
     result = engine.analyze(photo, rotate="auto")
     assert len(result) == 1
     assert (result.width, result.height) == photo.shape[1::-1]
@@ -75,6 +76,17 @@ def test_files_and_photos_without_a_face(engine: Engine, tmp_path: Path) -> None
     upright = engine.analyze(HEAD, rotate="auto")
     assert "other_rotations" not in upright.timings_ms
     assert upright.faces == engine.analyze(HEAD).faces
+
+
+def test_weak_and_uncertain_faces_may_lie() -> None:
+    def result(*faces: Face) -> FrameResult:
+        return FrameResult(faces, 9, 9)
+
+    sure, weak = (photo_face(detection_score=score) for score in (0.95, 0.8))
+    uncertain = replace(sure, uncertain=True)
+    assert may_lie(result())
+    assert may_lie(result(weak, uncertain))
+    assert not may_lie(result(weak, sure))
 
 
 @pytest.mark.parametrize("rotate", ["90", 90, True, ""])
