@@ -15,7 +15,7 @@ from typing import Final
 
 from fastfer.errors import InputError
 from fastfer.io.addresses import hide_passwords, scheme
-from fastfer.io.archives.members import Member, member_chunks, read_member
+from fastfer.io.archives.members import Member, idle, member_chunks, read_member
 from fastfer.io.encoded_image import EncodedImage
 from fastfer.io.endings import Kind
 from fastfer.io.file_kinds import exists
@@ -23,10 +23,6 @@ from fastfer.io.limits import FileLimits
 from fastfer.io.object_store import open_url, read_url
 
 _CHUNK: Final = 1 << 20
-
-
-def _idle() -> None:
-    """Nobody waits for a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class Unit:
         """Sixteen bytes by which a journal knows the unit."""
         return key_of(self.source)
 
-    def read(self, limits: FileLimits, alive: Callable[[], None] = _idle) -> EncodedImage:
+    def read(self, limits: FileLimits, alive: Callable[[], None] = idle) -> EncodedImage:
         """Read a photo and parse its header; ``alive`` is called now and then meanwhile.
 
         Raises:
@@ -72,7 +68,7 @@ class Unit:
         return image
 
     @contextmanager
-    def as_file(self, limits: FileLimits, alive: Callable[[], None] = _idle) -> Iterator[str]:
+    def as_file(self, limits: FileLimits, alive: Callable[[], None] = idle) -> Iterator[str]:
         """A path under which a video can be opened; members and URLs are copied to a temporary
         file, as far as ``limits`` allow. ``alive`` is called now and then meanwhile.
 

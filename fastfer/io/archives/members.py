@@ -20,7 +20,7 @@ _OPEN_ARCHIVES: Final = 4
 _CHUNK: Final = 1 << 20
 
 
-def _idle() -> None:
+def idle() -> None:
     """Nobody waits for a sign of life."""
 
 
@@ -38,7 +38,7 @@ class Member:
 
 
 def read_member(
-    path: str, member: Member, limits: FileLimits, alive: Callable[[], None] = _idle
+    path: str, member: Member, limits: FileLimits, alive: Callable[[], None] = idle
 ) -> bytes:
     """The bytes of a member of the archive ``path``, at most those that ``limits`` allow; ``alive``
     is called again and again while what is before it is unpacked.
